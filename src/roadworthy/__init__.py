@@ -1,0 +1,1 @@
+"""A self-hosted production layer for AI features."""

@@ -1,0 +1,1 @@
+"""Ports meeting the world."""

@@ -1,0 +1,1 @@
+"""One module per wire that targets speak, and the two targets that we launch ourselves."""

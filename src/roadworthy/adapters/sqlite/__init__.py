@@ -1,0 +1,1 @@
+"""State and inference log on SQLite."""

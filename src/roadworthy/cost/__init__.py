@@ -1,0 +1,1 @@
+"""Property 2, cost predictability: prices and what a call costs."""

@@ -1,0 +1,1 @@
+"""Background modules of control, one a file."""

@@ -1,0 +1,1 @@
+"""Property 4, fallback behaviour: the ladder of what happens after each failure."""

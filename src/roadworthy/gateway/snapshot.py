@@ -1,0 +1,99 @@
+"""The immutable picture of the world that a gateway serves from.
+
+Control writes it (one JSON file, atomic rename, last good kept on disk); a gateway reads it and never asks a
+database.  It holds the *names* of secrets, never secrets.  The format may skew by one version between the
+process that writes and the one that reads: fields are only ever added, with defaults.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from roadworthy.workflow.model import (
+    ApiKey,
+    Enforcement,
+    Policy,
+    Price,
+    RedactionRule,
+    Release,
+    Target,
+)
+
+SNAPSHOT_FORMAT = 1
+
+
+class ServedWorkflow(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One workflow as the gateway sees it."""
+
+    name: str
+    team: str
+    enforcement: Enforcement
+    policy: Policy
+    release: str | None = None
+    """Digest to serve; ``None``: passed through (``passthrough``) or, without that either, not served yet."""
+    passthrough: str | None = None
+    """Name of the target for calls of an adopted workflow without a release."""
+
+
+class Endpoint(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Where a target is reached now.  Local and simulated targets move with every start."""
+
+    url: str
+    """Base URL with version path, e.g. ``http://127.0.0.1:40313/v1`` or ``https://api.openai.com/v1``."""
+    trusted: bool = False
+    """Launched by this install: may be loopback without ``allow_private``."""
+
+
+class Snapshot(msgspec.Struct, frozen=True, omit_defaults=True):
+    format: int
+    epoch: int
+    """Fencing epoch of the control that wrote it."""
+    seq: int
+    """Rises by one with every publication of an epoch."""
+    made_at: float
+    workflows: dict[str, ServedWorkflow]
+    releases: dict[str, Release]
+    targets: dict[str, Target]
+    endpoints: dict[str, Endpoint]
+    """Target name → endpoint.  A target without one is down: ``unavailable``."""
+    prices: dict[str, Price]
+    """Target name → price.  A target without one has an unknown price."""
+    keys: dict[str, ApiKey]
+    """Hex HMAC of the token → key; revoked keys are left out."""
+    redaction: list[RedactionRule] = []
+    disk_full: str = "bypass"
+    proxy: str | None = None
+
+
+class SnapshotRefused(Exception):
+    """The file is not a snapshot that this gateway can serve; the last good one stays in force."""
+
+
+_decoder = msgspec.json.Decoder(Snapshot)
+
+
+def encode(snapshot: Snapshot) -> bytes:
+    return msgspec.json.encode(snapshot)
+
+
+def decode(data: bytes) -> Snapshot:
+    """Parse and vet a snapshot.
+
+    Raises ``SnapshotRefused`` for malformed data, for a format more than one version away, and for a
+    workflow whose release or passthrough target the snapshot does not hold.
+    """
+    try:
+        snapshot = _decoder.decode(data)
+    except msgspec.MsgspecError as error:
+        raise SnapshotRefused(f"not a snapshot: {error}") from error
+    if abs(snapshot.format - SNAPSHOT_FORMAT) > 1:
+        raise SnapshotRefused(
+            f"snapshot format {snapshot.format} is too far from this gateway's {SNAPSHOT_FORMAT}: "
+            "run the same version of Roadworthy for control and gateway"
+        )
+    for workflow in snapshot.workflows.values():
+        if workflow.release is not None and workflow.release not in snapshot.releases:
+            raise SnapshotRefused(f"workflow {workflow.name}: release {workflow.release} is not in the snapshot")
+        if workflow.passthrough is not None and workflow.passthrough not in snapshot.targets:
+            raise SnapshotRefused(f"workflow {workflow.name}: target {workflow.passthrough} is not in the snapshot")
+    return snapshot

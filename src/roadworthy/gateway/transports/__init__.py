@@ -1,0 +1,1 @@
+"""Two ways for bytes to reach the transport-free core."""

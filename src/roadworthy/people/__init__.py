@@ -1,0 +1,1 @@
+"""Property 5, human accountability: the named people and what they did."""

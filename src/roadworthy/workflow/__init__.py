@@ -1,0 +1,1 @@
+"""What ships: workflow, release, target, policy, and the words that everything shares."""

@@ -1,0 +1,310 @@
+"""What ships: workflows, releases, targets and policy, as frozen data.
+
+These structs are what configuration files are parsed into, what releases are made of and what the snapshot
+carries to the gateway.  Durations are seconds, shares are in [0, 1], money is US dollars.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import msgspec
+
+from roadworthy.workflow.inference import Failure, StepKind
+
+ProviderKind = Literal["openai", "anthropic", "local", "simulated"]
+"""``openai`` is any OpenAI-compatible endpoint; ``local`` the bundled model; ``simulated`` the rehearsal target."""
+
+PromptMode = Literal["managed", "app"]
+Enforcement = Literal["enforce", "observe"]
+StreamMode = Literal["passthrough", "windowed", "buffered"]
+Prefill = Literal["native", "prompted", "none"]
+WorkflowKind = Literal["chat", "embeddings"]
+
+DEFAULT_TEAM = "default"
+
+
+class _Frozen(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=False):
+    """Base of all configuration data.  Unknown fields are allowed on read so that formats may skew by one version."""
+
+
+class Price(_Frozen, frozen=True):
+    """US dollars per token.  ``None``: that kind of token is charged as ``input`` (cache) or is not sold."""
+
+    input: float
+    output: float
+    cache_read: float | None = None
+    cache_write: float | None = None
+    per_request: float = 0.0
+    source: str = "declared"
+    """``declared`` (the user's table) or ``genai-prices VERSION``."""
+
+
+class Capabilities(_Frozen, frozen=True):
+    prefill: Prefill = "none"
+    response_schema: bool = True
+    """The target obeys ``response_format: json_schema``."""
+    tools: bool = True
+    images: bool = True
+
+
+class TargetLimits(_Frozen, frozen=True):
+    concurrency: int = 256
+    """Most calls under way at once, per worker."""
+    requests_per_minute: int | None = None
+    tokens_per_minute: int | None = None
+
+
+class Target(_Frozen, frozen=True):
+    """An exact model at a provider."""
+
+    name: str
+    provider: ProviderKind
+    model: str
+    endpoint: str | None = None
+    """Base URL with its version path (``https://api.openai.com/v1``).  ``None`` for local and simulated."""
+    key: str | None = None
+    """Name of a secret, never the secret: ``env:NAME`` or ``file:/path``."""
+    price: Price | None = None
+    limits: TargetLimits = TargetLimits()
+    capabilities: Capabilities = Capabilities()
+    allow_private: bool = False
+    """May the endpoint resolve to a loopback, link-local or private address?"""
+    simulation: dict[str, Any] | None = None
+    """Profile of a ``simulated`` target (see docs/targets.md)."""
+    headers: dict[str, str] = {}
+    """Extra fixed headers (no secrets) such as ``anthropic-version``."""
+
+
+class InputSpec(_Frozen, frozen=True):
+    """One ``{{ hole }}`` of a prompt."""
+
+    required: bool = True
+    default: str | None = None
+    max_chars: int = 20_000
+    description: str = ""
+
+
+class Prompt(_Frozen, frozen=True):
+    mode: PromptMode
+    system: str
+    """Template text with ``{{ holes }}``; for ``app`` the frozen template the caller's system messages must match."""
+    inputs: dict[str, InputSpec] = {}
+
+
+class Step(_Frozen, frozen=True):
+    """One rung of a ladder."""
+
+    kind: StepKind
+    target: str | None = None
+    times: int = 1
+    """``retry`` only: how many retries."""
+    backoff: float = 0.2
+    """``retry`` only: seconds before the first retry, doubled each time, with full jitter."""
+
+
+Ladder = dict[Failure, list[Step]]
+
+
+class Canned(_Frozen, frozen=True):
+    """What the customer reads when no model answered."""
+
+    text: str
+    json: Any = None
+    """The declared JSON answer where a schema applies; must validate against the schema."""
+
+
+class Bypass(_Frozen, frozen=True):
+    """What a user of a stopped workflow (or outside the ramp) gets instead of the AI."""
+
+    kind: Literal["app", "canned", "human", "http"] = "app"
+    text: str | None = None
+    url: str | None = None
+
+
+class Clocks(_Frozen, frozen=True):
+    """Time limits of one attempt, in seconds."""
+
+    connect: float = 5.0
+    first_token: float = 20.0
+    idle: float = 15.0
+    total: float = 60.0
+
+
+class TargetIdentity(_Frozen, frozen=True):
+    """What of a target is part of behaviour: not its key, price or limits."""
+
+    provider: ProviderKind
+    model: str
+    host: str
+    """Host (and port) of the endpoint; ``local`` and ``simulated`` for those providers."""
+
+
+class Behaviour(_Frozen, frozen=True):
+    """The facet that decides what the model does."""
+
+    kind: WorkflowKind
+    prompt: Prompt | None
+    target: str
+    """Name of the first target."""
+    targets: dict[str, TargetIdentity]
+    """Every target that the release names, ladder included."""
+    parameters: dict[str, Any] = {}
+    tools: list[dict[str, Any]] | None = None
+    schema: dict[str, Any] | None = None
+    caller_overrides: Literal["refuse", "ignore"] | list[str] = "refuse"
+    repair_prompt: str | None = None
+    checks: dict[str, str] = {}
+    """Name of a user check → hash of its code."""
+
+
+class Handling(_Frozen, frozen=True):
+    """The facet that decides what happens around the model."""
+
+    ladder: Ladder = {}
+    canned: Canned | None = None
+    holding: str | None = None
+    bypass: Bypass = Bypass()
+    clocks: Clocks = Clocks()
+    deadline: float = 60.0
+    """Seconds for the whole inference, all attempts included."""
+    stream: StreamMode = "passthrough"
+
+
+class Release(_Frozen, frozen=True):
+    """An immutable, content-addressed bundle."""
+
+    workflow: str
+    digest: str
+    """``rel_`` + 64 hex digits over both facets."""
+    behaviour_digest: str
+    handling_digest: str
+    behaviour: Behaviour
+    handling: Handling
+
+
+class FrozenRelease(_Frozen, frozen=True):
+    """A release with the story of its making (not part of the digest)."""
+
+    release: Release
+    team: str
+    number: int
+    """1, 2, 3… within the workflow, for people."""
+    frozen_at: float
+    frozen_by: str
+    note: str = ""
+
+
+class Objective(_Frozen, frozen=True):
+    latency_p95: float | None = None
+    error_share: float | None = None
+
+
+class Policy(_Frozen, frozen=True):
+    """What may change without a release."""
+
+    testers: list[str] = []
+    pilot_share: float = 0.01
+    projected_peak: float | None = None
+    """Calls a second."""
+    objective: Objective = Objective()
+    requests_per_minute_per_key: int | None = None
+    tester_calls_per_day: int = 200
+    tester_usd_per_day: float = 5.0
+    redact: list[str] = []
+    """Names of redaction rules applied before anything is written."""
+    log_bodies: bool = True
+
+
+class Owners(_Frozen, frozen=True):
+    workflow: str
+    prompt: str
+    cost: str
+
+
+class Workflow(_Frozen, frozen=True):
+    """One AI capability as configured in ``workflows/<name>/``: the draft from which releases are frozen."""
+
+    name: str
+    team: str
+    owners: Owners
+    enforcement: Enforcement
+    description: str = ""
+    policy: Policy = Policy()
+    behaviour: Behaviour | None = None
+    """``None`` while a workflow is being adopted and has no files of its own yet."""
+    handling: Handling = Handling()
+    passthrough: str | None = None
+    """Name of the target to which an adopted workflow without a release is passed through."""
+    rubric: str | None = None
+
+
+class RedactionRule(_Frozen, frozen=True):
+    name: str
+    pattern: str
+    """RE2 syntax, applied to the JSON text of a body."""
+    replacement: str
+
+
+class Person(_Frozen, frozen=True):
+    id: str
+    name: str
+    email: str = ""
+    phone: str = ""
+    team: str = DEFAULT_TEAM
+
+
+class Retention(_Frozen, frozen=True):
+    bodies: float = 30 * 86400.0
+    facts: float = 400 * 86400.0
+    cold_after: float = 7 * 86400.0
+    """Facts older than this move to Parquet days."""
+
+
+class Settings(_Frozen, frozen=True):
+    """``roadworthy.yaml`` beside the targets."""
+
+    listen: str = "127.0.0.1:8400"
+    metrics: str = "127.0.0.1:8401"
+    workers: int = 1
+    timezone: str = "UTC"
+    retention: Retention = Retention()
+    redaction: list[RedactionRule] = []
+    disk_full: Literal["bypass", "serve_unlogged"] = "bypass"
+    otlp_endpoint: str | None = None
+    otlp_headers: str | None = None
+    """Name of a secret holding ``k=v,k=v``."""
+    proxy: str | None = None
+
+
+class Configuration(_Frozen, frozen=True):
+    """Everything ``roadworthy apply DIR`` read, validated."""
+
+    settings: Settings
+    targets: dict[str, Target]
+    people: dict[str, Person]
+    workflows: dict[str, Workflow]
+
+
+class ApiKey(_Frozen, frozen=True):
+    """A key as stored: its hash, never itself."""
+
+    id: str
+    """``key_`` + 12 hex digits."""
+    hash: str
+    """Hex HMAC-SHA256 of the whole token under the install's ``hmac.key``."""
+    name: str
+    team: str
+    workflows: list[str]
+    """Names, or ``["*"]`` for every workflow of the team."""
+    kind: Literal["live", "tester"] = "live"
+    person: str | None = None
+    """Tester keys are bound to a person named in policy."""
+    headers: Literal["full", "minimal"] = "full"
+    body_object: bool = True
+    """``False``: no ``roadworthy`` object in bodies."""
+    requests_per_minute: int | None = None
+    created_at: float = 0.0
+    created_by: str = ""
+    expires_at: float | None = None
+    revoked_at: float | None = None
