@@ -1,0 +1,114 @@
+"""The state port: what control keeps about configuration, releases, keys and its audit trail.
+
+One store, reached only through transactions.  A change and its audit record are written in the same
+transaction, so neither exists without the other.  Adapters: ``adapters/memory``, ``adapters/sqlite``; one
+contract suite runs against both.  Every row carries a ``team``.
+
+Calls are synchronous and short; control runs them off its event loop.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from typing import Protocol
+
+import msgspec
+
+from roadworthy.workflow.audit import AuditRecord
+from roadworthy.workflow.model import ApiKey, Configuration, FrozenRelease
+
+
+class AppliedConfiguration(msgspec.Struct, frozen=True):
+    """One ``roadworthy apply`` that changed something."""
+
+    version: int
+    """1, 2, 3…; the newest is in force."""
+    applied_at: float
+    applied_by: str
+    files: dict[str, str]
+    """Relative path → text, as applied."""
+    configuration: Configuration
+    """What the files say."""
+
+
+class Transaction(Protocol):
+    """Reads and writes of one transaction; it sees its own writes.
+
+    A violated uniqueness (a version, release or audit number that is taken) raises ``StateConflict``.
+    """
+
+    # configuration
+    def applied(self) -> AppliedConfiguration | None:
+        """The configuration in force: the newest version; ``None`` before the first apply."""
+        ...
+
+    def configurations(self, limit: int = 20) -> Sequence[AppliedConfiguration]:
+        """Newest first."""
+        ...
+
+    def add_configuration(self, applied: AppliedConfiguration) -> None: ...
+
+    # releases
+    def releases(self, workflow: str | None = None) -> Sequence[FrozenRelease]:
+        """By workflow name, then newest number first."""
+        ...
+
+    def release(self, digest: str) -> FrozenRelease | None: ...
+
+    def add_release(self, release: FrozenRelease) -> None:
+        """``(workflow, number)`` and ``digest`` are unique."""
+        ...
+
+    def served(self) -> dict[str, str]:
+        """Workflow name → digest of the release that it serves."""
+        ...
+
+    def serve(self, workflow: str, digest: str) -> None:
+        """Serve this release of the workflow from now on; it must have been added."""
+        ...
+
+    # keys
+    def keys(self) -> Sequence[ApiKey]:
+        """All of them, revoked ones included, oldest first."""
+        ...
+
+    def key(self, key_id: str) -> ApiKey | None: ...
+
+    def put_key(self, key: ApiKey) -> None:
+        """Insert, or replace the key with the same id."""
+        ...
+
+    # audit
+    def last_audit(self) -> AuditRecord | None: ...
+
+    def append_audit(self, record: AuditRecord) -> None: ...
+
+    def audit(self, after: int = 0, limit: int = 1000) -> Sequence[AuditRecord]:
+        """Records with ``seq`` > ``after``, ascending."""
+        ...
+
+    # fencing
+    def epoch(self) -> int:
+        """The epoch of the control in charge; 0 before the first."""
+        ...
+
+    def next_epoch(self) -> int:
+        """Raise the epoch by one and return it: called once by each control that takes the lock."""
+        ...
+
+
+class State(Protocol):
+    """Opens transactions.  Leaving the block commits; an exception rolls everything back and travels on."""
+
+    def read(self) -> AbstractContextManager[Transaction]:
+        """A consistent view.  Writing through it is a programming error."""
+        ...
+
+    def write(self) -> AbstractContextManager[Transaction]:
+        """One writer at a time."""
+        ...
+
+
+class StateConflict(Exception):
+    """Two writers claimed the same number, or a release was served that does not exist."""
