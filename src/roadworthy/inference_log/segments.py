@@ -19,11 +19,12 @@ import os
 import re
 from collections.abc import Iterator
 from contextlib import suppress
+from operator import attrgetter
 from pathlib import Path
 
 import msgspec
 
-from roadworthy.workflow.inference import JournalLine, Seal
+from roadworthy.workflow.inference import Feedback, Inference, InferenceStart, JournalLine, Seal
 
 SEGMENT_BYTES = 64 * 1024 * 1024
 """A writer rotates when its segment has reached this size."""
@@ -37,8 +38,23 @@ MAX_LINE_BYTES = 96 * 1024 * 1024
 _NAME = re.compile(r"^(?P<boot>\d{13})-(?P<seq>\d{6})\.jsonl$")
 _WORKER = re.compile(r"^[A-Za-z0-9_.-]{1,64}$")
 
+_ABSENT = msgspec.Raw()
+_NULL = msgspec.Raw(b"null")
+
+
+class _End(Inference, tag_field="k", tag="end", omit_defaults=True):
+    """``Inference`` as msgspec can decode it: it never accepts an object for ``Raw | None``, only for ``Raw``."""
+
+    request: msgspec.Raw = _ABSENT
+    response: msgspec.Raw = _ABSENT
+
+
 _encoder = msgspec.json.Encoder()
-_decoder: msgspec.json.Decoder[JournalLine] = msgspec.json.Decoder(JournalLine)
+_decoder: msgspec.json.Decoder[InferenceStart | _End | Feedback | Seal] = msgspec.json.Decoder(
+    InferenceStart | _End | Feedback | Seal
+)
+_inference_decoder: msgspec.json.Decoder[_End] = msgspec.json.Decoder(_End)
+_fields = attrgetter(*Inference.__struct_fields__)
 
 
 class SegmentName(msgspec.Struct, frozen=True, order=True):
@@ -136,7 +152,22 @@ def decode(data: bytes | memoryview) -> JournalLine:
 
     Fields that this version does not know are ignored: journals may skew by one version.
     """
-    return _decoder.decode(data)
+    line = _decoder.decode(data)
+    return _whole(line) if isinstance(line, _End) else line
+
+
+def decode_inference(data: bytes | memoryview | str) -> Inference:
+    """One encoded ``Inference`` (a journal line, an API answer).  Raises as ``decode`` does."""
+    return _whole(_inference_decoder.decode(data))
+
+
+def _whole(end: _End) -> Inference:
+    inference = Inference(*_fields(end))
+    if end.request is _ABSENT or end.request == _NULL:
+        inference.request = None
+    if end.response is _ABSENT or end.response == _NULL:
+        inference.response = None
+    return inference
 
 
 def create(journal: Path, name: SegmentName) -> int:
