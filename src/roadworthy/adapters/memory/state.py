@@ -1,0 +1,153 @@
+"""The in-memory twin of the state port: the same promises, no file."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import TypeVar
+
+from roadworthy.workflow.audit import AuditRecord
+from roadworthy.workflow.model import ApiKey, FrozenRelease
+from roadworthy.workflow.ports import AppliedConfiguration, Login, StateConflict
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+
+@dataclass
+class _Rows:
+    configurations: dict[int, AppliedConfiguration] = field(default_factory=dict)
+    releases: dict[str, FrozenRelease] = field(default_factory=dict)
+    served: dict[str, str] = field(default_factory=dict)
+    keys: dict[str, ApiKey] = field(default_factory=dict)
+    logins: dict[str, Login] = field(default_factory=dict)
+    audit: dict[int, AuditRecord] = field(default_factory=dict)
+    epoch: int = 0
+
+    def copy(self) -> _Rows:
+        return replace(
+            self,
+            configurations=dict(self.configurations),
+            releases=dict(self.releases),
+            served=dict(self.served),
+            keys=dict(self.keys),
+            logins=dict(self.logins),
+            audit=dict(self.audit),
+        )
+
+
+class MemoryState:
+    """``State`` in memory.  A write works on a copy that replaces the rows when it commits."""
+
+    def __init__(self) -> None:
+        self._rows = _Rows()
+        self._writer = threading.Lock()
+
+    @contextmanager
+    def read(self) -> Iterator[MemoryTransaction]:
+        yield MemoryTransaction(self._rows, writable=False)
+
+    @contextmanager
+    def write(self) -> Iterator[MemoryTransaction]:
+        with self._writer:
+            rows = self._rows.copy()
+            yield MemoryTransaction(rows, writable=True)
+            self._rows = rows
+
+
+class MemoryTransaction:
+    """``Transaction`` on a copy of the rows."""
+
+    def __init__(self, rows: _Rows, *, writable: bool) -> None:
+        self._rows = rows
+        self._writable = writable
+
+    @property
+    def _change(self) -> _Rows:
+        if not self._writable:
+            raise RuntimeError("a read transaction was asked to write; open it with State.write()")
+        return self._rows
+
+    # configuration
+    def applied(self) -> AppliedConfiguration | None:
+        newest = self.configurations(limit=1)
+        return newest[0] if newest else None
+
+    def configurations(self, limit: int = 20) -> Sequence[AppliedConfiguration]:
+        return sorted(self._rows.configurations.values(), key=lambda row: -row.version)[:limit]
+
+    def add_configuration(self, applied: AppliedConfiguration) -> None:
+        _add(self._change.configurations, applied.version, applied, "configuration version")
+
+    # releases
+    def releases(self, workflow: str | None = None) -> Sequence[FrozenRelease]:
+        found = [row for row in self._rows.releases.values() if workflow in (None, row.release.workflow)]
+        return sorted(found, key=lambda row: (row.release.workflow, -row.number))
+
+    def release(self, digest: str) -> FrozenRelease | None:
+        return self._rows.releases.get(digest)
+
+    def add_release(self, release: FrozenRelease) -> None:
+        if any(row.number == release.number for row in self.releases(release.release.workflow)):
+            raise StateConflict(f"workflow {release.release.workflow} has a release {release.number} already")
+        _add(self._change.releases, release.release.digest, release, "release")
+
+    def served(self) -> dict[str, str]:
+        return dict(self._rows.served)
+
+    def serve(self, workflow: str, digest: str) -> None:
+        release = self.release(digest)
+        if release is None or release.release.workflow != workflow:
+            raise StateConflict(f"workflow {workflow} has no release {digest}")
+        self._change.served[workflow] = digest
+
+    # keys
+    def keys(self) -> Sequence[ApiKey]:
+        return sorted(self._rows.keys.values(), key=lambda key: (key.created_at, key.id))
+
+    def key(self, key_id: str) -> ApiKey | None:
+        return self._rows.keys.get(key_id)
+
+    def put_key(self, key: ApiKey) -> None:
+        if any(other.hash == key.hash and other.id != key.id for other in self._rows.keys.values()):
+            raise StateConflict(f"another key than {key.id} has the same hash")
+        self._change.keys[key.id] = key
+
+    # logins
+    def login(self, login_hash: str) -> Login | None:
+        return self._rows.logins.get(login_hash)
+
+    def put_login(self, login: Login) -> None:
+        self._change.logins[login.hash] = login
+
+    def drop_logins(self, before: float) -> int:
+        expired = [login.hash for login in self._rows.logins.values() if login.expires_at < before]
+        for login_hash in expired:
+            del self._change.logins[login_hash]
+        return len(expired)
+
+    # audit
+    def last_audit(self) -> AuditRecord | None:
+        return self._rows.audit[max(self._rows.audit)] if self._rows.audit else None
+
+    def append_audit(self, record: AuditRecord) -> None:
+        _add(self._change.audit, record.seq, record, "audit record")
+
+    def audit(self, after: int = 0, limit: int = 1000) -> Sequence[AuditRecord]:
+        return [self._rows.audit[seq] for seq in sorted(self._rows.audit) if seq > after][:limit]
+
+    # fencing
+    def epoch(self) -> int:
+        return self._rows.epoch
+
+    def next_epoch(self) -> int:
+        self._change.epoch += 1
+        return self._rows.epoch
+
+
+def _add(rows: dict[K, V], key: K, value: V, what: str) -> None:
+    if key in rows:
+        raise StateConflict(f"{what} {key} exists already")
+    rows[key] = value

@@ -1,0 +1,1 @@
+"""Alembic migrations of ``state.db``, shipped inside the package."""

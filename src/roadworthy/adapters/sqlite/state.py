@@ -1,0 +1,252 @@
+"""The state port on SQLite: WAL, foreign keys, one writer.
+
+Rule: every write transaction is ``BEGIN IMMEDIATE`` and is committed with ``synchronous=FULL``, so what was
+acknowledged survives a power cut.  Within the process writers queue on a lock; other processes are kept out by
+``control.lock``.  SQLite's errors are mapped here: a taken number becomes ``StateConflict``, a file that cannot be
+read or written ``StateUnavailable``.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+import sqlalchemy as sa
+from sqlalchemy.dialects.sqlite import insert
+
+from roadworthy.adapters.sqlite import state_tables as t
+from roadworthy.adapters.sqlite.state_migrations import migrate
+from roadworthy.workflow.audit import AuditRecord
+from roadworthy.workflow.model import DEFAULT_TEAM, ApiKey, Configuration, FrozenRelease
+from roadworthy.workflow.ports import AppliedConfiguration, Login, StateConflict
+
+BUSY_TIMEOUT = 5.0
+"""Seconds to wait for another process (a backup) before giving up."""
+
+
+T = TypeVar("T")
+
+
+class StateUnavailable(Exception):
+    """The database file cannot be opened, read or written."""
+
+
+class SqliteState:
+    """``State`` on one SQLite file.  Thread-safe."""
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        """Open the file (0600), creating or migrating it.
+
+        Raises ``StateTooNew`` or ``StateUnavailable``.
+        """
+        self.path = Path(path)
+        self._writer = threading.Lock()
+        try:
+            os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        except OSError as error:
+            raise StateUnavailable(f"{self.path}: {error.strerror}; check the folder's owner and mode") from error
+        with _mapped(self.path):
+            self._engine = _engine(self.path)
+            migrate(self._engine, str(self.path))
+
+    @contextmanager
+    def read(self) -> Iterator[SqliteTransaction]:
+        with _mapped(self.path), self._engine.connect() as connection, connection.begin():
+            yield SqliteTransaction(connection, writable=False)
+
+    @contextmanager
+    def write(self) -> Iterator[SqliteTransaction]:
+        with (
+            self._writer,
+            _mapped(self.path),
+            self._engine.connect().execution_options(roadworthy_write=True) as connection,
+            connection.begin(),
+        ):
+            yield SqliteTransaction(connection, writable=True)
+
+    def close(self) -> None:
+        self._engine.dispose()
+
+
+class SqliteTransaction:
+    """``Transaction`` on one connection."""
+
+    def __init__(self, connection: sa.Connection, *, writable: bool) -> None:
+        self._connection = connection
+        self._writable = writable
+
+    # configuration
+    def applied(self) -> AppliedConfiguration | None:
+        newest = self.configurations(limit=1)
+        return newest[0] if newest else None
+
+    def configurations(self, limit: int = 20) -> Sequence[AppliedConfiguration]:
+        query = sa.select(t.configuration).order_by(t.configuration.c.version.desc()).limit(limit)
+        return [
+            AppliedConfiguration(
+                version=row.version,
+                applied_at=row.applied_at,
+                applied_by=row.applied_by,
+                files=json.loads(row.files),
+                configuration=msgspec.json.decode(row.configuration, type=Configuration),
+            )
+            for row in self._connection.execute(query)
+        ]
+
+    def add_configuration(self, applied: AppliedConfiguration) -> None:
+        self._insert(
+            t.configuration,
+            version=applied.version,
+            team=DEFAULT_TEAM,
+            applied_at=applied.applied_at,
+            applied_by=applied.applied_by,
+            files=json.dumps(applied.files),
+            configuration=_text(applied.configuration),
+        )
+
+    # releases
+    def releases(self, workflow: str | None = None) -> Sequence[FrozenRelease]:
+        query = sa.select(t.release.c.record).order_by(t.release.c.workflow, t.release.c.number.desc())
+        if workflow is not None:
+            query = query.where(t.release.c.workflow == workflow)
+        return [msgspec.json.decode(text, type=FrozenRelease) for text in self._connection.scalars(query)]
+
+    def release(self, digest: str) -> FrozenRelease | None:
+        return self._one(t.release, t.release.c.digest == digest, FrozenRelease)
+
+    def add_release(self, release: FrozenRelease) -> None:
+        self._insert(
+            t.release,
+            digest=release.release.digest,
+            team=release.team,
+            workflow=release.release.workflow,
+            number=release.number,
+            record=_text(release),
+        )
+
+    def served(self) -> dict[str, str]:
+        return {row.workflow: row.digest for row in self._connection.execute(sa.select(t.served))}
+
+    def serve(self, workflow: str, digest: str) -> None:
+        release = self.release(digest)
+        if release is None or release.release.workflow != workflow:
+            raise StateConflict(f"workflow {workflow} has no release {digest}")
+        self._put(t.served, "workflow", workflow=workflow, team=release.team, digest=digest)
+
+    # keys
+    def keys(self) -> Sequence[ApiKey]:
+        query = sa.select(t.api_key.c.record).order_by(t.api_key.c.created_at, t.api_key.c.id)
+        return [msgspec.json.decode(text, type=ApiKey) for text in self._connection.scalars(query)]
+
+    def key(self, key_id: str) -> ApiKey | None:
+        return self._one(t.api_key, t.api_key.c.id == key_id, ApiKey)
+
+    def put_key(self, key: ApiKey) -> None:
+        self._put(
+            t.api_key, "id", id=key.id, team=key.team, hash=key.hash, created_at=key.created_at, record=_text(key)
+        )
+
+    # logins
+    def login(self, login_hash: str) -> Login | None:
+        return self._one(t.login, t.login.c.hash == login_hash, Login)
+
+    def put_login(self, login: Login) -> None:
+        self._put(
+            t.login,
+            "hash",
+            hash=login.hash,
+            team=login.team,
+            person=login.person,
+            expires_at=login.expires_at,
+            record=_text(login),
+        )
+
+    def drop_logins(self, before: float) -> int:
+        return self._change(sa.delete(t.login).where(t.login.c.expires_at < before))
+
+    # audit
+    def last_audit(self) -> AuditRecord | None:
+        query = sa.select(t.audit.c.record).order_by(t.audit.c.seq.desc()).limit(1)
+        text = self._connection.scalar(query)
+        return None if text is None else AuditRecord(**json.loads(text))
+
+    def append_audit(self, record: AuditRecord) -> None:
+        self._insert(
+            t.audit,
+            seq=record.seq,
+            team=record.team,
+            time=record.time,
+            actor=record.actor,
+            action=record.action,
+            target=record.target,
+            record=json.dumps(record.as_dict(), ensure_ascii=False),
+        )
+
+    def audit(self, after: int = 0, limit: int = 1000) -> Sequence[AuditRecord]:
+        query = sa.select(t.audit.c.record).where(t.audit.c.seq > after).order_by(t.audit.c.seq).limit(limit)
+        return [AuditRecord(**json.loads(text)) for text in self._connection.scalars(query)]
+
+    # fencing
+    def epoch(self) -> int:
+        return int(self._connection.scalar(sa.select(t.fencing.c.epoch).where(t.fencing.c.name == "control")) or 0)
+
+    def next_epoch(self) -> int:
+        epoch = self.epoch() + 1
+        self._put(t.fencing, "name", name="control", team=DEFAULT_TEAM, epoch=epoch)
+        return epoch
+
+    def _one(self, table: sa.Table, where: sa.ColumnElement[bool], kind: type[T]) -> T | None:
+        text = self._connection.scalar(sa.select(table.c.record).where(where))
+        return None if text is None else msgspec.json.decode(text, type=kind)
+
+    def _insert(self, table: sa.Table, **values: Any) -> None:
+        self._change(sa.insert(table).values(**values))
+
+    def _put(self, table: sa.Table, key: str, **values: Any) -> None:
+        rest = {name: value for name, value in values.items() if name != key}
+        self._change(insert(table).values(**values).on_conflict_do_update(index_elements=[key], set_=rest))
+
+    def _change(self, statement: sa.Insert | sa.Delete) -> int:
+        if not self._writable:
+            raise RuntimeError("a read transaction was asked to write; open it with State.write()")
+        try:
+            return self._connection.execute(statement).rowcount
+        except sa.exc.IntegrityError as error:
+            raise StateConflict(str(error.orig)) from error
+
+
+def _engine(path: Path) -> sa.Engine:
+    engine = sa.create_engine(
+        f"sqlite:///{path}", connect_args={"timeout": BUSY_TIMEOUT, "check_same_thread": False, "isolation_level": None}
+    )
+
+    @sa.event.listens_for(engine, "connect")
+    def on_connect(connection: sqlite3.Connection, _: object) -> None:
+        for pragma in ("journal_mode=WAL", "foreign_keys=ON", "synchronous=FULL"):
+            connection.execute(f"PRAGMA {pragma}")
+
+    @sa.event.listens_for(engine, "begin")
+    def on_begin(connection: sa.Connection) -> None:
+        write = connection.get_execution_options().get("roadworthy_write", False)
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
+
+    return engine
+
+
+@contextmanager
+def _mapped(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except sa.exc.DatabaseError as error:
+        raise StateUnavailable(f"{path}: {error.orig}; check the disk and the file's owner") from error
+
+
+def _text(value: Any) -> str:
+    return msgspec.json.encode(value).decode()

@@ -1,0 +1,90 @@
+"""Tables of ``state.db``.  Rule: they equal the sum of the migrations (a test compares them), and every row has a team.
+
+Facts that are searched are columns; the rest of a record is JSON text, so that a new field of a frozen struct needs
+no migration.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import Column, Float, ForeignKey, Index, Integer, MetaData, Table, Text, UniqueConstraint
+
+metadata = MetaData(
+    naming_convention={
+        "pk": "pk_%(table_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    }
+)
+
+configuration = Table(
+    "configuration",
+    metadata,
+    Column("version", Integer, primary_key=True),
+    Column("team", Text, nullable=False),
+    Column("applied_at", Float, nullable=False),
+    Column("applied_by", Text, nullable=False),
+    Column("files", Text, nullable=False),
+    Column("configuration", Text, nullable=False),
+)
+
+release = Table(
+    "release",
+    metadata,
+    Column("digest", Text, primary_key=True),
+    Column("team", Text, nullable=False),
+    Column("workflow", Text, nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("record", Text, nullable=False),
+    UniqueConstraint("workflow", "number"),
+)
+
+served = Table(
+    "served",
+    metadata,
+    Column("workflow", Text, primary_key=True),
+    Column("team", Text, nullable=False),
+    Column("digest", Text, ForeignKey("release.digest"), nullable=False),
+)
+
+api_key = Table(
+    "api_key",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("team", Text, nullable=False),
+    Column("hash", Text, nullable=False, unique=True),
+    Column("created_at", Float, nullable=False),
+    Column("record", Text, nullable=False),
+)
+
+login = Table(
+    "login",
+    metadata,
+    Column("hash", Text, primary_key=True),
+    Column("team", Text, nullable=False),
+    Column("person", Text, nullable=False),
+    Column("expires_at", Float, nullable=False),
+    Column("record", Text, nullable=False),
+    Index(None, "expires_at"),
+)
+
+audit = Table(
+    "audit",
+    metadata,
+    Column("seq", Integer, primary_key=True),
+    Column("team", Text, nullable=False),
+    Column("time", Float, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("action", Text, nullable=False),
+    Column("target", Text, nullable=False),
+    Column("record", Text, nullable=False),
+    Index(None, "time"),
+)
+
+fencing = Table(
+    "fencing",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("team", Text, nullable=False),
+    Column("epoch", Integer, nullable=False),
+)
