@@ -1,0 +1,255 @@
+"""The journal: every inference on disk before its last byte leaves.
+
+One writer a worker.  Each line is one JSON object, written by exactly one ``os.write`` to a file opened with
+``O_APPEND``, so it survives the death of the process; a thread calls ``fdatasync`` every 50 ms, which bounds what a
+loss of power can take.  The writer holds ``flock`` on its active segment: whoever can take that lock knows that the
+writer is dead.  Segments rotate at 64 MiB and end with a ``Seal`` when they are closed in good order.
+
+Disk full, in this order: bodies are left out, then the space of a preallocated reserve is given back to the
+segment, then ``start`` answers ``False`` and the caller decides (``disk_full: bypass`` fails closed,
+``serve_unlogged`` fails open).  What could not be stored is counted, never forgotten silently.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+
+from roadworthy.inference_log.segments import SEGMENT_BYTES, SegmentName, create, encode
+from roadworthy.workflow.inference import Inference, InferenceStart, Seal
+
+SYNC_SECONDS = 0.05
+RESERVE_BYTES = 8 * 1024 * 1024
+RESERVE_STEP = 1024 * 1024
+BODIES_PAUSE = 5.0
+"""Seconds without bodies after the disk was found full."""
+PROBE_PAUSE = 1.0
+"""Seconds between two tries to write once nothing can be written."""
+
+
+class JournalCounts(msgspec.Struct):
+    accepted: int = 0
+    """Starts asked for."""
+    stored: int = 0
+    """Inferences whose end is on disk."""
+    dropped: int = 0
+    """Inferences (starts or ends) that could not be written."""
+    bodies_dropped: int = 0
+    bytes: int = 0
+    segments: int = 0
+
+
+class Journal:
+    """Writer of ``<folder>/<worker>/<boot>-<seq>.jsonl``.  Used from one thread; closing it seals the segment."""
+
+    def __init__(
+        self,
+        folder: Path,
+        worker: str,
+        *,
+        now: Callable[[], float],
+        segment_bytes: int = SEGMENT_BYTES,
+        reserve_bytes: int = RESERVE_BYTES,
+        write: Callable[[int, bytes], int] = os.write,
+    ) -> None:
+        self.counts = JournalCounts()
+        self._now = now
+        self._segment_bytes = segment_bytes
+        self._write_to = write
+        self._folder = folder
+        self._name = SegmentName(worker, int(now() * 1000), 1)
+        self._lines = 0
+        self._size = 0
+        self._no_bodies_until = 0.0
+        self._silent_until = 0.0
+        self._fd = create(folder, self._name)
+        self.counts.segments = 1
+        self._reserve = _Reserve(folder / worker / "reserve", reserve_bytes)
+        self._syncer = _Syncer(self._fd)
+
+    def start(self, line: InferenceStart) -> bool:
+        """Write the line of an admitted inference; ``False``: nothing can be written now."""
+        self.counts.accepted += 1
+        if self._append(encode(line)):
+            return True
+        self.counts.dropped += 1
+        return False
+
+    def end(self, record: Inference) -> bool:
+        """Write a whole record, without its bodies when the disk is nearly full.  ``False``: it is lost (counted)."""
+        if self._no_bodies_until:
+            self._bodies_again_or_not(record)
+        if self._end(record):
+            self.counts.stored += 1
+            return True
+        self.counts.dropped += 1
+        return False
+
+    def _end(self, record: Inference) -> bool:
+        if self._silenced():
+            return False
+        line = encode(record)
+        if self._put_rotating(line):
+            return True
+        if self._drop_bodies(record):
+            line = encode(record)
+        return self._append(line)
+
+    def close(self) -> None:
+        """Seal the active segment, sync it and let it go.  Idempotent."""
+        if self._fd < 0:
+            return
+        self._seal()
+        self._syncer.stop()
+        os.close(self._fd)
+        self._fd = -1
+        self._reserve.close()
+
+    def _bodies_again_or_not(self, record: Inference) -> None:
+        if self._now() < self._no_bodies_until:
+            self._drop_bodies(record)
+        else:
+            self._no_bodies_until = 0.0
+            self._reserve.refill()
+
+    def _drop_bodies(self, record: Inference) -> bool:
+        if record.request is None and record.response is None and record.prompt is None:
+            return False
+        record.request = record.response = record.prompt = None
+        record.bodies_dropped = "disk_full"
+        self._no_bodies_until = self._now() + BODIES_PAUSE
+        self.counts.bodies_dropped += 1
+        return True
+
+    def _append(self, line: bytes) -> bool:
+        """Write a line that must be kept: with the reserve's help when the disk is full."""
+        if self._silenced():
+            return False
+        if self._put_rotating(line):
+            return True
+        now = self._now()
+        self._no_bodies_until = now + BODIES_PAUSE
+        while self._reserve.give_back(RESERVE_STEP):
+            if self._put(line):
+                return True
+        self._silent_until = now + PROBE_PAUSE
+        return False
+
+    def _silenced(self) -> bool:
+        return self._silent_until > 0.0 and self._now() < self._silent_until
+
+    def _put_rotating(self, line: bytes) -> bool:
+        if self._size + len(line) > self._segment_bytes and self._lines:
+            self._rotate()
+        return self._put(line)
+
+    def _put(self, line: bytes) -> bool:
+        """One write.  A line that the disk took only in part is cut off again."""
+        try:
+            written = self._write_to(self._fd, line)
+        except OSError:
+            return False
+        if written != len(line):
+            with contextlib.suppress(OSError):
+                os.ftruncate(self._fd, self._size)
+            return False
+        self._size += written
+        self._lines += 1
+        self.counts.bytes += written
+        self._silent_until = 0.0
+        self._syncer.dirty = True
+        return True
+
+    def _rotate(self) -> None:
+        """Next segment.  When none can be opened the old one grows on."""
+        fresh_name = self._name.next
+        try:
+            fresh = create(self._folder, fresh_name)
+        except OSError:
+            return
+        old = self._fd
+        self._seal()
+        self._fd, self._name, self._lines, self._size = fresh, fresh_name, 0, 0
+        self.counts.segments += 1
+        self._syncer.follow(fresh, old)
+
+    def _seal(self) -> None:
+        self._put(encode(Seal(self._now(), self._lines)))
+
+
+class _Reserve:
+    """Disk space held back in a file of its own, given to the journal piece by piece when the disk is full."""
+
+    def __init__(self, path: Path, size: int) -> None:
+        self._size = size
+        self._left = 0
+        self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        self.refill()
+
+    def refill(self) -> None:
+        """Hold the whole reserve again, as far as the disk allows."""
+        if self._left >= self._size:
+            return
+        with contextlib.suppress(OSError):
+            os.posix_fallocate(self._fd, 0, self._size)
+            self._left = self._size
+
+    def give_back(self, size: int) -> bool:
+        """Free ``size`` bytes; ``False``: nothing is left."""
+        if self._left <= 0:
+            return False
+        self._left = max(0, self._left - size)
+        try:
+            os.ftruncate(self._fd, self._left)
+        except OSError:
+            return False
+        return True
+
+    def close(self) -> None:
+        os.close(self._fd)
+
+
+class _Syncer:
+    """A thread that syncs what was written, at most every 50 ms, and closes segments that were rotated away."""
+
+    def __init__(self, fd: int) -> None:
+        self.dirty = False
+        self._fd = fd
+        self._retired: list[int] = []
+        self._lock = threading.Lock()
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="journal-sync", daemon=True)
+        self._thread.start()
+
+    def follow(self, fd: int, retired: int) -> None:
+        with self._lock:
+            self._fd = fd
+            self._retired.append(retired)
+        self.dirty = True
+
+    def stop(self) -> None:
+        """Sync once more and end the thread; the active segment stays open."""
+        self._stopped.set()
+        self._thread.join()
+        self._sync()
+
+    def _run(self) -> None:
+        while not self._stopped.wait(SYNC_SECONDS):
+            if self.dirty:
+                self._sync()
+
+    def _sync(self) -> None:
+        self.dirty = False
+        with self._lock:
+            fd, retired, self._retired = self._fd, self._retired, []
+        for old in retired:
+            with contextlib.suppress(OSError):
+                os.fdatasync(old)
+            os.close(old)
+        with contextlib.suppress(OSError):
+            os.fdatasync(fd)
