@@ -1,0 +1,56 @@
+"""Intervals for shares: how sure ``k`` of ``n`` makes us.
+
+No numpy: the quantiles come from the standard library.
+"""
+
+from __future__ import annotations
+
+from math import sqrt
+from statistics import NormalDist
+
+_NORMAL = NormalDist()
+
+
+def wilson_interval(successes: int, n: int, confidence: float = 0.95) -> tuple[float, float]:
+    """Two-sided Wilson score interval of a share, as (lower, upper) in [0, 1].
+
+    ``n = 0`` says nothing: (0, 1).  Raises ``ValueError`` unless 0 <= successes <= n and 0 < confidence < 1.
+    Source: E. B. Wilson, JASA 22 (1927) 209-212.
+    """
+    _vet(successes, n, confidence)
+    return _wilson(successes, n, _NORMAL.inv_cdf(0.5 + confidence / 2))
+
+
+def wilson_lower(successes: int, n: int, confidence: float = 0.95) -> float:
+    """One-sided Wilson lower bound of a share: true with probability ``confidence``."""
+    _vet(successes, n, confidence)
+    return _wilson(successes, n, _NORMAL.inv_cdf(confidence))[0]
+
+
+def zero_failure_bound(n: int, confidence: float = 0.95) -> float:
+    """Upper bound of a failure share after ``n`` trials without a failure: 1 - (1 - confidence)^(1/n).
+
+    The exact binomial bound (Clopper and Pearson, Biometrika 26 (1934) 404-413); about 3/n at 95 %.  ``n = 0``
+    → 1.
+    """
+    _vet(0, n, confidence)
+    return 1.0 if n == 0 else float(1.0 - (1.0 - confidence) ** (1.0 / n))
+
+
+def _wilson(successes: int, n: int, z: float) -> tuple[float, float]:
+    if n == 0:
+        return 0.0, 1.0
+    share = successes / n
+    centre = share + z * z / (2 * n)
+    margin = z * sqrt(share * (1 - share) / n + z * z / (4 * n * n))
+    scale = 1 + z * z / n
+    lower = 0.0 if successes == 0 else max(0.0, (centre - margin) / scale)
+    upper = 1.0 if successes == n else min(1.0, (centre + margin) / scale)
+    return lower, upper
+
+
+def _vet(successes: int, n: int, confidence: float) -> None:
+    if not 0 <= successes <= n:
+        raise ValueError(f"{successes} of {n} is not a share: expected 0 <= successes <= n")
+    if not 0 < confidence < 1:
+        raise ValueError(f"confidence {confidence} is not between 0 and 1")
