@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from roadworthy.adapters.memory.state import MemoryState
 from roadworthy.adapters.sqlite.state import SqliteState
+from roadworthy.people.model import LoginCode, LoginSession
 from roadworthy.workflow import audit
 from roadworthy.workflow.model import (
     ApiKey,
@@ -22,11 +24,13 @@ from roadworthy.workflow.model import (
     Step,
     Target,
 )
-from roadworthy.workflow.ports import AppliedConfiguration, Login, State, StateConflict
+from roadworthy.workflow.ports import AppliedConfiguration, StateConflict
+
+Store = MemoryState | SqliteState
 
 
 @pytest.fixture(params=["memory", "sqlite"])
-def state(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[State]:
+def state(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
     if request.param == "memory":
         yield MemoryState()
     else:
@@ -54,7 +58,7 @@ def key(key_id: str = "key_1", *, digest: str = "ab", created: float = 1.0) -> A
     return ApiKey(key_id, digest, "app", "default", ["*"], created_at=created)
 
 
-def test_a_new_state_is_empty(state: State) -> None:
+def test_a_new_state_is_empty(state: Store) -> None:
     with state.read() as tx:
         assert tx.applied() is None
         assert list(tx.configurations()) == []
@@ -65,7 +69,7 @@ def test_a_new_state_is_empty(state: State) -> None:
         assert tx.epoch() == 0
 
 
-def test_the_newest_configuration_is_in_force(state: State) -> None:
+def test_the_newest_configuration_is_in_force(state: Store) -> None:
     with state.write() as tx:
         for version in (1, 2, 3):
             tx.add_configuration(applied(version))
@@ -74,14 +78,14 @@ def test_the_newest_configuration_is_in_force(state: State) -> None:
         assert [row.version for row in tx.configurations(limit=2)] == [3, 2]
 
 
-def test_a_version_is_taken_once(state: State) -> None:
+def test_a_version_is_taken_once(state: Store) -> None:
     with state.write() as tx:
         tx.add_configuration(applied(1))
     with pytest.raises(StateConflict), state.write() as tx:
         tx.add_configuration(applied(1))
 
 
-def test_releases_come_back_as_they_were_frozen_newest_first(state: State) -> None:
+def test_releases_come_back_as_they_were_frozen_newest_first(state: Store) -> None:
     with state.write() as tx:
         for release in (frozen("b", 1), frozen("a", 1), frozen("a", 2)):
             tx.add_release(release)
@@ -92,7 +96,7 @@ def test_releases_come_back_as_they_were_frozen_newest_first(state: State) -> No
         assert tx.release("rel_none") is None
 
 
-def test_a_release_number_is_taken_once(state: State) -> None:
+def test_a_release_number_is_taken_once(state: Store) -> None:
     with state.write() as tx:
         tx.add_release(frozen("a", 1))
     clash = frozen("a", 1)
@@ -101,7 +105,7 @@ def test_a_release_number_is_taken_once(state: State) -> None:
         tx.add_release(other)
 
 
-def test_only_an_existing_release_of_the_workflow_is_served(state: State) -> None:
+def test_only_an_existing_release_of_the_workflow_is_served(state: Store) -> None:
     with state.write() as tx:
         tx.add_release(frozen("a", 1))
         tx.add_release(frozen("a", 2))
@@ -114,7 +118,7 @@ def test_only_an_existing_release_of_the_workflow_is_served(state: State) -> Non
         assert tx.served() == {"a": "rel_a2"}
 
 
-def test_keys_are_replaced_by_id_and_unique_by_hash(state: State) -> None:
+def test_keys_are_replaced_by_id_and_unique_by_hash(state: Store) -> None:
     revoked = ApiKey("key_1", "ab", "app", "default", ["*"], created_at=1.0, revoked_at=9.0)
     with state.write() as tx:
         tx.put_key(key("key_2", digest="cd", created=2.0))
@@ -128,22 +132,21 @@ def test_keys_are_replaced_by_id_and_unique_by_hash(state: State) -> None:
         assert tx.key("key_9") is None
 
 
-def test_logins_are_replaced_and_dropped_when_expired(state: State) -> None:
-    fresh, stale = (
-        Login("h1", "code", "ada", "default", 1.0, 50.0),
-        Login("h2", "session", "ada", "default", 1.0, 5.0),
-    )
-    used = Login("h1", "code", "ada", "default", 1.0, 50.0, used_at=3.0)
+def test_codes_and_sessions_are_found_by_hash_and_replaced(state: Store) -> None:
+    code = LoginCode("h1", "ada", 1.0, 50.0)
+    session = LoginSession("h1", "ada", 1.0, 5.0)
     with state.write() as tx:
-        for login in (fresh, stale, used):
-            tx.put_login(login)
-        assert tx.drop_logins(10.0) == 1
+        tx.put_login_code(code)
+        tx.put_login_session(session)
+        tx.put_login_code(msgspec.structs.replace(code, used_at=3.0))
     with state.read() as tx:
-        assert tx.login("h1") == used
-        assert tx.login("h2") is None
+        assert tx.login_code("h1") == msgspec.structs.replace(code, used_at=3.0)
+        assert tx.login_session("h1") == session
+        assert tx.login_code("h2") is None
+        assert tx.login_session("h2") is None
 
 
-def test_the_audit_trail_reads_back_verifiable(state: State) -> None:
+def test_the_audit_trail_reads_back_verifiable(state: Store) -> None:
     with state.write() as tx:
         for number in range(5):
             event = audit.Event("os:0", "key.create", f"key/{number}", after={"n": [number, None, "ü"]})
@@ -154,7 +157,7 @@ def test_the_audit_trail_reads_back_verifiable(state: State) -> None:
     assert audit.verify(record.as_dict() for record in records) is None
 
 
-def test_an_audit_number_is_taken_once(state: State) -> None:
+def test_an_audit_number_is_taken_once(state: Store) -> None:
     record = audit.chain(None, audit.Event("os:0", "a", "b"), 1.0)
     with state.write() as tx:
         tx.append_audit(record)
@@ -162,7 +165,7 @@ def test_an_audit_number_is_taken_once(state: State) -> None:
         tx.append_audit(record)
 
 
-def test_an_exception_rolls_change_and_audit_back_together(state: State) -> None:
+def test_an_exception_rolls_change_and_audit_back_together(state: Store) -> None:
     def create_a_key_and_stumble() -> None:
         with state.write() as tx:
             tx.put_key(key())
@@ -176,7 +179,7 @@ def test_an_exception_rolls_change_and_audit_back_together(state: State) -> None
         assert tx.last_audit() is None
 
 
-def test_the_epoch_rises_by_one_each_time(state: State) -> None:
+def test_the_epoch_rises_by_one_each_time(state: Store) -> None:
     for expected in (1, 2, 3):
         with state.write() as tx:
             assert tx.next_epoch() == expected
@@ -184,6 +187,6 @@ def test_the_epoch_rises_by_one_each_time(state: State) -> None:
         assert tx.epoch() == 3
 
 
-def test_a_read_transaction_refuses_to_write(state: State) -> None:
+def test_a_read_transaction_refuses_to_write(state: Store) -> None:
     with pytest.raises(RuntimeError, match="asked to write"), state.read() as tx:
         tx.put_key(key())

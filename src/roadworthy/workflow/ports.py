@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from typing import Literal, Protocol
+from typing import Protocol
 
 import msgspec
 
@@ -30,20 +30,6 @@ class AppliedConfiguration(msgspec.Struct, frozen=True):
     """Relative path → text, as applied."""
     configuration: Configuration
     """What the files say."""
-
-
-class Login(msgspec.Struct, frozen=True):
-    """A one-time login code or a login session, as stored: its hash, never itself."""
-
-    hash: str
-    """Hex HMAC-SHA256 of the code or token under the install's ``hmac.key``."""
-    kind: Literal["code", "session"]
-    person: str
-    team: str
-    created_at: float
-    expires_at: float
-    used_at: float | None = None
-    """A code is used once; a session is ended by logging out."""
 
 
 class Transaction(Protocol):
@@ -91,17 +77,6 @@ class Transaction(Protocol):
 
     def put_key(self, key: ApiKey) -> None:
         """Insert, or replace the key with the same id."""
-        ...
-
-    # logins
-    def login(self, login_hash: str) -> Login | None: ...
-
-    def put_login(self, login: Login) -> None:
-        """Insert, or replace the login with the same hash."""
-        ...
-
-    def drop_logins(self, before: float) -> int:
-        """Remove logins that expired before this instant.  Returns how many."""
         ...
 
     # audit

@@ -8,9 +8,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
+from roadworthy.people.model import LoginCode, LoginSession
 from roadworthy.workflow.audit import AuditRecord
 from roadworthy.workflow.model import ApiKey, FrozenRelease
-from roadworthy.workflow.ports import AppliedConfiguration, Login, StateConflict
+from roadworthy.workflow.ports import AppliedConfiguration, StateConflict
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -22,7 +23,8 @@ class _Rows:
     releases: dict[str, FrozenRelease] = field(default_factory=dict)
     served: dict[str, str] = field(default_factory=dict)
     keys: dict[str, ApiKey] = field(default_factory=dict)
-    logins: dict[str, Login] = field(default_factory=dict)
+    login_codes: dict[str, LoginCode] = field(default_factory=dict)
+    login_sessions: dict[str, LoginSession] = field(default_factory=dict)
     audit: dict[int, AuditRecord] = field(default_factory=dict)
     epoch: int = 0
 
@@ -33,7 +35,8 @@ class _Rows:
             releases=dict(self.releases),
             served=dict(self.served),
             keys=dict(self.keys),
-            logins=dict(self.logins),
+            login_codes=dict(self.login_codes),
+            login_sessions=dict(self.login_sessions),
             audit=dict(self.audit),
         )
 
@@ -115,18 +118,18 @@ class MemoryTransaction:
             raise StateConflict(f"another key than {key.id} has the same hash")
         self._change.keys[key.id] = key
 
-    # logins
-    def login(self, login_hash: str) -> Login | None:
-        return self._rows.logins.get(login_hash)
+    # signing in (people.ports.LoginTransaction)
+    def login_code(self, code_hash: str) -> LoginCode | None:
+        return self._rows.login_codes.get(code_hash)
 
-    def put_login(self, login: Login) -> None:
-        self._change.logins[login.hash] = login
+    def put_login_code(self, code: LoginCode) -> None:
+        self._change.login_codes[code.hash] = code
 
-    def drop_logins(self, before: float) -> int:
-        expired = [login.hash for login in self._rows.logins.values() if login.expires_at < before]
-        for login_hash in expired:
-            del self._change.logins[login_hash]
-        return len(expired)
+    def login_session(self, token_hash: str) -> LoginSession | None:
+        return self._rows.login_sessions.get(token_hash)
+
+    def put_login_session(self, session: LoginSession) -> None:
+        self._change.login_sessions[session.hash] = session
 
     # audit
     def last_audit(self) -> AuditRecord | None:

@@ -23,9 +23,10 @@ from sqlalchemy.dialects.sqlite import insert
 
 from roadworthy.adapters.sqlite import state_tables as t
 from roadworthy.adapters.sqlite.state_migrations import migrate
+from roadworthy.people.model import LoginCode, LoginSession
 from roadworthy.workflow.audit import AuditRecord
 from roadworthy.workflow.model import DEFAULT_TEAM, ApiKey, Configuration, FrozenRelease
-from roadworthy.workflow.ports import AppliedConfiguration, Login, StateConflict
+from roadworthy.workflow.ports import AppliedConfiguration, StateConflict
 
 BUSY_TIMEOUT = 5.0
 """Seconds to wait for another process (a backup) before giving up."""
@@ -153,23 +154,18 @@ class SqliteTransaction:
             t.api_key, "id", id=key.id, team=key.team, hash=key.hash, created_at=key.created_at, record=_text(key)
         )
 
-    # logins
-    def login(self, login_hash: str) -> Login | None:
-        return self._one(t.login, t.login.c.hash == login_hash, Login)
+    # signing in (people.ports.LoginTransaction)
+    def login_code(self, code_hash: str) -> LoginCode | None:
+        return self._one(t.login_code, t.login_code.c.hash == code_hash, LoginCode)
 
-    def put_login(self, login: Login) -> None:
-        self._put(
-            t.login,
-            "hash",
-            hash=login.hash,
-            team=login.team,
-            person=login.person,
-            expires_at=login.expires_at,
-            record=_text(login),
-        )
+    def put_login_code(self, code: LoginCode) -> None:
+        self._put_login(t.login_code, code)
 
-    def drop_logins(self, before: float) -> int:
-        return self._change(sa.delete(t.login).where(t.login.c.expires_at < before))
+    def login_session(self, token_hash: str) -> LoginSession | None:
+        return self._one(t.login_session, t.login_session.c.hash == token_hash, LoginSession)
+
+    def put_login_session(self, session: LoginSession) -> None:
+        self._put_login(t.login_session, session)
 
     # audit
     def last_audit(self) -> AuditRecord | None:
@@ -206,6 +202,17 @@ class SqliteTransaction:
         text = self._connection.scalar(sa.select(table.c.record).where(where))
         return None if text is None else msgspec.json.decode(text, type=kind)
 
+    def _put_login(self, table: sa.Table, login: LoginCode | LoginSession) -> None:
+        self._put(
+            table,
+            "hash",
+            hash=login.hash,
+            team=login.team,
+            person=login.person,
+            expires_at=login.expires_at,
+            record=_text(login),
+        )
+
     def _insert(self, table: sa.Table, **values: Any) -> None:
         self._change(sa.insert(table).values(**values))
 
@@ -213,11 +220,11 @@ class SqliteTransaction:
         rest = {name: value for name, value in values.items() if name != key}
         self._change(insert(table).values(**values).on_conflict_do_update(index_elements=[key], set_=rest))
 
-    def _change(self, statement: sa.Insert | sa.Delete) -> int:
+    def _change(self, statement: sa.Insert) -> None:
         if not self._writable:
             raise RuntimeError("a read transaction was asked to write; open it with State.write()")
         try:
-            return self._connection.execute(statement).rowcount
+            self._connection.execute(statement)
         except sa.exc.IntegrityError as error:
             raise StateConflict(str(error.orig)) from error
 

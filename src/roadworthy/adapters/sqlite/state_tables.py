@@ -57,15 +57,24 @@ api_key = Table(
     Column("record", Text, nullable=False),
 )
 
-login = Table(
-    "login",
+login_code = Table(
+    "login_code",
     metadata,
     Column("hash", Text, primary_key=True),
     Column("team", Text, nullable=False),
     Column("person", Text, nullable=False),
     Column("expires_at", Float, nullable=False),
     Column("record", Text, nullable=False),
-    Index(None, "expires_at"),
+)
+
+login_session = Table(
+    "login_session",
+    metadata,
+    Column("hash", Text, primary_key=True),
+    Column("team", Text, nullable=False),
+    Column("person", Text, nullable=False),
+    Column("expires_at", Float, nullable=False),
+    Column("record", Text, nullable=False),
 )
 
 audit = Table(

@@ -55,16 +55,16 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name="pk_api_key"),
         sa.UniqueConstraint("hash", name="uq_api_key_hash"),
     )
-    op.create_table(
-        "login",
-        sa.Column("hash", sa.Text, nullable=False),
-        sa.Column("team", sa.Text, nullable=False),
-        sa.Column("person", sa.Text, nullable=False),
-        sa.Column("expires_at", sa.Float, nullable=False),
-        sa.Column("record", sa.Text, nullable=False),
-        sa.PrimaryKeyConstraint("hash", name="pk_login"),
-    )
-    op.create_index("ix_login_expires_at", "login", ["expires_at"])
+    for name in ("login_code", "login_session"):
+        op.create_table(
+            name,
+            sa.Column("hash", sa.Text, nullable=False),
+            sa.Column("team", sa.Text, nullable=False),
+            sa.Column("person", sa.Text, nullable=False),
+            sa.Column("expires_at", sa.Float, nullable=False),
+            sa.Column("record", sa.Text, nullable=False),
+            sa.PrimaryKeyConstraint("hash", name=f"pk_{name}"),
+        )
     op.create_table(
         "audit",
         sa.Column("seq", sa.Integer, nullable=False),
