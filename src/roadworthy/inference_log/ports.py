@@ -1,0 +1,66 @@
+"""What keeps the inference log.  SQLite in an install, memory in tests; one contract suite runs against both."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Protocol
+from zoneinfo import ZoneInfo
+
+from roadworthy.inference_log.model import (
+    Batch,
+    Cursor,
+    Entry,
+    Expired,
+    Filter,
+    Page,
+    Progress,
+    Shipped,
+    Stats,
+)
+from roadworthy.inference_log.segments import SegmentName
+from roadworthy.workflow.inference import Inference, InferenceStart
+from roadworthy.workflow.model import Retention
+
+
+class LogStore(Protocol):
+    """All methods may be called from any thread.  One process writes (control holds the lock)."""
+
+    # shipping
+    def progress(self) -> dict[SegmentName, Progress]: ...
+
+    def open_starts(self, worker: str, boot: int) -> list[InferenceStart]: ...
+
+    def ship(self, batch: Batch) -> Shipped:
+        """Store a batch whole or not at all: rows by insert-or-ignore on the id, open starts and offsets with them."""
+
+    def counters(self) -> dict[str, int]:
+        """Sums since the log began: the fields of ``Shipped``, ``accepted`` and ``in_flight``."""
+
+    # reading
+    def get(self, inference: str) -> Entry | None: ...
+
+    def find(
+        self, where: Filter, limit: int = 50, after: Cursor | None = None, before: Cursor | None = None
+    ) -> Page: ...
+
+    def scan(self, where: Filter, bodies: bool = False) -> Iterator[Inference]:
+        """Every match, oldest day first, in bounded memory."""
+
+    def stats(self, by: Sequence[str], where: Filter, zone: ZoneInfo) -> Stats: ...
+
+    # keeping
+    def rollup(self, now: float) -> int:
+        """Sum closed buckets that are new or got late rows.  Returns how many (bucket, workflow) were summed."""
+
+    def expire(self, now: float, keep: Retention) -> Expired: ...
+
+    def train(self, samples: Sequence[bytes]) -> None:
+        """Learn to pack bodies from prompts, schemas and synthetic text; never from a live body."""
+
+    def forget(self, unit: str, at: float) -> dict[str, int]:
+        """Delete what is known of a unit until ``at``, now and at every later shipment or restore → rows per store."""
+
+    def search(self, needle: str) -> dict[str, int]:
+        """How often the raw files (or memory) hold a text → occurrences per store, zeros included."""
+
+    def close(self) -> None: ...
