@@ -1,0 +1,126 @@
+"""Publishes the snapshot: at once after every change, and when a launched target moved.
+
+Rule: what gateways read on disk is whole or not replaced; a publication that fails leaves the last good one in
+force and is tried again.  ``seq`` rises with each publication of an epoch.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+
+from roadworthy.adapters.files import write_atomically
+from roadworthy.gateway import snapshot as snapshots
+from roadworthy.gateway.snapshot import Snapshot
+from roadworthy.operations.snapshot import Built, Picture, PriceOf, build, unresolved
+from roadworthy.workflow.ports import State
+
+log = logging.getLogger("roadworthy.publish")
+
+
+class Publisher:
+    """Thread-safe; blocking."""
+
+    def __init__(
+        self,
+        state: State,
+        *,
+        epoch: int,
+        snapshot_path: Path,
+        settings_path: Path,
+        endpoints_path: Path,
+        price_of: PriceOf,
+        clock: Callable[[], float],
+    ) -> None:
+        self._state = state
+        self._epoch = epoch
+        self._seq = 0
+        self._snapshot_path = snapshot_path
+        self._settings_path = settings_path
+        self._endpoints_path = endpoints_path
+        self._price_of = price_of
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._content = b""
+        self._endpoints_seen: tuple[int, int] | None = None
+        self.current: Snapshot | None = None
+        self.warnings: list[str] = []
+
+    def publish(self) -> bool:
+        """Write the snapshot when it differs from the last one written.  Returns whether it did.
+
+        Raises ``OSError`` when it cannot be written.
+        """
+        with self._lock:
+            seen = _stamp(self._endpoints_path)
+            launched = _read_endpoints(self._endpoints_path)
+            picture = _picture(self._state)
+            built = build(picture, launched, self._price_of, epoch=self._epoch, seq=self._seq + 1, now=self._clock())
+            content = _content(built)
+            self.warnings = built.warnings
+            if content == self._content:
+                self._endpoints_seen = seen
+                return False
+            if picture.configurations:
+                settings = msgspec.json.encode(picture.configurations[0].configuration.settings)
+                write_atomically(self._settings_path, settings)
+            write_atomically(self._snapshot_path, snapshots.encode(built.snapshot))
+            self._seq += 1
+            self._content, self._endpoints_seen, self.current = content, seen, built.snapshot
+        log.info("snapshot published", extra={"epoch": self._epoch, "seq": self._seq})
+        return True
+
+    def publish_when_moved(self) -> bool:
+        """``publish`` when ``endpoints.json`` changed, or a key expired, since the last publication."""
+        current = self.current
+        if current is not None and _stamp(self._endpoints_path) == self._endpoints_seen:
+            now = self._clock()
+            if not any(key.expires_at is not None and key.expires_at <= now for key in current.keys.values()):
+                return False
+        return self.publish()
+
+
+def _picture(state: State) -> Picture:
+    """Reads older configurations only while a served release names a target that the newer ones do not hold."""
+    with state.read() as tx:
+        served = tx.served()
+        found = [tx.release(digest) for digest in served.values()]
+        releases = {frozen.release.digest: frozen for frozen in found if frozen is not None}
+        keys = tx.keys()
+        limit = 1
+        while True:
+            picture = Picture(tx.configurations(limit=limit), releases, served, keys)
+            if len(picture.configurations) < limit or not unresolved(picture):
+                return picture
+            limit *= 8
+
+
+def _content(built: Built) -> bytes:
+    """What makes a snapshot differ: all but its number and time."""
+    return snapshots.encode(msgspec.structs.replace(built.snapshot, seq=0, made_at=0.0))
+
+
+def _stamp(path: Path) -> tuple[int, int] | None:
+    try:
+        stat = os.stat(path)
+    except FileNotFoundError:
+        return None
+    return stat.st_mtime_ns, stat.st_ino
+
+
+def _read_endpoints(path: Path) -> dict[str, str]:
+    """Fails closed: targets of an unreadable file are down (``unavailable``), and the next change is tried again."""
+    try:
+        found = json.loads(path.read_bytes())
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        log.error("endpoints.json cannot be read", extra={"path": str(path), "error": str(error)})
+        return {}
+    return {str(name): str(url) for name, url in found.items()} if isinstance(found, dict) else {}

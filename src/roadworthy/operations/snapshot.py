@@ -1,0 +1,205 @@
+"""State → snapshot: the pure rule of what gateways are told.
+
+Joins the configuration in force, the releases, the keys and the endpoints of launched targets.  A served release
+keeps the exact models that it was frozen with: when a target was changed in the configuration since, the release is
+given the target as it was (named ``main@v3`` after the configuration version that held it) until it is frozen anew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from urllib.parse import urlsplit
+
+import msgspec
+
+from roadworthy.gateway.snapshot import SNAPSHOT_FORMAT, Endpoint, ServedWorkflow, Snapshot
+from roadworthy.workflow.model import (
+    ApiKey,
+    FrozenRelease,
+    Handling,
+    Price,
+    Release,
+    Target,
+    TargetIdentity,
+)
+from roadworthy.workflow.ports import AppliedConfiguration
+
+PriceOf = Callable[[Target], Price | None]
+
+
+class Picture(msgspec.Struct, frozen=True):
+    """What a snapshot is made of, as read from state in one transaction."""
+
+    configurations: Sequence[AppliedConfiguration]
+    """Newest first; the first is in force.  Empty before the first apply.  Older ones only as far as needed."""
+    releases: Mapping[str, FrozenRelease]
+    """The served ones, by digest."""
+    served: Mapping[str, str]
+    """Workflow → digest."""
+    keys: Sequence[ApiKey]
+
+
+class Built(msgspec.Struct, frozen=True):
+    snapshot: Snapshot
+    warnings: list[str]
+    """What is served otherwise than the configuration reads, for ``status``."""
+
+
+def build(
+    picture: Picture,
+    launched: Mapping[str, str],
+    price_of: PriceOf,
+    *,
+    epoch: int,
+    seq: int,
+    now: float,
+) -> Built:
+    """``launched`` maps the names of local and simulated targets to their URLs now."""
+    if not picture.configurations:
+        return Built(_empty(epoch, seq, now), [])
+    configuration = picture.configurations[0].configuration
+    targets = dict(configuration.targets)
+    releases: dict[str, Release] = {}
+    warnings: list[str] = []
+    workflows: dict[str, ServedWorkflow] = {}
+    for workflow in configuration.workflows.values():
+        frozen = picture.releases.get(picture.served.get(workflow.name, ""))
+        if frozen is not None:
+            release, pinned, missing = _pin(frozen.release, picture.configurations)
+            releases[release.digest] = release
+            targets.update(pinned)
+            warnings += _pin_warnings(workflow.name, frozen.number, pinned, missing)
+        workflows[workflow.name] = ServedWorkflow(
+            name=workflow.name,
+            team=workflow.team,
+            enforcement=workflow.enforcement,
+            policy=workflow.policy,
+            release=None if frozen is None else frozen.release.digest,
+            passthrough=workflow.passthrough,
+        )
+    snapshot = Snapshot(
+        format=SNAPSHOT_FORMAT,
+        epoch=epoch,
+        seq=seq,
+        made_at=now,
+        workflows=workflows,
+        releases=releases,
+        targets=targets,
+        endpoints=_endpoints(targets.values(), launched),
+        prices={name: price for name, target in targets.items() if (price := target.price or price_of(target))},
+        keys=_keys(picture.keys, now),
+        redaction=list(configuration.settings.redaction),
+        disk_full=configuration.settings.disk_full,
+        proxy=configuration.settings.proxy,
+    )
+    return Built(snapshot, warnings)
+
+
+def identity(target: Target) -> TargetIdentity:
+    """What of a target is part of behaviour."""
+    host = urlsplit(target.endpoint).netloc.rpartition("@")[2].lower() if target.endpoint else target.provider
+    return TargetIdentity(provider=target.provider, model=target.model, host=host)
+
+
+def _pin(
+    release: Release, configurations: Sequence[AppliedConfiguration]
+) -> tuple[Release, dict[str, Target], list[str]]:
+    """The release with each target renamed that changed since, those targets, and the names that nothing holds."""
+    names: dict[str, str] = {}
+    pinned: dict[str, Target] = {}
+    missing: list[str] = []
+    for name, wanted in release.behaviour.targets.items():
+        held = _newest_with(name, wanted, configurations)
+        if held is None:
+            missing.append(name)
+            names[name] = f"{name}@gone"
+        elif held is not configurations[0]:
+            names[name] = f"{name}@v{held.version}"
+            target = held.configuration.targets[name]
+            pinned[names[name]] = msgspec.structs.replace(target, name=names[name])
+    if not names:
+        return release, {}, []
+    behaviour = msgspec.structs.replace(
+        release.behaviour,
+        target=names.get(release.behaviour.target, release.behaviour.target),
+        targets={names.get(name, name): wanted for name, wanted in release.behaviour.targets.items()},
+    )
+    handling = _renamed(release.handling, names)
+    return msgspec.structs.replace(release, behaviour=behaviour, handling=handling), pinned, missing
+
+
+def _newest_with(
+    name: str, wanted: TargetIdentity, configurations: Sequence[AppliedConfiguration]
+) -> AppliedConfiguration | None:
+    for applied in configurations:
+        target = applied.configuration.targets.get(name)
+        if target is not None and identity(target) == wanted:
+            return applied
+    return None
+
+
+def _renamed(handling: Handling, names: Mapping[str, str]) -> Handling:
+    ladder = {
+        failure: [
+            msgspec.structs.replace(step, target=names[step.target])
+            if step.target is not None and step.target in names
+            else step
+            for step in steps
+        ]
+        for failure, steps in handling.ladder.items()
+    }
+    return msgspec.structs.replace(handling, ladder=ladder)
+
+
+def _pin_warnings(workflow: str, number: int, pinned: Mapping[str, Target], missing: Sequence[str]) -> list[str]:
+    said = [
+        f"workflow {workflow}: release {number} still calls {target.model} (target {name}), as it was frozen; "
+        f"`roadworthy freeze {workflow}` takes the target as configured now"
+        for name, target in pinned.items()
+    ]
+    said += [
+        f"workflow {workflow}: release {number} was frozen with a target {name} that no applied configuration holds "
+        f"any more, so its calls are unavailable; configure it as before, or `roadworthy freeze {workflow}`"
+        for name in missing
+    ]
+    return said
+
+
+def _endpoints(targets: Iterable[Target], launched: Mapping[str, str]) -> dict[str, Endpoint]:
+    endpoints: dict[str, Endpoint] = {}
+    for target in targets:
+        if target.endpoint is not None:
+            endpoints[target.name] = Endpoint(url=target.endpoint)
+        elif target.name in launched:
+            endpoints[target.name] = Endpoint(url=launched[target.name], trusted=True)
+    return endpoints
+
+
+def _keys(keys: Iterable[ApiKey], now: float) -> dict[str, ApiKey]:
+    return {
+        key.hash: key for key in keys if key.revoked_at is None and (key.expires_at is None or key.expires_at > now)
+    }
+
+
+def _empty(epoch: int, seq: int, now: float) -> Snapshot:
+    return Snapshot(
+        format=SNAPSHOT_FORMAT,
+        epoch=epoch,
+        seq=seq,
+        made_at=now,
+        workflows={},
+        releases={},
+        targets={},
+        endpoints={},
+        prices={},
+        keys={},
+    )
+
+
+def unresolved(picture: Picture) -> bool:
+    """Does a served release name a target that none of the picture's configurations holds as it was frozen?"""
+    return any(
+        _newest_with(name, wanted, picture.configurations) is None
+        for frozen in picture.releases.values()
+        for name, wanted in frozen.release.behaviour.targets.items()
+    )
