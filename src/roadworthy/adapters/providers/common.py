@@ -1,0 +1,89 @@
+"""What every wire shares: its fixed headers, the mapping of refusals, and words for an answer that is none."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from roadworthy.adapters.providers import refusals
+from roadworthy.gateway.ports import Headers, Unusable
+from roadworthy.workflow.model import Target
+
+_REQUEST_IDS = (b"x-request-id", b"apim-request-id", b"request-id", b"cf-ray")
+_STATUSES = {"rate_limit": 429, "overloaded": 529, "invalid_request": 400, "authentication": 401, "permission": 403}
+
+
+class BaseWire:
+    """``auth``: under which header and prefix the secret goes.
+
+    ``now``: Unix seconds, read only for ``Retry-After`` dates without a ``Date`` beside them.
+    """
+
+    _auth: tuple[bytes, str] = (b"authorization", "Bearer ")
+
+    def __init__(
+        self, target: Target, base: bytes, secret: str | None, *, now: Callable[[], float] = time.time
+    ) -> None:
+        self._target = target
+        self._base = base.rstrip(b"/")
+        self._now = now
+        self._headers, self._broken = request_headers(target, self._auth, secret)
+
+    def _fixed_headers(self) -> tuple[tuple[bytes, bytes], ...]:
+        """Raises ``Unusable`` (``misconfigured``) when key or headers cannot be sent."""
+        if self._broken:
+            raise Unusable("misconfigured", self._broken)
+        return self._headers
+
+    def refusal(self, status: int, headers: Headers, body: bytes) -> Unusable:
+        return refusals.refusal(status, headers, body, now=self._now(), request_id=self.request_id(headers))
+
+    def request_id(self, headers: Headers) -> str | None:
+        return next((found for name in _REQUEST_IDS if (found := refusals.header(headers, name))), None)
+
+
+def request_headers(
+    target: Target, auth: tuple[bytes, str], secret: str | None
+) -> tuple[tuple[tuple[bytes, bytes], ...], str]:
+    """Headers of every request (content type, the secret, the target's own), and what is wrong with them.
+
+    A line end in a key or header would let it write headers of its own.
+    """
+    values = {b"content-type": "application/json", b"accept": "application/json, text/event-stream"}
+    if secret is not None and secret.strip():
+        values[auth[0]] = auth[1] + secret.strip()
+    values.update({name.lower().encode(): value for name, value in target.headers.items()})
+    for name, value in values.items():
+        if not value.isprintable() or not value.isascii():
+            what = "key" if secret and secret.strip() in value else f"header {name.decode()}"
+            return (), f"the {what} of target {target.name} holds a character that no HTTP header may hold"
+    return tuple((name, value.encode()) for name, value in values.items()), ""
+
+
+def invalid(body: bytes, error: Exception, request_id: str | None) -> Unusable:
+    """A 2xx answer that is not what the API promises."""
+    if not body.strip():
+        what = "an empty body"
+    elif refusals.looks_like_html(body):
+        what = "an HTML page"
+    elif isinstance(error, msgspec.ValidationError):
+        what = f"JSON of another shape ({error})"
+    else:
+        what = "a body that is not JSON"
+    return Unusable("invalid", f"the provider answered 200 with {what}", request_id=request_id)
+
+
+def reported(error: Any, request_id: str | None) -> Unusable:
+    """An error that came with status 200, in a body or in a stream."""
+    what = refusals.said({"error": error})
+    status = int(what.code) if what.code.isdigit() and 400 <= int(what.code) < 600 else None
+    failure = refusals.failure_of(status or _status_of(what), what)
+    return refusals.unusable(failure, status, what, retry_after=what.retry_after, request_id=request_id)
+
+
+def _status_of(what: refusals.Said) -> int:
+    words = f"{what.type} {what.code}".lower()
+    return next((status for word, status in _STATUSES.items() if word in words), 500)

@@ -1,0 +1,39 @@
+"""The wire of the bundled model: OpenAI's, less what its server cannot do.
+
+The server would answer most of this with a 500, which reads as an outage; so it is refused by name before it leaves.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from roadworthy.adapters.providers.openai import OpenAIWire
+from roadworthy.gateway.ports import Fields, Operation, Outgoing, Unusable
+
+_NOTHING = (b"null", b"[]", b'"none"', b'"auto"')
+
+
+class LocalWire(OpenAIWire):
+    def encode(self, operation: Operation, fields: Fields, *, stream: bool) -> Outgoing:
+        if operation == "embeddings":
+            _refuse("model", "makes no embeddings")
+        for name in ("tools", "tool_choice", "functions", "function_call"):
+            if name in fields and bytes(fields[name]).strip() not in _NOTHING:
+                _refuse(name, "calls no tools")
+        if "n" in fields and bytes(fields["n"]).strip() not in (b"1", b"null"):
+            _refuse("n", "counts the tokens of one choice only")
+        if b'"image_url"' in bytes(fields.get("messages", b"")) and _has_image(fields["messages"]):
+            _refuse("messages", "reads text only, found an image")
+        return super().encode(operation, fields, stream=stream)
+
+
+def _refuse(field: str, why: str) -> None:
+    message = f"`{field}`: the bundled local model {why}; use another target"
+    raise Unusable("bad_request", message, status=400, message=message, param=field)
+
+
+def _has_image(messages: msgspec.Raw) -> bool:
+    found = msgspec.json.decode(messages)
+    contents = [message.get("content") for message in found if isinstance(message, dict)]
+    parts = [part for content in contents if isinstance(content, list) for part in content]
+    return any(isinstance(part, dict) and part.get("type") == "image_url" for part in parts)

@@ -1,0 +1,179 @@
+"""Any OpenAI-compatible endpoint: OpenAI, Azure v1, Gemini's, Mistral, Groq, vLLM, Ollama, llama.cpp and ours.
+
+The request's own bytes go out, ``model`` aside, and the answer's own bytes come back.  An answer is read as far
+as ``openai_shape`` goes; what the provider adds stays in it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from roadworthy.adapters.providers import openai_shape as shape
+from roadworthy.adapters.providers import refusals
+from roadworthy.adapters.providers.common import BaseWire, invalid, reported
+from roadworthy.adapters.providers.sse import EventSplitter, EventTooLarge
+from roadworthy.gateway.ports import Answer, Chunk, EventReader, Fields, Headers, Operation, Outgoing, Unusable
+from roadworthy.workflow.model import Target
+
+_PATHS: dict[Operation, bytes] = {"chat": b"/chat/completions", "embeddings": b"/embeddings"}
+_encoder = msgspec.json.Encoder()
+_embeddings = msgspec.json.Decoder(shape.Embeddings)
+
+
+class OpenAIWire(BaseWire):
+    """One target's wire (see ``gateway.ports.Wire``)."""
+
+    def __init__(
+        self, target: Target, base: bytes, secret: str | None, *, now: Callable[[], float] = time.time
+    ) -> None:
+        super().__init__(target, base, secret, now=now)
+        self._model = msgspec.Raw(_encoder.encode(target.model))
+        self._paths = {operation: self._base + path for operation, path in _PATHS.items()}
+
+    def encode(self, operation: Operation, fields: Fields, *, stream: bool) -> Outgoing:
+        body = _encoder.encode({**fields, "model": self._model})
+        return Outgoing(self._paths[operation], self._fixed_headers(), body)
+
+    def answer(self, operation: Operation, headers: Headers, body: bytes) -> Answer:
+        request_id = self.request_id(headers)
+        try:
+            return _embedded(body, request_id) if operation == "embeddings" else _chatted(body, request_id)
+        except refusals.UNREADABLE as error:
+            raise invalid(body, error, request_id) from error
+
+    def events(self) -> EventReader:
+        return OpenAIEvents()
+
+
+def _chatted(body: bytes, request_id: str | None) -> Answer:
+    found = shape.read(body)
+    if found.choices is None:
+        _raise_reported(found.error, request_id)
+        raise msgspec.ValidationError("no `choices`")
+    empty, refused = True, False
+    for choice in found.choices:
+        message = choice.message
+        if message is None:
+            continue
+        if message.refusal:
+            refused = True
+        blank = isinstance(message.content, str) and not message.content.strip()
+        if shape.carries(message) and not (blank and not message.tool_calls and not message.function_call):
+            empty = False
+    return Answer(
+        body=body,
+        tokens=shape.tokens_of(found.usage),
+        model=found.model,
+        request_id=request_id,
+        finishes=tuple([choice.finish_reason or None for choice in found.choices]),
+        empty=empty and not refused,
+        refused=refused,
+    )
+
+
+def _embedded(body: bytes, request_id: str | None) -> Answer:
+    found = _embeddings.decode(body)
+    if found.data is None:
+        _raise_reported(found.error, request_id)
+        raise msgspec.ValidationError("no `data`")
+    return Answer(
+        body=body,
+        tokens=shape.tokens_of(found.usage),
+        model=found.model,
+        request_id=request_id,
+        finishes=("stop",) * len(found.data),
+        empty=not found.data,
+    )
+
+
+def _raise_reported(error: Any, request_id: str | None) -> None:
+    if error is not None:
+        raise reported(error, request_id)
+
+
+class OpenAIEvents:
+    """Reads ``chat.completion.chunk`` events (see ``gateway.ports.EventReader``).
+
+    A malformed chunk, text after a choice's finish and an ``error`` event end the reading with ``failed``; chunks
+    before it are returned.  A finish that is told twice counts once; nothing counts after ``[DONE]``.
+    """
+
+    def __init__(self) -> None:
+        self.done = False
+        self.failed: Unusable | None = None
+        self.request_id: str | None = None
+        self._splitter = EventSplitter()
+        self._finished: set[int] = set()
+
+    def feed(self, data: bytes) -> list[Chunk]:
+        if self.done or self.failed is not None:
+            return []
+        try:
+            events = self._splitter.feed(data)
+        except EventTooLarge as error:
+            raise Unusable("invalid", "the provider sent one stream event of more than 4 MiB") from error
+        chunks: list[Chunk] = []
+        for event in events:
+            if event == b"[DONE]":
+                self.done = True
+                break
+            chunk = self._chunk(event)
+            if chunk is None:
+                break
+            chunks.append(chunk)
+        else:
+            if 0 < self._splitter.size < 20 and self._splitter.rest.strip() == b"data: [DONE]":
+                self.done = True  # some servers leave out the last empty line
+        return chunks
+
+    def _chunk(self, data: bytes) -> Chunk | None:
+        """``None``: reading ends here, ``failed`` says why."""
+        try:
+            found = shape.read(data)
+            if found.choices is None and found.usage is None and found.error is None:
+                raise msgspec.ValidationError("no `choices`")
+        except refusals.UNREADABLE as error:
+            if data.strip() == b"[DONE]":
+                self.done = True
+                return None
+            what = "of another shape" if isinstance(error, msgspec.ValidationError) else "that is not JSON"
+            self.failed = Unusable("invalid", f"the provider sent a stream event {what}")
+            return None
+        if found.error is not None:
+            self.failed = reported(found.error, self.request_id)
+            return None
+        return self._judge(data if b"\n" not in data else msgspec.json.format(data, indent=-1), found)
+
+    def _judge(self, data: bytes, found: shape.Body) -> Chunk | None:
+        usage = found.usage or (found.x_groq.usage if found.x_groq is not None else None)
+        text = refused = role = False
+        finishes: tuple[tuple[int, str], ...] = ()
+        for choice in found.choices or ():
+            delta = choice.delta
+            if delta is not None:
+                speaks = shape.carries(delta)
+                if delta.refusal:
+                    refused = speaks = True
+                if speaks:
+                    text = True
+                    if choice.index in self._finished:
+                        self.failed = Unusable("invalid", "the provider went on after the end of a choice")
+                        return None
+                if delta.role or delta.reasoning_content:
+                    role = True
+            if choice.finish_reason and choice.index not in self._finished:
+                self._finished.add(choice.index)
+                finishes += ((choice.index, choice.finish_reason),)
+        return Chunk(
+            data=data,
+            text=text,
+            refused=refused,
+            finishes=finishes,
+            tokens=shape.tokens_of(usage) if usage is not None else None,
+            model=found.model,
+            usage_only=usage is not None and not (text or role or finishes),
+        )

@@ -1,0 +1,21 @@
+"""Which wire speaks to which kind of provider: the one place to add the next."""
+
+from __future__ import annotations
+
+from roadworthy.adapters.providers.anthropic import AnthropicWire
+from roadworthy.adapters.providers.local_wire import LocalWire
+from roadworthy.adapters.providers.openai import OpenAIWire
+from roadworthy.gateway.ports import Wire, WireFactory
+from roadworthy.workflow.model import ProviderKind, Target
+
+WIRES: dict[ProviderKind, WireFactory] = {
+    "openai": OpenAIWire,
+    "anthropic": AnthropicWire,
+    "local": LocalWire,
+    "simulated": OpenAIWire,
+}
+
+
+def wire_for(target: Target, base: bytes, secret: str | None) -> Wire:
+    """The wire of ``target``.  ``base``: path of its endpoint (``b"/v1"``); a ``WireFactory`` for every kind."""
+    return WIRES[target.provider](target, base, secret)
