@@ -1,0 +1,281 @@
+"""A folder of configuration files, as ``{relative path: text}`` → ``Configuration`` or everything wrong with it.
+
+All problems are reported at once.  A configuration is returned only when there is no error, so nothing
+half-valid is ever applied.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+import msgspec
+
+from roadworthy.workflow.checks import Draft, check_workflow, prompt_text
+from roadworthy.workflow.fields import INVALID, NAME, At, Reading, Section
+from roadworthy.workflow.kinds import is_private_host
+from roadworthy.workflow.model import (
+    DEFAULT_TEAM,
+    Behaviour,
+    Bypass,
+    Clocks,
+    Configuration,
+    Handling,
+    Person,
+    Policy,
+    RedactionRule,
+    Retention,
+    Settings,
+    Target,
+    TargetIdentity,
+    Workflow,
+)
+from roadworthy.workflow.problems import Problem, did_you_mean, errors, looks_secret
+from roadworthy.workflow.source import SourceError, Value, parse_yaml
+from roadworthy.workflow.tables import BUILT_IN_REDACTION, PEOPLE, ROADWORTHY, WORKFLOW
+
+PriceKnown = Callable[[Target], bool]
+"""Is there a price for this target, declared or on the public list?"""
+
+DEFAULT_ENDPOINTS: Final = {"openai": "https://api.openai.com/v1", "anthropic": "https://api.anthropic.com/v1"}
+MAX_FILES: Final = 2_000
+_WORKFLOW_FILE: Final = re.compile(r"workflows/([^/]+)/workflow\.yaml")
+
+
+class Checked(msgspec.Struct, frozen=True):
+    """What reading found; ``configuration`` is ``None`` when there is an error."""
+
+    configuration: Configuration | None
+    problems: list[Problem]
+
+
+def price_declared(target: Target) -> bool:
+    """The answer when there is no price list at hand."""
+    return target.price is not None
+
+
+def read_configuration(files: Mapping[str, str], price_known: PriceKnown = price_declared) -> Checked:
+    """Read and check everything.  Problems are ordered by file and line."""
+    reading = Reading(files)
+    _check_folder(reading)
+    trees = {file: _tree(reading, file) for file in sorted(files) if _is_source(file)}
+    install = _section(reading, ROADWORTHY, "roadworthy.yaml", trees)
+    people = _section(reading, PEOPLE, "people.yaml", trees)
+    targets = _targets(reading, install, trees.get("roadworthy.yaml"), price_known)
+    workflows: dict[str, Workflow] = {}
+    for file, tree in trees.items():
+        named = _WORKFLOW_FILE.fullmatch(file)
+        if named is None or tree is None:
+            continue
+        keys = _section(reading, WORKFLOW, file, trees)
+        draft = Draft(file, tree, keys, targets)
+        reading.problems.extend(check_workflow(draft))
+        workflow = _workflow(named[1], draft)
+        if workflow is not None:
+            workflows[named[1]] = workflow
+    _check_references(reading, trees, install)
+    _check_secrets(reading)
+    problems = sorted(set(map(_key, reading.problems)))
+    ordered = [msgspec.convert(dict(zip(Problem.__struct_fields__, key, strict=True)), Problem) for key in problems]
+    if errors(ordered):
+        return Checked(None, ordered)
+    return Checked(Configuration(_settings(install), targets, _people(people), workflows), ordered)
+
+
+def _key(problem: Problem) -> tuple[Any, ...]:
+    return tuple(getattr(problem, name) for name in Problem.__struct_fields__)
+
+
+def _is_source(file: str) -> bool:
+    return file in ("roadworthy.yaml", "people.yaml") or _WORKFLOW_FILE.fullmatch(file) is not None
+
+
+def _tree(reading: Reading, file: str) -> Value | None:
+    try:
+        return parse_yaml(file, reading.files[file])
+    except SourceError as error:
+        reading.problems.append(error.problem)
+        return None
+
+
+def _section(reading: Reading, section: Section, file: str, trees: Mapping[str, Value | None]) -> dict[str, Any]:
+    """The keys of a file that are present and valid.  Missing required keys are noted, the rest is still read."""
+    tree = trees.get(file)
+    if tree is None:
+        return {}
+    read = Section(section.says, section.fields, partial=True).read(tree, At(reading, file))
+    return {} if read is INVALID else dict(read)
+
+
+def _check_folder(reading: Reading) -> None:
+    """The files that must be there, and the ones that are nearly right."""
+    files = reading.files
+    if len(files) > MAX_FILES:
+        At(reading, "").problem(0, f"{len(files):,} files", f"at most {MAX_FILES:,}", "apply the right folder")
+    if "roadworthy.yaml" not in files:
+        roots = [file for file in files if "/" not in file]
+        mend = f"run 'roadworthy init', or {did_you_mean('roadworthy.yaml', roots)}"
+        At(reading, "roadworthy.yaml").problem(0, "no such file", "the settings and targets", mend)
+    folders = {file.split("/")[1] for file in files if file.startswith("workflows/") and file.count("/") >= 2}
+    for folder in sorted(folders):
+        path = f"workflows/{folder}/workflow.yaml"
+        inside = [file.rpartition("/")[2] for file in files if file.startswith(f"workflows/{folder}/")]
+        if path not in files:
+            mend = f"create it, or {did_you_mean('workflow.yaml', inside)}"
+            At(reading, path).problem(0, "no such file", "one in every folder of workflows/", mend)
+        if re.fullmatch(NAME, folder) is None:
+            expected = "a name of lower-case letters, digits, - and _"
+            At(reading, path).problem(0, f"the folder name {folder!r}", expected, "rename the folder")
+
+
+def _check_secrets(reading: Reading) -> None:
+    """No file that is applied may hold a real key: files are stored and shown."""
+    for file, text in reading.files.items():
+        if not looks_secret(text):
+            continue
+        for number, line in enumerate(text.splitlines(), 1):
+            if looks_secret(line):
+                mend = "revoke it, put the new one into the environment and name it: key: env:NAME"
+                At(reading, file).problem(
+                    number, "what looks like a real key (not shown)", "names of secrets only", mend
+                )
+
+
+def _check_references(reading: Reading, trees: Mapping[str, Value | None], install: Mapping[str, Any]) -> None:
+    def written(file: str, key: str) -> set[str] | None:
+        """Names as written, valid or not: one mistake is one problem.  ``None``: the file cannot be read."""
+        tree = trees.get(file)
+        if tree is None:
+            return None if file in reading.files else set()
+        value = tree.data.get(key) if isinstance(tree.data, dict) else None
+        return set(value.data) if value is not None and isinstance(value.data, dict) else set()
+
+    rules = {rule["name"] for rule in install.get("redaction", [])} | set(BUILT_IN_REDACTION)
+    tables = {
+        "people": (written("people.yaml", "people"), "a person in people.yaml"),
+        "targets": (written("roadworthy.yaml", "targets"), "a target in roadworthy.yaml"),
+        "redaction": (rules, "a built-in rule or one of 'redaction' in roadworthy.yaml"),
+    }
+    for reference in reading.references:
+        known, where = tables[reference.table]
+        if known is not None and reference.name not in known:
+            found, mend = f"'{reference.name}'", did_you_mean(reference.name, known)
+            reference.at.problem(reference.line, found, where, mend)
+
+
+def _targets(
+    reading: Reading, install: Mapping[str, Any], tree: Value | None, price_known: PriceKnown
+) -> dict[str, Target]:
+    out: dict[str, Target] = {}
+    for name, read in install.get("targets", {}).items():
+        assert tree is not None
+        place: Value = tree.data["targets"].data[name]
+        at = At(reading, "roadworthy.yaml", f"targets.{name}")
+        endpoint = read.get("endpoint", DEFAULT_ENDPOINTS.get(read["provider"]))
+        target = Target(**{**read, "name": name, "endpoint": endpoint})
+        _check_target(target, place, at)
+        if target.model != "*" and not price_known(target):
+            mend = "add 'price: {input: …, output: …}' in US dollars per 1M tokens, or mend the model's name"
+            at.child("price").problem(place.line, f"no price for {target.provider} {target.model}", "a price", mend)
+        out[name] = target
+    return out
+
+
+def _check_target(target: Target, place: Value, at: At) -> None:
+    def line(key: str) -> int:
+        return int(place.data[key].line) if key in place.data else place.line
+
+    launched = target.provider in ("local", "simulated")
+    if launched and "endpoint" in place.data:
+        at.child("endpoint").problem(line("endpoint"), "an endpoint", f"none for {target.provider}", "remove it")
+    if target.simulation is not None and target.provider != "simulated":
+        at.child("simulation").problem(line("simulation"), "a simulation", "only for simulated", "remove it")
+    if target.simulation is not None and not isinstance(target.simulation, dict):
+        at.child("simulation").problem(line("simulation"), "no mapping", "a profile", "see docs/targets.md")
+    if launched or target.endpoint is None:
+        return
+    parts = urlsplit(target.endpoint)
+    private = is_private_host(parts.hostname or "")
+    if private and not target.allow_private:
+        found = f"the private host {parts.hostname}"
+        at.child("endpoint").problem(
+            line("endpoint"), found, "a public one", "add 'allow_private: true' if you mean it"
+        )
+    if parts.scheme == "http" and not private and not target.allow_private:
+        mend = "use https, or add 'allow_private: true' for a host of your own network"
+        at.child("endpoint").problem(line("endpoint"), "http to a public host", "https", mend)
+
+
+def _workflow(name: str, draft: Draft) -> Workflow | None:
+    """The workflow, or ``None`` when too much of it is missing (which is noted already)."""
+    keys = draft.keys
+    if "owners" not in keys:
+        return None
+    return Workflow(
+        name=name,
+        team=keys.get("team", DEFAULT_TEAM),
+        owners=keys["owners"],
+        enforcement=keys.get("enforcement", "enforce"),
+        description=keys.get("description", ""),
+        policy=keys.get("policy", Policy()),
+        behaviour=_behaviour(draft),
+        handling=Handling(
+            ladder=keys.get("ladder", {}),
+            canned=keys.get("canned"),
+            bypass=keys.get("bypass", Bypass()),
+            clocks=keys.get("clocks", Clocks()),
+            deadline=keys.get("deadline", 60.0),
+            stream=draft.stream,
+        ),
+        passthrough=keys.get("passthrough"),
+        rubric=prompt_text(keys["rubric"]) if "rubric" in keys else None,
+    )
+
+
+def _behaviour(draft: Draft) -> Behaviour | None:
+    keys = draft.keys
+    first = keys.get("target")
+    if not draft.released or first is None:
+        return None
+    steps = [step for steps in keys.get("ladder", {}).values() for step in steps]
+    names = [first, *(step.target for step in steps if step.target is not None)]
+    return Behaviour(
+        kind=keys.get("kind", "chat"),
+        prompt=draft.prompt,
+        target=first,
+        targets={name: target_identity(draft.targets[name]) for name in names if name in draft.targets},
+        parameters=keys.get("parameters", {}),
+        tools=keys.get("tools"),
+        schema=draft.schema,
+        caller_overrides=keys.get("caller_overrides", "refuse"),
+    )
+
+
+def target_identity(target: Target) -> TargetIdentity:
+    """What of a target belongs to a release."""
+    if target.endpoint is None:
+        return TargetIdentity(target.provider, target.model, target.provider)
+    return TargetIdentity(target.provider, target.model, urlsplit(target.endpoint).netloc.lower())
+
+
+def _settings(install: Mapping[str, Any]) -> Settings:
+    plain = {key: install[key] for key in ("listen", "metrics", "workers", "timezone", "proxy") if key in install}
+    otlp = install.get("telemetry", {}).get("otlp", {})
+    rules = [
+        RedactionRule(rule["name"], rule["pattern"], rule.get("replacement", f"[{rule['name'].upper()}]"))
+        for rule in install.get("redaction", [])
+    ]
+    return Settings(
+        **plain,
+        retention=install.get("retention", Retention()),
+        redaction=rules,
+        disk_full=install.get("journal", {}).get("disk_full", "bypass"),
+        otlp_endpoint=otlp.get("endpoint"),
+        otlp_headers=otlp.get("headers"),
+    )
+
+
+def _people(read: Mapping[str, Any]) -> dict[str, Person]:
+    return {person: Person(id=person, **facts) for person, facts in read.get("people", {}).items()}
