@@ -94,6 +94,7 @@ class Connection(asyncio.Protocol):
         self._parser = httptools.HttpResponseParser(self)
         self._gone = False
         self._extra = False
+        """More bytes came, or none may follow: not for another call."""
         self._waiter: Answer | None = None
         self._stream: StreamReply | None = None
         self._fault: Http1Error | None = None
@@ -240,6 +241,8 @@ class Connection(asyncio.Protocol):
             self._extra = True
 
     def on_header(self, name: bytes, value: bytes) -> None:
+        if self._head_done:  # a trailer
+            return
         headers = self._headers
         headers.append((name.lower(), value))
         if len(headers) > MAX_HEADERS:
@@ -286,7 +289,9 @@ class Connection(asyncio.Protocol):
 
     def on_message_complete(self) -> None:
         if self._head_done:
-            self._answered = True
+            if not self._answered:
+                self._answered = True
+                self._extra = not self._parser.should_keep_alive()
             return
         self._interim += 1
         self._headers = []
@@ -311,7 +316,6 @@ class Connection(asyncio.Protocol):
         if (
             self._extra
             or fault is not None
-            or not (self._head_only or self._parser.should_keep_alive())
             or transport is None
             or transport.is_closing()
             or transport.get_write_buffer_size()  # answered before it had the whole request

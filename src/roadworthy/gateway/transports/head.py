@@ -1,0 +1,173 @@
+"""The head of a request: from bytes to method, target, headers and framing, or a refusal.
+
+Two readers must agree before a head is believed: a strict grammar (RFC 9112 without any of its lenience) over the
+exact bytes, and llhttp.  What two servers could read differently (the root of request smuggling) is refused,
+never mended: both lengths, a repeated or odd length, any transfer coding but ``chunked``, folded headers, bare CR
+or LF, white space before a colon, control characters, targets that are not a plain path.
+"""
+
+from __future__ import annotations
+
+import re
+
+import httptools
+import msgspec
+
+from roadworthy.gateway.messages import Headers
+from roadworthy.gateway.transports.limits import Limits
+
+CHUNKED = -1
+"""As ``Head.length``: the body comes in chunks."""
+
+_TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]"
+# Possessive quantifiers: no input makes it backtrack.
+_HEAD = re.compile(
+    rb"([A-Z]{3,10}) (/[\x21\x22\x24-\x7e]*+) HTTP/1\.([01])\r\n(?:"
+    + _TOKEN
+    + rb"++:[\t\x20-\x7e\x80-\xff]*+\r\n)*+\r\n"
+)
+_HOST = re.compile(rb"[0-9A-Za-z.\-_:\[\]]*")
+_LENGTH = re.compile(rb"[0-9]{1,18}")
+_FRAMING = frozenset({b"content-length", b"transfer-encoding", b"host", b"connection", b"expect"})
+_METHODS = {name.encode(): name for name in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE")}
+
+
+class Malformed(Exception):
+    """Bytes that never became a request."""
+
+    def __init__(self, status: int, code: str, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+        self.message = message
+
+
+class Head(msgspec.Struct, gc=False):
+    method: str
+    path: str
+    query: str
+    headers: Headers
+    length: int
+    """Bytes of body that follow, or ``CHUNKED``."""
+    keep_alive: bool
+    """Does the client want the connection kept?"""
+    expects: bool
+    """Does it wait for ``100 Continue`` before it sends the body?"""
+    old: bool
+    """HTTP/1.0."""
+
+
+def parse_head(data: bytes, limits: Limits) -> Head:
+    """Parse one whole head, ending in its empty line.  Raises ``Malformed``."""
+    match = _HEAD.fullmatch(data)
+    if match is None:
+        raise _diagnosis(data)
+    method, target, minor = match.groups()
+    name = _METHODS.get(method)
+    if name is None:
+        raise Malformed(400, "bad_request", f"unknown method {method.decode()}")
+    if len(target) > limits.target:
+        raise too_long(limits)
+    fields = _Fields()
+    try:
+        httptools.HttpRequestParser(fields).feed_data(data)
+    except httptools.HttpParserUpgrade:
+        pass  # an offer that we do not take up
+    except httptools.HttpParserError as error:
+        raise Malformed(400, "bad_request", f"malformed request: {error}") from None
+    if len(fields.headers) > limits.headers:
+        raise Malformed(431, "headers_too_large", f"more than {limits.headers} headers")
+    path, _, query = target.decode("ascii").partition("?")
+    old = minor == b"0"
+    head = Head(name, path, query, fields.headers, 0, not old, False, old)
+    _frame(head, fields.framing)
+    return head
+
+
+def too_long(limits: Limits) -> Malformed:
+    return Malformed(414, "bad_request", f"the request target is longer than {limits.target} bytes")
+
+
+class _Fields:
+    """What httptools reports of one head."""
+
+    __slots__ = ("framing", "headers")
+
+    def __init__(self) -> None:
+        self.headers: Headers = []
+        self.framing: Headers = []
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        pair = (name.lower(), value)
+        self.headers.append(pair)
+        if pair[0] in _FRAMING:
+            self.framing.append(pair)
+
+
+def _frame(head: Head, framing: Headers) -> None:
+    """Settle length, connection and expectation from the headers that decide them."""
+    seen: dict[bytes, bytes] = {}
+    for name, value in framing:
+        if name == b"connection":
+            tokens = value.lower()
+            if b"close" in tokens:
+                head.keep_alive = False
+            elif head.old and b"keep-alive" in tokens:
+                head.keep_alive = True
+        elif name in seen:
+            raise Malformed(400, "bad_request", f"more than one {name.decode()} header")
+        else:
+            seen[name] = value
+    host = seen.get(b"host")
+    if host is None:
+        if not head.old:
+            raise Malformed(400, "bad_request", "the host header is missing")
+    elif _HOST.fullmatch(host) is None:
+        raise Malformed(400, "bad_request", "the host header is not a host name")
+    length = seen.get(b"content-length")
+    coding = seen.get(b"transfer-encoding")
+    if coding is not None:
+        if length is not None:
+            raise Malformed(400, "bad_request", "both content-length and transfer-encoding")
+        if head.old or coding.lower() != b"chunked":
+            raise Malformed(400, "bad_request", "transfer-encoding may only be chunked, in HTTP/1.1")
+        head.length = CHUNKED
+    elif length is not None:
+        if _LENGTH.fullmatch(length) is None:
+            raise Malformed(400, "bad_request", "content-length is not a number of bytes")
+        head.length = int(length)
+    expected = seen.get(b"expect")
+    if expected is not None:
+        if expected.lower() != b"100-continue":
+            raise Malformed(417, "bad_request", "the only expectation understood is 100-continue")
+        head.expects = not head.old
+
+
+def _diagnosis(data: bytes) -> Malformed:
+    """What is wrong with a head that the grammar refused, in words for whoever wrote the client."""
+    line, _, rest = data.partition(b"\r\n")
+    lines = rest[:-4].split(b"\r\n") if len(rest) > 2 else []
+    words = line.split(b" ")
+    if len(words) == 3 and re.fullmatch(rb"HTTP/[0-9]\.[0-9]", words[2]) and not words[2].startswith(b"HTTP/1."):
+        return Malformed(505, "bad_request", f"{words[2].decode()} is not served: use HTTP/1.1")
+    if len(words) != 3 or re.fullmatch(rb"HTTP/1\.[01]", words[2]) is None:
+        reason = "the request line is not METHOD /path HTTP/1.1"
+    elif re.fullmatch(rb"[A-Z]{3,10}", words[0]) is None:
+        reason = "the method is not one of HTTP's"
+    elif not words[1].startswith(b"/"):
+        reason = "the request target must be a path that starts with /"
+    elif re.fullmatch(rb"[\x21\x22\x24-\x7e]*", words[1]) is None:
+        reason = "the request target holds characters that must be percent-encoded"
+    elif any(field[:1] in (b" ", b"\t") for field in lines):
+        reason = "a header is folded over two lines"
+    elif any(b"\r" in field or b"\n" in field for field in lines):
+        reason = "a header holds a bare CR or LF"
+    elif any(re.match(_TOKEN + rb"+[ \t]+:", field) for field in lines):
+        reason = "white space before the colon of a header"
+    elif any(b":" not in field for field in lines):
+        reason = "a header without a colon"
+    elif any(re.match(_TOKEN + rb"+:", field) is None for field in lines):
+        reason = "a header name holds a forbidden character"
+    else:
+        reason = "a header value holds a control character"
+    return Malformed(400, "bad_request", f"malformed request: {reason}")
