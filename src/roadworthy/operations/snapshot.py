@@ -8,11 +8,11 @@ given the target as it was (named ``main@v3`` after the configuration version th
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from urllib.parse import urlsplit
 
 import msgspec
 
 from roadworthy.gateway.snapshot import SNAPSHOT_FORMAT, Endpoint, ServedWorkflow, Snapshot
+from roadworthy.workflow.files import target_identity
 from roadworthy.workflow.model import (
     ApiKey,
     FrozenRelease,
@@ -95,12 +95,6 @@ def build(
     return Built(snapshot, warnings)
 
 
-def identity(target: Target) -> TargetIdentity:
-    """What of a target is part of behaviour."""
-    host = urlsplit(target.endpoint).netloc.rpartition("@")[2].lower() if target.endpoint else target.provider
-    return TargetIdentity(provider=target.provider, model=target.model, host=host)
-
-
 def _pin(
     release: Release, configurations: Sequence[AppliedConfiguration]
 ) -> tuple[Release, dict[str, Target], list[str]]:
@@ -133,7 +127,7 @@ def _newest_with(
 ) -> AppliedConfiguration | None:
     for applied in configurations:
         target = applied.configuration.targets.get(name)
-        if target is not None and identity(target) == wanted:
+        if target is not None and target_identity(target) == wanted:
             return applied
     return None
 

@@ -1,0 +1,51 @@
+"""A configuration folder on disk → ``{relative path: text}``, the form in which it is checked and applied."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+SUFFIXES = frozenset({".yaml", ".yml", ".json", ".md", ".txt"})
+LARGEST_FILE = 1_000_000
+"""Most bytes of one file; more is refused, not cut."""
+
+
+class ConfigFolderError(Exception):
+    """The folder, or a file in it, cannot be read."""
+
+
+def read_folder(root: str | os.PathLike[str]) -> dict[str, str]:
+    """Text of the configuration files: ``roadworthy.yaml``, ``people.yaml``, what is in ``workflows/`` and what
+    settings may name beside them.  Hidden files and folders are left out.
+
+    Raises ``ConfigFolderError`` naming the file.
+    """
+    top = Path(root)
+    if not top.is_dir():
+        raise ConfigFolderError(f"{top}: no such folder; name the folder that holds roadworthy.yaml")
+    files: dict[str, str] = {}
+    for folder, folders, names in os.walk(top):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        if Path(folder) == top:
+            folders[:] = [name for name in folders if name == "workflows" or not _is_other(top / name)]
+        for name in sorted(names):
+            path = Path(folder) / name
+            if not name.startswith(".") and path.suffix in SUFFIXES:
+                files[path.relative_to(top).as_posix()] = _read(path)
+    return files
+
+
+def _is_other(folder: Path) -> bool:
+    """Folders beside ``workflows/`` that hold no configuration: a checkout has many, and some are huge."""
+    return not any(entry.suffix in (".yaml", ".yml") for entry in folder.iterdir())
+
+
+def _read(path: Path) -> str:
+    try:
+        if path.stat().st_size > LARGEST_FILE:
+            raise ConfigFolderError(f"{path}: larger than {LARGEST_FILE:,} bytes; is it configuration?")
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise ConfigFolderError(f"{path}: not UTF-8 at byte {error.start}; save it as UTF-8") from error
+    except OSError as error:
+        raise ConfigFolderError(f"{path}: cannot be read ({error.strerror})") from error
