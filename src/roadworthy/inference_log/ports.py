@@ -28,6 +28,9 @@ class LogStore(Protocol):
     # shipping
     def progress(self) -> dict[SegmentName, Progress]: ...
 
+    def open_boots(self) -> set[tuple[str, int]]:
+        """(worker, boot) of every start without an end."""
+
     def open_starts(self, worker: str, boot: int) -> list[InferenceStart]: ...
 
     def ship(self, batch: Batch) -> Shipped:

@@ -1,0 +1,254 @@
+"""From the journal into the log, and from the log to whoever asks.
+
+The rule of shipping: read complete lines → store them and the new offsets in one transaction → delete what is
+consumed.  A crash between any two of these repeats work and changes nothing: rows are inserted or ignored by id.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import groupby
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+from roadworthy.inference_log import analysis, segments
+from roadworthy.inference_log.export import Format, export
+from roadworthy.inference_log.model import (
+    LARGEST_PAGE,
+    Batch,
+    Cursor,
+    Entry,
+    Filter,
+    FilterRefused,
+    Lag,
+    Page,
+    Progress,
+    Quarantined,
+    Shipped,
+    Stats,
+    parse_dimensions,
+)
+from roadworthy.inference_log.ports import LogStore
+from roadworthy.inference_log.segments import Scan, SegmentName
+from roadworthy.workflow.inference import Feedback, Inference, InferenceStart, Seal
+
+Boot = tuple[str, int]
+
+BATCH_BYTES = 8 * 1024 * 1024
+"""About how much of the journal one transaction brings."""
+
+
+def lost(start: InferenceStart, worker: str) -> Inference:
+    """The record of a call whose gateway died before it ended.  What it cost is unknown, never zero."""
+    return Inference(
+        id=start.id,
+        ts=start.ts,
+        team=start.team,
+        workflow=start.workflow,
+        outcome="error",
+        route=start.route,
+        digest=start.digest,
+        traffic=start.traffic,
+        unit=start.unit,
+        unit_source=start.unit_source,
+        session=start.session,
+        trace=start.trace,
+        key=start.key,
+        failure="gateway_lost",
+        code="gateway_lost",
+        status=0,
+        stream=start.stream,
+        cost_unknown="the gateway died during the call",
+        worker=worker,
+    )
+
+
+class Shipper:
+    """Moves the journal of all workers into the log.  One at a time; resumes after a crash at any point."""
+
+    def __init__(self, journal: Path, store: LogStore, *, now: Callable[[], float] = time.time) -> None:
+        self._journal = journal
+        self._store = store
+        self._now = now
+        self._lock = threading.Lock()
+
+    def ship(self, max_batches: int | None = None) -> Shipped:
+        """Ship until nothing complete is left (or ``max_batches`` are done) and say what happened.
+
+        Raises what the store raises; nothing is lost then, the next call starts where the last commit ended.
+        """
+        total = Shipped()
+        done = 0
+        with self._lock:
+            more = True
+            while more and (max_batches is None or done < max_batches):
+                more = self._round(total)
+                done += 1
+        return total
+
+    def _round(self, total: Shipped) -> bool:
+        """One transaction.  Returns whether complete lines may be left."""
+        known = self._store.progress()
+        names = segments.segments(self._journal)
+        self._delete((name for name in names if known.get(name, Progress()).finished), total)
+        names = [name for name in names if not known.get(name, Progress()).finished]
+        batch = Batch(deleted=sorted(set(known).difference(segments.segments(self._journal))))
+        more, budget = False, BATCH_BYTES
+        over: list[Boot] = []
+        for boot, group in groupby(names, key=lambda name: (name.worker, name.boot)):
+            finished = True
+            for name in group:
+                if budget <= 0:
+                    more, finished = True, False
+                    break
+                scan = self._read(name, known.get(name, Progress()), batch)
+                if scan is not None and name in batch.progress:
+                    budget -= batch.progress[name].offset - known.get(name, Progress()).offset
+                more = more or (scan is not None and not scan.at_end)
+                if scan is None or not batch.progress.get(name, Progress()).finished:
+                    finished = False
+                if scan is not None and not scan.at_end:
+                    break
+            if finished and not self._continues(boot, names):
+                over.append(boot)
+        over += sorted(self._store.open_boots().difference((name.worker, name.boot) for name in names))
+        self._net(batch, over)
+        if batch.empty:
+            return False
+        total += self._store.ship(batch)
+        self._delete((name for name, progress in batch.progress.items() if progress.finished), total)
+        return more
+
+    def _continues(self, boot: Boot, names: Sequence[SegmentName]) -> bool:
+        """Did the boot get another segment since the journal was listed?  (It is made before the old one is sealed.)"""
+        return any((n.worker, n.boot) == boot and n not in names for n in segments.segments(self._journal))
+
+    def _read(self, name: SegmentName, start: Progress, batch: Batch) -> Scan | None:
+        path = name.path(self._journal)
+        gone = segments.writer_is_gone(path)  # before the scan, or its last bytes would be missed
+        try:
+            scan = segments.scan(path, start.offset)
+        except FileNotFoundError:
+            return None
+        for line in scan.lines:
+            match line.value:
+                case InferenceStart() as value:
+                    batch.starts.append((name.worker, name.boot, value))
+                case Inference() as value:
+                    batch.ends.append(value)
+                case Feedback() as value:
+                    batch.feedback.append(value)
+                case Seal():
+                    pass
+        batch.malformed += [Quarantined(name, bad.offset, bad.reason, bad.data) for bad in scan.malformed]
+        finished = scan.at_end and (scan.sealed or gone)
+        if finished and scan.tail:
+            batch.torn += 1
+        if finished or scan.offset != start.offset:
+            batch.progress[name] = Progress(scan.offset, finished)
+        return scan
+
+    def _net(self, batch: Batch, over: Iterable[Boot]) -> None:
+        """Take out the starts that ended within the batch; make ``gateway_lost`` of those whose boot is over."""
+        ended = {end.id for end in batch.ends}
+        waiting = [item for item in batch.starts if item[2].id not in ended]
+        batch.netted = len(batch.starts) - len(waiting)
+        dead = set(over)
+        batch.starts = [item for item in waiting if (item[0], item[1]) not in dead]
+        begun = {start.id: (worker, start) for worker, boot, start in waiting if (worker, boot) in dead}
+        for worker, boot in dead:
+            for start in self._store.open_starts(worker, boot):
+                begun.setdefault(start.id, (worker, start))
+        batch.netted += sum(1 for worker, boot, _ in waiting if (worker, boot) in dead)
+        batch.lost = [lost(start, worker) for worker, start in begun.values() if start.id not in ended]
+
+    def _delete(self, names: Iterable[SegmentName], total: Shipped) -> None:
+        for name in names:
+            name.path(self._journal).unlink(missing_ok=True)
+            total.segments_deleted += 1
+
+    def lag(self) -> Lag:
+        """What is stored, what waits, what was dropped."""
+        counts = self._store.counters()
+        known = self._store.progress()
+        pending, oldest = 0, None
+        for name in segments.segments(self._journal):
+            offset = known.get(name, Progress()).offset
+            try:
+                size = name.path(self._journal).stat().st_size
+                if size <= offset:
+                    continue
+                first = segments.scan(name.path(self._journal), offset, read_bytes=64 * 1024).lines[:1]
+            except FileNotFoundError:
+                continue
+            pending += size - offset
+            for line in first:
+                oldest = line.value.ts if oldest is None else min(oldest, line.value.ts)
+        fields = {name: counts.get(name, 0) for name in Lag.__struct_fields__ if not name.startswith("pending_")}
+        age = 0.0 if oldest is None else max(0.0, self._now() - oldest)
+        return Lag(**fields, pending_bytes=pending, pending_seconds=age)
+
+
+class Log:
+    """Questions to the inference log.  Holds no state of its own."""
+
+    def __init__(self, store: LogStore, shipper: Shipper, *, zone: ZoneInfo, now: Callable[[], float] = time.time):
+        self._store = store
+        self._shipper = shipper
+        self._zone = zone
+        self._now = now
+
+    def get(self, inference: str) -> Entry | None:
+        return self._store.get(inference.strip())
+
+    def find(self, where: Filter, limit: int = 50, *, after: str | None = None, before: str | None = None) -> Page:
+        """A page, newest first.  Raises ``FilterRefused`` for a cursor or a limit that is none."""
+        if not 1 <= limit <= LARGEST_PAGE:
+            raise FilterRefused(f"limit {limit} is out of range: give 1 to {LARGEST_PAGE}")
+        if after is not None and before is not None:
+            raise FilterRefused("after and before exclude each other: give one")
+        return self._store.find(
+            where,
+            limit,
+            after=Cursor.parse(after) if after else None,
+            before=Cursor.parse(before) if before else None,
+        )
+
+    def stats(self, by: str | Sequence[str], where: Filter, zone: ZoneInfo | None = None) -> Stats:
+        """Sums per group; hours and days are those of ``zone`` (default: the install's).  Raises ``FilterRefused``."""
+        dimensions = parse_dimensions(by if isinstance(by, str) else ",".join(by))
+        return self._store.stats(dimensions, where, zone or self._zone)
+
+    def export(self, where: Filter, kind: Format, *, bodies: bool = False) -> Iterable[bytes]:
+        """The matching inferences, streamed in bounded memory, oldest day first."""
+        return export(self._store.scan(where, bodies=bodies), kind, bodies=bodies)
+
+    def lag(self) -> Lag:
+        return self._shipper.lag()
+
+    def anomalies(self, bounds: Mapping[str, analysis.Bounds], workflow: str | None = None) -> list[analysis.Finding]:
+        """What is unusual now, live traffic only.  ``bounds``: workflow → what its policy declares."""
+        now = self._now()
+        grid_end = now // analysis.HOUR * analysis.HOUR
+        where = Filter(workflow=workflow, traffic="live", since=grid_end - analysis.HISTORY, until=grid_end)
+        hours = analysis.hours_by_workflow(self._store.stats(("workflow", "hour"), where, ZoneInfo("UTC")).rows)
+        found: list[analysis.Finding] = []
+        for name, series in sorted(hours.items()):
+            bound = bounds.get(name, analysis.Bounds())
+            found += analysis.unusual(name, series, bound, now, self._zone)
+        windows = self._windows(workflow, now)
+        for name in sorted(windows):
+            found += analysis.burning(name, windows[name], bounds.get(name, analysis.Bounds()).error_share, now)
+        return found
+
+    def _windows(self, workflow: str | None, now: float) -> dict[str, dict[float, analysis.Counts]]:
+        """Per workflow, the bad and all calls of each window that the burn rules look at."""
+        found: dict[str, dict[float, analysis.Counts]] = {}
+        for length in analysis.BURN_LENGTHS:
+            where = Filter(workflow=workflow, traffic="live", since=now - length, until=now)
+            for row in self._store.stats(("workflow",), where, ZoneInfo("UTC")).rows:
+                counts = found.setdefault(row.group["workflow"] or "", {})
+                counts[length] = analysis.Counts.of(row.outcomes)
+        return found
