@@ -97,6 +97,7 @@ class Journal:
         if self._put_rotating(line):
             return True
         if self._drop_bodies(record):
+            self._no_bodies_until = self._now() + BODIES_PAUSE
             line = encode(record)
         return self._append(line)
 
@@ -122,7 +123,6 @@ class Journal:
             return False
         record.request = record.response = record.prompt = None
         record.bodies_dropped = "disk_full"
-        self._no_bodies_until = self._now() + BODIES_PAUSE
         self.counts.bodies_dropped += 1
         return True
 

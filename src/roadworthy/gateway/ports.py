@@ -20,7 +20,7 @@ from roadworthy.workflow.inference import Failure, Tokens
 from roadworthy.workflow.model import Target
 
 if TYPE_CHECKING:
-    from roadworthy.http1.client import Clocks
+    from roadworthy.http1.messages import Clocks
     from roadworthy.http1.origin import Origin
 
 Operation = Literal["chat", "embeddings"]
@@ -168,11 +168,13 @@ class Reply(Protocol):
     def body(self) -> bytes: ...
     @property
     def connected(self) -> float | None:
-        """Clock reading when the connection stood; ``None`` on a reused one."""
+        """Seconds that obtaining the connection took; ``None`` on a reused one."""
         ...
 
     @property
-    def first_byte(self) -> float: ...
+    def first_byte(self) -> float:
+        """Seconds from sending to the first byte of the answer."""
+        ...
 
 
 class StreamReply(Protocol):
@@ -189,6 +191,10 @@ class StreamReply(Protocol):
     @property
     def chunks(self) -> AsyncIterator[bytes]:
         """Body as it comes; raises an ``Http1Error`` when it does not end cleanly."""
+        ...
+
+    async def read(self, max_body: int) -> bytes:
+        """The rest of the body in one piece."""
         ...
 
     def abort(self) -> None:
@@ -210,7 +216,7 @@ class Clock(Protocol):
         ...
 
     def monotonic(self) -> float:
-        """Seconds that never jump; the same clock as ``Reply.first_byte``."""
+        """Seconds that never jump; deadlines are instants of it."""
         ...
 
     async def sleep(self, seconds: float) -> None: ...

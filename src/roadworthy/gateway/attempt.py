@@ -1,0 +1,193 @@
+"""One attempt: one call of one target, timed, judged and charged.
+
+An attempt ends in a good answer (or, for a stream, in its first content) or raises ``Unusable``; whichever it is,
+its slot is given back and its ``Attempt`` tells the whole story.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from roadworthy.gateway import pricing
+from roadworthy.gateway.call import Call
+from roadworthy.gateway.checks import SCHEMA_CHECK
+from roadworthy.gateway.ports import Answer, Clock, Outgoing, StreamReply, Unusable, Upstream
+from roadworthy.gateway.slots import Full
+from roadworthy.gateway.verdict import broken, judge, may_be_charged
+from roadworthy.gateway.world import ServedTarget
+from roadworthy.http1.errors import Http1Error
+from roadworthy.http1.messages import Clocks
+from roadworthy.workflow.inference import Attempt
+
+MAX_ANSWER = 32 * 1024 * 1024
+MAX_REFUSAL = 1024 * 1024
+
+
+class Caller:
+    """Makes attempts.  Stateless but for its ports."""
+
+    def __init__(self, upstream: Upstream, clock: Clock) -> None:
+        self._upstream = upstream
+        self._clock = clock
+        self._now = clock.monotonic
+
+    async def whole(self, call: Call, target: ServedTarget, attempt: Attempt) -> Answer:
+        """A whole answer that is good, or that is served as it came (``call.left_as_is``).
+
+        Raises ``Unusable``; ``CancelledError`` when the client left.
+        """
+        begun = await self._begin(call, target, attempt, stream=False)
+        sent = False
+        try:
+            outgoing = self._encode(call, target, stream=False)
+            assert target.origin is not None
+            sent = True
+            reply = await self._upstream.fetch(
+                target.origin,
+                target.head(outgoing, call.trace.header()),
+                outgoing.body,
+                self._clocks(call, attempt, whole=True),
+                max_body=MAX_ANSWER,
+            )
+            attempt.status = reply.status
+            _time_head(attempt, reply.connected, reply.first_byte)
+            if not 200 <= reply.status < 300:
+                raise target.wire.refusal(reply.status, reply.headers, reply.body)
+            answer = target.wire.answer(call.operation, reply.headers, reply.body)
+            attempt.first_token = attempt.first_byte
+            _settle(attempt, answer, target)
+            await self._check(call, answer)
+            return answer
+        except Http1Error as error:
+            raise self._broke(call, target, attempt, error) from error
+        except Unusable as unusable:
+            _fail(attempt, unusable)
+            raise
+        except asyncio.CancelledError:
+            attempt.detail = "the client left"
+            if sent:
+                pricing.charge_estimate(attempt, len(call.request.body), 0, target.price)
+            raise
+        finally:
+            attempt.ended = self._now() - call.began
+            if begun:
+                target.slots.give_back()
+
+    async def head(self, call: Call, target: ServedTarget, attempt: Attempt) -> StreamReply:
+        """The head of a stream; on success the slot stays taken (``Caller.release``).
+
+        Raises ``Unusable``; ``CancelledError`` when the client left.
+        """
+        begun = await self._begin(call, target, attempt, stream=True)
+        kept = False
+        try:
+            outgoing = self._encode(call, target, stream=True)
+            assert target.origin is not None
+            reply = await self._upstream.open(
+                target.origin,
+                target.head(outgoing, call.trace.header()),
+                outgoing.body,
+                self._clocks(call, attempt, whole=False),
+            )
+            attempt.status = reply.status
+            _time_head(attempt, reply.connected, reply.first_byte)
+            if not 200 <= reply.status < 300:
+                raise target.wire.refusal(reply.status, reply.headers, await reply.read(MAX_REFUSAL))
+            attempt.provider_request_id = target.wire.request_id(reply.headers)
+            kept = True
+            return reply
+        except Http1Error as error:
+            raise self._broke(call, target, attempt, error) from error
+        except Unusable as unusable:
+            _fail(attempt, unusable)
+            raise
+        except asyncio.CancelledError:
+            attempt.detail = "the client left"
+            pricing.charge_estimate(attempt, len(call.request.body), 0, target.price)
+            raise
+        finally:
+            if not kept:
+                self.release(call, target, attempt, held=begun)
+
+    def release(self, call: Call, target: ServedTarget, attempt: Attempt, *, held: bool = True) -> None:
+        """The attempt is over: stop its clock and give its slot back."""
+        attempt.ended = self._now() - call.began
+        if held:
+            target.slots.give_back()
+
+    async def _begin(self, call: Call, target: ServedTarget, attempt: Attempt, *, stream: bool) -> bool:
+        """Take a slot.  ``False``: the target cannot be called at all (``_encode`` says why)."""
+        if target.problem is not None:
+            return False
+        if target.slots.take_now():
+            return True
+        patience = min(call.serving.handling.clocks.connect if call.serving else 5.0, call.deadline - self._now())
+        try:
+            await target.slots.take(patience)
+        except Full:
+            unusable = Unusable("throttled", f"{target.slots.limit} calls of {target.name} are under way already")
+            _fail(attempt, unusable)
+            attempt.ended = self._now() - call.began
+            raise unusable from None
+        return True
+
+    def _encode(self, call: Call, target: ServedTarget, *, stream: bool) -> Outgoing:
+        if target.problem is not None:
+            raise Unusable(*target.problem)
+        return target.wire.encode(call.operation, call.fields, stream=stream)
+
+    def _clocks(self, call: Call, attempt: Attempt, *, whole: bool) -> Clocks:
+        """The release's clocks, cut to what is left of the deadline."""
+        assert call.serving is not None
+        declared = call.serving.handling.clocks
+        left = max(0.001, call.deadline - self._now())
+        total = min(declared.total, left)
+        first = total if whole else min(declared.first_token, total)
+        return Clocks(connect=min(declared.connect, left), first_byte=first, idle=declared.idle, total=total)
+
+    def _broke(self, call: Call, target: ServedTarget, attempt: Attempt, error: Http1Error) -> Unusable:
+        unusable = broken(error)
+        _fail(attempt, unusable)
+        if may_be_charged(error):
+            pricing.charge_estimate(attempt, len(call.request.body), 0, target.price)
+        return unusable
+
+    async def _check(self, call: Call, answer: Answer) -> None:
+        """Judge the answer.  Raises ``Unusable``, but for an answer that is served as it came."""
+        unusable = judge(call.operation, answer, call.n)
+        serving = call.serving
+        if unusable is None and serving is not None and serving.schema is not None:
+            check = await serving.schema(answer.body)
+            call.checks = [kept for kept in call.checks if kept.name != SCHEMA_CHECK]
+            call.checks.append(check)
+            if not check.passed:
+                unusable = Unusable("invalid", f"the answer does not satisfy the schema: {check.detail}")
+        if unusable is None:
+            return
+        if call.left_as_is:
+            _fail(call.attempts[-1], unusable)
+            return
+        raise unusable
+
+
+def _time_head(attempt: Attempt, connected: float | None, first_byte: float) -> None:
+    if connected is not None:
+        attempt.connected = attempt.started + connected
+    attempt.first_byte = attempt.started + (connected or 0.0) + first_byte
+
+
+def _settle(attempt: Attempt, answer: Answer, target: ServedTarget) -> None:
+    attempt.model_answered = answer.model
+    attempt.provider_request_id = answer.request_id
+    if answer.finishes:
+        attempt.finish = "length" if "length" in answer.finishes else answer.finishes[0]
+    pricing.charge(attempt, answer.tokens, target.price)
+
+
+def _fail(attempt: Attempt, unusable: Unusable) -> None:
+    attempt.failure = unusable.failure
+    attempt.detail = unusable.detail
+    if unusable.request_id is not None:
+        attempt.provider_request_id = unusable.request_id
+    if attempt.tokens is None and not attempt.cost_unknown:
+        pricing.charge_nothing(attempt)

@@ -1,0 +1,216 @@
+"""One inference under way: what is known about it, and the record that it becomes."""
+
+from __future__ import annotations
+
+import msgspec
+
+from roadworthy.fallback.model import Tried
+from roadworthy.gateway import pricing
+from roadworthy.gateway.messages import Headers, Request
+from roadworthy.gateway.ports import Fields, Operation
+from roadworthy.gateway.world import ServedKey, ServedTarget, Serving
+from roadworthy.workflow.inference import (
+    Attempt,
+    Check,
+    Failure,
+    Inference,
+    InferenceStart,
+    Outcome,
+    Route,
+    TrafficClass,
+    UnitSource,
+)
+
+MOST_LOGGED_BYTES = 4 * 1024 * 1024
+"""A longer body is left out of the record (``too_large``)."""
+
+_encode = msgspec.json.encode
+
+
+class Trace:
+    """W3C trace context: continues the caller's ``traceparent`` or begins a trace."""
+
+    __slots__ = ("flags", "parent", "span", "trace")
+
+    def __init__(self, given: bytes | None, bits: int) -> None:
+        """``bits``: 192 random bits, 128 for a new trace id and 64 for our span id."""
+        self.span = f"{(bits & 0xFFFFFFFFFFFFFFFF) or 1:016x}"
+        parts = _parse_traceparent(given) if given is not None else None
+        if parts is None:
+            self.trace, self.parent, self.flags = f"{(bits >> 64) or 1:032x}", "", "01"
+        else:
+            self.trace, self.parent, self.flags = parts
+
+    def header(self) -> bytes:
+        return f"00-{self.trace}-{self.span}-{self.flags}".encode()
+
+
+def _parse_traceparent(given: bytes) -> tuple[str, str, str] | None:
+    """(trace id, parent span, flags), or ``None`` where the W3C recommendation says to start anew."""
+    parts = given.strip().split(b"-")
+    if len(parts) < 4 or [len(part) for part in parts[:4]] != [2, 32, 16, 2]:
+        return None
+    if parts[0] == b"ff" or (parts[0] == b"00" and len(parts) > 4):
+        return None
+    if (
+        any(part.strip(b"0123456789abcdef") for part in parts[:4])
+        or not parts[1].strip(b"0")
+        or not parts[2].strip(b"0")
+    ):
+        return None
+    return parts[1].decode(), parts[2].decode(), parts[3].decode()
+
+
+class Call:
+    """State of one inference.  Clocks in it are seconds since ``began`` (monotonic)."""
+
+    __slots__ = (
+        "attempts", "began", "bodies", "checks", "deadline", "fields", "history", "id", "key", "left_as_is", "logged",
+        "n", "notes", "operation", "overrides", "prompt", "request", "route", "served_by", "serving", "session",
+        "stream", "structured", "tags", "trace", "traffic", "ts", "unit", "unit_source", "usage_asked",
+    )  # fmt: skip
+
+    def __init__(self, id: str, ts: float, began: float, request: Request, key: ServedKey, trace: Trace) -> None:
+        self.id = id
+        self.ts = ts
+        self.began = began
+        self.request = request
+        self.key = key
+        self.trace = trace
+        self.operation: Operation = "chat"
+        self.serving: Serving | None = None
+        self.route: Route = "release"
+        self.deadline = began
+        self.traffic: TrafficClass = "tester" if key.key.kind == "tester" else "live"
+        self.unit: str | None = None
+        self.unit_source: UnitSource = "random"
+        self.session: str | None = None
+        self.tags: dict[str, str] = {}
+        self.stream = False
+        self.usage_asked = False
+        self.n = 1
+        self.structured = False
+        """A schema or tools apply to the answer."""
+        self.left_as_is = False
+        """``observe`` or passthrough: a whole answer is served as it came, its faults only recorded."""
+        self.logged = False
+        """Its start line is in the journal."""
+        self.fields: Fields = {}
+        self.bodies: dict[str, bytes] = {}
+        self.prompt: str | None = None
+        self.overrides: list[str] = []
+        self.notes: list[str] = []
+        self.checks: list[Check] = []
+        self.attempts: list[Attempt] = []
+        self.history: list[Tried] = []
+        self.served_by: ServedTarget | None = None
+
+    def start_line(self) -> InferenceStart:
+        serving = self.serving
+        assert serving is not None
+        return InferenceStart(
+            self.id, self.ts, serving.team, serving.name, serving.digest, self.route, self.unit, self.unit_source,
+            self.session, self.key.key.id, self.traffic, self.trace.trace, self.stream,
+        )  # fmt: skip
+
+    def record(
+        self,
+        outcome: Outcome,
+        now: float,
+        *,
+        status: int,
+        failure: Failure | None,
+        code: str,
+        response: bytes | None,
+        worker: str,
+    ) -> Inference:
+        """The whole record, bodies as policy allows.  ``now``: monotonic seconds."""
+        serving, trace = self.serving, self.trace
+        tokens, cost, unknown = pricing.total(self.attempts)
+        latency = now - self.began
+        record = Inference(
+            id=self.id, ts=self.ts, team=self.key.key.team, workflow=serving.name if serving else "",
+            outcome=outcome, route=self.route, digest=serving.digest if serving else None, traffic=self.traffic,
+            unit=self.unit, unit_source=self.unit_source, session=self.session, trace=trace.trace, span=trace.span,
+            parent_span=trace.parent, key=self.key.key.id, failure=failure, code=code, status=status,
+            stream=self.stream, attempts=self.attempts, tokens=tokens, cost_usd=cost, cost_unknown=unknown,
+            latency=latency, checks=self.checks, overrides=self.overrides, notes=self.notes, tags=self.tags,
+            worker=worker,
+        )  # fmt: skip
+        busy = 0.0
+        for attempt in self.attempts:
+            busy += attempt.ended - attempt.started
+        record.overhead = max(0.0, latency - busy)
+        if self.attempts:
+            last = self.attempts[-1]
+            record.model_asked = last.model_asked
+            record.first_token = last.first_token
+            if self.served_by is not None:
+                record.target = last.target
+                record.model_answered = last.model_answered
+                record.provider_request_id = last.provider_request_id
+        self._add_bodies(record, response)
+        return record
+
+    def _add_bodies(self, record: Inference, response: bytes | None) -> None:
+        serving = self.serving
+        if serving is None:
+            return
+        if not serving.policy.log_bodies:
+            record.bodies_dropped = "policy"
+            return
+        request = self.request.body
+        if len(request) + len(response or b"") > MOST_LOGGED_BYTES:
+            record.bodies_dropped = "too_large"
+            return
+        prompt = self.prompt
+        if serving.redactor is not None:
+            redacted = serving.redactor.json(request)
+            answer = None if response is None else serving.redactor.json(response)
+            if redacted is None or (response is not None and answer is None):
+                record.bodies_dropped = "policy"
+                return
+            request, response = redacted, answer
+            prompt = None if prompt is None else serving.redactor.text(prompt)
+        record.request = msgspec.Raw(request)
+        record.prompt = prompt
+        record.response = None if response is None else msgspec.Raw(response)
+
+
+def roadworthy_object(record: Inference, serving: Serving | None) -> bytes:
+    """What the caller is told about its inference, as JSON."""
+    made = b'{"inference":"%b"%b,"route":"%b","outcome":"%b"' % (
+        record.id.encode(), serving.json_start if serving else b"", record.route.encode(), record.outcome.encode(),
+    )  # fmt: skip
+    if record.failure is not None:
+        made += b',"failure":"%b"' % record.failure.encode()
+    if record.target is not None:
+        made += b',"target":%b' % _encode(record.target)
+    if record.notes:
+        made += b',"notes":%b' % _encode(record.notes)
+    if record.overrides:
+        made += b',"overrides":%b' % _encode(record.overrides)
+    return made + b',"cost_usd":%b}' % _encode(record.cost_usd)
+
+
+def spliced(body: bytes, extension: bytes) -> bytes:
+    """``body`` (one JSON object) with ``"roadworthy": …`` as its last member."""
+    end = body.rfind(b"}")
+    comma = b"" if body[:end].rstrip().endswith(b"{") else b","
+    return b'%b%b"roadworthy":%b}' % (body[:end], comma, extension)
+
+
+def answer_headers(call: Call, outcome: Outcome | None) -> Headers:
+    """Headers of any answer to an authenticated call; ``outcome`` where it is known."""
+    ident = call.id.encode()
+    headers: Headers = [(b"x-request-id", ident)]
+    if call.key.key.headers == "minimal":
+        return headers
+    headers.append((b"x-roadworthy-inference", ident))
+    if call.serving is not None:
+        headers += call.serving.headers
+        headers.append((b"x-roadworthy-route", call.route.encode()))
+    if outcome is not None:
+        headers.append((b"x-roadworthy-outcome", outcome.encode()))
+    headers.append((b"traceparent", call.trace.header()))
+    return headers

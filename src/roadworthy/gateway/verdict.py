@@ -1,0 +1,71 @@
+"""Was it good enough?  Pure: what a provider sent, or how the call broke, in the words of our failures."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from roadworthy.gateway.ports import Answer, Operation, Unusable
+from roadworthy.http1.errors import (
+    AddressForbidden,
+    BodyTooLarge,
+    Disconnected,
+    Http1Error,
+    NotConnected,
+    PoolFull,
+    ReadTimeout,
+)
+from roadworthy.workflow.inference import Failure
+
+
+def broken(error: Http1Error) -> Unusable:
+    """The one place where errors of the HTTP client become failures."""
+    if isinstance(error, PoolFull):
+        failure: Failure = "throttled"
+    elif isinstance(error, AddressForbidden):
+        failure = "misconfigured"
+    elif isinstance(error, NotConnected):
+        failure = "unavailable"
+    elif isinstance(error, ReadTimeout):
+        failure = "slow"
+    elif isinstance(error, Disconnected):
+        failure = "truncated" if error.phase == "in_body" else "unavailable"
+    else:
+        failure = "invalid"  # ProtocolViolation, BodyTooLarge
+    return Unusable(failure, f"{type(error).__name__}: {error}")
+
+
+def may_be_charged(error: Http1Error) -> bool:
+    """Did the request reach the provider, so that it may charge for it?"""
+    return isinstance(error, Disconnected | ReadTimeout | BodyTooLarge)
+
+
+def judge(operation: Operation, answer: Answer, choices: int) -> Unusable | None:
+    """What is wrong with a whole answer; ``None``: it is good."""
+    if operation == "embeddings":
+        return Unusable("invalid", "the answer holds no embedding") if answer.empty else None
+    if not answer.finishes:
+        return Unusable("invalid", "the answer holds no choices")
+    return judge_end(answer.finishes, choices, empty=answer.empty, refused=answer.refused)
+
+
+def judge_end(finishes: Iterable[str | None], choices: int, *, empty: bool, refused: bool) -> Unusable | None:
+    """The same for an answer of which only the ends of its choices are known (a stream's)."""
+    ends = list(finishes)
+    if "content_filter" in ends:
+        return Unusable("refused", "the provider's content filter withheld the answer")
+    if None in ends or len(ends) < choices:
+        return Unusable(
+            "truncated", f"{sum(end is not None for end in ends)} of {max(choices, len(ends))} choices finished"
+        )
+    if "length" in ends:
+        return Unusable("truncated", "the answer reached its token limit (finish_reason: length)")
+    if refused:
+        return Unusable("refused", "the model refused to answer")
+    if empty:
+        return Unusable("invalid", "the answer is empty")
+    return None
+
+
+def repeatable(finishes: Iterable[str | None], unusable: Unusable) -> bool:
+    """May the same target be asked again?  Not for an answer that met its own token limit."""
+    return not (unusable.failure == "truncated" and "length" in finishes)

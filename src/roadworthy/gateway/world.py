@@ -1,0 +1,212 @@
+"""A snapshot made ready to serve: everything that can be worked out once is worked out here, not per request.
+
+A ``World`` is immutable; a new snapshot makes a new one, and calls under way finish on the one that they began with.
+What must outlive it (slots, buckets) lives elsewhere and is looked up by name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import msgspec
+
+from roadworthy.gateway.canned import CannedAnswer
+from roadworthy.gateway.checks import SchemaCheck
+from roadworthy.gateway.messages import Headers
+from roadworthy.gateway.ports import Fields, Outgoing, Wire, WireFactory
+from roadworthy.gateway.redact import Redactor, redactor
+from roadworthy.gateway.slots import Slots
+from roadworthy.gateway.snapshot import ServedWorkflow, Snapshot, SnapshotRefused
+from roadworthy.http1.messages import head
+from roadworthy.http1.origin import Origin
+from roadworthy.workflow.inference import Failure, Route
+from roadworthy.workflow.model import (
+    ApiKey,
+    Behaviour,
+    Bypass,
+    Canned,
+    Clocks,
+    Handling,
+    Ladder,
+    Policy,
+    Release,
+    Target,
+)
+from roadworthy.workflow.prompt import Template, TemplateError
+
+_encode = msgspec.json.encode
+
+PASSTHROUGH_HANDLING = Handling(clocks=Clocks(connect=5.0, first_token=600.0, idle=300.0, total=600.0), deadline=600.0)
+"""An adopted app keeps the patience of the OpenAI client it came with (10 minutes)."""
+
+_HEADS_KEPT = 8
+
+SecretLookup = Callable[[str], str | None]
+"""Name of a secret (``env:NAME``, ``file:/path``) → the secret; ``None``: it is not there."""
+
+
+class ServedTarget:
+    """A target with its wire, its origin and its slots."""
+
+    __slots__ = (
+        "_heads", "json_name", "name", "origin", "price", "private_allowed", "problem", "slots", "target", "wire",
+    )  # fmt: skip
+
+    def __init__(self, target: Target, snapshot: Snapshot, wires: WireFactory, secret: SecretLookup, slots: Slots):
+        self.name = target.name
+        self.target = target
+        self.json_name = _encode(target.name)
+        self.price = snapshot.prices.get(target.name)
+        self.slots = slots
+        self.problem: tuple[Failure, str] | None = None
+        """Why it cannot be called at all."""
+        self.origin: Origin | None = None
+        self.private_allowed = False
+        """May its address be loopback or private?"""
+        base = b""
+        endpoint = snapshot.endpoints.get(target.name)
+        if endpoint is None:
+            self.problem = ("unavailable", "the target is down: it has no endpoint now")
+        else:
+            self.origin = Origin.from_url(endpoint.url)
+            self.private_allowed = target.allow_private or endpoint.trusted
+            base = base_path(endpoint.url)
+        found = secret(target.key) if target.key is not None else None
+        if target.key is not None and found is None:
+            self.problem = ("misconfigured", f"the secret {target.key} is not set where the gateway runs")
+        self.wire: Wire = wires(target, base, found)
+        self._heads: dict[tuple[bytes, tuple[tuple[bytes, bytes], ...]], tuple[bytes, bytes]] = {}
+
+    def head(self, outgoing: Outgoing, traceparent: bytes) -> bytes:
+        """Head of a request up to its length, with the trace continued.  Encoded once for a path and headers."""
+        kept = self._heads.get((outgoing.path, outgoing.headers))
+        if kept is None:
+            assert self.origin is not None
+            whole = head(b"POST", outgoing.path, self.origin, outgoing.headers)
+            cut = whole.rfind(b"\r\n") + 2
+            kept = whole[:cut], whole[cut:]
+            if len(self._heads) < _HEADS_KEPT:
+                self._heads[(outgoing.path, outgoing.headers)] = kept
+        return b"%btraceparent: %b\r\n%b" % (kept[0], traceparent, kept[1])
+
+
+class Serving:
+    """One workflow as it is served."""
+
+    def __init__(self, served: ServedWorkflow, snapshot: Snapshot, targets: dict[str, ServedTarget]) -> None:
+        self.name = served.name
+        self.team = served.team
+        self.enforced = served.enforcement == "enforce"
+        self.policy: Policy = served.policy
+        self.release: Release | None = snapshot.releases[served.release] if served.release else None
+        self.digest = served.release
+        self.route: Route = "release" if self.release else "passthrough"
+        self.behaviour: Behaviour | None = self.release.behaviour if self.release else None
+        handling = self.release.handling if self.release else PASSTHROUGH_HANDLING
+        self.handling = handling
+        self.ladder: Ladder = handling.ladder
+        self.bypass: Bypass = handling.bypass
+        self.targets = targets
+        first = self.behaviour.target if self.behaviour else served.passthrough
+        self.target: ServedTarget | None = targets.get(first) if first else None
+        self.reachable = frozenset(targets)
+        self.operation = "embeddings" if self.behaviour and self.behaviour.kind == "embeddings" else "chat"
+        self.canned = CannedAnswer(handling.canned) if handling.canned else None
+        self.bypass_canned = CannedAnswer(Canned(handling.bypass.text)) if handling.bypass.text else None
+        self.redactor: Redactor | None = redactor(served.policy.redact, snapshot.redaction)
+        self._compile_behaviour()
+        self._encode_identity()
+
+    def _compile_behaviour(self) -> None:
+        behaviour = self.behaviour
+        prompt = behaviour.prompt if behaviour else None
+        self.template = Template.parse(prompt.system) if prompt else None
+        self.managed = prompt is not None and prompt.mode == "managed"
+        self.inputs = prompt.inputs if prompt else {}
+        self.structured = behaviour is not None and (behaviour.schema is not None or bool(behaviour.tools))
+        self.schema = SchemaCheck(behaviour.schema) if behaviour and behaviour.schema is not None else None
+        self.released: Fields = {}
+        """Fields that the release fixes: parameters, tools, schema."""
+        if behaviour is None:
+            return
+        for name, value in behaviour.parameters.items():
+            self.released[name] = msgspec.Raw(_encode(value))
+        if behaviour.tools:
+            self.released["tools"] = msgspec.Raw(_encode(behaviour.tools))
+        if behaviour.schema is not None:
+            wrapped = {"name": _schema_name(self.name), "strict": True, "schema": behaviour.schema}
+            self.released["response_format"] = msgspec.Raw(_encode({"type": "json_schema", "json_schema": wrapped}))
+
+    def _encode_identity(self) -> None:
+        release = _encode(self.digest)
+        self.json_start = b',"workflow":%b,"release":%b' % (_encode(self.name), release)
+        self.headers: Headers = [
+            (b"x-roadworthy-workflow", self.name.encode()),
+            (b"x-roadworthy-release", (self.digest or "none").encode()),
+        ]
+
+
+class ServedKey:
+    """A key with the workflows that it may call."""
+
+    __slots__ = ("key", "names", "only")
+
+    def __init__(self, key: ApiKey, workflows: dict[str, Serving]) -> None:
+        self.key = key
+        if key.workflows == ["*"]:
+            names = [name for name, serving in workflows.items() if serving.team == key.team]
+        else:
+            names = [name for name in key.workflows if name in workflows]
+        self.names = tuple(sorted(names))
+        only = workflows[names[0]] if len(names) == 1 and key.workflows != ["*"] else None
+        self.only = only if only is not None and not only.enforced else None
+        """The one adopted workflow to which the key is bound: ``model`` is then a hint."""
+
+
+class World:
+    """Everything a worker serves from."""
+
+    def __init__(
+        self, snapshot: Snapshot, *, wires: WireFactory, secret: SecretLookup, slots: dict[str, Slots]
+    ) -> None:
+        """``slots`` (target name → slots) is kept up to date and outlives this world.
+
+        Raises ``SnapshotRefused`` for a snapshot that cannot be served: an endpoint that is no URL, a prompt, a
+        schema or a redaction rule that cannot be compiled.
+        """
+        self.snapshot = snapshot
+        self.disk_full_serves = snapshot.disk_full == "serve_unlogged"
+        try:
+            targets = {
+                name: ServedTarget(target, snapshot, wires, secret, _slots_of(target, slots))
+                for name, target in snapshot.targets.items()
+            }
+            self.workflows = {name: Serving(served, snapshot, targets) for name, served in snapshot.workflows.items()}
+        except (ValueError, KeyError, TemplateError) as error:
+            raise SnapshotRefused(f"cannot be served: {error}") from error
+        self.private_origins = frozenset(
+            target.origin for target in targets.values() if target.origin is not None and target.private_allowed
+        )
+        self.keys = {digest: ServedKey(key, self.workflows) for digest, key in snapshot.keys.items()}
+
+
+def _slots_of(target: Target, slots: dict[str, Slots]) -> Slots:
+    kept = slots.get(target.name)
+    if kept is None:
+        kept = slots[target.name] = Slots(target.limits.concurrency)
+    kept.limit = target.limits.concurrency
+    return kept
+
+
+def base_path(url: str) -> bytes:
+    """Path of a base URL without its trailing slash, query kept out: ``https://h/v1/`` → ``b"/v1"``."""
+    after = url.split("://", 1)[-1]
+    slash = after.find("/")
+    return b"" if slash < 0 else after[slash:].split("?", 1)[0].rstrip("/").encode()
+
+
+def _schema_name(workflow: str) -> str:
+    """OpenAI allows letters, digits, ``_`` and ``-``, at most 64."""
+    return "".join(letter if (letter.isalnum() and letter.isascii()) or letter in "_-" else "_" for letter in workflow)[
+        :64
+    ]
