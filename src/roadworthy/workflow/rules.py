@@ -121,7 +121,8 @@ def _target_changes(new: Configuration) -> _Effects:
                 for name, workflow in new.workflows.items()
                 if workflow.behaviour is not None and b.name in workflow.behaviour.targets
             )
-            out.append(("model and endpoint", f"{FREEZE}: {', '.join(users)}" if users else SOON))
+            effect = f"{FREEZE}: {', '.join(users)}; a frozen release goes on calling the old one" if users else SOON
+            out.append(("model and endpoint", effect))
         return out
 
     return effects
@@ -195,40 +196,30 @@ def loosenings(a: Policy, b: Policy) -> list[str]:
     return [name for name, looser in LOOSENS.items() if looser(getattr(a, name), getattr(b, name))]
 
 
-# Targets that a served release names keep their identity
+# Targets that a served release names
 
 
 def broken_promises(new: Configuration, served: Iterable[Release]) -> list[Problem]:
-    """Targets that a served release names and that ``new`` removes or points elsewhere.
+    """Launched targets that a served release names and that ``new`` removes or changes.
 
-    A release is exact models at exact hosts, so such a target cannot change under it: the model would no longer be
-    the one that was frozen.  The way is a new target, a freeze, and only then the removal of the old one.
+    A release keeps the exact models that it was frozen with.  A provider's model is still there when the
+    configuration moves on, so the snapshot pins it; a model or simulation that this install launches is not.
     """
     out = []
     for release in served:
         if release.workflow not in new.workflows:
             continue
         for name, identity in release.behaviour.targets.items():
-            target = new.targets.get(name)
-            was = f"{identity.provider} {identity.model} at {identity.host}"
-            if target is None:
-                found = "no such target"
-            elif target_identity(target) != identity:
-                now = target_identity(target)
-                found = f"{now.provider} {now.model} at {now.host}"
-            else:
+            if identity.provider not in ("local", "simulated"):
                 continue
-            out.append(
-                Problem(
-                    file="roadworthy.yaml",
-                    line=0,
-                    field=f"targets.{name}",
-                    found=found,
-                    expected=f"{was}, which the served release of {release.workflow} names",
-                    mend="keep it, add a target under a new name, name that in the workflow, apply, freeze; "
-                    "then remove the old one",
-                )
-            )
+            target = new.targets.get(name)
+            if target is not None and target_identity(target) == identity:
+                continue
+            found = "no such target" if target is None else f"{target.provider} {target.model}"
+            expected = f"{identity.provider} {identity.model}, which the served release of {release.workflow} names"
+            mend = "keep it, add a target under a new name, name that in the workflow, apply and freeze; then remove it"
+            where = f"targets.{name}"
+            out.append(Problem(file="roadworthy.yaml", line=0, field=where, found=found, expected=expected, mend=mend))
     return out
 
 

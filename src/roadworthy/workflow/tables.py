@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Final, get_args
 
+import msgspec
+
 from roadworthy.workflow.fields import NAME, Field, ListOf, MapOf, Section
 from roadworthy.workflow.inference import Failure
 from roadworthy.workflow.kinds import (
@@ -59,7 +61,7 @@ def _price(read: dict[str, Any]) -> Price:
     unit = _TOKENS_PER[read.get("per", "1M")] / rate
     kinds: tuple[str, ...] = ("input", "output", "cache_read", "cache_write")
     each = {kind: float(f"{read[kind] / unit:.12g}") for kind in kinds if kind in read}
-    return Price(**each, per_request=read.get("per_request", 0.0) * rate)
+    return msgspec.convert(each | {"per_request": read.get("per_request", 0.0) * rate}, Price)
 
 
 def _money(doc: str, required: bool = False) -> Field:
