@@ -12,10 +12,10 @@ from typing import Any, Final
 
 from roadworthy.workflow.inference import Failure
 from roadworthy.workflow.model import Canned, InputSpec, Ladder, Prompt, StreamMode, Target
-from roadworthy.workflow.problems import Problem, Severity, did_you_mean
+from roadworthy.workflow.problems import Problem, Severity, did_you_mean, nearest
 from roadworthy.workflow.prompt import Template, TemplateError
 from roadworthy.workflow.source import Value
-from roadworthy.workflow.tables import NEVER_RETRIED
+from roadworthy.workflow.tables import NEVER_RETRIED, WORKFLOW
 
 SET_ELSEWHERE: Final[Mapping[str, str]] = {
     "model": "the target",
@@ -137,7 +137,7 @@ def check_workflow(draft: Draft) -> Iterator[Problem]:
 
 
 def _required(draft: Draft) -> Iterator[Problem]:
-    if not draft.released:
+    if not draft.released or not isinstance(draft.root.data, dict):
         return
     needed = {
         "target": "'target: NAME', the target that answers first",
@@ -145,8 +145,9 @@ def _required(draft: Draft) -> Iterator[Problem]:
     }
     if not draft.embeddings:
         needed["prompt"] = "'prompt: {mode: managed, system: prompt.md}'"
+    misspelt = {nearest(key, WORKFLOW.fields) for key in draft.root.data if key not in WORKFLOW.fields}
     for key, mend in needed.items():
-        if not draft.has(key):
+        if not draft.has(key) and key not in misspelt:
             yield draft.problem((key,), "no such key", "it in every workflow that is to be released", f"add {mend}")
 
 

@@ -158,12 +158,14 @@ class Section:
                 out[key] = read
             elif self.fields[key].required:
                 complete = False
+        meant = {nearest(key, self.fields) for key in value.data if key not in self.fields}
         for key, known in self.fields.items():
-            if known.required and key not in value.data:
-                at.child(key).problem(
-                    value.line, "no such key", known.kind.says, f"add '{key}:' ({known.doc.rstrip('.')})"
-                )
-                complete = False
+            if not known.required or key in value.data:
+                continue
+            complete = False
+            if key not in meant:  # misspelt ones are noted already: one mistake is one problem
+                mend = f"add '{key}:' ({known.doc.rstrip('.')})"
+                at.child(key).problem(value.line, "no such key", known.kind.says, mend)
         if not complete and not self.partial:
             return INVALID
         return out if self.build is None else self.build(out)

@@ -63,12 +63,18 @@ def hide_secrets(text: str) -> str:
     return _SECRETS.sub("(a key, not shown)", text)
 
 
+def nearest(word: str, known: Iterable[str]) -> str | None:
+    """The known name that ``word`` is probably a misspelling of."""
+    close = difflib.get_close_matches(word, sorted(known), n=1, cutoff=0.6)
+    return close[0] if close else None
+
+
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """`` did you mean 'x'?`` or what exists; starts a ``mend`` sentence."""
     names = sorted(known)
-    close = difflib.get_close_matches(word, names, n=1, cutoff=0.6)
-    if close:
-        return f"did you mean '{close[0]}'?"
+    close = nearest(word, names)
+    if close is not None:
+        return f"did you mean '{close}'?"
     if not names:
         return "none is defined yet"
     listed = ", ".join(names[:12]) + (", …" if len(names) > 12 else "")
