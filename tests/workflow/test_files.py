@@ -71,7 +71,7 @@ ONE_MISTAKE = [
     (MAIN, "version: 1", "version: 2", MAIN, 1, "version", "2", "1 to 1"),
     (MAIN, "version: 1", "version: 1\ntimezone: Europe/Berln", MAIN, 2, "timezone", "Berln", "Europe/Berlin"),
     (MAIN, "version: 1", "version: 1\nlisten: 8400", MAIN, 2, "listen", "8400", "127.0.0.1:8400"),
-    (PEOPLE, "email: ada@example.com", "mail: a", PEOPLE, 2, "people.ada.email", "no such key", "email"),
+    (PEOPLE, "email: ada@example.com", "phone: '030 12345'", PEOPLE, 2, "people.ada.email", "no such key", "email"),
 ]
 
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
-from roadworthy.workflow.problems import Problem, Severity, did_you_mean, show
+from roadworthy.workflow.problems import Problem, Severity, did_you_mean, nearest, show
 from roadworthy.workflow.source import Value
 
 INVALID: Final[Any] = object()
