@@ -13,7 +13,7 @@ import msgspec
 
 from roadworthy.adapters.providers import refusals
 from roadworthy.adapters.providers.anthropic_request import ANSWER_TOOL, translate
-from roadworthy.adapters.providers.common import BaseWire, invalid, reported
+from roadworthy.adapters.providers.common import ANY_MODEL, BaseWire, invalid, reported
 from roadworthy.adapters.providers.sse import EventSplitter, EventTooLarge
 from roadworthy.gateway.ports import Answer, Chunk, EventReader, Fields, Headers, Operation, Outgoing, Unusable
 from roadworthy.workflow.inference import Tokens
@@ -97,8 +97,11 @@ class AnthropicWire(BaseWire):
         if operation == "embeddings":
             message = "Anthropic has no embeddings; use another target"
             raise Unusable("bad_request", message, status=400, message=message, param="model")
-        target = self._target
-        body = translate(fields, model=target.model, stream=stream, enforce_schema=target.capabilities.response_schema)
+        model = self._target.model
+        if model == ANY_MODEL:
+            model = msgspec.json.decode(fields["model"])
+        enforce = self._target.capabilities.response_schema
+        body = translate(fields, model=model, stream=stream, enforce_schema=enforce)
         return Outgoing(self._path, self._fixed_headers(), _encode(body))
 
     def answer(self, operation: Operation, headers: Headers, body: bytes) -> Answer:

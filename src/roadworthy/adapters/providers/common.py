@@ -12,6 +12,9 @@ from roadworthy.adapters.providers import refusals
 from roadworthy.gateway.ports import Headers, Unusable
 from roadworthy.workflow.model import Target
 
+ANY_MODEL = "*"
+"""A target with this model passes on the model that the caller asked for."""
+
 _REQUEST_IDS = (b"x-request-id", b"apim-request-id", b"request-id", b"cf-ray")
 _STATUSES = {"rate_limit": 429, "overloaded": 529, "invalid_request": 400, "authentication": 401, "permission": 403}
 

@@ -14,7 +14,7 @@ import msgspec
 
 from roadworthy.adapters.providers import openai_shape as shape
 from roadworthy.adapters.providers import refusals
-from roadworthy.adapters.providers.common import BaseWire, invalid, reported
+from roadworthy.adapters.providers.common import ANY_MODEL, BaseWire, invalid, reported
 from roadworthy.adapters.providers.sse import EventSplitter, EventTooLarge
 from roadworthy.gateway.ports import Answer, Chunk, EventReader, Fields, Headers, Operation, Outgoing, Unusable
 from roadworthy.workflow.model import Target
@@ -31,11 +31,11 @@ class OpenAIWire(BaseWire):
         self, target: Target, base: bytes, secret: str | None, *, now: Callable[[], float] = time.time
     ) -> None:
         super().__init__(target, base, secret, now=now)
-        self._model = msgspec.Raw(_encoder.encode(target.model))
+        self._replaced = {} if target.model == ANY_MODEL else {"model": msgspec.Raw(_encoder.encode(target.model))}
         self._paths = {operation: self._base + path for operation, path in _PATHS.items()}
 
     def encode(self, operation: Operation, fields: Fields, *, stream: bool) -> Outgoing:
-        body = _encoder.encode({**fields, "model": self._model})
+        body = _encoder.encode({**fields, **self._replaced})
         return Outgoing(self._paths[operation], self._fixed_headers(), body)
 
     def answer(self, operation: Operation, headers: Headers, body: bytes) -> Answer:
