@@ -1,1 +1,1 @@
-"""The admin API of control."""
+"""The admin API on control's Unix socket: thin handlers over services, every route with its permission."""

@@ -18,11 +18,11 @@ from pathlib import Path
 import msgspec
 
 from roadworthy.adapters.files import write_atomically
+from roadworthy.adapters.providers import child
 from roadworthy.engine.ports import Launcher
 from roadworthy.gateway import snapshot as snapshots
 from roadworthy.wiring.data_folder import DataFolder
 from roadworthy.wiring.keeper import Keeper, ProcessFacts
-from roadworthy.wiring.launcher import python
 from roadworthy.workflow.model import Target
 
 log = logging.getLogger("roadworthy.supervisor")
@@ -82,9 +82,9 @@ class LaunchedTarget:
             self._moved()
 
     async def _watch(self) -> None:
-        while (port := read_port(self._port_file)) is None:  # noqa: ASYNC110 - another process writes it
+        while (url := child.endpoint(self._port_file)) is None:  # noqa: ASYNC110 - another process writes it
             await asyncio.sleep(POLL)
-        self.url = f"http://127.0.0.1:{port}/v1"
+        self.url = url
         self._moved()
 
 
@@ -162,26 +162,13 @@ def same_child(old: Target, new: Target) -> bool:
     return (old.provider, old.model, old.simulation) == (new.provider, new.model, new.simulation)
 
 
-def read_port(path: Path) -> int | None:
-    try:
-        text = path.read_text().strip()
-    except FileNotFoundError:
-        return None
-    return int(text) if text.isdigit() else None
-
-
 def target_command(target: Target, folder: DataFolder, port_file: Path, profile: Path) -> list[str]:
     """How the child of a target is started; it writes its port once it listens."""
     if target.provider == "simulated":
-        return python(
-            "roadworthy.adapters.providers.simulated", "--port-file", str(port_file), "--profile", str(profile)
+        ledger = port_file.with_suffix(".ledger.jsonl")
+        return child.command(
+            "simulated", "--port-file", str(port_file), "--profile", str(profile), "--ledger", str(ledger)
         )
-    return python(
-        "roadworthy.adapters.providers.local",
-        "--port-file",
-        str(port_file),
-        "--model",
-        target.model,
-        "--models",
-        str(folder.models),
+    return child.command(
+        "local", "--port-file", str(port_file), "--model", target.model, "--models", str(folder.models)
     )

@@ -1,0 +1,170 @@
+"""The ASGI application: one table of routes, each with its permission, wrapped in one way.
+
+A request is identified, permitted, decoded into its type, handled in a thread, and answered in JSON; after a handler
+that changes something the snapshot is published before the answer leaves, so what was acknowledged acts within the
+gateways' polling time.  A denial of a known caller is audited.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from roadworthy.api import errors
+from roadworthy.api.access import Caller, Permission, identify
+from roadworthy.api.encoding import json_bytes
+from roadworthy.api.services import Services
+from roadworthy.inference_log.model import FilterRefused
+from roadworthy.operations.keys import KeyRefused
+from roadworthy.people.service import NoSuchPerson, SignInRefused
+from roadworthy.workflow.audit import Event, chain
+from roadworthy.workflow.ports import StateConflict
+from roadworthy.workflow.service import Actor, Refused, Unknown
+
+log = logging.getLogger("roadworthy.api")
+
+LARGEST_BODY = 32 * 1024 * 1024
+"""Bytes; an applied folder of 2,000 files fits."""
+
+
+@dataclass(frozen=True)
+class Call:
+    """One request, decoded."""
+
+    actor: Actor
+    path: Mapping[str, str]
+    query: Mapping[str, str]
+    body: Any
+    """An instance of the endpoint's ``body`` type; ``None`` when it takes none."""
+
+
+Handler = Callable[[Services, Call], Any]
+"""Returns what is encoded as JSON, or a ``Response``."""
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    method: str
+    path: str
+    permission: Permission
+    handler: Handler
+    body: type[msgspec.Struct] | None = None
+    publishes: bool = False
+    """May change what gateways are told."""
+
+
+def make_app(services: Services, endpoints: Sequence[Endpoint]) -> Starlette:
+    return Starlette(
+        routes=_routes(services, endpoints),
+        exception_handlers={HTTPException: _http_error, errors.ApiError: _api_error},
+    )
+
+
+def _routes(services: Services, endpoints: Sequence[Endpoint]) -> list[Route]:
+    """One Starlette route a path, so that a wrong method is a 405 and says which are right."""
+    by_path: dict[str, dict[str, Endpoint]] = {}
+    for endpoint in endpoints:
+        by_path.setdefault(endpoint.path, {})[endpoint.method] = endpoint
+    return [Route(path, _serve(services, methods), methods=list(methods)) for path, methods in by_path.items()]
+
+
+def _serve(services: Services, methods: Mapping[str, Endpoint]) -> Callable[[Request], Awaitable[Response]]:
+    async def serve(request: Request) -> Response:
+        endpoint = methods["GET" if request.method == "HEAD" else request.method]
+        caller = await run_in_threadpool(_identified, services, request)
+        try:
+            caller.require(endpoint.permission)
+        except errors.Denied:
+            await run_in_threadpool(_audit_denial, services, caller, endpoint, request.url.path)
+            raise
+        body = await _decoded(request, endpoint)
+        call = Call(caller.actor, request.path_params, request.query_params, body)
+        result = await run_in_threadpool(_handled, services, endpoint, call)
+        if isinstance(result, Response):
+            return result
+        return Response(json_bytes(result), media_type="application/json")
+
+    return serve
+
+
+def _identified(services: Services, request: Request) -> Caller:
+    client = request.scope.get("client")
+    peer = client[0] if client and str(client[0]).startswith("os:") else None
+    return identify(request.headers, peer, services.sign_in, services.uids)
+
+
+async def _decoded(request: Request, endpoint: Endpoint) -> Any:
+    if endpoint.body is None:
+        return None
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > LARGEST_BODY:
+            raise errors.TooLarge(f"the body is larger than {LARGEST_BODY:,} bytes")
+    try:
+        return msgspec.json.decode(bytes(body) or b"{}", type=endpoint.body)
+    except msgspec.ValidationError as error:
+        raise errors.Invalid(f"body: {error}") from error
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise errors.Invalid(f"the body is not JSON: {error}", code="invalid_json") from error
+
+
+def _handled(services: Services, endpoint: Endpoint, call: Call) -> Any:
+    """Run the handler; the services' own errors become ours here, once."""
+    try:
+        result = endpoint.handler(services, call)
+    except Unknown as error:
+        raise errors.NotFound(str(error)) from error
+    except Refused as error:
+        raise errors.Unprocessable(str(error), errors=error.problems) from error
+    except KeyRefused as error:
+        raise errors.Invalid(f"{error.field}: {error}", param=error.field) from error
+    except FilterRefused as error:
+        raise errors.Invalid(str(error)) from error
+    except NoSuchPerson as error:
+        raise errors.NotFound(str(error)) from error
+    except SignInRefused as error:
+        raise errors.Unauthenticated(str(error)) from error
+    except StateConflict as error:
+        raise errors.Conflict(f"somebody else was faster: {error}; try again") from error
+    if endpoint.publishes:
+        services.publish()
+    return result
+
+
+def _audit_denial(services: Services, caller: Caller, endpoint: Endpoint, path: str) -> None:
+    event = Event(
+        actor=caller.actor.id,
+        on_behalf_of=caller.actor.on_behalf_of,
+        action=f"{endpoint.method} {endpoint.path}",
+        target=path[:200],
+        outcome="denied",
+        reason=f"needs the permission {endpoint.permission}",
+    )
+    with services.state.write() as tx:
+        tx.append_audit(chain(tx.last_audit(), event, services.clock()))
+    log.warning("denied", extra={"actor": caller.actor.id, "route": f"{endpoint.method} {endpoint.path}"})
+
+
+async def _api_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, errors.ApiError)
+    return errors.response(error)
+
+
+async def _http_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    if error.status_code == 404:
+        return errors.response(errors.NotFound(f"the admin API has no route {request.url.path}"))
+    wrong = errors.Invalid(f"{request.method} is not served at {request.url.path}", code="method_not_allowed")
+    wrong.status = error.status_code
+    return errors.response(wrong)

@@ -1,0 +1,37 @@
+"""What the handlers work with: the services that wiring composed, and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from roadworthy.inference_log.service import Log, Shipper
+from roadworthy.operations.keys import Keys
+from roadworthy.people.service import SignIn
+from roadworthy.workflow.ports import State
+from roadworthy.workflow.service import Workflows
+
+
+@dataclass(frozen=True)
+class Services:
+    """Every callable may block; handlers run in threads."""
+
+    state: State
+    workflows: Workflows
+    keys: Keys
+    sign_in: SignIn
+    log: Log
+    shipper: Shipper
+    forget: Callable[[str], dict[str, dict[str, int]]]
+    """Unit → ``{"deleted": {store: rows}, "left": {store: occurrences}}``."""
+    status: Callable[[], dict[str, Any]]
+    backup: Callable[[str], dict[str, Any]]
+    """Path → what was written.  Raises ``OSError`` and ``BackupRefused``."""
+    publish: Callable[[], None]
+    """Bring the snapshot up to date after a change."""
+    zone: Callable[[], ZoneInfo]
+    clock: Callable[[], float]
+    uids: frozenset[int]
+    """OS users that count as the owner of this install."""
