@@ -10,44 +10,9 @@ from hypothesis import strategies as st
 from roadworthy.operations.alignment import derive_template
 from roadworthy.workflow.prompt import Template
 
-WORDS = st.sampled_from(
-    [
-        "you",
-        "are",
-        "the",
-        "friendly",
-        "helper",
-        "of",
-        "a",
-        "small",
-        "shop",
-        "answer",
-        "in",
-        "short",
-        "sentences",
-        "customer",
-        "name",
-        "order",
-        "total",
-        "today",
-        "{",
-        "}",
-        "{{",
-        "}}",
-        "\\",
-        "<b>",
-        "</b>",
-        ":",
-        ",",
-        ".",
-        "\n",
-        "\t",
-        "2026-07-14",
-        "ümlaut",
-        "漢字",
-        "🙂",
-    ]
-)
+TEXT = """you are the friendly helper of a small shop answer in short sentences customer name order total today
+{ } {{ }} \\ <b> </b> : , . 2026-07-14 ümlaut 漢字 🙂"""
+WORDS = st.sampled_from([*TEXT.split(), "\n", "\t", "\0"])
 LITERAL = st.lists(WORDS, max_size=12).map(" ".join)
 FILLING = st.text(max_size=40) | LITERAL
 
@@ -66,16 +31,13 @@ def test_random_templates_with_random_fillings_are_recovered_so_that_every_call_
 
 
 def test_names_and_boundaries_come_out_as_a_person_would_write_them() -> None:
-    people = ["Ada Lovelace", "Bo", "Grace Hopper"]
-    cities = ["Berlin", "New York", "Oslo"]
+    people = [("Ada Lovelace", "Berlin"), ("Bo", "New York"), ("Grace Hopper", "Oslo")]
     texts = [
-        f"You help {p}. City: {c}.\nAlways be kind to {p}!\n<plan>gold {i}</plan>"
-        for i, (p, c) in enumerate(zip(people, cities, strict=True))
+        f"You help {person}. City: {city}.\nAlways be kind to {person}!\n<plan>gold {number}</plan>"
+        for number, (person, city) in enumerate(people)
     ]
-    found = derive_template(texts)
-    assert (
-        found.text
-        == "You help {{ hole_1 }}. City: {{ city }}.\nAlways be kind to {{ hole_3 }}!\n<plan>gold {{ hole_4 }}</plan>"
+    assert derive_template(texts).text == (
+        "You help {{ hole_1 }}. City: {{ city }}.\nAlways be kind to {{ hole_3 }}!\n<plan>gold {{ hole_4 }}</plan>"
     )
 
 

@@ -115,13 +115,8 @@ def _merged(pattern: list[str]) -> list[str]:
 
 
 def _literals(pattern: list[str]) -> list[str]:
-    out = [""]
-    for token in pattern:
-        if token == _HOLE:
-            out.append("")
-        else:
-            out[-1] += token
-    return out
+    places = [-1, *(index for index, token in enumerate(pattern) if token == _HOLE), len(pattern)]
+    return ["".join(pattern[start + 1 : end]) for start, end in itertools.pairwise(places)]
 
 
 def _give_back_punctuation(literals: list[str], texts: Sequence[str]) -> list[str]:
