@@ -109,6 +109,10 @@ class Caller:
             if not kept:
                 self.release(call, target, attempt, held=begun)
 
+    def since(self, call: Call) -> float:
+        """Seconds since the inference was admitted."""
+        return self._now() - call.began
+
     def release(self, call: Call, target: ServedTarget, attempt: Attempt, *, held: bool = True) -> None:
         """The attempt is over: stop its clock and give its slot back."""
         attempt.ended = self._now() - call.began

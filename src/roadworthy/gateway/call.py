@@ -65,9 +65,10 @@ class Call:
     """State of one inference.  Clocks in it are seconds since ``began`` (monotonic)."""
 
     __slots__ = (
-        "attempts", "began", "bodies", "checks", "deadline", "fields", "history", "id", "key", "left_as_is", "logged",
-        "n", "notes", "operation", "overrides", "prompt", "request", "route", "served_by", "serving", "session",
-        "stream", "structured", "tags", "trace", "traffic", "ts", "unit", "unit_source", "usage_asked",
+        "attempts", "began", "checks", "deadline", "fields", "history", "id", "key", "left_as_is", "logged",
+        "n", "notes", "operation", "overrides", "prompt", "recorded", "request", "route", "served_by",
+        "serving", "session", "stream", "structured", "tags", "trace", "traffic", "ts", "unit", "unit_source",
+        "usage_asked",
     )  # fmt: skip
 
     def __init__(self, id: str, ts: float, began: float, request: Request, key: ServedKey, trace: Trace) -> None:
@@ -95,8 +96,9 @@ class Call:
         """``observe`` or passthrough: a whole answer is served as it came, its faults only recorded."""
         self.logged = False
         """Its start line is in the journal."""
+        self.recorded = False
+        """Its end is in the journal (or could not be written and was counted)."""
         self.fields: Fields = {}
-        self.bodies: dict[str, bytes] = {}
         self.prompt: str | None = None
         self.overrides: list[str] = []
         self.notes: list[str] = []

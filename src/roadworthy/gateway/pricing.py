@@ -24,7 +24,7 @@ def cost_of(tokens: Tokens, price: Price) -> float:
 
 def charge(attempt: Attempt, tokens: Tokens | None, price: Price | None) -> None:
     """Settle an attempt whose provider answered with ``tokens`` (``None``: it reported no usage)."""
-    attempt.tokens = tokens
+    attempt.tokens, attempt.cost_usd, attempt.cost_unknown = tokens, None, ""
     if price is None:
         attempt.cost_unknown = f"no price for target {attempt.target}"
     elif tokens is None:

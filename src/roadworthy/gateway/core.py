@@ -1,0 +1,175 @@
+"""The gateway's core: one request in, one answer or stream out, and nothing of sockets in between.
+
+``Gateway`` is the table of what is served; ``serve.py`` follows one inference through the steps of design §3.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+import msgspec
+
+from roadworthy.gateway.admission import Limits, authenticate
+from roadworthy.gateway.counters import Counters, CountersReport
+from roadworthy.gateway.errors import Refused, error_body, error_headers
+from roadworthy.gateway.finish import JSON, Finisher
+from roadworthy.gateway.journal import Journal
+from roadworthy.gateway.messages import Request, Response, StreamResponse
+from roadworthy.gateway.peers import Peers
+from roadworthy.gateway.ports import Clock, Ids, Upstream
+from roadworthy.gateway.repeat import Repeats
+from roadworthy.gateway.serve import Server
+from roadworthy.gateway.slots import Slots
+from roadworthy.gateway.world import ServedKey, World
+
+Answered = Response | StreamResponse
+Handler = Callable[[Request], Awaitable[Answered]]
+
+INFERENCE_ROUTES = ("/v1/chat/completions", "/v1/embeddings")
+_SERVED = "POST /v1/chat/completions, POST /v1/embeddings, GET /v1/models, GET /healthz, GET /readyz"
+_encode = msgspec.json.encode
+
+
+class Gateway:
+    """One worker's core.  ``world`` is replaced whole when a new snapshot is loaded."""
+
+    def __init__(
+        self,
+        *,
+        upstream: Upstream,
+        journal: Journal,
+        clock: Clock,
+        ids: Ids,
+        hmac_key: bytes,
+        worker: int = 0,
+        workers: int = 1,
+        peers: Peers | None = None,
+    ) -> None:
+        self.world: World | None = None
+        self.slots: dict[str, Slots] = {}
+        self.counters = Counters()
+        self.worker = f"w{worker}"
+        self.limits = Limits(workers)
+        self._journal = journal
+        self._clock = clock
+        self._hmac_key = hmac_key
+        self._started_at = clock.now()
+        finisher = Finisher(journal, self.counters, self.limits, clock, self.worker)
+        self._server = Server(upstream, finisher, journal, self.counters, self.limits, clock, ids)
+        self._repeats = Repeats(self.counters, clock, worker, workers, peers)
+        self._routes: dict[str, dict[str, Handler]] = {
+            "/v1/chat/completions": {"POST": self._chat},
+            "/v1/embeddings": {"POST": self._embeddings},
+            "/v1/models": {"GET": self._models},
+            "/healthz": {"GET": self._healthz, "HEAD": self._healthz},
+            "/readyz": {"GET": self._readyz, "HEAD": self._readyz},
+        }
+
+    async def handle(self, request: Request) -> Answered:
+        """Answer one request.  Cancelled when the client leaves before the answer: the inference is then recorded
+        as ``abandoned`` and the cancellation goes on."""
+        methods = self._routes.get(request.path)
+        try:
+            if methods is None:
+                return await self._other(request)
+            handler = methods.get(request.method)
+            if handler is None:
+                raise _method_not_allowed(request, methods)
+            return await handler(request)
+        except Refused as refused:
+            return self._unrecorded(refused)
+
+    def refuse(self, status: int, code: str, message: str) -> Response:
+        """The answer to bytes that never became a request."""
+        return self._unrecorded(Refused(status, code, message))
+
+    def _unrecorded(self, refused: Refused) -> Response:
+        self.counters.refused(refused.code)
+        return Response(refused.status, error_headers(refused), error_body(refused))
+
+    async def _chat(self, request: Request) -> Answered:
+        headers, world, key = self._authenticated(request)
+        repeat = headers.get(b"idempotency-key")
+        if repeat is None:
+            return await self._server.serve(request, headers, key, "chat", world)
+        return await self._repeats.serve(
+            request, (key.key.id, repeat), lambda: self._server.serve(request, headers, key, "chat", world)
+        )
+
+    async def _embeddings(self, request: Request) -> Answered:
+        headers, world, key = self._authenticated(request)
+        repeat = headers.get(b"idempotency-key")
+        if repeat is None:
+            return await self._server.serve(request, headers, key, "embeddings", world)
+        return await self._repeats.serve(
+            request, (key.key.id, repeat), lambda: self._server.serve(request, headers, key, "embeddings", world)
+        )
+
+    def _authenticated(self, request: Request) -> tuple[dict[bytes, bytes], World, ServedKey]:
+        world = self._loaded()
+        headers = dict(request.headers)
+        return headers, world, authenticate(headers, world, self._hmac_key, self._clock.now())
+
+    def _loaded(self) -> World:
+        if self.world is None:
+            raise Refused(
+                503, "unavailable", "No snapshot is loaded yet: run 'roadworthy apply' and look at 'roadworthy status'."
+            )
+        return self.world
+
+    async def _models(self, request: Request) -> Response:
+        _, world, key = self._authenticated(request)
+        return Response(200, JSON, _encode({"object": "list", "data": [_model(world, name) for name in key.names]}))
+
+    async def _model(self, request: Request, name: str) -> Response:
+        _, world, key = self._authenticated(request)
+        if name not in key.names:
+            names = ", ".join(key.names) or "none"
+            raise Refused(404, "model_not_found", f"There is no workflow '{name[:100]}'. This key may call: {names}.")
+        return Response(200, JSON, _encode(_model(world, name)))
+
+    async def _healthz(self, request: Request) -> Response:
+        return Response(200, JSON, b'{"status":"ok"}')
+
+    async def _readyz(self, request: Request) -> Response:
+        world = self._loaded()
+        ready = {"status": "ready", "worker": self.worker, "snapshot": world.snapshot.seq}
+        return Response(200, JSON, _encode(ready))
+
+    async def _other(self, request: Request) -> Response:
+        path = request.path
+        if request.internal and path == "/internal/counters":
+            return Response(200, JSON, _encode(self.report()))
+        if path.startswith("/v1/models/"):
+            if request.method != "GET":
+                raise _method_not_allowed(request, {"GET": self._models})
+            return await self._model(request, path[len("/v1/models/") :])
+        if path.startswith("/v1/"):
+            raise Refused(404, "route_not_served", f"{path[:200]} is not served yet. Served: {_SERVED}.")
+        raise Refused(404, "not_found", f"There is nothing at {path[:200]}. Served: {_SERVED}.")
+
+    def report(self) -> CountersReport:
+        """What this worker has counted."""
+        snapshot = self.world.snapshot if self.world is not None else None
+        return self.counters.report(
+            worker=self.worker,
+            started_at=self._started_at,
+            journal=self._journal.counts,
+            slots={name: slots.taken for name, slots in self.slots.items()},
+            seq=snapshot.seq if snapshot else 0,
+            epoch=snapshot.epoch if snapshot else 0,
+            made_at=snapshot.made_at if snapshot else 0.0,
+        )
+
+
+def _model(world: World, name: str) -> dict[str, object]:
+    serving = world.workflows[name]
+    return {"id": name, "object": "model", "created": int(world.snapshot.made_at), "owned_by": serving.team}
+
+
+def _method_not_allowed(request: Request, methods: dict[str, Handler]) -> Refused:
+    allow = ", ".join(sorted(methods))
+    return Refused(
+        405, "method_not_allowed", f"{request.path} answers {allow}, not {request.method[:20]}.",
+        headers=[(b"allow", allow.encode())],
+    )  # fmt: skip

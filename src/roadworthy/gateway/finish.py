@@ -1,0 +1,93 @@
+"""The end of an inference: its record is journalled and counted before the caller reads the last byte."""
+
+from __future__ import annotations
+
+from roadworthy.gateway.admission import Limits
+from roadworthy.gateway.call import Call, answer_headers, roadworthy_object, spliced
+from roadworthy.gateway.counters import Counters
+from roadworthy.gateway.errors import Refused, error_body, error_headers
+from roadworthy.gateway.journal import Journal
+from roadworthy.gateway.messages import Headers, Response, StreamResponse
+from roadworthy.gateway.ports import Clock
+from roadworthy.gateway.sse import Recited
+from roadworthy.workflow.inference import Failure, Inference, Outcome, Route
+
+JSON: Headers = [(b"content-type", b"application/json")]
+EVENT_STREAM: Headers = [(b"content-type", b"text/event-stream"), (b"cache-control", b"no-cache")]
+
+
+class Finisher:
+    """Writes records and shapes answers."""
+
+    def __init__(self, journal: Journal, counters: Counters, limits: Limits, clock: Clock, worker: str) -> None:
+        self._journal = journal
+        self._counters = counters
+        self._limits = limits
+        self._clock = clock
+        self._worker = worker
+
+    def record(
+        self,
+        call: Call,
+        outcome: Outcome,
+        *,
+        status: int = 200,
+        failure: Failure | None = None,
+        code: str = "",
+        response: bytes | None = None,
+    ) -> Inference:
+        """Journal and count the inference.  Called exactly once for each."""
+        record = call.record(
+            outcome,
+            self._clock.monotonic(),
+            status=status,
+            failure=failure,
+            code=code,
+            response=response,
+            worker=self._worker,
+        )
+        call.recorded = True
+        self._journal.end(record)
+        self._counters.in_flight -= 1
+        self._counters.count(record)
+        if record.traffic == "tester" and record.cost_usd:
+            self._limits.spent(record.key, record.workflow, record.cost_usd)
+        return record
+
+    def answered(self, call: Call, body: bytes) -> Response | StreamResponse:
+        """A model's whole answer."""
+        outcome, failure = served_outcome(call)
+        return self.shaped(call, self.record(call, outcome, failure=failure, response=body), body)
+
+    def shaped(self, call: Call, record: Inference, body: bytes) -> Response | StreamResponse:
+        """200 with our headers and, unless the key opted out, our object; told as a stream if one was asked for."""
+        extension = roadworthy_object(record, call.serving) if call.key.key.body_object else None
+        headers = answer_headers(call, record.outcome)
+        if call.stream:
+            return StreamResponse(
+                200, EVENT_STREAM + headers, Recited(body, usage=call.usage_asked, extension=extension)
+            )
+        return Response(200, JSON + headers, body if extension is None else spliced(body, extension))
+
+    def refused(self, call: Call, refused: Refused, *, route: Route | None = None) -> Response:
+        """An error for an authenticated caller, as an inference of its own."""
+        if route is not None:
+            call.route = route
+        record = self.record(
+            call, refused.outcome, status=refused.status, failure=refused.failure, code=refused.code,
+            response=error_body(refused),
+        )  # fmt: skip
+        extension = roadworthy_object(record, call.serving) if call.key.key.body_object else None
+        headers = error_headers(refused) + answer_headers(call, record.outcome)
+        return Response(refused.status, headers, error_body(refused, extension))
+
+    def abandoned(self, call: Call, response: bytes | None = None) -> Inference:
+        """The client left."""
+        return self.record(call, "abandoned", status=499, code="", response=response)
+
+
+def served_outcome(call: Call) -> tuple[Outcome, Failure | None]:
+    """(outcome, first failure) of a call that a model answered."""
+    if call.history:
+        return "recovered", call.history[0].failure
+    return "answered", call.attempts[-1].failure
