@@ -1,0 +1,241 @@
+"""The running system of the demo: its folder, ``roadworthy up`` in a child process, and the admin API."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from importlib import resources
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import httpx2
+import msgspec
+
+from roadworthy.cli.admin import Admin
+from roadworthy.cli.errors import CliError
+from roadworthy.wiring.cli import ControlSilent, open_control
+from roadworthy.wiring.config_folder import read_folder
+from roadworthy.wiring.data_folder import DataFolderError
+
+WORKFLOW = "support-triage"
+SAMPLE = "templates/support-triage"
+STARTING = 60.0
+"""Seconds that the system has to come up; the model is loaded in about two."""
+PREFERRED_PORT = 8400
+
+
+class Message(msgspec.Struct, frozen=True):
+    """One hand-labelled customer message of the sample."""
+
+    id: str
+    message: str
+    topic: str
+    urgency: str
+    half: str
+
+
+class Place(msgspec.Struct, frozen=True):
+    root: Path
+
+    @property
+    def config(self) -> Path:
+        return self.root / "config"
+
+    @property
+    def data(self) -> Path:
+        return self.root / "data"
+
+
+def sample() -> resources.abc.Traversable:
+    return resources.files("roadworthy").joinpath(SAMPLE)
+
+
+def messages(half: str) -> list[Message]:
+    """The sample's messages of one half, in file order."""
+    text = sample().joinpath("messages.jsonl").read_text(encoding="utf-8")
+    decoder = msgspec.json.Decoder(Message)
+    return [found for row in text.splitlines() if row and (found := decoder.decode(row)).half == half]
+
+
+def lay_out(root: Path) -> Place:
+    """Make the folder, or take up the one that an earlier demo left.
+
+    Raises ``CliError`` for a folder that holds something else: it is never overwritten.
+    """
+    place = Place(root)
+    if root.exists() and any(root.iterdir()) and not place.config.is_dir():
+        raise CliError(f"{root}: holds something that is not a demo", "name another folder with --dir")
+    place.data.mkdir(parents=True, exist_ok=True, mode=0o700)
+    place.config.mkdir(exist_ok=True)
+    return place
+
+
+def overlay(place: Place, variant: str) -> None:
+    """Write the sample's configuration in one of its variants (``first``, ``second``) over the demo's."""
+    with resources.as_file(sample()) as source:
+        for part in (source / "base", source / variant):
+            shutil.copytree(part, place.config, dirs_exist_ok=True)
+
+
+class System:
+    """``with System(place, say=…)``: everything is up; on leaving, everything is down."""
+
+    def __init__(self, place: Place, *, say: Callable[[str], None]) -> None:
+        self.place = place
+        self._say = say
+        self._process: subprocess.Popen[bytes] | None = None
+        self._log = place.root / "up.log"
+        self._admin: Admin | None = None
+        self.url = ""
+        """Base URL for OpenAI clients, with ``/v1``."""
+        self.metrics_url = ""
+
+    def __enter__(self) -> System:
+        overlay(self.place, "first")
+        self._start()
+        try:
+            self._await_ready()
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    @property
+    def admin(self) -> Admin:
+        if self._admin is None:
+            raise RuntimeError("the demo's system is not up")
+        return self._admin
+
+    @property
+    def command(self) -> list[str]:
+        """How to call our command line on the demo's data, in this very installation."""
+        return [*_roadworthy(), "--data", str(self.place.data)]
+
+    def apply(self, variant: str, note: str) -> dict[str, Any]:
+        """Apply one variant of the sample and freeze it; returns the answer of freeze."""
+        overlay(self.place, variant)
+        self.admin.post("/v1/apply", {"files": read_folder(self.place.config), "dry_run": False})
+        frozen: dict[str, Any] = self.admin.post("/v1/freeze", {"workflow": WORKFLOW, "note": note})
+        self._await_release(str(frozen["digest"]))
+        return frozen
+
+    def stop(self) -> None:
+        if self._admin is not None:
+            self._admin.close()
+            self._admin = None
+        process, self._process = self._process, None
+        if process is None:
+            return
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(timeout=45)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+    # --- starting
+
+    def _start(self) -> None:
+        listen = f"127.0.0.1:{PREFERRED_PORT if _free(PREFERRED_PORT) else 0}"
+        command = [*self.command, "up", str(self.place.config), "--listen", listen, "--metrics", "127.0.0.1:0"]
+        with self._log.open("wb") as log:
+            # A session of its own: Ctrl-C reaches the demo, which then stops the system in order.
+            self._process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, start_new_session=True)
+
+    def _await_ready(self) -> None:
+        facts = self._until("the gateway", self._listening)
+        self.url = f"http://{facts['listen']}/v1"
+        self.metrics_url = f"http://{facts['metrics']}/metrics"
+        self._admin = self._until("control", self._connected)
+        self._until("the local model", self._model_ready)
+
+    def _await_release(self, digest: str) -> None:
+        """Until every worker serves the snapshot that holds this release: they poll it every 200 ms."""
+        path = self.place.data / "snapshot" / "current.json"
+        self._until("the snapshot", lambda: digest in path.read_text(encoding="utf-8") or None)
+        time.sleep(0.5)
+
+    def _until(self, what: str, probe: Callable[[], Any]) -> Any:
+        deadline = time.monotonic() + STARTING
+        while True:
+            if self._process is None or self._process.poll() is not None:
+                raise CliError(f"the system stopped while {what} was starting:\n{self._last_words()}")
+            if found := probe():
+                return found
+            if time.monotonic() > deadline:
+                raise CliError(f"{what} was not ready within {STARTING:.0f} s:\n{self._last_words()}")
+            time.sleep(0.05)
+
+    def _listening(self) -> dict[str, Any] | None:
+        try:
+            facts: dict[str, Any] = json.loads((self.place.data / "run" / "processes.json").read_bytes())
+        except (FileNotFoundError, ValueError):
+            return None
+        ours = self._process is not None and facts.get("supervisor") in (None, self._process.pid)
+        return facts if ours and facts.get("listen") and _answers(f"http://{facts['listen']}/readyz") else None
+
+    def _connected(self) -> Admin | None:
+        try:
+            connection = open_control(self.place.data)
+            transport = connection.__enter__()
+        except (ControlSilent, DataFolderError):
+            return None
+        admin = Admin(transport)
+        try:
+            admin.get("/v1/status")
+        except CliError:
+            admin.close()
+            return None
+        return admin
+
+    def _model_ready(self) -> bool:
+        try:
+            endpoints = json.loads((self.place.data / "run" / "endpoints.json").read_bytes())
+        except (FileNotFoundError, ValueError):
+            return False
+        return "local" in endpoints
+
+    def _last_words(self) -> str:
+        return "\n".join(self._log.read_text(encoding="utf-8", errors="replace").splitlines()[-15:])
+
+
+def _roadworthy() -> list[str]:
+    """The ``roadworthy`` script beside this interpreter, as short as it can be typed."""
+    script = Path(sys.executable).with_name("roadworthy")
+    if not script.exists():
+        return [sys.executable, "-m", "roadworthy.cli.main"]
+    try:
+        return [str(script.relative_to(Path.cwd()))]
+    except ValueError:
+        on_path = shutil.which("roadworthy")
+        return ["roadworthy" if on_path and os.path.samefile(on_path, script) else str(script)]
+
+
+def _free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
+
+
+def _answers(url: str) -> bool:
+    try:
+        return httpx2.get(url, timeout=2.0, trust_env=False).status_code == 200
+    except httpx2.TransportError:
+        return False
