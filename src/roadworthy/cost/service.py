@@ -1,0 +1,118 @@
+"""Where a target's price comes from: the user's own table, else the public price list, else nowhere, with the reason.
+
+The public list is the one that the installed ``genai-prices`` ships; it is not polled.  It loads pydantic, so it is
+imported on the first look-up and only control looks prices up: a gateway reads them from its snapshot.
+"""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import urlsplit
+
+from roadworthy.cost.model import Priced
+from roadworthy.workflow.model import Price, Target
+
+_PER = 1_000_000
+_HOSTS = {
+    "openai.azure.com": "azure",
+    "services.ai.azure.com": "azure",
+    "cognitiveservices.azure.com": "azure",
+    "generativelanguage.googleapis.com": "google",
+    "aiplatform.googleapis.com": "google",
+}
+"""Ends of host names that the list's own patterns miss or that serve an OpenAI-compatible path."""
+
+
+def _now() -> datetime.datetime:
+    return datetime.datetime.now(datetime.UTC)
+
+
+class PriceList:
+    """Look-ups in the user's tables and the public list.  ``now``: aware, for prices that depend on the date."""
+
+    def __init__(self, now: Callable[[], datetime.datetime] = _now) -> None:
+        self._now = now
+
+    def price_of(self, target: Target) -> Price | None:
+        """The price of ``target``, if one is known."""
+        return self.look_up(target).price
+
+    def look_up(self, target: Target) -> Priced:
+        """The price of ``target`` with its source, or why there is none."""
+        if target.price is not None:
+            return Priced(target.price)
+        if target.provider == "local":
+            return Priced(Price(input=0.0, output=0.0, source="the bundled model runs on this machine"))
+        if target.provider == "simulated":
+            return Priced(None, f"simulated target {target.name} declares no price; give it a `price` table")
+        if target.model == "*":
+            return Priced(None, f"target {target.name} passes on whatever model is asked for; give it a `price` table")
+        return self._public(target)
+
+    def _public(self, target: Target) -> Priced:
+        from genai_prices import data_snapshot
+
+        name = f"{target.model} (target {target.name})"
+        mend = "give the target a `price` table"
+        listed = data_snapshot.get_snapshot()
+        try:
+            _, model = listed.find_provider_model(target.model, None, *self._provider(target))
+        except LookupError:
+            where = urlsplit(target.endpoint).hostname if target.endpoint else target.provider
+            return Priced(None, f"the public price list knows no {name} at {where}; {mend}")
+        listed_prices = model.get_prices(self._now())
+        price, note = _converted(listed_prices)
+        if price is None:
+            return Priced(None, f"the public price list has no token price for {name}; {mend}")
+        return Priced(price, note=note)
+
+    def _provider(self, target: Target) -> tuple[str | None, str | None]:
+        """(provider id, endpoint): one of them is given."""
+        if target.provider == "anthropic":
+            return "anthropic", None
+        if target.endpoint is None:
+            return "openai", None
+        host = urlsplit(target.endpoint).hostname or ""
+        known = next((provider for end, provider in _HOSTS.items() if host == end or host.endswith(f".{end}")), None)
+        return (known, None) if known is not None else (None, target.endpoint)
+
+
+def _converted(listed: Any) -> tuple[Price | None, str]:
+    """Our price per token of the list's prices per million.  A tiered price counts with its first tier, and says so."""
+    tiered: dict[int, list[str]] = {}
+
+    def per_token(key: str) -> float | None:
+        found = getattr(listed, key, None)
+        if found is None:
+            return None
+        tiers = getattr(found, "tiers", None)
+        if tiers is not None:
+            if tiers:
+                tiered.setdefault(tiers[0].start, []).append(key.removesuffix("_mtok"))
+            found = found.base
+        return float(found / _PER)  # decimal until here
+
+    paid, answered = per_token("input_mtok"), per_token("output_mtok")
+    if paid is None:
+        return None, ""
+    fee = getattr(listed, "requests_kcount", None)
+    price = Price(
+        input=paid,
+        output=answered or 0.0,  # embeddings have no output
+        cache_read=per_token("cache_read_mtok"),
+        cache_write=per_token("cache_write_mtok"),
+        per_request=float(fee / 1000) if fee is not None else 0.0,
+        source=f"genai-prices {_version()}",
+    )
+    notes = [
+        f"above {start:,} input tokens other prices hold for {', '.join(kinds)}" for start, kinds in tiered.items()
+    ]
+    return price, "; ".join(notes)
+
+
+def _version() -> str:
+    import genai_prices
+
+    return str(genai_prices.__version__)
