@@ -1,28 +1,12 @@
-"""Counters → Prometheus text (exposition format 0.0.4).  Pure; the supervisor serves it at ``/metrics``.
+"""Workers' counters → Prometheus text (exposition format 0.0.4).  Pure; the supervisor serves it at ``/metrics``.
 
 Rule: every label has a bounded set of values.  Words come from ``workflow/inference.py``; an unknown word becomes
-``other``.  Workflows and targets come from the configuration; past ``MOST_NAMES`` of them the rest is summed under
-``other``.  Nothing that a caller sends becomes a label.
+``other``.  Workflows, targets and codes come from the configuration and from us; past ``MOST_NAMES`` of one kind the
+rest is summed under ``other``.  Nothing that a caller sends becomes a label.
 
-A worker's counters (``GET /internal/counters``), all counted since the worker started; rows hold label values and
-then the number, seconds and dollars are floats:
-
-    worker        "w0"
-    started       Unix seconds
-    in_flight     calls under way
-    snapshot      {"epoch", "seq", "made_at"}; missing while none is loaded
-    inferences    [[workflow, outcome, route, class, n], …]
-    failures      [[workflow, failure, n], …]       the failure of the inference
-    attempts      [[target, failure, n], …]         "" for a good attempt
-    tokens        [[workflow, kind, n], …]          kinds: input, cache_read, cache_write, output, reasoning
-    cost_usd      [[workflow, usd], …]
-    cost_unknown  [[workflow, n], …]                inferences whose cost is not known
-    buckets       upper bounds in seconds, rising
-    latency       [[workflow, [n per bucket…, n above the last], sum], …]      not cumulative
-    first_token   likewise
-    journal       {"accepted", "stored", "dropped", "bodies_dropped", "bytes"}
-
-Control's own numbers are optional: ``log`` (``inference_log.model.Lag``) and ``spans`` (``engine.telemetry``).
+Counters and histograms are summed over the workers; gauges keep the worker's name.  ``gateway/counters.py`` says what
+a worker reports; control's own numbers (``log``: ``inference_log.model.Lag``, ``spans``: ``engine.telemetry``) are
+optional.
 """
 
 from __future__ import annotations
@@ -30,204 +14,274 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import accumulate
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 import msgspec
 
-from roadworthy.workflow.inference import FAILURES, OUTCOMES, ROUTES, TRAFFIC_CLASSES
+from roadworthy.gateway.counters import CountersReport, Histogram, WorkflowSums
+from roadworthy.workflow.inference import FAILURES, OUTCOMES, ROUTES, TRAFFIC_CLASSES, Attempt
 
 MOST_NAMES = 500
-"""Distinct workflows, or targets, that get series of their own."""
+"""Distinct workflows, targets or codes that get series of their own."""
 
 OTHER = "other"
-TOKEN_KINDS = ("input", "cache_read", "cache_write", "output", "reasoning")
 GOOD = "none"
 """Label value of an attempt that did not fail."""
 
-Counters = Mapping[str, Any]
 Labels = tuple[str, ...]
-
-
-class Family(msgspec.Struct, frozen=True):
-    """One metric: its name without ``roadworthy_``, its help text and its labels."""
-
-    name: str
-    help: str
-    labels: Labels = ()
-    kind: str = "counter"
-
-
-ROWS: tuple[tuple[str, Family], ...] = (
-    (
-        "inferences",
-        Family("inferences_total", "Calls served, whatever answered.", ("workflow", "outcome", "route", "class")),
-    ),
-    ("failures", Family("failures_total", "Inferences with a failure, mended or not.", ("workflow", "failure"))),
-    ("attempts", Family("attempts_total", "Calls of a target; failure is none for a good one.", ("target", "failure"))),
-    ("tokens", Family("tokens_total", "Tokens of all attempts; reasoning is part of output.", ("workflow", "kind"))),
-    ("cost_usd", Family("cost_usd_total", "US dollars spent, where the cost is known.", ("workflow",))),
-    ("cost_unknown", Family("cost_unknown_total", "Inferences whose cost is not known.", ("workflow",))),
-)
-
-HISTOGRAMS: tuple[tuple[str, Family], ...] = (
-    ("latency", Family("latency_seconds", "From admission to the last byte.", ("workflow",), "histogram")),
-    ("first_token", Family("first_token_seconds", "From admission to the first token.", ("workflow",), "histogram")),
-)
-
-JOURNAL: tuple[tuple[str, Family], ...] = (
-    ("accepted", Family("journal_accepted_total", "Inferences begun in the journal.")),
-    ("stored", Family("journal_stored_total", "Inferences whose end is in the journal.")),
-    ("dropped", Family("journal_dropped_total", "Inferences that the journal could not hold.")),
-    ("bodies_dropped", Family("journal_bodies_dropped_total", "Records written without bodies, the disk being full.")),
-    ("bytes", Family("journal_written_bytes_total", "Bytes written to the journal.")),
-)
-
-LOG: tuple[tuple[str, Family], ...] = (
-    ("accepted", Family("log_accepted_total", "Inferences whose beginning or end reached the log.")),
-    ("stored", Family("log_stored_total", "Inferences in the log.")),
-    ("lost", Family("log_gateway_lost_total", "Inferences whose gateway died during the call.")),
-    ("malformed", Family("log_malformed_lines_total", "Journal lines put in quarantine.")),
-    ("pending_bytes", Family("log_lag_bytes", "Journal bytes not shipped yet.", kind="gauge")),
-    ("pending_seconds", Family("log_lag_seconds", "Age of the oldest line not shipped yet.", kind="gauge")),
-)
-
-SPANS: tuple[tuple[str, Family], ...] = (
-    ("exported", Family("spans_exported_total", "Inferences that the OTLP collector took.")),
-    ("dropped_full", Family("spans_dropped_full_total", "Inferences not exported, the queue being full.")),
-    ("dropped_refused", Family("spans_dropped_refused_total", "Inferences that the collector did not take.")),
-    ("waiting", Family("spans_waiting", "Inferences that wait for the collector.", kind="gauge")),
-)
-
-UP = Family("worker_up", "1 while the worker answers its supervisor.", ("worker",), "gauge")
-WORKERS: tuple[tuple[Callable[[Counters, float], float | None], Family], ...] = (
-    (
-        lambda worker, now: worker.get("started"),
-        Family("worker_start_time_seconds", "When the worker started, Unix time.", ("worker",), "gauge"),
-    ),
-    (
-        lambda worker, now: worker.get("in_flight"),
-        Family("in_flight", "Calls under way.", ("worker",), "gauge"),
-    ),
-    (
-        lambda worker, now: (worker.get("snapshot") or {}).get("seq"),
-        Family("snapshot_seq", "Number of the snapshot that the worker serves.", ("worker",), "gauge"),
-    ),
-    (
-        lambda worker, now: max(0.0, now - worker["snapshot"]["made_at"]) if worker.get("snapshot") else None,
-        Family("snapshot_age_seconds", "Age of the snapshot that the worker serves.", ("worker",), "gauge"),
-    ),
-)
+Sample = tuple[Labels, float]
 
 _WORDS: dict[str, frozenset[str]] = {
     "outcome": frozenset(OUTCOMES),
     "route": frozenset(ROUTES),
     "class": frozenset(TRAFFIC_CLASSES),
     "failure": frozenset({*FAILURES, GOOD}),
-    "kind": frozenset(TOKEN_KINDS),
+    "step": frozenset(get_args(get_type_hints(Attempt)["step"])),
+    "kind": frozenset({"input", "cache_read", "cache_write", "output"}),
 }
+_NAMES = frozenset({"workflow", "target", "code"})
+
+
+class Family(msgspec.Struct, frozen=True):
+    """One metric of the workers: name without ``roadworthy_``, help text, labels and where its numbers are."""
+
+    name: str
+    help: str
+    labels: Labels
+    read: Callable[[CountersReport], Iterable[Sample]]
+    kind: str = "counter"
+
+
+def _sums(read: Callable[[WorkflowSums], float]) -> Callable[[CountersReport], Iterable[Sample]]:
+    """One number a workflow."""
+    return lambda worker: (((sums.workflow,), read(sums)) for sums in worker.workflows)
+
+
+def _tokens(worker: CountersReport) -> Iterable[Sample]:
+    for sums in worker.workflows:
+        yield (sums.workflow, "input"), sums.tokens_input
+        yield (sums.workflow, "cache_read"), sums.tokens_cache_read
+        yield (sums.workflow, "cache_write"), sums.tokens_cache_write
+        yield (sums.workflow, "output"), sums.tokens_output
+
+
+SUMMED: tuple[Family, ...] = (
+    Family(
+        "inferences_total",
+        "Calls served, whatever answered.",
+        ("workflow", "outcome", "route", "class"),
+        lambda worker: (((row.workflow, row.outcome, row.route, row.traffic), row.count) for row in worker.inferences),
+    ),
+    Family(
+        "failures_total",
+        "Inferences with a failure, mended or not.",
+        ("workflow", "failure"),
+        lambda worker: (((row.workflow, row.failure), row.count) for row in worker.inferences if row.failure),
+    ),
+    Family(
+        "attempts_total",
+        "Calls of a target; failure is none for a good one.",
+        ("target", "step", "failure"),
+        lambda worker: (((row.target, row.step, row.failure or GOOD), row.count) for row in worker.attempts),
+    ),
+    Family(
+        "refusals_total",
+        "Requests that never became an inference.",
+        ("code",),
+        lambda worker: (((row.code,), row.count) for row in worker.refusals),
+    ),
+    Family("tokens_total", "Tokens of all attempts; output includes reasoning.", ("workflow", "kind"), _tokens),
+    Family("cost_usd_total", "US dollars spent, where known.", ("workflow",), _sums(lambda sums: sums.cost_usd)),
+    Family(
+        "cost_unknown_total",
+        "Inferences whose cost is not known.",
+        ("workflow",),
+        _sums(lambda sums: sums.cost_unknown),
+    ),
+    Family(
+        "checks_failed_total", "Checks that an output failed.", ("workflow",), _sums(lambda sums: sums.checks_failed)
+    ),
+    Family(
+        "target_in_flight",
+        "Calls of a target under way.",
+        ("target",),
+        lambda worker: (((target,), count) for target, count in worker.target_slots.items()),
+        "gauge",
+    ),
+    Family("replayed_total", "Answers given again for an Idempotency-Key.", (), lambda worker: [((), worker.replayed)]),
+    Family(
+        "snapshots_refused_total",
+        "Snapshots that a worker could not serve.",
+        (),
+        lambda worker: [((), worker.snapshots_refused)],
+    ),
+    Family(
+        "journal_accepted_total",
+        "Inferences begun in the journal.",
+        (),
+        lambda worker: [((), worker.journal.accepted)],
+    ),
+    Family(
+        "journal_stored_total",
+        "Inferences whose end is in the journal.",
+        (),
+        lambda worker: [((), worker.journal.stored)],
+    ),
+    Family(
+        "journal_dropped_total",
+        "Inferences that the journal could not hold.",
+        (),
+        lambda worker: [((), worker.journal.dropped)],
+    ),
+    Family(
+        "journal_bodies_dropped_total",
+        "Records written without bodies, the disk being full.",
+        (),
+        lambda worker: [((), worker.journal.bodies_dropped)],
+    ),
+    Family(
+        "journal_written_bytes_total", "Bytes written to the journal.", (), lambda worker: [((), worker.journal.bytes)]
+    ),
+)
+
+HISTOGRAMS: tuple[tuple[str, str, Callable[[WorkflowSums], Histogram]], ...] = (
+    ("latency_seconds", "From admission to the last byte.", lambda sums: sums.latency),
+    ("first_token_seconds", "From admission to the first token.", lambda sums: sums.first_token),
+    ("overhead_seconds", "Part of the latency in which no attempt was under way.", lambda sums: sums.overhead),
+)
+
+PER_WORKER: tuple[tuple[str, str, Callable[[CountersReport, float], float]], ...] = (
+    ("worker_start_time_seconds", "When the worker started, Unix time.", lambda worker, now: worker.started_at),
+    ("in_flight", "Calls under way.", lambda worker, now: worker.in_flight),
+    ("snapshot_epoch", "Epoch of the snapshot that the worker serves.", lambda worker, now: worker.snapshot_epoch),
+    ("snapshot_seq", "Number of the snapshot that the worker serves.", lambda worker, now: worker.snapshot_seq),
+    (
+        "snapshot_age_seconds",
+        "Age of the snapshot that the worker serves.",
+        lambda worker, now: max(0.0, now - worker.snapshot_made_at),
+    ),
+)
+
+CONTROL: tuple[tuple[str, str, str, str, str], ...] = (
+    ("log", "accepted", "counter", "log_accepted_total", "Inferences whose beginning or end reached the log."),
+    ("log", "stored", "counter", "log_stored_total", "Inferences in the log."),
+    ("log", "lost", "counter", "log_gateway_lost_total", "Inferences whose gateway died during the call."),
+    ("log", "malformed", "counter", "log_malformed_lines_total", "Journal lines put in quarantine."),
+    ("log", "pending_bytes", "gauge", "log_lag_bytes", "Journal bytes not shipped yet."),
+    ("log", "pending_seconds", "gauge", "log_lag_seconds", "Age of the oldest line not shipped yet."),
+    ("spans", "exported", "counter", "spans_exported_total", "Inferences that the OTLP collector took."),
+    ("spans", "dropped_full", "counter", "spans_dropped_full_total", "Inferences not exported, the queue being full."),
+    ("spans", "dropped_refused", "counter", "spans_dropped_refused_total", "Inferences that the collector refused."),
+    ("spans", "waiting", "gauge", "spans_waiting", "Inferences that wait for the collector."),
+)
 
 
 def render(
-    workers: Sequence[Counters],
+    workers: Sequence[Mapping[str, Any]],
     *,
     expected: Iterable[str] = (),
-    control: Counters | None = None,
+    control: Mapping[str, Mapping[str, float]] | None = None,
     now: Callable[[], float] = time.time,
 ) -> str:
     """The exposition of all workers together.
 
-    ``workers`` are the counters of those that answered; ``expected`` names all that should run, so that one that
-    does not answer shows as down.  Counters are summed; gauges keep the worker's name.
+    ``workers`` are the JSON reports of those that answered; ``expected`` names all that should run, so that one that
+    does not answer shows as down.  Raises ``msgspec.ValidationError`` for what is no ``CountersReport``.
     """
-    lines: list[str] = []
-    for key, family in ROWS:
-        _samples(lines, family, _sum_rows(workers, key, family))
-    for key, family in HISTOGRAMS:
-        _histogram(lines, family, workers, key)
-    for key, family in JOURNAL:
-        _samples(lines, family, {(): sum(worker.get("journal", {}).get(key, 0) for worker in workers)})
-    found = {str(worker["worker"]): worker for worker in workers}
-    _samples(lines, UP, {(name,): int(name in found) for name in sorted({*expected, *found})})
+    reports = sorted((msgspec.convert(worker, CountersReport) for worker in workers), key=lambda worker: worker.worker)
+    page = _Page()
+    for family in SUMMED:
+        rows = [row for report in reports for row in family.read(report)]
+        page.family(family.name, family.help, family.kind, family.labels, _total(family.labels, rows))
+    for name, text, read in HISTOGRAMS:
+        _histogram(page, name, text, reports, read)
+    up: dict[Labels, float] = {(worker,): 0.0 for worker in expected} | {(report.worker,): 1.0 for report in reports}
+    page.family("worker_up", "1 while the worker answers its supervisor.", "gauge", ("worker",), up)
     moment = now()
-    for read, family in WORKERS:
-        values = {(name,): read(worker, moment) for name, worker in sorted(found.items())}
-        _samples(lines, family, {labels: value for labels, value in values.items() if value is not None})
-    for part, table in (("log", LOG), ("spans", SPANS)):
-        numbers: Counters = (control or {}).get(part) or {}
-        for key, family in table if numbers else ():
-            _samples(lines, family, {(): numbers[key]})
-    return "\n".join(lines) + "\n" if lines else ""
+    for name, text, number in PER_WORKER:
+        page.family(name, text, "gauge", ("worker",), {(report.worker,): number(report, moment) for report in reports})
+    for part, field, kind, name, text in CONTROL:
+        numbers = (control or {}).get(part)
+        if numbers:
+            page.family(name, text, kind, (), {(): numbers[field]})
+    return page.text()
 
 
-def _sum_rows(workers: Sequence[Counters], key: str, family: Family) -> dict[Labels, float]:
-    rows = [row for worker in workers for row in worker.get(key, ())]
-    kept = _kept_names(row[0] for row in rows)
+def _total(labels: Labels, rows: Sequence[Sample]) -> dict[Labels, float]:
+    """Rows with the same labels added up, names and words bounded."""
+    kept = _kept(labels, (values for values, _ in rows))
     total: dict[Labels, float] = {}
-    for row in rows:
-        labels = _bounded(family.labels, row[:-1], kept)
-        total[labels] = total.get(labels, 0) + row[-1]
+    for values, number in rows:
+        bounded = tuple(
+            value if value in kept.get(label, _WORDS.get(label, ())) else OTHER
+            for label, value in zip(labels, values, strict=True)
+        )
+        total[bounded] = total.get(bounded, 0) + number
     return total
 
 
-def _kept_names(names: Iterable[str]) -> frozenset[str]:
+def _kept(labels: Labels, rows: Iterable[Labels]) -> dict[str, frozenset[str]]:
     """The names that get series of their own: the first ``MOST_NAMES`` in alphabetical order, so that they stay."""
-    return frozenset(sorted(set(names))[:MOST_NAMES])
+    columns = list(zip(*rows, strict=True))
+    return {
+        label: frozenset(sorted(set(column))[:MOST_NAMES])
+        for label, column in zip(labels, columns, strict=False)
+        if label in _NAMES
+    }
 
 
-def _bounded(labels: Labels, values: Sequence[str], kept: frozenset[str]) -> Labels:
-    found = []
-    for label, value in zip(labels, values, strict=True):
-        if label == "failure" and not value:
-            value = GOOD
-        known = kept if label in ("workflow", "target") else _WORDS[label]
-        found.append(value if value in known else OTHER)
-    return tuple(found)
-
-
-def _histogram(lines: list[str], family: Family, workers: Sequence[Counters], key: str) -> None:
-    """Buckets of workers that agree on the bounds (all run the same code) are added up."""
-    kept = _kept_names(row[0] for worker in workers for row in worker.get(key, ()))
-    bounds: Sequence[float] = next((worker["buckets"] for worker in workers if worker.get(key)), ())
-    counts: dict[Labels, list[int]] = {}
-    sums: dict[Labels, float] = {}
-    for worker in workers:
-        for name, per_bucket, total in worker.get(key, ()):
-            if worker["buckets"] != bounds:
-                continue  # a worker of another version, on its way out
-            labels = _bounded(family.labels, (name,), kept)
-            counts[labels] = [a + b for a, b in zip(counts.get(labels, [0] * len(per_bucket)), per_bucket, strict=True)]
-            sums[labels] = sums.get(labels, 0.0) + total
-    if counts:
-        _head(lines, family)
-    for labels in sorted(counts):
-        cumulative = list(accumulate(counts[labels]))
+def _histogram(
+    page: _Page, name: str, text: str, reports: Sequence[CountersReport], read: Callable[[WorkflowSums], Histogram]
+) -> None:
+    """Added over the workers that share the first one's bounds; one of another version is on its way out."""
+    bounds = reports[0].latency_bounds if reports else []
+    rows = [
+        ((sums.workflow,), read(sums))
+        for report in reports
+        if report.latency_bounds == bounds
+        for sums in report.workflows
+    ]
+    kept = _kept(("workflow",), (values for values, _ in rows)).get("workflow", frozenset())
+    added: dict[str, Histogram] = {}
+    for (workflow,), histogram in rows:
+        total = added.setdefault(workflow if workflow in kept else OTHER, Histogram([0] * (len(bounds) + 1)))
+        total.buckets = [a + b for a, b in zip(total.buckets, histogram.buckets, strict=True)]
+        total.sum += histogram.sum
+    if added:
+        page.head(name, text, "histogram")
+    for workflow in sorted(added):
+        cumulative = list(accumulate(added[workflow].buckets))
         for bound, count in zip([*(_number(bound) for bound in bounds), "+Inf"], cumulative, strict=True):
-            _line(lines, f"{family.name}_bucket", (*family.labels, "le"), (*labels, bound), count)
-        _line(lines, f"{family.name}_sum", family.labels, labels, sums[labels])
-        _line(lines, f"{family.name}_count", family.labels, labels, cumulative[-1])
+            page.line(f"{name}_bucket", ("workflow", "le"), (workflow, bound), count)
+        page.line(f"{name}_sum", ("workflow",), (workflow,), added[workflow].sum)
+        page.line(f"{name}_count", ("workflow",), (workflow,), cumulative[-1])
 
 
-def _samples(lines: list[str], family: Family, values: Mapping[Labels, float]) -> None:
-    if values:
-        _head(lines, family)
-    for labels in sorted(values):
-        _line(lines, family.name, family.labels, labels, values[labels])
+class _Page:
+    """Lines of the exposition."""
 
+    def __init__(self) -> None:
+        self._lines: list[str] = []
 
-def _head(lines: list[str], family: Family) -> None:
-    lines.append(f"# HELP roadworthy_{family.name} {_escape(family.help)}")
-    lines.append(f"# TYPE roadworthy_{family.name} {family.kind}")
+    def family(self, name: str, text: str, kind: str, labels: Labels, values: Mapping[Labels, float]) -> None:
+        if values:
+            self.head(name, text, kind)
+        for found in sorted(values):
+            self.line(name, labels, found, values[found])
 
+    def head(self, name: str, text: str, kind: str) -> None:
+        self._lines += [f"# HELP roadworthy_{name} {text}", f"# TYPE roadworthy_{name} {kind}"]
 
-def _line(lines: list[str], name: str, labels: Labels, values: Labels, number: float) -> None:
-    pairs = ",".join(
-        '{}="{}"'.format(label, _escape(value).replace('"', '\\"')) for label, value in zip(labels, values, strict=True)
-    )
-    lines.append(f"roadworthy_{name}{{{pairs}}} {_number(number)}" if pairs else f"roadworthy_{name} {_number(number)}")
+    def line(self, name: str, labels: Labels, values: Labels, number: float) -> None:
+        pairs = ",".join(f'{label}="{_escape(value)}"' for label, value in zip(labels, values, strict=True))
+        self._lines.append(f"roadworthy_{name}{'{' + pairs + '}' if pairs else ''} {_number(number)}")
+
+    def text(self) -> str:
+        return "".join(f"{line}\n" for line in self._lines)
 
 
 def _escape(text: str) -> str:
-    return text.replace("\\", "\\\\").replace("\n", "\\n")
+    return text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
 
 
 def _number(value: float) -> str:
