@@ -37,7 +37,9 @@ _WRONG_SETUP = re.compile(
     r"|model_not_found|model [`'\"]?[^ ]+ (?:not found|does not exist|is not supported)",
     re.IGNORECASE,
 )
-_SECRET = re.compile(r"\b(?:sk|rk|pk|gsk|xai|key|AIza|Bearer)[-_ ]?[-_A-Za-z0-9*.]{8,}|[-_A-Za-z0-9]{32,}")
+_SECRET = re.compile(
+    r"\b(?:sk|rk|pk|gsk|xai|key)[-_][-_A-Za-z0-9*.]{6,}|\bAIza\S{8,}|\bBearer\s+\S+|[-_A-Za-z0-9]{32,}", re.IGNORECASE
+)
 _HTML = re.compile(rb"^\s*<(?:!doctype|html|head|body|\?xml)", re.IGNORECASE)
 
 

@@ -1,0 +1,125 @@
+"""What a call costs: exact, split by kind, and unknown rather than zero."""
+
+from __future__ import annotations
+
+import datetime
+import subprocess
+import sys
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from roadworthy.cost.rules import NO_USAGE, breakdown, cost_of, settle
+from roadworthy.cost.service import PriceList
+from roadworthy.workflow.inference import Tokens
+from roadworthy.workflow.model import Price, Target
+
+counts = st.integers(0, 10_000_000)
+dollars = st.floats(0, 1e-3)
+tokens = st.builds(Tokens, counts, counts, counts, counts)
+prices = st.builds(
+    Price, dollars, dollars, cache_read=st.none() | dollars, cache_write=st.none() | dollars, per_request=dollars
+)
+
+
+def look_up(provider: str, model: str, endpoint: str | None = None, price: Price | None = None):
+    listed = PriceList(lambda: datetime.datetime(2026, 6, 1, tzinfo=datetime.UTC))
+    return listed.look_up(Target("t", provider, model, endpoint, price=price))
+
+
+@given(tokens, prices)
+def test_the_total_is_the_sum_of_its_parts(spent, price):
+    assert breakdown(spent, price).total == pytest.approx(cost_of(spent, price))
+
+
+@given(tokens, tokens, prices)
+def test_costs_add_up_over_attempts(one, other, price):
+    together = breakdown(one, price) + breakdown(other, price)
+    assert together.total == pytest.approx(cost_of(one, price) + cost_of(other, price))
+
+
+def test_cached_input_is_charged_at_its_own_price():
+    openai = Price(input=2e-6, output=8e-6, cache_read=5e-7)
+    assert cost_of(Tokens(input=100, cache_read=900, output=50), openai) == pytest.approx(0.0002 + 0.00045 + 0.0004)
+
+
+def test_anthropic_charges_more_for_writing_the_cache_and_less_for_reading_it():
+    claude = Price(input=3e-6, output=15e-6, cache_read=3e-7, cache_write=3.75e-6)
+    split = breakdown(Tokens(input=10, cache_read=1000, cache_write=2000, output=100), claude)
+    assert (split.cache_read, split.cache_write) == (pytest.approx(0.0003), pytest.approx(0.0075))
+
+
+def test_cached_tokens_without_a_price_are_charged_as_input():
+    assert cost_of(Tokens(cache_read=10, cache_write=10), Price(input=1e-6, output=0)) == pytest.approx(2e-5)
+
+
+def test_reasoning_is_not_charged_twice():
+    price = Price(input=0, output=1e-6)
+    assert cost_of(Tokens(output=100, reasoning=80), price) == cost_of(Tokens(output=100), price)
+
+
+def test_missing_usage_is_unknown_and_never_zero():
+    assert settle(None, Price(1e-6, 1e-6), "main") == (None, NO_USAGE)
+
+
+def test_a_missing_price_is_unknown_and_names_the_target():
+    assert settle(Tokens(input=1), None, "main") == (None, "no price for target main")
+
+
+def test_the_users_table_is_before_the_public_list():
+    own = Price(input=1e-9, output=1e-9)
+    assert look_up("openai", "gpt-4o-mini", "https://api.openai.com/v1", own).price == own
+
+
+@pytest.mark.parametrize(
+    ("provider", "model", "endpoint"),
+    [
+        ("openai", "gpt-4o-mini", "https://api.openai.com/v1"),
+        ("openai", "gpt-4o", "https://mine.openai.azure.com/openai/v1"),
+        ("openai", "gemini-2.5-flash", "https://generativelanguage.googleapis.com/v1beta/openai"),
+        ("openai", "llama-3.3-70b-versatile", "https://api.groq.com/openai/v1"),
+        ("anthropic", "claude-sonnet-4-5", None),
+    ],
+)
+def test_the_public_list_prices_what_it_knows_and_says_so(provider, model, endpoint):
+    priced = look_up(provider, model, endpoint)
+    assert priced.price is not None
+    assert priced.price.input > 0
+    assert priced.price.source.startswith("genai-prices ")
+
+
+def test_a_public_price_is_per_token():
+    assert look_up("openai", "gpt-4o-mini", "https://api.openai.com/v1").price.input == 1.5e-7
+
+
+def test_a_tiered_price_says_where_it_stops_being_exact():
+    assert (
+        "200,000 input tokens"
+        in look_up("openai", "gemini-2.5-pro", "https://generativelanguage.googleapis.com/v1beta").note
+    )
+
+
+@pytest.mark.parametrize(
+    ("provider", "model", "endpoint", "reason"),
+    [
+        ("openai", "gpt-4o-mini", "http://10.0.0.1:8000/v1", "10.0.0.1"),
+        ("openai", "no-such-model", "https://api.openai.com/v1", "no-such-model"),
+        ("simulated", "gpt-4o", None, "declares no price"),
+        ("openai", "*", None, "whatever model"),
+    ],
+)
+def test_an_unknown_price_is_none_with_the_reason(provider, model, endpoint, reason):
+    priced = look_up(provider, model, endpoint)
+    assert priced.price is None
+    assert reason in priced.unknown
+
+
+def test_the_bundled_model_costs_nothing_and_says_why():
+    price = look_up("local", "SmolLM2-135M-Instruct").price
+    assert (price.input, price.output, price.source) == (0, 0, "the bundled model runs on this machine")
+
+
+def test_the_rules_of_cost_load_no_price_list():
+    code = "import sys, roadworthy.cost.rules, roadworthy.cost.service; print('pydantic' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip() == "False"
