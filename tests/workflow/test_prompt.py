@@ -91,6 +91,12 @@ def test_another_text_does_not_match() -> None:
     assert Template.parse("a{{ x }}a").match("a") is None
 
 
+def test_newlines_at_the_very_end_do_not_count() -> None:
+    assert Template.parse("Be kind.").match("Be kind.\n\n") == {}
+    assert Template.parse("Be {{ x }}.\n").match("Be kind.") == {"x": "kind"}
+    assert Template.parse("Be kind.").match("\nBe kind.") is None
+
+
 def test_matching_does_not_backtrack() -> None:
     template = Template.build(["a"] * 40, ["x"] * 39)
     started = time.perf_counter()

@@ -109,11 +109,17 @@ class Template:
         """One filling of the holes that renders to ``text``, or ``None``.
 
         Linear in ``len(text)``.  A hole is given the shortest text that fits; of a hole that occurs more than
-        once, the first occurrence is reported.
+        once, the first occurrence is reported.  Newlines at the very end do not count: a prompt in a file and a
+        prompt in code rarely agree about them.
         """
         if "\r" in text:
             text = normalise_newlines(text)
-        literals = self._literals
+        found = self._match(text, self._literals)
+        if found is None and (text.endswith("\n") or self._literals[-1].endswith("\n")):
+            found = self._match(text.rstrip("\n"), (*self._literals[:-1], self._literals[-1].rstrip("\n")))
+        return found
+
+    def _match(self, text: str, literals: tuple[str, ...]) -> dict[str, str] | None:
         first, last = literals[0], literals[-1]
         if not self._slots:
             return {} if text == first else None
