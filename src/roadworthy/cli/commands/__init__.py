@@ -1,0 +1,1 @@
+"""The commands, one small module a topic.  Modules here import nothing heavy before a command runs."""

@@ -1,0 +1,102 @@
+"""``audit``: who changed what, in a chain that cannot be changed unseen."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import click
+
+from roadworthy.cli import words
+from roadworthy.cli.commands.releases import items
+from roadworthy.cli.context import Work, common, json_option, pass_work
+from roadworthy.cli.errors import BadInput, Finding
+
+
+@click.group()
+@common
+def audit() -> None:
+    """List the audit trail, or verify that nobody changed it."""
+
+
+@audit.command("list")
+@click.option("--limit", type=click.IntRange(1, 1000), default=50, show_default=True, help="How many records.")
+@click.option("--after", type=click.IntRange(0), default=None, help="Records after this number, instead of the newest.")
+@common
+@json_option
+@pass_work
+def list_records(work: Work, limit: int, after: int | None) -> None:
+    """List audit records, oldest first; without --after the newest ones."""
+    from roadworthy.cli.tables import Column, print_table
+
+    if after is None:
+        everything = list(records(work))
+        rows = everything[-limit:]
+    else:
+        rows = items(work.admin.get("/v1/audit", {"after": after, "limit": limit}), "records")
+    if work.json:
+        work.emit({"items": rows})
+        return
+    if not rows:
+        raise Finding("the audit trail holds no record there")
+    zone = work.zone()
+    print_table(
+        work.console,
+        [Column("no.", right=True), Column("time"), Column("actor"), Column("for", optional=True), Column("action"),
+         Column("target"), Column("outcome"), Column("reason", wrap=True, optional=True)],
+        [
+            [
+                str(row.get("seq", "")), words.moment(row.get("time"), zone, now=work.clock()),
+                str(row.get("actor", "")), str(row.get("on_behalf_of") or ""), str(row.get("action", "")),
+                str(row.get("target") or ""), str(row.get("outcome", "")), str(row.get("reason") or ""),
+            ]
+            for row in rows
+        ],
+    )  # fmt: skip
+
+
+@audit.command("verify")
+@click.option("--checkpoint", metavar="SEQ:HASH", help="A record noted earlier outside of the data folder.")
+@common
+@json_option
+@pass_work
+def verify_records(work: Work, checkpoint: str | None) -> None:
+    """Verify the hash chain with nothing but the standard library; exit 1 where it is broken.
+
+    Prints the newest number and hash: note them elsewhere, and give them back later as --checkpoint to prove that
+    nothing was cut off the end.
+    """
+    from roadworthy.workflow.audit import verify
+
+    known = _checkpoint(checkpoint) if checkpoint else None
+    trail = list(records(work))
+    broken = verify(trail, known)
+    last = trail[-1] if trail else None
+    head = f"{last['seq']}:{last['hash']}" if last else ""
+    if work.json:
+        found = {"seq": broken.seq, "why": broken.why} if broken else None
+        work.emit({"verified": broken is None, "records": len(trail), "head": head, "broken": found})
+    if broken is not None:
+        raise Finding(f"the audit trail is broken at record {broken.seq}: {broken.why}")
+    if not work.json:
+        work.say(f"Verified {words.plural(len(trail), 'record')}: the chain is whole.")
+        if head:
+            work.say(f"checkpoint: {head}")
+
+
+def records(work: Work) -> Iterator[dict[str, Any]]:
+    """Every record, oldest first."""
+    after = 0
+    while True:
+        page = items(work.admin.get("/v1/audit", {"after": after, "limit": 1000}), "records")
+        yield from page
+        if len(page) < 1000:
+            return
+        after = int(page[-1]["seq"])
+
+
+def _checkpoint(text: str) -> tuple[int, str]:
+    seq, colon, digest = text.partition(":")
+    if not colon or not seq.isdigit() or len(digest) != 64:
+        raise BadInput(f"{text!r} is not a checkpoint", "give SEQ:HASH as `roadworthy audit verify` printed it")
+    return int(seq), digest

@@ -1,0 +1,52 @@
+"""``backup`` and ``restore-backup``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from roadworthy.cli import words
+from roadworthy.cli.context import Work, common, json_option, pass_work
+from roadworthy.cli.errors import BadInput
+
+
+@click.command()
+@click.argument("path", type=click.Path(path_type=Path))
+@common
+@json_option
+@pass_work
+def backup(work: Work, path: Path) -> None:
+    """Write a consistent backup of the data folder to PATH while everything runs.
+
+    PATH becomes a folder, or one file when it ends in .tar.zst.  It holds prompts,
+    answers and the key under which API keys are hashed: keep it as safe as the data folder.
+    """
+    if path.exists():
+        raise BadInput(f"{path}: exists already; a backup never overwrites", "give a new path")
+    answer = work.admin.post("/v1/backup", {"path": str(path.absolute())}, timeout=3600.0)
+    if work.json:
+        work.emit(answer)
+        return
+    size = answer.get("bytes")
+    work.say(f"Wrote {answer.get('path', path)}" + (f" ({words.size(size)})." if size is not None else "."))
+    work.say(f"Restore it with: roadworthy restore-backup {answer.get('path', path)} --data NEW-FOLDER")
+
+
+@click.command("restore-backup")
+@click.argument("path", type=click.Path(path_type=Path, exists=True))
+@common
+@pass_work
+def restore_backup(work: Work, path: Path) -> None:
+    """Restore the backup PATH into --data, which must be new or empty.
+
+    Users that were forgotten after the backup must be forgotten again.
+    """
+    from roadworthy.wiring.backup import BackupRefused, restore
+    from roadworthy.wiring.data_folder import DataFolderError
+
+    try:
+        restore(path, work.data)
+    except (BackupRefused, DataFolderError) as error:
+        raise BadInput(str(error)) from error
+    work.say(f"Restored into {work.data}. Next: roadworthy up --data {work.data}")

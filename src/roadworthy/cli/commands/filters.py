@@ -1,0 +1,141 @@
+"""The options that say which inferences are meant, shared by ``log``, ``stats``, ``export`` and ``anomalies``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+import click
+
+from roadworthy.cli.context import Work
+from roadworthy.cli.errors import BadInput, suggestion
+from roadworthy.cli.when import Unreadable, Window, parse
+from roadworthy.workflow.inference import FAILURES, OUTCOMES, ROUTES, TRAFFIC_CLASSES
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class Words(click.ParamType[str]):
+    """One of our words, or several joined by commas."""
+
+    name = "word"
+
+    def __init__(self, known: tuple[str, ...]) -> None:
+        self.known = known
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        found = [word.strip().lower() for word in str(value).split(",") if word.strip()]
+        for word in found:
+            if word not in self.known:
+                mend = suggestion(word, self.known)
+                self.fail(f"{word!r} is not one of {', '.join(self.known)}. {mend}".strip(), param, ctx)
+        return ",".join(found)
+
+
+class Seconds(click.ParamType[float]):
+    """A duration: ``800ms``, ``2s``, ``1.5`` (seconds), ``2m``."""
+
+    name = "time"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        text = str(value).strip().lower()
+        for unit, factor in (("ms", 0.001), ("min", 60.0), ("s", 1.0), ("m", 60.0), ("", 1.0)):
+            if text.endswith(unit):
+                number = text[: len(text) - len(unit)].strip()
+                if number.replace(".", "", 1).isdigit():
+                    return float(number) * factor
+        self.fail(f"{value!r} is not a duration; write 800ms, 2s or 2m", param, ctx)
+
+
+_OPTIONS = (
+    click.option("--workflow", "-w", help="Calls of this workflow."),
+    click.option("--user", "-u", help="Calls for this user (the unit)."),
+    click.option("--outcome", type=Words(OUTCOMES), help=f"How it ended: {', '.join(OUTCOMES)}; several with commas."),
+    click.option("--failure", type=Words(FAILURES), help=f"What went wrong: {', '.join(FAILURES)}."),
+    click.option("--release", metavar="DIGEST", help="Served by this release (beginning of its digest)."),
+    click.option("--route", type=Words(ROUTES), help=f"Which side served: {', '.join(ROUTES)}."),
+    click.option("--target", help="Answered by this target."),
+    click.option("--class", "traffic", type=Words(TRAFFIC_CLASSES), help=f"Traffic: {', '.join(TRAFFIC_CLASSES)}."),
+    click.option("--key", metavar="ID", help="Called with this key."),
+    click.option("--session", help="Of this session."),
+    click.option("--tag", metavar="NAME[=VALUE]", help="Carries this tag."),
+    click.option("--min-cost", type=click.FloatRange(min=0), metavar="USD", help="Cost at least this."),
+    click.option("--slower-than", type=Seconds(), metavar="TIME", help="Took longer than this: 800ms, 2s."),
+    click.option("--text", help="Holds this text in prompt, request or answer."),
+    click.option(
+        "--tz", metavar="ZONE", help="Time zone, such as Europe/Berlin.  [default: settings, else this machine]"
+    ),
+)
+
+
+def filters(command: F) -> F:
+    """Add WHEN and the filter options; the command takes them as ``**chosen``."""
+    for option in reversed(_OPTIONS):
+        command = option(command)
+    return click.argument("when", nargs=-1, metavar="[WHEN]...")(command)
+
+
+def window_of(work: Work, when: tuple[str, ...], tz: str | None) -> Window | None:
+    """The window that WHEN means, ``None`` for any time.  Raises ``BadInput``."""
+    try:
+        zone = work.zone(tz)
+        if not when:
+            return None
+        return parse(" ".join(when), now=datetime.fromtimestamp(work.clock(), UTC), zone=zone)
+    except Unreadable as error:
+        raise BadInput(str(error)) from error
+
+
+def query(chosen: dict[str, Any], window: Window | None) -> dict[str, Any]:
+    """Filter options → query parameters of the admin API."""
+    params = {name: value for name, value in chosen.items() if name not in ("when", "tz", "user")}
+    params["unit"] = chosen.get("user")
+    if window is not None:
+        params["since"], params["until"] = repr(window.since), repr(window.until)
+    return {name: value for name, value in params.items() if value is not None}
+
+
+def in_words(params: dict[str, Any], window: Window | None) -> str:
+    """What was searched, for a person: ``Tue 17 Nov 2026 14:00–15:00 Europe/Berlin, user u-42``."""
+    names = {"unit": "user", "traffic": "class", "min_cost": "cost ≥ $", "slower_than": "slower than"}
+    parts = [window.reading if window else "any time"]
+    for name, value in params.items():
+        if name in ("since", "until", "limit", "after", "before"):
+            continue
+        word = names.get(name, name)
+        if name == "slower_than":
+            parts.append(f"{word} {value:g} s")
+        elif name == "min_cost":
+            parts.append(f"{word}{value:g}")
+        else:
+            parts.append(f"{word} {value}")
+    return ", ".join(parts)
+
+
+def flush(work: Work) -> None:
+    """Have control ship what the gateways have written so far, so that the newest call is found.
+
+    A person who may not (403) sees what is shipped already.
+    """
+    from roadworthy.cli.admin import Refused
+
+    try:
+        work.admin.post("/v1/journal/flush")
+    except Refused as refused:
+        if refused.status != 403:
+            raise
+
+
+def vet_workflow(work: Work, name: str | None) -> None:
+    """Raise ``BadInput`` with a suggestion when there is no such workflow and never was one."""
+    if name is None:
+        return
+    status = work.admin.get("/v1/status")
+    rows = status.get("workflows") or []
+    known = set(rows) if isinstance(rows, dict) else {str(row.get("name", row.get("workflow", ""))) for row in rows}
+    if not known or name in known:
+        return
+    if work.admin.get("/v1/log", {"workflow": name, "limit": 1}).get("items"):
+        return  # removed since, and still in the log
+    raise BadInput(f"there is no workflow {name!r}", suggestion(name, known))

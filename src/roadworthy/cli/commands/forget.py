@@ -1,0 +1,41 @@
+"""``forget``: delete what is known of a user."""
+
+from __future__ import annotations
+
+import click
+
+from roadworthy.cli import words
+from roadworthy.cli.context import Work, common, json_option, pass_work
+from roadworthy.cli.errors import BadInput, Finding
+from roadworthy.cli.terminal import line
+
+
+@click.command()
+@click.argument("user")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@common
+@json_option
+@pass_work
+def forget(work: Work, user: str, yes: bool) -> None:
+    """Delete everything recorded of USER, for good, and verify by search that it is gone.
+
+    The user stays forgotten: what arrives late, is imported or restored from a backup is deleted as well.
+    """
+    if not yes:
+        if not work.interactive:
+            raise BadInput("forget deletes for good and there is nobody to ask", "add --yes")
+        click.confirm(f"Delete every inference of {line(user)!r} for good?", abort=True)
+    answer = work.admin.post("/v1/forget", {"unit": user}, timeout=3600.0)
+    counts = answer.get("deleted", answer.get("counts", {}))
+    left = answer.get("left", answer.get("remaining", {}))
+    if work.json:
+        work.emit(answer)
+    else:
+        for store, number in counts.items():
+            work.say(f"{line(str(store))}: deleted {words.plural(int(number), 'row')}")
+        for store, number in left.items():
+            work.say(f"{line(str(store))}: found {number} after deleting")
+    if any(left.values()):
+        raise Finding(f"the search still finds {line(user)!r}", "run `roadworthy forget` again and report it")
+    if not work.json:
+        work.say(f"Forgot {line(user)!r}" + ("." if not left else ", verified by search."))

@@ -1,0 +1,139 @@
+"""``status``: the whole install on one screen."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import click
+
+from roadworthy.cli import words
+from roadworthy.cli.commands.measure import cost, outcomes
+from roadworthy.cli.commands.releases import short
+from roadworthy.cli.context import Work, common, json_option, pass_work
+from roadworthy.cli.errors import Finding
+from roadworthy.cli.terminal import line
+
+Facts = Mapping[str, Any]
+
+
+@click.command()
+@common
+@json_option
+@pass_work
+def status(work: Work) -> None:
+    """Show the install on one screen: workflows, outcomes and spend today, journal, processes, what waits for whom.
+
+    Exit 1 when a process is down, a background duty fails or the journal is not shipped.
+    """
+    answer: Facts = work.admin.get("/v1/status")
+    troubles = trouble(answer)
+    if work.json:
+        work.emit(answer)
+    else:
+        _tell(work, answer)
+    if troubles:
+        raise Finding("; ".join(troubles), "roadworthy doctor")
+
+
+def _tell(work: Work, answer: Facts) -> None:
+    now = work.clock()
+    listen = answer.get("listen")
+    work.say(f"gateway   {f'http://{listen}/v1' if listen else 'not running: start it with `roadworthy up`'}")
+    snapshot: Facts = answer.get("snapshot") or {}
+    if snapshot.get("made_at"):
+        work.say(f"snapshot  {snapshot.get('epoch')}.{snapshot.get('seq')}, made {words.ago(snapshot['made_at'], now)}")
+    work.say(f"journal   {journal_words(answer.get('journal') or {})}")
+    for process in answer.get("processes") or ():
+        work.say(f"{line(str(process.get('name', ''))):<9} {_process(process, now)}")
+    _targets(work, answer.get("targets") or [])
+    workflows = answer.get("workflows") or []
+    work.say()
+    if workflows:
+        _workflows(work, workflows)
+    else:
+        work.say("No workflow yet: `roadworthy init` writes an example, `roadworthy apply DIR` puts it in force.")
+    waiting = answer.get("waiting") or []
+    if waiting:
+        work.say()
+    for entry in waiting:
+        do = f": {line(str(entry['do']))}" if entry.get("do") else ""
+        work.say(f"waits for {line(str(entry.get('who')))}: {line(str(entry.get('what')))}{do}")
+
+
+def journal_words(journal: Facts) -> str:
+    """``accepted 1,204, stored 1,204, dropped 0, lag 0 s``."""
+    dropped = int(journal.get("malformed", 0)) + int(journal.get("torn", 0))
+    return (
+        f"accepted {int(journal.get('accepted', 0)):,}, stored {int(journal.get('stored', 0)):,}, "
+        f"in flight {int(journal.get('in_flight', 0)):,}, lost {int(journal.get('lost', 0)):,}, dropped {dropped:,}, "
+        f"lag {words.seconds(float(journal.get('pending_seconds', 0.0)))} "
+        f"({words.size(journal.get('pending_bytes', 0))})"
+    )
+
+
+def _process(process: Facts, now: float) -> str:
+    text = f"{process.get('state', 'unknown')}"
+    if process.get("pid") and process.get("state") == "running":
+        text += f" (pid {process['pid']})"
+    if process.get("since"):
+        text += f" since {words.ago(process['since'], now)}"
+    if process.get("restarts"):
+        text += f", {words.plural(int(process['restarts']), 'restart')}: {line(str(process.get('last_exit', '')))}"
+    return text
+
+
+def _targets(work: Work, targets: list[Facts]) -> None:
+    for target in targets:
+        where = line(str(target["url"])) if target.get("url") else "down: its calls are unavailable"
+        name, model = line(str(target.get("name"))), line(str(target.get("model")))
+        work.say(f"target    {name} ({target.get('provider')} / {model}) {where}")
+
+
+def _workflows(work: Work, workflows: list[Facts]) -> None:
+    from roadworthy.cli.tables import Column, print_table
+
+    print_table(
+        work.console,
+        [
+            Column("workflow"), Column("state"), Column("serves"), Column("share", right=True), Column("owner"),
+            Column("calls, last hour", right=True), Column("outcomes", wrap=True), Column("p95", right=True),
+            Column("spent today", right=True),
+        ],
+        [
+            [
+                str(row.get("name", "")), str(row.get("state", "on")), _serves(row), words.share(row.get("share")),
+                str(row.get("owner") or ""), f"{int(row.get('calls', 0)):,}", outcomes(row),
+                words.seconds(row.get("p95")),
+                cost({"cost_usd": row.get("spend_today"), "cost_unknown": row.get("spend_unknown")}),
+            ]
+            for row in workflows
+        ],
+    )  # fmt: skip
+
+
+def _serves(row: Facts) -> str:
+    release = row.get("release")
+    if isinstance(release, dict):
+        return f"release {release.get('number')} ({short(release.get('digest'))})"
+    return "passed through" if row.get("serves") == "passthrough" else "nothing yet"
+
+
+def trouble(answer: Facts) -> list[str]:
+    """What is broken: dead processes, failing duties, a journal that is not shipped or not readable."""
+    found = [
+        f"{process.get('name')} is not running: {process.get('last_exit') or process.get('state')}"
+        for process in answer.get("processes") or ()
+        if not process.get("alive", process.get("state") == "running")
+    ]
+    found += [
+        f"{module.get('name')} fails: {module.get('last_error')}"
+        for module in answer.get("modules") or ()
+        if module.get("state") == "failing"
+    ]
+    journal: Facts = answer.get("journal") or {}
+    if float(journal.get("pending_seconds", 0.0)) > 60:
+        found.append(f"the journal has not been shipped for {words.seconds(float(journal['pending_seconds']))}")
+    if int(journal.get("malformed", 0)):
+        found.append(f"{words.plural(int(journal['malformed']), 'journal line')} could not be read")
+    return found

@@ -1,0 +1,1 @@
+"""``roadworthy doctor``: what keeps an install from working, each with its mend."""

@@ -1,0 +1,339 @@
+"""``roadworthy show``: one inference on a screen."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from datetime import datetime, tzinfo
+from typing import TYPE_CHECKING, Any
+
+from roadworthy.cli import words
+from roadworthy.cli.tables import STYLES, Column, print_table
+from roadworthy.cli.terminal import clean, line
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+BAR = 40
+"""Characters of the time line."""
+
+MAX_TEXT = 4_000
+"""Characters of one message that are printed; `--json` has all of them."""
+
+_KINDS = (("input", "in"), ("cache_read", "cache read"), ("cache_write", "cache write"), ("output", "out"))
+
+Facts = Mapping[str, Any]
+
+
+def print_inference(console: Console, entry: Facts, zone: tzinfo) -> None:
+    """Print an answer of ``GET /v1/inferences/{id}``: ``{inference, feedback, prices?, release?}``."""
+    facts: Facts = entry.get("inference") or entry
+    _head(console, facts, entry, zone)
+    _attempts(console, facts)
+    _price(console, facts, entry.get("prices") or {})
+    _texts(console, facts)
+    _judgements(console, facts, entry, zone)
+    _neighbours(console, facts, zone)
+
+
+def _head(console: Console, facts: Facts, entry: Facts, zone: tzinfo) -> None:
+    from rich.text import Text
+
+    outcome = str(facts.get("outcome", ""))
+    title = Text(f"{facts.get('id')}  ", style="bold")
+    title.append(outcome, style=STYLES.get(outcome, ""))
+    if facts.get("failure"):
+        title.append(f" after {facts['failure']}" if outcome != "error" else f": {facts['failure']}")
+    console.print(title)
+    ts = float(facts.get("ts", 0.0))
+    took = [words.seconds(facts.get("latency", 0.0))]
+    if facts.get("first_token") is not None:
+        took.append(f"first token {words.seconds(facts['first_token'])}")
+    if facts.get("overhead"):
+        took.append(f"Roadworthy's own {words.seconds(facts['overhead'])}")
+    _pairs(
+        console,
+        [
+            ("time", f"{datetime.fromtimestamp(ts, zone):%a %d %b %Y %H:%M:%S} {zone}"),
+            ("took", ", ".join(took)),
+            ("workflow", facts.get("workflow") or words.UNKNOWN),
+            ("served by", _served(facts, entry)),
+            ("answered by", _answered(facts)),
+            ("user", _user(facts)),
+            ("session", facts.get("session")),
+            ("class", facts.get("traffic", "live")),
+            ("key", facts.get("key")),
+            ("HTTP", " ".join(filter(None, [str(facts.get("status", 200)), facts.get("code"), _stream(facts)]))),
+            ("provider id", facts.get("provider_request_id")),
+            ("trace", facts.get("trace")),
+            ("tags", ", ".join(f"{name}={value}" for name, value in (facts.get("tags") or {}).items())),
+            ("overrides", ", ".join(facts.get("overrides") or ())),
+            ("notes", ", ".join(facts.get("notes") or ())),
+        ],
+    )
+
+
+def _pairs(console: Console, pairs: list[tuple[str, Any]]) -> None:
+    from rich.text import Text
+
+    for name, value in pairs:
+        if value:
+            text = Text(f"  {name:<12}", style="dim")
+            text.append(line(str(value)), style="default")
+            console.print(text, soft_wrap=True)
+
+
+def _served(facts: Facts, entry: Facts) -> str:
+    route = str(facts.get("route", "release"))
+    digest = facts.get("digest")
+    number = (entry.get("release") or {}).get("number") if isinstance(entry.get("release"), dict) else None
+    name = f"release {number} ({str(digest)[:16]})" if number else str(digest)[:16] if digest else "no release"
+    return name if route == "release" and digest else f"{name}, route {route}"
+
+
+def _answered(facts: Facts) -> str:
+    if facts.get("target"):
+        answered = facts.get("model_answered")
+        asked = facts.get("model_asked")
+        model = f" / {answered or asked}" if answered or asked else ""
+        return f"{facts['target']}{model}" + (
+            f" (asked for {asked})" if answered and asked and answered != asked else ""
+        )
+    return {
+        "canned": "nobody: the declared canned text",
+        "bypassed": "the bypass, no model",
+        "error": "nobody",
+        "abandoned": "nobody: the caller left",
+    }.get(str(facts.get("outcome")), "nobody")
+
+
+def _user(facts: Facts) -> str:
+    source = facts.get("unit_source", "random")
+    if source == "random":
+        return "unknown: the call named nobody"
+    return f"{facts.get('unit')} (from {str(source).replace('_', ' ')})"
+
+
+def _stream(facts: Facts) -> str:
+    return "streamed" if facts.get("stream") else ""
+
+
+# --- attempts -------------------------------------------------------------------------------------------------
+
+
+def _attempts(console: Console, facts: Facts) -> None:
+    attempts = facts.get("attempts") or []
+    if not attempts:
+        _section(console, "Attempts: none, no target was called")
+        return
+    end = max([float(facts.get("latency") or 0.0), *(float(a.get("ended") or 0.0) for a in attempts)]) or 1.0
+    _section(console, f"Attempts on a line of {words.seconds(end)}  (· waiting, ░ to the first token, █ answering)")
+    print_table(
+        console,
+        [
+            Column("", right=True), Column("step"), Column("target"), Column("result"), Column("time line"),
+            Column("from – to", right=True), Column("tokens", right=True, optional=True),
+            Column("cost", right=True, optional=True), Column("detail", wrap=True, optional=True),
+        ],
+        [
+            [
+                str(number), attempt.get("step", "first"), attempt.get("target", ""), _result(attempt),
+                time_line(attempt, end), _span(attempt), _tokens(attempt.get("tokens")),
+                words.dollars(attempt["cost_usd"]) if attempt.get("cost_usd") is not None else "",
+                attempt.get("detail", ""),
+            ]
+            for number, attempt in enumerate(attempts, 1)
+        ],
+    )  # fmt: skip
+
+
+def time_line(attempt: Facts, end: float) -> str:
+    """One attempt as a bar of ``BAR`` characters over ``end`` seconds."""
+
+    def place(seconds: float) -> int:
+        return min(BAR, max(0, round(seconds / end * BAR)))
+
+    start, finish = place(float(attempt.get("started") or 0.0)), place(float(attempt.get("ended") or 0.0))
+    token = attempt.get("first_token")
+    first = place(float(token)) if token is not None else finish
+    first = min(max(first, start), finish)
+    waiting, answering = first - start, finish - first
+    if waiting + answering == 0:
+        start, answering = min(start, BAR - 1), 1
+    return "·" * start + "░" * waiting + "█" * answering + " " * (BAR - start - waiting - answering)
+
+
+def _result(attempt: Facts) -> str:
+    status = f" {attempt['status']}" if attempt.get("status") not in (None, 200) else ""
+    return f"{attempt.get('failure') or attempt.get('finish') or 'good'}{status}"
+
+
+def _span(attempt: Facts) -> str:
+    return f"{words.seconds(attempt.get('started') or 0.0)} – {words.seconds(attempt.get('ended') or 0.0)}"
+
+
+def _tokens(tokens: Facts | None) -> str:
+    if not tokens:
+        return ""
+    return ", ".join(f"{tokens[kind]:,} {name}" for kind, name in _KINDS if tokens.get(kind))
+
+
+# --- price ----------------------------------------------------------------------------------------------------
+
+
+def _price(console: Console, facts: Facts, prices: Mapping[str, Facts]) -> None:
+    cost = facts.get("cost_usd")
+    reason = f" ({line(str(facts['cost_unknown']))})" if facts.get("cost_unknown") else ""
+    _section(console, f"Price: {words.dollars(cost) if cost is not None else 'unknown'}{reason}")
+    for attempt in facts.get("attempts") or ():
+        price = prices.get(str(attempt.get("target")))
+        for text in breakdown(attempt, price):
+            console.print(f"  {line(text)}", soft_wrap=True)
+
+
+def breakdown(attempt: Facts, price: Facts | None) -> Iterator[str]:
+    """An attempt's price, a line a kind of token: ``main: 1,200 in × $0.15/M = $0.00018``."""
+    tokens = attempt.get("tokens")
+    name = str(attempt.get("target"))
+    if not tokens:
+        if attempt.get("cost_unknown"):
+            yield f"{name}: unknown, {attempt['cost_unknown']}"
+        return
+    estimated = " (estimated)" if attempt.get("tokens_estimated") else ""
+    if price is None:
+        yield f"{name}: {_tokens(tokens)}{estimated} = {words.dollars(attempt.get('cost_usd'))}"
+        return
+    total = float(price.get("per_request") or 0.0)
+    for kind, label in _KINDS:
+        count = tokens.get(kind, 0)
+        if not count:
+            continue
+        each = price.get(kind) if price.get(kind) is not None else price.get("input", 0.0)
+        part = count * float(each or 0.0)
+        total += part
+        yield f"{name}: {count:,} {label} × ${float(each or 0.0) * 1e6:g}/M = {words.dollars(part)}{estimated}"
+    if price.get("per_request"):
+        yield f"{name}: 1 call × {words.dollars(price['per_request'])}"
+    paid = attempt.get("cost_usd")
+    if paid is not None and abs(total - paid) > max(1e-9, 1e-6 * abs(paid)):
+        yield f"{name}: recorded {words.dollars(paid)} at the price of that time; {words.dollars(total)} at today's"
+
+
+# --- texts ----------------------------------------------------------------------------------------------------
+
+
+def _texts(console: Console, facts: Facts) -> None:
+    dropped = facts.get("bodies_dropped")
+    request, response = _json(facts.get("request")), _json(facts.get("response"))
+    if facts.get("prompt"):
+        _text(console, "System prompt", str(facts["prompt"]))
+    for message in (request.get("messages") or []) if isinstance(request, dict) else []:
+        if isinstance(message, dict):
+            _text(console, str(message.get("role", "message")).capitalize(), content_text(message))
+    if isinstance(request, dict) and request.get("input") is not None:
+        _text(console, "Input", _plain(request["input"]))
+    answers = (response.get("choices") or []) if isinstance(response, dict) else []
+    for number, choice in enumerate(answers, 1):
+        message = choice.get("message") if isinstance(choice, dict) else None
+        if isinstance(message, dict):
+            finish = f" ({choice['finish_reason']})" if choice.get("finish_reason") else ""
+            title = f"Answer{f' {number}' if len(answers) > 1 else ''}{finish}"
+            _text(console, title, content_text(message))
+    error = response.get("error") if isinstance(response, dict) else None
+    if isinstance(error, dict):
+        _text(console, "Answer (error)", f"{error.get('code') or error.get('type')}: {error.get('message')}")
+    if dropped:
+        reason = {
+            "policy": "the policy keeps no bodies",
+            "disk_full": "the disk was full",
+            "too_large": "they were too large",
+            "expired": "their retention has ended",
+        }.get(str(dropped), str(dropped))
+        _section(console, f"Prompt and answer are not kept: {line(reason)}")
+
+
+def _text(console: Console, title: str, text: str) -> None:
+    from rich.padding import Padding
+    from rich.text import Text
+
+    _section(console, title)
+    text = clean(text)
+    cut = len(text) - MAX_TEXT
+    shown = text[:MAX_TEXT] + (f"… ({cut:,} more characters; --json has them)" if cut > 0 else "")
+    console.print(Padding(Text(shown), (0, 0, 0, 2)))
+
+
+def content_text(message: Facts) -> str:
+    """The content of a message in words: text, refusal, tool calls, parts that are no text named."""
+    parts = []
+    content = message.get("content")
+    if isinstance(content, list):
+        for part in content:
+            kind = part.get("type") if isinstance(part, dict) else None
+            parts.append(str(part.get("text", "")) if kind == "text" else f"[{kind or 'part'}]")
+    elif content is not None:
+        parts.append(str(content))
+    if message.get("refusal"):
+        parts.append(f"[refusal] {message['refusal']}")
+    for call in message.get("tool_calls") or ():
+        function = call.get("function") or {}
+        parts.append(f"[tool call] {function.get('name')}({function.get('arguments')})")
+    return "\n".join(parts) or "(empty)"
+
+
+def _json(value: Any) -> Any:
+    if isinstance(value, str):
+        try:
+            return json.loads(value)
+        except ValueError:
+            return None
+    return value
+
+
+def _plain(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+# --- what else ------------------------------------------------------------------------------------------------
+
+
+def _judgements(console: Console, facts: Facts, entry: Facts, zone: tzinfo) -> None:
+    checks = facts.get("checks") or []
+    if checks:
+        _section(console, "Checks")
+        for check in checks:
+            verdict = "PASS" if check.get("passed") else "FAIL"
+            detail = f": {line(str(check['detail']))}" if check.get("detail") else ""
+            console.print(f"  {verdict}  {line(str(check.get('name', '')))}{detail}", soft_wrap=True)
+    feedback = entry.get("feedback") or []
+    if feedback:
+        _section(console, "Feedback")
+        for said in feedback:
+            value = said.get("label") if said.get("label") is not None else said.get("score")
+            by = f" by {line(str(said['by']))}" if said.get("by") else ""
+            when = words.moment(said.get("ts"), zone)
+            console.print(f"  {line(str(said.get('name', '')))}: {line(str(value))}{by}, {when}", soft_wrap=True)
+
+
+def _neighbours(console: Console, facts: Facts, zone: tzinfo) -> None:
+    local = datetime.fromtimestamp(float(facts.get("ts", 0.0)), zone)
+    workflow = f" --workflow {line(str(facts['workflow']))}" if facts.get("workflow") else ""
+    _section(console, "Neighbours")
+    console.print(f'  roadworthy log "{local:%Y-%m-%d %H:%M}"{workflow}', soft_wrap=True)
+    if facts.get("unit_source", "random") != "random":
+        console.print(f"  roadworthy log --user {_quoted(str(facts.get('unit')))}{workflow}", soft_wrap=True)
+    if facts.get("session"):
+        console.print(f"  roadworthy log --session {_quoted(str(facts['session']))}", soft_wrap=True)
+
+
+def _quoted(text: str) -> str:
+    import shlex
+
+    return shlex.quote(line(text))
+
+
+def _section(console: Console, title: str) -> None:
+    from rich.text import Text
+
+    console.print()
+    console.print(Text(line(title), style="bold"))

@@ -1,0 +1,134 @@
+"""The root command.  Importing it loads click and our own light modules, so that ``--help`` is immediate."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import os
+import sys
+from types import TracebackType
+from typing import Any, NoReturn
+
+import click
+
+from roadworthy.cli.commands import (
+    adopt,
+    audit,
+    backup,
+    configure,
+    doctor,
+    forget,
+    keys,
+    log,
+    measure,
+    people,
+    releases,
+    show,
+    status,
+    up,
+)
+from roadworthy.cli.context import Work, common
+from roadworthy.cli.errors import CliError, exit_code, report
+
+SECTIONS: dict[str, tuple[click.Command, ...]] = {
+    "Start": (up.up, configure.init, adopt.adopt, status.status, doctor.doctor),
+    "Configure and release": (
+        configure.check,
+        configure.apply,
+        releases.freeze,
+        releases.releases,
+        releases.diff,
+    ),
+    "Find out what happened": (log.log, show.show, measure.stats, measure.anomalies, measure.export),
+    "People and keys": (keys.keys, people.login, people.logout, people.people, audit.audit, forget.forget),
+    "Keep": (backup.backup, backup.restore_backup),
+}
+"""The commands in the order and under the headings in which help lists them."""
+
+DEMO = "roadworthy.cli.demo.command"
+"""Module of the ``demo`` command (a click command named ``demo``); offered only where it is installed."""
+
+
+class Root(click.Group):
+    """Lists commands by section, and ends every error in one place."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return [*self.commands, *(["demo"] if _has_demo() else [])]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name == "demo" and _has_demo():
+            found = importlib.import_module(DEMO).demo
+            return found if isinstance(found, click.Command) else None
+        return super().get_command(ctx, cmd_name)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        sections = {title: list(commands) for title, commands in SECTIONS.items()}
+        demo = self.get_command(ctx, "demo")
+        if demo is not None:
+            sections["Start"].insert(0, demo)
+        width = max(len(name) for name in self.list_commands(ctx))
+        for title, commands in sections.items():
+            with formatter.section(title):
+                formatter.write_dl([((c.name or "").ljust(width), c.get_short_help_str(limit=90)) for c in commands])
+
+    def main(self, args: Any = None, prog_name: str | None = None, **extra: Any) -> NoReturn:  # type: ignore[override]
+        """Run, print what went wrong on stderr, exit with its code."""
+        extra["standalone_mode"] = False
+        work = extra.setdefault("obj", Work())
+        try:
+            with work.stack:
+                result = super().main(args, prog_name or "roadworthy", **extra)
+            sys.stdout.flush()
+        except BrokenPipeError:  # whoever read our output left (`| head`)
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            sys.exit(0)
+        except (CliError, click.ClickException, click.Abort, OSError) as error:
+            report(error)
+            sys.exit(exit_code(error))
+        sys.exit(result if isinstance(result, int) else 0)
+
+
+def _has_demo() -> bool:
+    try:
+        return importlib.util.find_spec(DEMO) is not None
+    except ModuleNotFoundError:
+        return False
+
+
+@click.command(cls=Root, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(package_name="roadworthy", message="%(prog)s %(version)s")
+@common
+def root() -> None:
+    """Roadworthy: the production layer between an app and its language models.
+
+    Point an OpenAI client at the gateway; every AI feature is a workflow with owners, releases, fallbacks and a
+    log of every inference.  Exit codes: 0 done, 1 the answer is no, 2 wrong input, 3 control or gateway unreachable.
+    """
+
+
+for _commands in SECTIONS.values():
+    for _command in _commands:
+        root.add_command(_command)
+
+
+def _defect(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """What a person reads for a defect of ours: one line, and how to get the whole of it."""
+    if os.environ.get("ROADWORTHY_TRACEBACK"):
+        sys.__excepthook__(kind, error, trace)
+        return
+    where = ""
+    while trace is not None:
+        where = f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}"
+        trace = trace.tb_next
+    report(
+        CliError(
+            f"this is a defect of Roadworthy: {kind.__name__}: {error} ({where})",
+            "run it again with ROADWORTHY_TRACEBACK=1 and report what it prints",
+        )
+    )
+
+
+def main() -> None:
+    """Entry point of the ``roadworthy`` script."""
+    sys.excepthook = _defect
+    root()

@@ -1,0 +1,79 @@
+"""Tables for a terminal: plain columns, dim headers, outcomes in colour; cells of others are cleaned."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Literal
+
+from roadworthy.cli.terminal import line
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.text import Text
+
+STYLES = {
+    "answered": "green",
+    "recovered": "cyan",
+    "cached": "cyan",
+    "canned": "yellow",
+    "escalated": "yellow",
+    "blocked": "yellow",
+    "limited": "yellow",
+    "bypassed": "blue",
+    "abandoned": "dim",
+    "error": "bold red",
+    "ok": "green",
+    "warn": "yellow",
+    "FAIL": "bold red",
+    "failing": "bold red",
+    "skip": "dim",
+    "live": "",
+    "revoked": "dim",
+}
+"""Words of ours → how they look, the same on every screen."""
+
+
+class Column:
+    """A column; ``keep`` says how many characters of it survive on a narrow terminal, 0 all of them."""
+
+    def __init__(
+        self, title: str, *, right: bool = False, keep: int = 0, optional: bool = False, wrap: bool = False
+    ) -> None:
+        self.title = title
+        self.justify: Literal["left", "right"] = "right" if right else "left"
+        self.keep = keep
+        self.optional = optional
+        """Left out when every cell of it is empty."""
+        self.wrap = wrap
+
+
+def print_table(console: Console, columns: Sequence[Column], rows: Iterable[Sequence[str]]) -> None:
+    """Print rows of cells (one per column)."""
+    from rich import box
+    from rich.table import Table
+
+    cells = [[line(cell) for cell in row] for row in rows]
+    shown = [
+        index
+        for index, column in enumerate(columns)
+        if not column.optional or any(row[index] not in ("", "–") for row in cells)
+    ]
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+    for index in shown:
+        column = columns[index]
+        table.add_column(
+            column.title,
+            justify=column.justify,
+            no_wrap=not column.wrap,
+            overflow="fold" if column.wrap else "ellipsis",
+            min_width=min(column.keep, max((len(row[index]) for row in cells), default=0)) if column.keep else None,
+        )
+    for row in cells:
+        table.add_row(*(styled(row[index]) for index in shown))
+    console.print(table)
+
+
+def styled(word: str) -> Text:
+    from rich.text import Text
+
+    return Text(word, style=STYLES.get(word, ""))
