@@ -39,6 +39,12 @@ BUCKET_DIMENSIONS: frozenset[str] = frozenset(
 )
 """What 5-minute buckets can answer; everything else is summed from facts."""
 
+EQUAL = {
+    "team": "team", "workflow": "workflow", "unit": "unit", "target": "target", "key": "key", "session": "session",
+    "model": "model_answered",
+}  # fmt: skip
+"""Fields of ``Filter`` that must equal a field of the inference → its name."""
+
 _ALIASES = {"class": "traffic", "digest": "release", "user": "unit", "model_answered": "model"}
 _WORDS: dict[str, tuple[str, ...]] = {
     "outcome": OUTCOMES,
@@ -294,8 +300,6 @@ class Batch(msgspec.Struct):
     feedback: list[Feedback] = []
     malformed: list[Quarantined] = []
     torn: int = 0
-    netted: int = 0
-    """Starts whose end is in this batch too."""
     deleted: list[SegmentName] = []
     """Segments whose files are gone: their progress need not be kept."""
 

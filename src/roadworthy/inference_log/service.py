@@ -154,14 +154,12 @@ class Shipper:
         """Take out the starts that ended within the batch; make ``gateway_lost`` of those whose boot is over."""
         ended = {end.id for end in batch.ends}
         waiting = [item for item in batch.starts if item[2].id not in ended]
-        batch.netted = len(batch.starts) - len(waiting)
         dead = set(over)
         batch.starts = [item for item in waiting if (item[0], item[1]) not in dead]
         begun = {start.id: (worker, start) for worker, boot, start in waiting if (worker, boot) in dead}
         for worker, boot in dead:
             for start in self._store.open_starts(worker, boot):
                 begun.setdefault(start.id, (worker, start))
-        batch.netted += sum(1 for worker, boot, _ in waiting if (worker, boot) in dead)
         batch.lost = [lost(start, worker) for worker, start in begun.values() if start.id not in ended]
 
     def _delete(self, names: Iterable[SegmentName], total: Shipped) -> None:

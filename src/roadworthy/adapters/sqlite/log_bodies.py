@@ -119,7 +119,10 @@ class Packer:
 
     def train(self, connection: apsw.Connection, samples: Sequence[bytes]) -> None:
         """Make a new dictionary of synthetic text and ``samples`` (prompts, schemas), and use it from now on."""
-        texts = [*synthetic_samples(), *(sample for sample in samples for _ in range(8))]
+        texts: list[bytes | bytearray | memoryview] = [
+            *synthetic_samples(),
+            *(sample for sample in samples for _ in range(8)),
+        ]
         data = zstandard.train_dictionary(DICTIONARY_BYTES, texts, level=LEVEL).as_bytes()
         with connection:
             known = connection.execute("SELECT id FROM dictionary WHERE data = ?", (data,)).fetchone()

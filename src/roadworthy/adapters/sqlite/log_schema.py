@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import apsw
 
@@ -81,3 +83,17 @@ def migrate(connection: apsw.Connection) -> None:
         with connection:
             connection.execute(SCHEMA)
             connection.pragma("user_version", VERSION)
+
+
+def query(connection: apsw.Connection, sql: str, values: Sequence[Any] = ()) -> Iterator[tuple[Any, ...]]:
+    """Rows of a statement, one after the other; closing the iterator ends the statement."""
+    cursor = connection.execute(sql, values)
+    try:
+        yield from cursor
+    finally:
+        cursor.close()
+
+
+def fetch(connection: apsw.Connection, sql: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+    """All rows of a statement."""
+    return list(query(connection, sql, values))

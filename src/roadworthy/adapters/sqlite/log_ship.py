@@ -1,0 +1,123 @@
+"""One shipment, one transaction: rows, open starts, offsets, counters, marks for the rollup."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import apsw
+import msgspec
+
+from roadworthy.adapters.sqlite import log_bodies
+from roadworthy.adapters.sqlite.log_bodies import Packer
+from roadworthy.adapters.sqlite.log_forget import Tombstones
+from roadworthy.adapters.sqlite.log_rows import COLUMNS, pack_id, to_row
+from roadworthy.inference_log.model import BUCKET, Batch, Shipped
+from roadworthy.workflow.inference import Inference
+
+_INSERT = (
+    f"INSERT INTO fact VALUES ({','.join('?' * len(COLUMNS))}) ON CONFLICT (id) DO UPDATE SET "  # noqa: S608
+    + ", ".join(f"{name} = excluded.{name}" for name in COLUMNS if name != "id")
+    + " WHERE fact.code = 'gateway_lost' AND excluded.code <> 'gateway_lost'"
+)
+"""Insert or ignore; only a call that was given up for lost is replaced by its real end."""
+
+QUARANTINED_BYTES = 65_536
+"""Of a malformed line at most this is kept."""
+
+
+def ship(connection: apsw.Connection, packer: Packer, tombstones: Tombstones, batch: Batch) -> Shipped:
+    """Store a batch whole or not at all."""
+    done = Shipped(torn=batch.torn, malformed=len(batch.malformed))
+    with connection:
+        dirty: set[tuple[int, str]] = set()
+        replaced = 0
+        for inference in (*batch.ends, *batch.lost):
+            if tombstones.cover(inference.unit, inference.ts):
+                done.forgotten += 1
+            elif (kind := _store(connection, packer, inference)) == "ignored":
+                done.duplicates += 1
+            else:
+                dirty.add((int(inference.ts // BUCKET) * BUCKET, inference.workflow))
+                replaced += kind == "replaced"
+                done.stored += kind == "stored"
+                done.lost += kind == "stored" and inference.code == "gateway_lost"
+        _starts(connection, tombstones, batch, done)
+        done.feedback = _feedback(connection, batch)
+        _mark(connection, dirty)
+        _segments(connection, batch)
+        _count(connection, batch, done, replaced)
+    return done
+
+
+def _store(connection: apsw.Connection, packer: Packer, inference: Inference) -> str:
+    known = connection.execute("SELECT code FROM fact WHERE id = ?", (pack_id(inference.id),)).fetchone()
+    if known is not None and (known[0] != "gateway_lost" or inference.code == "gateway_lost"):
+        return "ignored"
+    row = to_row(inference)
+    connection.execute(_INSERT, row)
+    if inference.tags:
+        tags = [(name, value, inference.ts, row[0]) for name, value in inference.tags.items()]
+        connection.executemany("INSERT OR IGNORE INTO tag VALUES (?, ?, ?, ?)", tags)
+    data = log_bodies.of(inference)
+    if data is not None:
+        packed: tuple[Any, ...] = (row[0], inference.ts, *packer.pack(data))
+        connection.execute("INSERT OR IGNORE INTO body VALUES (?, ?, ?, ?)", packed)
+    return "stored" if known is None else "replaced"
+
+
+def _starts(connection: apsw.Connection, tombstones: Tombstones, batch: Batch, done: Shipped) -> None:
+    ended = [(pack_id(inference.id),) for inference in (*batch.ends, *batch.lost)]
+    connection.executemany("DELETE FROM open_start WHERE id = ?", ended)
+    for worker, boot, start in batch.starts:
+        identity = pack_id(start.id)
+        # an end that is stored already (its segment was read first) needs no start
+        if connection.execute("SELECT 1 FROM fact WHERE id = ?", (identity,)).fetchone():
+            continue
+        if tombstones.cover(start.unit, start.ts):
+            continue
+        row = (identity, worker, boot, start.unit, start.ts, msgspec.json.encode(start))
+        connection.execute("INSERT OR IGNORE INTO open_start VALUES (?, ?, ?, ?, ?, ?)", row)
+
+
+def _feedback(connection: apsw.Connection, batch: Batch) -> int:
+    stored = 0
+    for said in batch.feedback:
+        row = (pack_id(said.inference), said.ts, said.name, said.score, said.label, said.by)
+        connection.execute("INSERT OR IGNORE INTO feedback VALUES (?, ?, ?, ?, ?, ?)", row)
+        stored += connection.changes()
+    return stored
+
+
+def _mark(connection: apsw.Connection, dirty: set[tuple[int, str]]) -> None:
+    """The buckets that these rows fall into are to be summed anew, and no hour above them counts until then."""
+    connection.executemany("INSERT OR IGNORE INTO dirty VALUES (?, ?)", sorted(dirty))
+    hours = {(start // 3600 * 3600,) for start, _ in dirty}
+    connection.executemany("DELETE FROM settled WHERE start = ?", sorted(hours))
+
+
+def _segments(connection: apsw.Connection, batch: Batch) -> None:
+    connection.executemany(
+        "INSERT OR REPLACE INTO segment VALUES (?, ?, ?, ?, ?)",
+        [(n.worker, n.boot, n.seq, p.offset, int(p.finished)) for n, p in batch.progress.items()],
+    )
+    connection.executemany(
+        "DELETE FROM segment WHERE worker = ? AND boot = ? AND seq = ?",
+        [(name.worker, name.boot, name.seq) for name in batch.deleted],
+    )
+    for bad in batch.malformed:
+        at = (bad.segment.worker, bad.segment.boot, bad.segment.seq, bad.offset)
+        row = (*at, bad.reason, bad.data[:QUARANTINED_BYTES])
+        connection.execute("INSERT INTO quarantine VALUES (?, ?, ?, ?, ?, ?)", row)
+
+
+def _count(connection: apsw.Connection, batch: Batch, done: Shipped, replaced: int) -> None:
+    add(connection, {name: getattr(done, name) for name in done.__struct_fields__ if name != "segments_deleted"})
+    if replaced:
+        add(connection, {"lost": -replaced})
+
+
+def add(connection: apsw.Connection, counts: dict[str, int]) -> None:
+    connection.executemany(
+        "INSERT INTO counter VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = value + excluded.value",
+        [(name, count) for name, count in counts.items() if count],
+    )

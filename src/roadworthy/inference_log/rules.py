@@ -1,0 +1,81 @@
+"""Pure decisions of the log: does an inference match, which hour is it, in which order are groups shown."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
+from functools import lru_cache
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from roadworthy.inference_log.model import EQUAL, Filter, StatsRow
+from roadworthy.workflow.inference import Inference
+
+TIMES = ("hour", "day")
+
+
+def matches(where: Filter, inference: Inference) -> bool:
+    """Everything but ``text``, which needs the bodies."""
+    return _named(where, inference) and _measured(where, inference) and _tagged(where, inference)
+
+
+def _named(where: Filter, inference: Inference) -> bool:
+    for field, column in EQUAL.items():
+        value = getattr(where, field)
+        if value is not None and getattr(inference, column) != value:
+            return False
+    for field in ("outcome", "failure", "route", "traffic"):
+        words = where.words(field)
+        if words and getattr(inference, field) not in words:
+            return False
+    return where.digest_prefix is None or (inference.digest or "").startswith(where.digest_prefix)
+
+
+def _measured(where: Filter, inference: Inference) -> bool:
+    if where.since is not None and inference.ts < where.since:
+        return False
+    if where.until is not None and inference.ts >= where.until:
+        return False
+    if where.min_cost is not None and (inference.cost_usd is None or inference.cost_usd < where.min_cost):
+        return False
+    # how long a lost call took is unknown
+    return where.slower_than is None or (inference.failure != "gateway_lost" and inference.latency > where.slower_than)
+
+
+def _tagged(where: Filter, inference: Inference) -> bool:
+    if where.tag is None:
+        return True
+    name, value = where.tag_pair
+    return name in inference.tags and value in (None, inference.tags[name])
+
+
+def needles(text: str) -> tuple[bytes, ...]:
+    """The text as it may stand in JSON: escaped, lower case, with other alphabets as they are or as ``\\u`` codes."""
+    plain = json.dumps(text, ensure_ascii=False)[1:-1].encode("utf-8", "replace").lower()
+    return tuple({plain, json.dumps(text)[1:-1].encode().lower()})
+
+
+def labels(zone: ZoneInfo) -> dict[str, Callable[[float], str]]:
+    """``hour`` and ``day`` of an instant in a zone.
+
+    An hour carries its offset, so the two hours of an autumn night stay two (2026-10-25T02:00+02:00, +01:00).
+    """
+
+    @lru_cache(maxsize=100_000)
+    def both(quarter: int) -> tuple[str, str]:
+        local = datetime.fromtimestamp(quarter * 900, zone)  # every offset of every zone is whole quarters of an hour
+        return local.replace(minute=0).isoformat(timespec="minutes"), local.strftime("%Y-%m-%d")
+
+    return {"hour": lambda ts: both(int(ts // 900))[0], "day": lambda ts: both(int(ts // 900))[1]}
+
+
+def sorted_rows(rows: Iterable[StatsRow], by: Sequence[str]) -> list[StatsRow]:
+    """In the order of time where time is asked for, else the busiest group first."""
+
+    def key(row: StatsRow) -> tuple[Any, ...]:
+        names = [row.group[name] or "" for name in by]
+        times = [row.group[name] or "" for name in by if name in TIMES]
+        return (*times, *names) if times else (-row.count, *names)
+
+    return sorted(rows, key=key)
