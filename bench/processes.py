@@ -13,6 +13,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 TICK = os.sysconf("SC_CLK_TCK")
@@ -55,8 +56,8 @@ def start(
 
 
 def stop(process: subprocess.Popen[bytes], grace: float = 8.0) -> None:
-    """Ask a process and its descendants to end; after ``grace`` seconds end them."""
-    family = tree(process.pid)
+    """Ask a process to end; after ``grace`` seconds end it.  Descendants that outlive it are ended too."""
+    family = {pid: born for pid in tree(process.pid)[1:] if (born := birth(pid)) is not None}
     if process.poll() is None:
         process.terminate()
         try:
@@ -64,12 +65,22 @@ def stop(process: subprocess.Popen[bytes], grace: float = 8.0) -> None:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
-    for pid in family[1:]:
-        try:
-            if os.getpgid(pid) == process.pid or os.getsid(pid) == process.pid:
-                os.kill(pid, signal.SIGKILL)
-        except ProcessLookupError:
-            continue
+    left = {pid for pid, born in family.items() if birth(pid) == born}
+    for pid in left:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    give_up = time.monotonic() + 5
+    while any(birth(pid) == family[pid] for pid in left) and time.monotonic() < give_up:
+        time.sleep(0.005)
+
+
+def birth(pid: int) -> int | None:
+    """When a process started, in ticks since boot, which with its id names it for good; ``None`` when it is over."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    except OSError:
+        return None
+    return None if fields[0] in "ZX" else int(fields[19])
 
 
 def tree(pid: int) -> list[int]:

@@ -195,7 +195,8 @@ def render(
         page.family(family.name, family.help, family.kind, family.labels, _total(family.labels, rows))
     for name, text, read in HISTOGRAMS:
         _histogram(page, name, text, reports, read)
-    up: dict[Labels, float] = {(worker,): 0.0 for worker in expected} | {(report.worker,): 1.0 for report in reports}
+    up: dict[Labels, float] = {(worker,): 0.0 for worker in expected}
+    up.update({(report.worker,): 1.0 for report in reports})
     page.family("worker_up", "1 while the worker answers its supervisor.", "gauge", ("worker",), up)
     moment = now()
     for name, text, number in PER_WORKER:
