@@ -29,6 +29,8 @@ class Services:
     status: Callable[[], dict[str, Any]]
     backup: Callable[[str], dict[str, Any]]
     """Path → what was written.  Raises ``OSError`` and ``BackupRefused``."""
+    base_url: Callable[[], str]
+    """What an OpenAI client takes as its base URL here."""
     publish: Callable[[], None]
     """Bring the snapshot up to date after a change."""
     zone: Callable[[], ZoneInfo]

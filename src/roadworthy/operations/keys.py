@@ -34,7 +34,7 @@ class KeySpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What a new key is to be."""
 
     name: str
-    workflows: list[str] = ["*"]
+    workflows: list[str] = msgspec.field(default_factory=lambda: ["*"])
     kind: Literal["live", "tester"] = "live"
     person: str | None = None
     team: str | None = None

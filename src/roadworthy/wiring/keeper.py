@@ -96,7 +96,7 @@ class Keeper:
         if self._task is not None:
             _, late = await asyncio.wait({self._task}, timeout=grace)
             if late:
-                self._log("child did not end in time; killed", logging.WARNING, grace=grace)
+                self._log("child did not end in time; killed", logging.WARNING, seconds=grace)
                 self.kill()
                 await asyncio.wait({self._task})
         self._change("stopped")
@@ -120,7 +120,7 @@ class Keeper:
                 self._change("stopped")
                 return
             pause = restart_pause(deaths)
-            self._log("child ended", logging.ERROR, ended=self.facts.last_exit, restart_in=pause)
+            self._log("child ended", logging.ERROR, reason=self.facts.last_exit, seconds=pause)
             self._change("waiting")
             await self._sleep(pause)
             self.facts.restarts += 1

@@ -169,6 +169,4 @@ def target_command(target: Target, folder: DataFolder, port_file: Path, profile:
         return child.command(
             "simulated", "--port-file", str(port_file), "--profile", str(profile), "--ledger", str(ledger)
         )
-    return child.command(
-        "local", "--port-file", str(port_file), "--model", target.model, "--models", str(folder.models)
-    )
+    return child.command("local", "--port-file", str(port_file), "--data", str(folder.root))

@@ -1,0 +1,169 @@
+"""Configuration, releases and people.
+
+POST /v1/apply            {files, dry_run?, reason?} → {plan, errors, warnings, applied, version}; 422 with errors
+POST /v1/check            {files} → {errors, warnings}
+POST /v1/freeze           {workflow, note?} → {release, digest, number, created, lapses}
+GET  /v1/releases         ?workflow= → {items}
+GET  /v1/releases/diff    ?workflow=&a=&b= → {workflow, a, b, changes, lapses}
+GET  /v1/configuration    → {version, applied_at, applied_by, files}
+GET  /v1/people           → {items: [{id, name, email, phone, team, owns}]}
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from starlette.responses import Response
+
+from roadworthy.api.app import Call, Endpoint
+from roadworthy.api.encoding import json_bytes
+from roadworthy.api.errors import Invalid, NotFound
+from roadworthy.api.services import Services
+from roadworthy.workflow.problems import Problem, errors
+from roadworthy.workflow.service import Applied, ListedRelease
+
+
+class Apply(msgspec.Struct, forbid_unknown_fields=True):
+    files: dict[str, str]
+    dry_run: bool = False
+    reason: str = ""
+
+
+class Check(msgspec.Struct, forbid_unknown_fields=True):
+    files: dict[str, str]
+
+
+class Freeze(msgspec.Struct, forbid_unknown_fields=True):
+    workflow: str
+    note: str = ""
+
+
+def apply(services: Services, call: Call) -> Any:
+    body: Apply = call.body
+    done = services.workflows.apply(body.files, call.actor, dry_run=body.dry_run, reason=body.reason)
+    found = applied_in_words(done)
+    if found["errors"]:
+        message = f"nothing was applied: {len(found['errors'])} errors, the first: {found['errors'][0]}"
+        error = {"message": message, "type": "invalid_request_error", "param": None, "code": "invalid_configuration"}
+        return Response(
+            json_bytes({"error": error, **found}),
+            422,
+            media_type="application/json",
+            headers={"x-should-retry": "false"},
+        )
+    return found
+
+
+def applied_in_words(done: Applied) -> dict[str, Any]:
+    wrong = errors(done.problems)
+    return {
+        "plan": done.plan,
+        "errors": wrong,
+        "warnings": _warnings(done.problems),
+        "applied": done.applied,
+        "version": done.version,
+    }
+
+
+def check(services: Services, call: Call) -> Any:
+    problems = services.workflows.check(call.body.files)
+    return {"errors": errors(problems), "warnings": _warnings(problems)}
+
+
+def freeze(services: Services, call: Call) -> Any:
+    done = services.workflows.freeze(call.body.workflow, call.actor, call.body.note)
+    release = done.release.release
+    return {
+        "workflow": release.workflow,
+        "release": release.digest,
+        "digest": release.digest,
+        "number": done.release.number,
+        "created": done.created,
+        "lapses": [] if done.diff is None else done.diff.lapses,
+    }
+
+
+def releases(services: Services, call: Call) -> Any:
+    return {"items": [_listed(row) for row in services.workflows.releases(call.query.get("workflow") or None)]}
+
+
+def diff(services: Services, call: Call) -> Any:
+    a, b = call.query.get("a"), call.query.get("b")
+    if not a or not b:
+        raise Invalid("a and b: give two of a number, the beginning of a digest, draft or served", param="a")
+    workflow = call.query.get("workflow") or _only_workflow(services)
+    found = services.workflows.diff(workflow, a, b)
+    changes = [
+        {"facet": one.facet, "field": one.field, "before": one.before, "after": one.after, "diff": one.text}
+        for one in found.differences
+    ]
+    return {"workflow": workflow, "a": found.a, "b": found.b, "changes": changes, "lapses": found.lapses}
+
+
+def configuration(services: Services, call: Call) -> Any:
+    applied = services.workflows.configuration()
+    if applied is None:
+        raise NotFound("no configuration is applied yet: run 'roadworthy apply DIR'")
+    return {
+        "version": applied.version,
+        "applied_at": applied.applied_at,
+        "applied_by": applied.applied_by,
+        "files": applied.files,
+    }
+
+
+def people(services: Services, call: Call) -> Any:
+    applied = services.workflows.configuration()
+    if applied is None:
+        return {"items": []}
+    owns: dict[str, list[str]] = {}
+    for workflow in applied.configuration.workflows.values():
+        for role in workflow.owners.__struct_fields__:
+            owns.setdefault(getattr(workflow.owners, role), []).append(f"{workflow.name} ({role})")
+    return {
+        "items": [
+            {**msgspec.structs.asdict(person), "owns": owns.get(person.id, [])}
+            for person in applied.configuration.people.values()
+        ]
+    }
+
+
+def _warnings(problems: list[Problem]) -> list[Problem]:
+    return [problem for problem in problems if problem.severity == "warning"]
+
+
+def _listed(row: ListedRelease) -> dict[str, Any]:
+    release = row.frozen.release
+    return {
+        "workflow": release.workflow,
+        "team": row.frozen.team,
+        "number": row.frozen.number,
+        "digest": release.digest,
+        "behaviour_digest": release.behaviour_digest,
+        "handling_digest": release.handling_digest,
+        "frozen_at": row.frozen.frozen_at,
+        "frozen_by": row.frozen.frozen_by,
+        "note": row.frozen.note,
+        "served": row.served,
+    }
+
+
+def _only_workflow(services: Services) -> str:
+    applied = services.workflows.configuration()
+    names = sorted(applied.configuration.workflows) if applied is not None else []
+    if len(names) != 1:
+        known = ", ".join(names) or "none is applied yet"
+        raise Invalid(f"workflow: found nothing, expected one of: {known}", param="workflow")
+    return names[0]
+
+
+ENDPOINTS = [
+    Endpoint("POST", "/v1/apply", "configure", apply, Apply, publishes=True),
+    Endpoint("POST", "/v1/check", "read", check, Check),
+    Endpoint("POST", "/v1/freeze", "configure", freeze, Freeze, publishes=True),
+    Endpoint("GET", "/v1/releases", "read", releases),
+    Endpoint("GET", "/v1/releases/diff", "read", diff),
+    Endpoint("GET", "/v1/configuration", "read", configuration),
+    Endpoint("GET", "/v1/people", "read", people),
+]

@@ -1,0 +1,21 @@
+"""Every route of the admin API.  Each module says its routes in its docstring."""
+
+from __future__ import annotations
+
+from starlette.applications import Starlette
+
+from roadworthy.api import adopting, configuration, inferences, keys, operating
+from roadworthy.api.app import Endpoint, make_app
+from roadworthy.api.services import Services
+
+ENDPOINTS: list[Endpoint] = [
+    *operating.ENDPOINTS,
+    *configuration.ENDPOINTS,
+    *keys.ENDPOINTS,
+    *inferences.ENDPOINTS,
+    *adopting.ENDPOINTS,
+]
+
+
+def admin_app(services: Services) -> Starlette:
+    return make_app(services, ENDPOINTS)

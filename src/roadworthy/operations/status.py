@@ -1,0 +1,176 @@
+"""One screen about the install: what serves, how it goes, what waits for whom.  Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Literal
+
+import msgspec
+
+from roadworthy.inference_log.model import Lag, StatsRow
+from roadworthy.workflow.digest import NotReleasable, release_of
+from roadworthy.workflow.model import Configuration, FrozenRelease, Target, Workflow
+from roadworthy.workflow.ports import AppliedConfiguration
+
+
+class ServedRelease(msgspec.Struct, frozen=True):
+    number: int
+    digest: str
+    frozen_at: float
+    frozen_by: str
+
+
+class WorkflowStatus(msgspec.Struct, frozen=True):
+    name: str
+    team: str
+    enforcement: str
+    state: Literal["on"]
+    """Of the kill switch."""
+    serves: Literal["release", "passthrough", "nothing"]
+    release: ServedRelease | None
+    share: float
+    """Of its traffic that the release gets, 0 to 1."""
+    owner: str
+    calls: int
+    """Live ones of the last hour, as everything below up to ``p95``."""
+    outcomes: dict[str, int]
+    p95: float | None
+    spend_today: float | None
+    """US dollars of all classes since midnight in the install's zone; ``None``: no cost is known."""
+    spend_unknown: int
+    """Calls of today that are not in ``spend_today``."""
+
+
+class TargetStatus(msgspec.Struct, frozen=True):
+    name: str
+    provider: str
+    model: str
+    url: str | None
+    """``None``: a launched target that is not up; its calls are ``unavailable``."""
+    price_known: bool
+
+
+class ProcessStatus(msgspec.Struct, frozen=True):
+    name: str
+    pid: int | None
+    state: str
+    since: float
+    restarts: int = 0
+    last_exit: str = ""
+    alive: bool = False
+
+
+class Waiting(msgspec.Struct, frozen=True):
+    """Something that goes on only when somebody acts."""
+
+    who: str
+    """A person's id, or ``operator``."""
+    what: str
+    do: str
+    """What to type or change."""
+
+
+def workflow_statuses(
+    configuration: Configuration,
+    served: Mapping[str, FrozenRelease],
+    last_hour: Sequence[StatsRow],
+    today: Sequence[StatsRow],
+) -> list[WorkflowStatus]:
+    """``last_hour``: live rows by workflow; ``today``: rows of every class by workflow."""
+    hours = {row.group["workflow"]: row for row in last_hour if row.group.get("traffic") == "live"}
+    found = []
+    for name, workflow in sorted(configuration.workflows.items()):
+        frozen = served.get(name)
+        hour = hours.get(name)
+        days = [row for row in today if row.group["workflow"] == name]
+        costs = [row.cost_usd for row in days if row.cost_usd is not None]
+        serves: Literal["release", "passthrough", "nothing"] = (
+            "release" if frozen is not None else "passthrough" if workflow.passthrough else "nothing"
+        )
+        found.append(
+            WorkflowStatus(
+                name=name,
+                team=workflow.team,
+                enforcement=workflow.enforcement,
+                state="on",
+                serves=serves,
+                release=None if frozen is None else _served(frozen),
+                share=1.0 if frozen is not None else 0.0,
+                owner=workflow.owners.workflow,
+                calls=0 if hour is None else hour.count,
+                outcomes={} if hour is None else hour.outcomes,
+                p95=None if hour is None else hour.p95,
+                spend_today=sum(costs) if costs else (None if any(row.count for row in days) else 0.0),
+                spend_unknown=sum(row.cost_unknown for row in days),
+            )
+        )
+    return found
+
+
+def target_statuses(
+    targets: Mapping[str, Target], endpoints: Mapping[str, str], priced: frozenset[str]
+) -> list[TargetStatus]:
+    return [
+        TargetStatus(name, target.provider, target.model, endpoints.get(name), name in priced)
+        for name, target in sorted(targets.items())
+    ]
+
+
+def waiting(
+    applied: AppliedConfiguration | None,
+    served: Mapping[str, FrozenRelease],
+    targets: Sequence[TargetStatus],
+    processes: Sequence[ProcessStatus],
+    lag: Lag,
+    warnings: Sequence[str],
+) -> list[Waiting]:
+    """What goes on only when somebody acts, most urgent first."""
+    found = [
+        Waiting(
+            "operator", f"{process.name} is not running ({process.last_exit or process.state})", "roadworthy doctor"
+        )
+        for process in processes
+        if not process.alive
+    ]
+    if lag.pending_seconds > 60:
+        found.append(
+            Waiting("operator", f"the journal is {lag.pending_seconds:.0f} s behind the log", "roadworthy doctor")
+        )
+    if applied is None:
+        return [*found, Waiting("operator", "no configuration is applied", "roadworthy apply DIR")]
+    found += [
+        Waiting("operator", f"target {target.name} is down: its calls are unavailable", "roadworthy doctor")
+        for target in targets
+        if target.url is None
+    ]
+    for name, workflow in sorted(applied.configuration.workflows.items()):
+        found += _workflow_waits(name, workflow, served.get(name))
+    found += [Waiting("operator", warning, "") for warning in warnings]
+    found += [
+        Waiting(
+            "operator",
+            f"target {target.name} has no known price: its cost is recorded as unknown",
+            "add a price to the target in roadworthy.yaml and run `roadworthy apply DIR`",
+        )
+        for target in targets
+        if not target.price_known
+    ]
+    return found
+
+
+def _workflow_waits(name: str, workflow: Workflow, frozen: FrozenRelease | None) -> list[Waiting]:
+    try:
+        draft = release_of(workflow)
+    except NotReleasable:
+        return [Waiting(workflow.owners.workflow, f"{name} is passed through as it is", f"roadworthy adopt {name}")]
+    freeze = f"roadworthy freeze {name}"
+    if frozen is None:
+        return [Waiting(workflow.owners.workflow, f"{name} has no release", freeze)]
+    if frozen.release.digest != draft.digest:
+        words = f"{name} was changed since its release {frozen.number}"
+        return [Waiting(workflow.owners.prompt, words, f"roadworthy diff {name}:served draft; {freeze}")]
+    return []
+
+
+def _served(frozen: FrozenRelease) -> ServedRelease:
+    return ServedRelease(frozen.number, frozen.release.digest, frozen.frozen_at, frozen.frozen_by)

@@ -1,0 +1,279 @@
+"""Control: the only writer of state, composed here.
+
+``python -m roadworthy.wiring.control --data D`` runs it: the lock, state, inference log, services, the admin API on
+``run/control.sock`` and the engine.  ``open_control`` gives a command of the CLI the same application in its own
+process while no control runs: the lock is held, the engine is not started, changes are published.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import logging
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import apsw
+from starlette.applications import Starlette
+from starlette.types import Receive, Scope, Send
+
+from roadworthy.adapters.sqlite.log import SqliteLog
+from roadworthy.adapters.sqlite.log_schema import LogTooNew
+from roadworthy.adapters.sqlite.state import SqliteState, StateUnavailable
+from roadworthy.adapters.sqlite.state_migrations import StateTooNew
+from roadworthy.api import errors as api_errors
+from roadworthy.api.routes import admin_app
+from roadworthy.api.services import Services
+from roadworthy.cost.service import PriceList
+from roadworthy.engine.publish import Publisher
+from roadworthy.engine.supervise import Engine, Module, blocking
+from roadworthy.inference_log.service import Log, Shipper
+from roadworthy.operations.keys import Keys
+from roadworthy.people.service import NoSuchPerson, SignIn
+from roadworthy.wiring.backup import BackupRefused, back_up
+from roadworthy.wiring.config_folder import ConfigFolderError, read_folder
+from roadworthy.wiring.data_folder import DataFolder, DataFolderError, DataFolderHeld, FolderLock, create_folder
+from roadworthy.wiring.sockets import CannotListen, listen_unix
+from roadworthy.wiring.status import StatusBoard
+from roadworthy.workflow.model import Settings
+from roadworthy.workflow.problems import errors
+from roadworthy.workflow.service import Actor, Workflows
+
+log = logging.getLogger("roadworthy.control")
+
+EXIT_REFUSED = 2
+"""No restart mends it: see ``supervisor.CONTROL_REFUSED``."""
+EXIT_HELD = 3
+"""Somebody else is control; worth another try."""
+
+
+class Control:
+    """Everything that control is made of.  Build it with the lock held; close it."""
+
+    def __init__(self, folder: DataFolder, *, clock: Callable[[], float] = time.time) -> None:
+        """Raises ``StateUnavailable``, ``StateTooNew``, ``LogTooNew``, ``DataFolderError`` or ``apsw.Error``."""
+        self.folder = folder
+        self._closing = ExitStack()
+        self.state = SqliteState(folder.state_db)
+        self._closing.callback(self.state.close)
+        self.store = SqliteLog(folder.log_db, folder.cold)
+        self._closing.callback(self.store.close)
+        with self.state.write() as tx:
+            self.epoch = tx.next_epoch()
+        self.prices = PriceList()
+        self.workflows = Workflows(
+            self.state, clock=clock, price_known=lambda target: self.prices.price_of(target) is not None
+        )
+        self.shipper = Shipper(folder.journal, self.store, now=clock)
+        self.publisher = Publisher(
+            self.state,
+            epoch=self.epoch,
+            snapshot_path=folder.snapshot,
+            settings_path=folder.settings,
+            endpoints_path=folder.endpoints,
+            price_of=self.prices.price_of,
+            clock=clock,
+        )
+        key = folder.hmac_key()
+        self.log = Log(self.store, self.shipper, zone=self.zone(), now=clock)
+        self.sign_in = SignIn(self.state, key, clock=clock)
+        self.board = StatusBoard(self, clock=clock)
+        self.clock = clock
+        self.app = admin_app(self._services(key))
+
+    def settings(self) -> Settings:
+        applied = self.workflows.configuration()
+        return Settings() if applied is None else applied.configuration.settings
+
+    def zone(self) -> ZoneInfo:
+        return ZoneInfo(self.settings().timezone)
+
+    def publish(self) -> None:
+        self.publisher.publish()
+
+    def modules(self) -> list[Module]:
+        """The engine's duties."""
+        store, clock = self.store, self.clock
+        return [
+            Module("ship", blocking(self.shipper.ship, name="ship"), 0.25, timeout=60.0, last_round=True),
+            Module("publish", blocking(self.publisher.publish_when_moved, name="publish"), 0.2, timeout=10.0),
+            Module("rollup", blocking(lambda: store.rollup(clock()), name="rollup"), 30.0, timeout=120.0),
+            Module(
+                "expire",
+                blocking(lambda: store.expire(clock(), self.settings().retention), name="expire"),
+                3600.0,
+                timeout=1800.0,
+            ),
+        ]
+
+    def forget(self, unit: str) -> dict[str, dict[str, int]]:
+        """Delete a user everywhere.  What is still in the journal is shipped first, so that it is deleted too."""
+        self.shipper.ship()
+        deleted = self.store.forget(unit, self.clock())
+        return {"deleted": deleted, "left": self.store.search(unit)}
+
+    def backup(self, path: str) -> dict[str, Any]:
+        self.shipper.ship()
+        applied = self.workflows.configuration()
+        try:
+            return back_up(self.folder, path, {} if applied is None else applied.files)
+        except BackupRefused as error:
+            raise api_errors.Conflict(str(error)) from error
+        except OSError as error:
+            raise api_errors.Unavailable(f"{path}: cannot be written: {error.strerror}; nothing was left") from error
+
+    def close(self) -> None:
+        self._closing.close()
+
+    def _services(self, key: bytes) -> Services:
+        return Services(
+            state=self.state,
+            workflows=self.workflows,
+            keys=Keys(self.state, key, clock=self.clock),
+            sign_in=self.sign_in,
+            log=self.log,
+            shipper=self.shipper,
+            forget=self.forget,
+            status=self.board.read,
+            backup=self.backup,
+            base_url=self.board.base_url,
+            publish=self.publish,
+            zone=self.zone,
+            clock=self.clock,
+            uids=frozenset({os.geteuid(), 0}),
+        )
+
+
+class AsThisUser:
+    """The application for requests of this very process: the caller is its own OS user."""
+
+    def __init__(self, app: Starlette) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            scope = {**scope, "client": (f"os:{os.geteuid()}", os.getpid())}
+        await self._app(scope, receive, send)
+
+
+@contextmanager
+def open_control(data: str | os.PathLike[str], *, purpose: str = "a roadworthy command") -> Iterator[AsThisUser]:
+    """The admin API in this process, while no control runs.
+
+    Raises ``DataFolderHeld`` when one does, and what ``Control`` raises.
+    """
+    folder = create_folder(data)
+    with FolderLock(folder.control_lock, purpose=purpose):
+        control = Control(folder)
+        try:
+            control.publish()
+            yield AsThisUser(control.app)
+        finally:
+            control.close()
+
+
+async def serve(control: Control) -> None:
+    """Serve the admin API and run the engine until SIGTERM or SIGINT; then ship what is left."""
+    from roadworthy.wiring.http_server import server
+
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    engine = Engine(control.modules())
+    control.board.engine = engine
+    http = server(control.app)
+    serving = loop.create_task(http.serve(sockets=[listen_unix(control.folder.control_socket)]))
+    running = loop.create_task(engine.run())
+    log.info("control ready", extra={"epoch": control.epoch, "pid": os.getpid()})
+    stopping = loop.create_task(stop.wait())
+    await asyncio.wait({stopping, serving, running}, return_when=asyncio.FIRST_COMPLETED)
+    stopping.cancel()
+    http.should_exit = True
+    engine.stop()
+    await asyncio.gather(serving, running)
+    control.folder.control_socket.unlink(missing_ok=True)
+
+
+def apply_at_start(control: Control, directory: str, say: Callable[[str], None]) -> bool:
+    """Apply a folder before serving.  Returns whether control may go on.
+
+    Fails open: when the folder has errors and something was applied before, that stays in force (a machine that
+    restarts at night serves on) and the errors are said; with nothing applied before there is nothing to serve.
+    """
+    had = control.workflows.configuration() is not None
+    try:
+        done = control.workflows.apply(read_folder(directory), Actor(f"os:{os.geteuid()}"), reason="roadworthy up")
+    except ConfigFolderError as error:
+        found = [str(error)]
+    else:
+        found = [str(problem) for problem in errors(done.problems)]
+        if done.applied:
+            say(f"configuration {directory} applied: {len(done.plan)} changes (version {done.version})")
+    for problem in found:
+        say(f"configuration: {problem}")
+    control.board.configuration_errors = found
+    if found and had:
+        say(f"configuration {directory} has {len(found)} errors; what was applied before stays in force")
+    return had or not found
+
+
+def run(data: str, *, apply: str | None, login: list[str], say: Callable[[str], None]) -> int:
+    """Be control until told to stop.  Returns the exit code."""
+    try:
+        folder = create_folder(data)
+        with FolderLock(folder.control_lock, purpose="control"):
+            control = Control(folder)
+            try:
+                control.publish()
+                if apply is not None:
+                    if not apply_at_start(control, apply, say):
+                        return EXIT_REFUSED
+                    control.publish()
+                for person in login:
+                    say_code(control, person, say)
+                asyncio.run(serve(control))
+            finally:
+                control.close()
+    except DataFolderHeld as error:
+        log.error("control is held by another process", extra={"pid": error.pid})
+        return EXIT_HELD
+    except (DataFolderError, StateTooNew, LogTooNew, StateUnavailable, CannotListen, apsw.Error) as error:
+        say(f"control: {error}")
+        return EXIT_REFUSED
+    return 0
+
+
+def say_code(control: Control, person: str, say: Callable[[str], None]) -> None:
+    try:
+        code = control.sign_in.code(person, actor=f"os:{os.geteuid()}")
+    except NoSuchPerson as error:
+        say(f"login: {error}")
+        return
+    say(f"login {person}: roadworthy login {code} (works once, for 15 minutes)")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="control", description="Control of a data folder; `roadworthy up` starts it.")
+    parser.add_argument("--data", required=True, help="the data folder")
+    parser.add_argument("--apply", metavar="DIR", help="apply this configuration folder first")
+    parser.add_argument("--login", metavar="PERSON", action="append", default=[], help="print a one-time code")
+    chosen = parser.parse_args(arguments)
+    from roadworthy.adapters.telemetry.logs import configure
+
+    configure("control")
+
+    def say(text: str) -> None:
+        print(text, flush=True)
+
+    return run(chosen.data, apply=chosen.apply, login=chosen.login, say=say)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

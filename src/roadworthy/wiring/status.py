@@ -1,0 +1,125 @@
+"""Gathers what ``operations/status.py`` makes a screen of."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from datetime import datetime
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
+
+import msgspec
+
+from roadworthy.engine.supervise import Engine
+from roadworthy.inference_log.model import Filter
+from roadworthy.operations.status import (
+    ProcessStatus,
+    target_statuses,
+    waiting,
+    workflow_statuses,
+)
+from roadworthy.wiring.data_folder import DataFolder
+from roadworthy.workflow.model import Configuration, Settings
+
+if TYPE_CHECKING:
+    from roadworthy.wiring.control import Control
+
+
+class RunFacts(msgspec.Struct):
+    """``run/processes.json``, written by the supervisor."""
+
+    listen: str | None = None
+    metrics: str | None = None
+    processes: list[ProcessStatus] = []
+
+
+class StatusBoard:
+    def __init__(self, control: Control, *, clock: Callable[[], float]) -> None:
+        self._control = control
+        self._clock = clock
+        self._started = clock()
+        self.engine: Engine | None = None
+        self.configuration_errors: list[str] = []
+        """Of the folder that ``up`` was to apply and could not."""
+
+    def read(self) -> dict[str, Any]:
+        """Keys: version, data, timezone, listen, metrics, base_url, configuration, workflows, targets, journal,
+        processes, control, waiting.  Instants are Unix seconds, money US dollars."""
+        control = self._control
+        control.publisher.publish_when_moved()
+        now = self._clock()
+        applied = control.workflows.configuration()
+        configuration = Configuration(Settings(), {}, {}, {}) if applied is None else applied.configuration
+        zone = ZoneInfo(configuration.settings.timezone)
+        served = control.workflows.served()
+        hour = control.log.stats("workflow", Filter(traffic="live", since=now - 3600.0)).rows
+        today = control.log.stats("workflow", Filter(since=midnight(now, zone))).rows
+        snapshot = control.publisher.current
+        endpoints = {} if snapshot is None else {name: end.url for name, end in snapshot.endpoints.items()}
+        priced = frozenset() if snapshot is None else frozenset(snapshot.prices)
+        targets = target_statuses({} if snapshot is None else snapshot.targets, endpoints, priced)
+        facts, lag = run_facts(control.folder), control.log.lag()
+        warnings = [*self.configuration_errors, *control.publisher.warnings]
+        return {
+            "version": version("roadworthy"),
+            "data": str(control.folder.root),
+            "timezone": configuration.settings.timezone,
+            "listen": facts.listen or configuration.settings.listen,
+            "metrics": facts.metrics or configuration.settings.metrics,
+            "base_url": self.base_url(),
+            "configuration": None
+            if applied is None
+            else {
+                "version": applied.version,
+                "applied_at": applied.applied_at,
+                "applied_by": applied.applied_by,
+                "errors_at_start": self.configuration_errors,
+            },
+            "workflows": workflow_statuses(configuration, served, hour, today),
+            "targets": targets,
+            "journal": lag,
+            "processes": facts.processes,
+            "control": {
+                "pid": os.getpid(),
+                "since": self._started,
+                "epoch": control.epoch,
+                "seq": 0 if snapshot is None else snapshot.seq,
+                "published_at": None if snapshot is None else snapshot.made_at,
+                "engine": [] if self.engine is None else self.engine.health(),
+            },
+            "waiting": waiting(applied, served, targets, facts.processes, lag, warnings),
+        }
+
+    def base_url(self) -> str:
+        """Where clients call, as far as this machine sees it."""
+        listen = run_facts(self._control.folder).listen or self._control.settings().listen
+        host, _, port = listen.rpartition(":")
+        return f"http://{'127.0.0.1' if host in ('0.0.0.0', '[::]') else host}:{port}/v1"  # noqa: S104
+
+
+def midnight(now: float, zone: ZoneInfo) -> float:
+    """The instant at which today began in ``zone``."""
+    return datetime.fromtimestamp(now, zone).replace(hour=0, minute=0, second=0, microsecond=0).timestamp()
+
+
+def run_facts(folder: DataFolder) -> RunFacts:
+    """What the supervisor wrote, with ``alive`` looked up; empty when none runs."""
+    try:
+        facts = msgspec.json.decode((folder.run / "processes.json").read_bytes(), type=RunFacts)
+    except (FileNotFoundError, msgspec.MsgspecError):
+        return RunFacts()
+    facts.processes = [msgspec.structs.replace(process, alive=is_alive(process.pid)) for process in facts.processes]
+    return facts
+
+
+def is_alive(pid: int | None) -> bool:
+    if pid is None:
+        return False
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
