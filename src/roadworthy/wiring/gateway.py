@@ -1,0 +1,252 @@
+"""One gateway worker: the process that serves.  ``python -m roadworthy.wiring.gateway --data D --worker 0 --fd 3``
+
+It inherits the listening socket, serves the last good snapshot whatever else is dead, and ends in good order on
+SIGTERM: calls under way finish, the journal is sealed.  It imports ``adapters/providers`` and no other adapter, so
+that no database, template or statistics library is ever in the process.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import gc
+import os
+import secrets
+import signal
+import socket
+import sys
+import time
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import uvloop
+
+from roadworthy.adapters.providers.registry import wire_for
+from roadworthy.gateway.core import Gateway
+from roadworthy.gateway.journal import Journal
+from roadworthy.gateway.peers import Peers
+from roadworthy.gateway.snapshot import Snapshot, SnapshotRefused, decode
+from roadworthy.gateway.transports.protocol import Server
+from roadworthy.gateway.world import World
+from roadworthy.http1.client import Client
+from roadworthy.http1.guard import AddressGuard
+from roadworthy.http1.messages import Clocks, Reply
+from roadworthy.http1.origin import Origin
+from roadworthy.http1.pool import PoolLimits
+from roadworthy.http1.stream import StreamReply
+from roadworthy.wiring.data_folder import DataFolder
+from roadworthy.wiring.sockets import listen_unix
+
+SNAPSHOT_POLL = 0.2
+GRACE = 30.0
+"""Seconds that calls under way get after SIGTERM; a second SIGTERM cuts them at once."""
+POOL = PoolLimits(per_origin=4096, waiting=4096)
+"""Targets' own concurrency limits come first; this one only keeps a mistake from exhausting file descriptors."""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the worker until it is told to stop.  Returns the exit code."""
+    options = _options(arguments)
+    listener = socket.socket(fileno=options.fd)
+    listener.setblocking(False)
+    _calm_collector()
+    return uvloop.run(Worker(DataFolder(options.data), options.worker, options.workers, listener, options.grace).run())
+
+
+def _options(arguments: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m roadworthy.wiring.gateway", description="One gateway worker.")
+    parser.add_argument("--data", required=True, help="data folder")
+    parser.add_argument("--worker", type=int, default=0, help="number of this worker, from 0")
+    parser.add_argument("--workers", type=int, default=1, help="how many there are")
+    parser.add_argument("--fd", type=int, required=True, help="inherited listening socket")
+    parser.add_argument("--grace", type=float, default=GRACE, help="seconds for calls under way after SIGTERM")
+    return parser.parse_args(arguments)
+
+
+def _calm_collector() -> None:
+    """What is imported lives for ever; scan it never again, and young objects seldom: a request makes few cycles."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 50)
+
+
+class Worker:
+    """The worker's parts and their life."""
+
+    def __init__(self, folder: DataFolder, number: int, workers: int, listener: socket.socket, grace: float) -> None:
+        self._folder = folder
+        self._number = number
+        self._workers = workers
+        self._listener = listener
+        self._grace = grace
+        self._stop = asyncio.Event()
+        self._hurry = asyncio.Event()
+
+    async def run(self) -> int:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._ask_to_stop)
+        upstream = ProxiedUpstream()
+        journal = Journal(self._folder.journal, f"w{self._number}", now=time.time)
+        gateway = Gateway(
+            upstream=upstream,
+            journal=journal,
+            clock=SystemClock(),
+            ids=SystemIds(),
+            hmac_key=self._folder.hmac_key(),
+            worker=self._number,
+            workers=self._workers,
+            peers=Peers(upstream, self._peer) if self._workers > 1 else None,
+        )
+        snapshots = SnapshotFile(self._folder.snapshot, gateway, upstream)
+        snapshots.load()
+        public, private = Server(gateway), Server(gateway, internal=True)
+        await private.start(listen_unix(self._folder.worker_socket(self._number)))
+        await public.start(self._listener)
+        watching = loop.create_task(snapshots.watch(), name="watch the snapshot")
+        await self._stop.wait()
+        cut = await self._drain(public, private)
+        watching.cancel()
+        await upstream.close()
+        journal.close()
+        log("stopped", worker=gateway.worker, cut=cut)
+        return 0
+
+    def _peer(self, worker: int) -> Origin:
+        return Origin.unix(str(self._folder.worker_socket(worker)))
+
+    def _ask_to_stop(self) -> None:
+        if self._stop.is_set():
+            self._hurry.set()
+        self._stop.set()
+
+    async def _drain(self, public: Server, private: Server) -> int:
+        """Let calls under way finish: callers first, then what peers passed on."""
+        draining = asyncio.ensure_future(_drained(public, private, self._grace))
+        hurrying = asyncio.ensure_future(self._hurry.wait())
+        await asyncio.wait([draining, hurrying], return_when=asyncio.FIRST_COMPLETED)
+        hurrying.cancel()
+        if not draining.done():
+            draining.cancel()
+            return await _drained(public, private, 0.0)
+        return draining.result()
+
+
+async def _drained(public: Server, private: Server, grace: float) -> int:
+    return await public.stop(grace) + await private.stop(min(grace, 5.0))
+
+
+class SnapshotFile:
+    """The snapshot on disk, looked at five times a second.  One that is refused leaves the last good one in force."""
+
+    def __init__(self, path: Path, gateway: Gateway, upstream: ProxiedUpstream) -> None:
+        self._path = path
+        self._gateway = gateway
+        self._upstream = upstream
+        self._seen: tuple[int, int, int] | None = None
+
+    async def watch(self) -> None:
+        while True:
+            await asyncio.sleep(SNAPSHOT_POLL)
+            self.load()
+
+    def load(self) -> None:
+        """Load the file if it is another one than last time."""
+        try:
+            status = os.stat(self._path)
+            mark = (status.st_mtime_ns, status.st_ino, status.st_size)
+            if mark == self._seen:
+                return
+            self._seen = mark
+            self._serve(decode(self._path.read_bytes()))
+        except FileNotFoundError:
+            return
+        except (SnapshotRefused, OSError) as error:
+            self._gateway.counters.snapshots_refused += 1
+            log("snapshot refused", worker=self._gateway.worker, reason=str(error))
+
+    def _serve(self, snapshot: Snapshot) -> None:
+        gateway = self._gateway
+        served = gateway.world
+        if served is not None and snapshot.epoch < served.snapshot.epoch:
+            raise SnapshotRefused(
+                f"epoch {snapshot.epoch} is below {served.snapshot.epoch}: it was written by a control that has lost "
+                "its place"
+            )
+        world = World(snapshot, wires=wire_for, secret=find_secret, slots=gateway.slots)
+        self._upstream.follow(snapshot.proxy, world)
+        gateway.world = world
+        log("snapshot loaded", worker=gateway.worker, epoch=snapshot.epoch, seq=snapshot.seq)
+
+
+class ProxiedUpstream:
+    """The HTTP client of the worker.  A proxy that changes makes a new client; the old one ends with the worker."""
+
+    def __init__(self) -> None:
+        self._proxy: str | None = None
+        self._guard = AddressGuard()
+        self._client = Client(guard=self._guard, limits=POOL)
+        self._retired: list[Client] = []
+
+    def follow(self, proxy: str | None, world: World) -> None:
+        """Use ``proxy`` and let the origins be private that the snapshot allows."""
+        self._guard.allow(world.private_origins)
+        if proxy == self._proxy:
+            return
+        fresh = Client(guard=self._guard, limits=POOL, proxy=proxy)
+        self._retired.append(self._client)
+        self._client, self._proxy = fresh, proxy
+
+    def fetch(
+        self, origin: Origin, head: bytes, body: bytes, clocks: Clocks, *, max_body: int
+    ) -> Coroutine[Any, Any, Reply]:
+        return self._client.fetch(origin, head, body, clocks, max_body=max_body)
+
+    def open(self, origin: Origin, head: bytes, body: bytes, clocks: Clocks) -> Coroutine[Any, Any, StreamReply]:
+        return self._client.open(origin, head, body, clocks)
+
+    async def close(self) -> None:
+        for client in (*self._retired, self._client):
+            await client.close()
+
+
+class SystemClock:
+    def now(self) -> float:
+        return time.time()
+
+    def monotonic(self) -> float:
+        return time.monotonic()
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+
+
+class SystemIds:
+    def bits(self, count: int) -> int:
+        return secrets.randbits(count)
+
+
+def find_secret(name: str) -> str | None:
+    """The secret called ``env:NAME`` or ``file:/path``; ``None`` when it is not there or empty."""
+    kind, _, place = name.partition(":")
+    if kind == "env":
+        return os.environ.get(place) or None
+    if kind == "file":
+        try:
+            return Path(place).read_text(encoding="utf-8").strip() or None
+        except (OSError, UnicodeDecodeError):
+            return None
+    return None
+
+
+def log(event: str, **facts: Any) -> None:
+    """One JSON line on stderr.  Holds no prompt and no key."""
+    line = msgspec.json.encode({"ts": round(time.time(), 3), "process": "gateway", "event": event, **facts})
+    sys.stderr.write(line.decode() + "\n")
+    sys.stderr.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
