@@ -16,11 +16,12 @@ from typing import Any
 import msgspec
 from starlette.responses import Response
 
+from roadworthy.api import errors
 from roadworthy.api.app import Call, Endpoint
-from roadworthy.api.encoding import json_bytes
 from roadworthy.api.errors import Invalid, NotFound
 from roadworthy.api.services import Services
-from roadworthy.workflow.problems import Problem, errors
+from roadworthy.workflow import problems
+from roadworthy.workflow.problems import Problem
 from roadworthy.workflow.service import Applied, ListedRelease
 
 
@@ -43,20 +44,18 @@ def apply(services: Services, call: Call) -> Any:
     body: Apply = call.body
     done = services.workflows.apply(body.files, call.actor, dry_run=body.dry_run, reason=body.reason)
     found = applied_in_words(done)
-    if found["errors"]:
-        message = f"nothing was applied: {len(found['errors'])} errors, the first: {found['errors'][0]}"
-        error = {"message": message, "type": "invalid_request_error", "param": None, "code": "invalid_configuration"}
-        return Response(
-            json_bytes({"error": error, **found}),
-            422,
-            media_type="application/json",
-            headers={"x-should-retry": "false"},
-        )
-    return found
+    return refused(found) if found["errors"] else found
+
+
+def refused(found: dict[str, Any]) -> Response:
+    """422 with every problem beside the error."""
+    wrong = found["errors"]
+    more = f", and {len(wrong) - 1} more" if len(wrong) > 1 else ""
+    return errors.response(errors.Unprocessable(f"nothing was applied: {wrong[0]}{more}", **found))
 
 
 def applied_in_words(done: Applied) -> dict[str, Any]:
-    wrong = errors(done.problems)
+    wrong = problems.errors(done.problems)
     return {
         "plan": done.plan,
         "errors": wrong,
@@ -67,8 +66,8 @@ def applied_in_words(done: Applied) -> dict[str, Any]:
 
 
 def check(services: Services, call: Call) -> Any:
-    problems = services.workflows.check(call.body.files)
-    return {"errors": errors(problems), "warnings": _warnings(problems)}
+    found = services.workflows.check(call.body.files)
+    return {"errors": problems.errors(found), "warnings": _warnings(found)}
 
 
 def freeze(services: Services, call: Call) -> Any:
@@ -129,8 +128,8 @@ def people(services: Services, call: Call) -> Any:
     }
 
 
-def _warnings(problems: list[Problem]) -> list[Problem]:
-    return [problem for problem in problems if problem.severity == "warning"]
+def _warnings(found: list[Problem]) -> list[Problem]:
+    return [problem for problem in found if problem.severity == "warning"]
 
 
 def _listed(row: ListedRelease) -> dict[str, Any]:

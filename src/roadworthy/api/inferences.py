@@ -5,7 +5,7 @@ GET  /v1/inferences/{id}   → {inference, feedback}
 GET  /v1/stats             ?by=workflow,hour&FILTER&tz= → {by, rows, source, relative_error}
 GET  /v1/export            ?format=json|csv|parquet&bodies=true&FILTER&tz= → the document, streamed
 GET  /v1/anomalies         ?workflow= → {items}
-POST /v1/forget            {unit} → {unit_hash?, deleted, left}: rows per store, and what a search still finds
+POST /v1/forget            {unit} → {deleted, left, waiting, complete, note}: rows, and what a search still finds
 POST /v1/journal/flush     → what one shipment did, and the lag after it
 
 FILTER: the fields of ``inference_log.model.Filter``; instants are Unix seconds or ISO 8601, read in ``tz``.
@@ -25,6 +25,7 @@ from roadworthy.api.errors import Invalid, NotFound
 from roadworthy.api.services import Services
 from roadworthy.inference_log.analysis import Bounds
 from roadworthy.inference_log.model import Filter, parse_filter
+from roadworthy.operations.forget import UnitRefused
 from roadworthy.workflow.audit import Event, chain
 from roadworthy.workflow.model import Policy
 
@@ -88,20 +89,21 @@ def bounds_of(policy: Policy) -> Bounds:
 
 
 def forget(services: Services, call: Call) -> Any:
-    unit = call.body.unit
-    if not unit.strip():
-        raise Invalid("unit: found nothing, expected the user to forget", param="unit")
-    found = services.forget(unit)
+    try:
+        done = services.forgetter.forget(call.body.unit)
+    except UnitRefused as error:
+        raise Invalid(f"unit: {error}", param="unit") from error
+    facts = {"deleted": done.deleted, "left": done.found, "waiting": done.waiting}
     event = Event(
         actor=call.actor.id,
         on_behalf_of=call.actor.on_behalf_of,
         action="unit.forget",
-        target=f"unit/{services.keys.hash(unit)[:16]}",
-        after=found,
+        target=f"unit/{services.keys.hash(call.body.unit)[:16]}",
+        after=facts,
     )
     with services.state.write() as tx:
         tx.append_audit(chain(tx.last_audit(), event, services.clock()))
-    return found
+    return {**facts, "complete": done.complete, "note": done.note}
 
 
 def flush(services: Services, call: Call) -> Any:

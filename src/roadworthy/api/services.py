@@ -8,6 +8,8 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from roadworthy.inference_log.service import Log, Shipper
+from roadworthy.operations.adopt import Adoption
+from roadworthy.operations.forget import Forgetter
 from roadworthy.operations.keys import Keys
 from roadworthy.people.service import SignIn
 from roadworthy.workflow.ports import State
@@ -24,8 +26,8 @@ class Services:
     sign_in: SignIn
     log: Log
     shipper: Shipper
-    forget: Callable[[str], dict[str, dict[str, int]]]
-    """Unit → ``{"deleted": {store: rows}, "left": {store: occurrences}}``."""
+    forgetter: Forgetter
+    adoption: Adoption
     status: Callable[[], dict[str, Any]]
     backup: Callable[[str], dict[str, Any]]
     """Path → what was written.  Raises ``OSError`` and ``BackupRefused``."""

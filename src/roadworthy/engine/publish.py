@@ -62,13 +62,14 @@ class Publisher:
             launched = _read_endpoints(self._endpoints_path)
             picture = _picture(self._state)
             built = build(picture, launched, self._price_of, epoch=self._epoch, seq=self._seq + 1, now=self._clock())
-            content = _content(built)
+            applied = picture.configurations[0].configuration if picture.configurations else None
+            settings = msgspec.json.encode(None if applied is None else applied.settings)
+            content = _content(built) + settings
             self.warnings = built.warnings
             if content == self._content:
                 self._endpoints_seen = seen
                 return False
-            if picture.configurations:
-                settings = msgspec.json.encode(picture.configurations[0].configuration.settings)
+            if applied is not None:
                 write_atomically(self._settings_path, settings)
             write_atomically(self._snapshot_path, snapshots.encode(built.snapshot))
             self._seq += 1

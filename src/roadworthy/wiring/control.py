@@ -34,6 +34,8 @@ from roadworthy.cost.service import PriceList
 from roadworthy.engine.publish import Publisher
 from roadworthy.engine.supervise import Engine, Module, blocking
 from roadworthy.inference_log.service import Log, Shipper
+from roadworthy.operations.adopt import Adoption
+from roadworthy.operations.forget import Forgetter
 from roadworthy.operations.keys import Keys
 from roadworthy.people.service import NoSuchPerson, SignIn
 from roadworthy.wiring.backup import BackupRefused, back_up
@@ -41,7 +43,7 @@ from roadworthy.wiring.config_folder import ConfigFolderError, read_folder
 from roadworthy.wiring.data_folder import DataFolder, DataFolderError, DataFolderHeld, FolderLock, create_folder
 from roadworthy.wiring.sockets import CannotListen, listen_unix
 from roadworthy.wiring.status import StatusBoard
-from roadworthy.workflow.model import Settings
+from roadworthy.workflow.model import Settings, Target
 from roadworthy.workflow.problems import errors
 from roadworthy.workflow.service import Actor, Workflows
 
@@ -67,9 +69,7 @@ class Control:
         with self.state.write() as tx:
             self.epoch = tx.next_epoch()
         self.prices = PriceList()
-        self.workflows = Workflows(
-            self.state, clock=clock, price_known=lambda target: self.prices.price_of(target) is not None
-        )
+        self.workflows = Workflows(self.state, clock=clock, price_known=self._price_known)
         self.shipper = Shipper(folder.journal, self.store, now=clock)
         self.publisher = Publisher(
             self.state,
@@ -112,12 +112,6 @@ class Control:
             ),
         ]
 
-    def forget(self, unit: str) -> dict[str, dict[str, int]]:
-        """Delete a user everywhere.  What is still in the journal is shipped first, so that it is deleted too."""
-        self.shipper.ship()
-        deleted = self.store.forget(unit, self.clock())
-        return {"deleted": deleted, "left": self.store.search(unit)}
-
     def backup(self, path: str) -> dict[str, Any]:
         self.shipper.ship()
         applied = self.workflows.configuration()
@@ -131,6 +125,9 @@ class Control:
     def close(self) -> None:
         self._closing.close()
 
+    def _price_known(self, target: Target) -> bool:
+        return self.prices.price_of(target) is not None
+
     def _services(self, key: bytes) -> Services:
         return Services(
             state=self.state,
@@ -139,7 +136,8 @@ class Control:
             sign_in=self.sign_in,
             log=self.log,
             shipper=self.shipper,
-            forget=self.forget,
+            forgetter=Forgetter(self.store, self.shipper, self.folder.journal, now=self.clock),
+            adoption=Adoption(self.workflows, self.store, price_known=self._price_known),
             status=self.board.read,
             backup=self.backup,
             base_url=self.board.base_url,

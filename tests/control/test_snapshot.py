@@ -1,0 +1,141 @@
+"""What gateways are told follows from state, and a release keeps the models that it was frozen with."""
+
+from __future__ import annotations
+
+import msgspec
+
+from roadworthy.gateway import snapshot as snapshots
+from roadworthy.operations.snapshot import Picture, build, unresolved
+from roadworthy.workflow.digest import release
+from roadworthy.workflow.files import target_identity
+from roadworthy.workflow.model import (
+    ApiKey,
+    Behaviour,
+    Configuration,
+    FrozenRelease,
+    Handling,
+    Owners,
+    Price,
+    Settings,
+    Step,
+    Target,
+    Workflow,
+)
+from roadworthy.workflow.ports import AppliedConfiguration
+
+OWNERS = Owners("ada", "ada", "ada")
+MAIN = Target("main", "openai", "gpt-4", endpoint="https://api.example.com/v1", price=Price(1.0, 2.0))
+NEXT = msgspec.structs.replace(MAIN, model="gpt-5")
+SIM = Target("sim", "simulated", "sim")
+
+
+def no_price(target: Target) -> Price | None:
+    return None
+
+
+def behaviour(*targets: Target) -> Behaviour:
+    return Behaviour("chat", None, targets[0].name, {target.name: target_identity(target) for target in targets})
+
+
+def applied(version: int, *targets: Target, names: tuple[str, ...] = ("triage",)) -> AppliedConfiguration:
+    workflows = {name: Workflow(name, "default", OWNERS, "enforce") for name in names}
+    configuration = Configuration(Settings(), {target.name: target for target in targets}, {}, workflows)
+    return AppliedConfiguration(version, 1.0, "ada", {}, configuration)
+
+
+def frozen(workflow: str, facet: Behaviour, number: int = 1) -> FrozenRelease:
+    handling = Handling(ladder={"slow": [Step("retry"), Step("target", target=facet.target)]})
+    return FrozenRelease(release(workflow, facet, handling), "default", number, 1.0, "ada")
+
+
+def picture(
+    *configurations: AppliedConfiguration, served: tuple[FrozenRelease, ...] = (), keys: tuple[ApiKey, ...] = ()
+):
+    return Picture(
+        configurations,
+        {one.release.digest: one for one in served},
+        {one.release.workflow: one.release.digest for one in served},
+        keys,
+    )
+
+
+def test_before_the_first_apply_the_snapshot_is_empty_and_valid() -> None:
+    built = build(picture(), {}, no_price, epoch=3, seq=1, now=9.0)
+    assert snapshots.decode(snapshots.encode(built.snapshot)) == built.snapshot
+    assert (built.snapshot.epoch, built.snapshot.workflows) == (3, {})
+
+
+def test_a_served_release_and_its_target_are_in_the_snapshot() -> None:
+    one = frozen("triage", behaviour(MAIN))
+    built = build(picture(applied(1, MAIN), served=(one,)), {}, no_price, epoch=1, seq=1, now=9.0)
+    assert built.snapshot.workflows["triage"].release == one.release.digest
+    assert built.snapshot.releases == {one.release.digest: one.release}
+    assert built.snapshot.endpoints["main"].url == "https://api.example.com/v1"
+    assert not built.snapshot.endpoints["main"].trusted
+    assert built.snapshot.prices["main"] == MAIN.price
+    assert built.warnings == []
+
+
+def test_a_launched_target_is_trusted_where_it_is_and_absent_where_it_is_not() -> None:
+    up = build(picture(applied(1, SIM)), {"sim": "http://127.0.0.1:9/v1"}, no_price, epoch=1, seq=1, now=9.0)
+    assert (up.snapshot.endpoints["sim"].url, up.snapshot.endpoints["sim"].trusted) == ("http://127.0.0.1:9/v1", True)
+    down = build(picture(applied(1, SIM)), {}, no_price, epoch=1, seq=1, now=9.0)
+    assert down.snapshot.endpoints == {}
+
+
+def test_a_release_goes_on_calling_the_model_that_it_was_frozen_with() -> None:
+    one = frozen("triage", behaviour(MAIN))
+    shown = picture(applied(2, NEXT), applied(1, MAIN), served=(one,))
+    built = build(shown, {}, no_price, epoch=1, seq=1, now=9.0)
+    serving = built.snapshot.releases[one.release.digest]
+    assert serving.digest == one.release.digest
+    assert serving.behaviour.target == "main@v1"
+    assert built.snapshot.targets["main@v1"].model == "gpt-4"
+    assert serving.handling.ladder["slow"][1].target == "main@v1"
+    assert built.snapshot.targets["main"].model == "gpt-5"
+    assert built.snapshot.prices["main@v1"] == MAIN.price
+    assert "still calls gpt-4" in built.warnings[0]
+
+
+def test_two_workflows_may_be_on_two_sides_of_a_changed_target() -> None:
+    old, new = frozen("triage", behaviour(MAIN)), frozen("reply", behaviour(NEXT))
+    shown = picture(applied(2, NEXT, names=("triage", "reply")), applied(1, MAIN), served=(old, new))
+    releases = build(shown, {}, no_price, epoch=1, seq=1, now=9.0).snapshot.releases
+    assert releases[old.release.digest].behaviour.target == "main@v1"
+    assert releases[new.release.digest].behaviour.target == "main"
+
+
+def test_a_target_that_nothing_holds_any_more_is_unavailable_and_said() -> None:
+    one = frozen("triage", behaviour(MAIN))
+    shown = picture(applied(2, NEXT), served=(one,))
+    assert unresolved(shown)
+    built = build(shown, {}, no_price, epoch=1, seq=1, now=9.0)
+    assert built.snapshot.releases[one.release.digest].behaviour.target not in built.snapshot.targets
+    assert "no applied configuration holds" in built.warnings[0]
+
+
+def test_a_change_of_limits_or_price_acts_without_a_freeze() -> None:
+    dearer = msgspec.structs.replace(MAIN, price=Price(5.0, 9.0))
+    one = frozen("triage", behaviour(MAIN))
+    shown = picture(applied(2, dearer), applied(1, MAIN), served=(one,))
+    assert not unresolved(shown)
+    built = build(shown, {}, no_price, epoch=1, seq=1, now=9.0)
+    assert built.snapshot.releases[one.release.digest].behaviour.target == "main"
+    assert built.snapshot.prices["main"] == dearer.price
+
+
+def test_revoked_and_expired_keys_are_left_out() -> None:
+    def key(number: int, **facts: float) -> ApiKey:
+        return ApiKey(f"key_{number}", f"hash{number}", "k", "default", ["*"], **facts)
+
+    keys = (key(1), key(2, revoked_at=5.0), key(3, expires_at=9.0), key(4, expires_at=9.1))
+    built = build(picture(applied(1, MAIN), keys=keys), {}, no_price, epoch=1, seq=1, now=9.0)
+    assert sorted(built.snapshot.keys) == ["hash1", "hash4"]
+
+
+def test_an_undeclared_price_is_looked_up_and_an_unknown_one_left_out() -> None:
+    bare = msgspec.structs.replace(MAIN, price=None)
+    shown = picture(applied(1, bare, SIM))
+    listed = Price(3.0, 4.0, source="list")
+    built = build(shown, {}, lambda t: listed if t.name == "main" else None, epoch=1, seq=1, now=9.0)
+    assert built.snapshot.prices == {"main": listed}
