@@ -58,7 +58,8 @@ class Client:
         self._connections: set[Connection] = set()
         self._sweeper: asyncio.TimerHandle | None = None
         self._closed = False
-        self._transports = 0
+        self._sockets: set[Connection] = set()
+        """Connections whose socket is not closed yet; outlives their slots by a turn of the loop."""
         self._drained: asyncio.Future[None] | None = None
         self.opened = 0
         """Connections opened since the start."""
@@ -81,6 +82,11 @@ class Client:
     @property
     def waiting(self) -> int:
         return sum(len(pool.waiters) for pool in self._pools.values())
+
+    @property
+    def sockets(self) -> int:
+        """Sockets that are not closed yet."""
+        return len(self._sockets)
 
     async def fetch(
         self, origin: Origin, head: bytes, body: bytes, clocks: Clocks, *, max_body: int = MAX_BODY
@@ -108,14 +114,11 @@ class Client:
         if self._sweeper is not None:
             self._sweeper.cancel()
             self._sweeper = None
-        if self._transports:
+        if self._sockets:
             self._drained = asyncio.get_running_loop().create_future()
             await self._drained
 
     # --- what connections report
-
-    def made(self) -> None:
-        self._transports += 1
 
     def finished(self, connection: Connection) -> None:
         _hand(self._pools[connection.pool_key].release(connection, self._now()), connection)
@@ -125,9 +128,9 @@ class Client:
             self._connections.remove(connection)
             _hand(self._pools[connection.pool_key].lost(connection), None)
 
-    def closed(self) -> None:
-        self._transports -= 1
-        if not self._transports and self._drained is not None and not self._drained.done():
+    def closed(self, connection: Connection) -> None:
+        self._sockets.discard(connection)
+        if not self._sockets and self._drained is not None and not self._drained.done():
             self._drained.set_result(None)
 
     # --- inside
@@ -205,20 +208,27 @@ class Client:
     async def _open(self, origin: Origin, pool: _OriginPool) -> Connection:
         """Open a connection in the slot that the caller holds; gives the slot back when that fails."""
         begun = self._now()
-        connection: Connection | None = None
+        made: list[Connection] = []
+
+        def make() -> Connection:
+            made.append(Connection(self, origin.key, self._now))
+            return made[-1]
+
         kept = False
         try:
-            connection = await self._connector.open(origin, lambda: Connection(self, origin.key, self._now))
+            connection = await self._connector.open(origin, make)
             kept = connection.usable and not self._closed
         finally:
             if not kept:
+                for unwanted in made:  # cancelled as it was made: uvloop may not even tell it that it is lost
+                    unwanted.abort()
                 _hand(pool.give_up(), None)
         if not kept:
-            connection.abort()
             raise NotConnected(f"{origin} closed the connection as soon as it was open")
         pool.opened()
         connection.connected = self._now() - begun
         self._connections.add(connection)
+        self._sockets.add(connection)
         self.opened += 1
         if self._sweeper is None:
             self._sweeper = asyncio.get_running_loop().call_later(SWEEP, self._sweep)

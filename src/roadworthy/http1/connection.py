@@ -32,12 +32,8 @@ Answer = asyncio.Future[Reply | StreamReply]
 class Owner(Protocol):
     """What a connection tells its client."""
 
-    def made(self) -> None:
-        """A transport is open."""
-        ...
-
-    def closed(self) -> None:
-        """The transport is closed.  Follows every ``made``."""
+    def closed(self, connection: Connection) -> None:
+        """Its socket is closed."""
         ...
 
     def finished(self, connection: Connection) -> None:
@@ -191,7 +187,6 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
-        self._owner.made()
 
     def data_received(self, data: bytes) -> None:
         if self._waiter is None and self._stream is None:  # nobody asked: never to be taken for an answer
@@ -232,7 +227,7 @@ class Connection(asyncio.Protocol):
         self._leave()
         self._transport = None
         del self._parser  # breaks the reference cycle
-        self._owner.closed()
+        self._owner.closed(self)
 
     # --- httptools callbacks
 

@@ -55,7 +55,7 @@ def forbidden(address: Address, *, private_allowed: bool, literal: bool) -> str 
         return None
     if address.is_loopback:
         return "loopback"
-    if address.is_private:
+    if address.is_private or (isinstance(address, IPv6Address) and address.is_site_local):
         return "private"
     return None if address.is_global else "not public"
 

@@ -65,6 +65,11 @@ class StreamReply:
         return None
 
     @property
+    def unread(self) -> int:
+        """Bytes that have arrived and wait for the consumer."""
+        return self._size
+
+    @property
     def chunks(self) -> StreamReply:
         """The body, in the pieces in which it arrived."""
         return self

@@ -62,10 +62,9 @@ class AsgiApp:
     async def _body(self, scope: Message, receive: Receive) -> bytes | Response | None:
         """The whole body; a refusal when it is too long; ``None`` when the client left."""
         limit = self._limits.body
-        refusal = self._gateway.refuse(413, "body_too_large", f"the body is longer than {limit} bytes")
         declared = next((value for name, value in scope["headers"] if name == b"content-length"), b"0")
         if int(declared) > limit:
-            return refusal
+            return self._too_long()
         body = bytearray()
         while True:
             message = await receive()
@@ -73,9 +72,13 @@ class AsgiApp:
                 return None
             body += message.get("body", b"")
             if len(body) > limit:
-                return refusal
+                return self._too_long()
             if not message.get("more_body", False):
                 return bytes(body)
+
+    def _too_long(self) -> Response:
+        message = f"the body is longer than {self._limits.body} bytes"
+        return self._gateway.refuse(413, "body_too_large", message)
 
     async def _answer(self, request: Request, send: Send) -> None:
         response = await self._gateway.handle(request)
