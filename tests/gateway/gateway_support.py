@@ -358,3 +358,7 @@ def text_of(found: list[Any]) -> str:
         if isinstance(event, dict)
         for choice in event.get("choices", ())
     )
+
+
+def header(answer: Any, name: bytes) -> bytes | None:
+    return next((value for found, value in answer.headers if found == name), None)

@@ -8,17 +8,26 @@ from typing import Any
 
 import msgspec
 import pytest
-from gateway_support import HELLO, TESTER, Bench, OpenAIWire, chat, completion, key, on_loop, release, said, target
+from gateway_support import (
+    HELLO,
+    TESTER,
+    Bench,
+    OpenAIWire,
+    chat,
+    completion,
+    header,
+    key,
+    on_loop,
+    release,
+    said,
+    target,
+)
 
 from roadworthy.gateway.messages import Response
 from roadworthy.gateway.snapshot import Endpoint
 from roadworthy.gateway.world import World
 from roadworthy.http1.errors import Disconnected, ProtocolViolation, ReadTimeout, Refused
 from roadworthy.workflow.model import Canned, Handling, Policy, RedactionRule, Step, TargetLimits
-
-
-def header(answer: Any, name: bytes) -> bytes | None:
-    return next((value for found, value in answer.headers if found == name), None)
 
 
 @on_loop

@@ -1,0 +1,123 @@
+"""Claims about requests that cannot be served: the right status, a stable code, a bounded cost, a living worker."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from gateway_support import TOKEN, Bench, chat, header, on_loop, said
+
+from roadworthy.gateway.core import Gateway
+from roadworthy.gateway.messages import Request
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        (b"", "invalid_json"),
+        (b"{", "invalid_json"),
+        (b"nonsense", "invalid_json"),
+        (b"[]", "invalid_type"),
+        (b'"x"', "invalid_type"),
+        (b'{"model":"support","messages":[{"role":"user","content":"\xff\xfe"}]}', "invalid_json"),
+        (b'{"model":"support","messages":[{"role":"user","content":"\x00"}]}', "invalid_json"),
+        (b'{"model":"support","messages":' + b"[" * 100_000 + b"]" * 100_000 + b"}", "invalid_json"),
+        (b'{"messages":[]}', "invalid_type"),
+        (b'{"model":7,"messages":[]}', "invalid_type"),
+        (b'{"model":"support"}', "invalid_type"),
+        (b'{"model":"support","messages":"Hi"}', "invalid_type"),
+        (b'{"model":"support","messages":[],"stream":"yes"}', "invalid_type"),
+        (b'{"model":"support","messages":[],"stream":true,"stream_options":[]}', "invalid_type"),
+        (b'{"model":"support","messages":[],"n":"two"}', "invalid_type"),
+        (b'{"model":"support","messages":[],"user":{}}', "invalid_type"),
+        (b'{"model":"support","messages":[],"roadworthy":[]}', "invalid_type"),
+        (b'{"model":"support","messages":[],"roadworthy":{"tags":{"a":1}}}', "invalid_type"),
+        (b'{"model":"support","messages":[],"roadworthy":{"session":"' + b"x" * 300 + b'"}}', "invalid_type"),
+        (b'{"model":"support","messages":[' + b'{"role":"user","content":""},' * 100_000 + b"{}]}", "bad_request"),
+    ],
+)
+@on_loop
+async def test_bad_bodies_are_400_with_a_code(tmp_path: Path, body: bytes, code: str) -> None:
+    bench = Bench(tmp_path)
+    began = time.monotonic()
+    answer = await bench.post(body)
+    assert time.monotonic() - began < 2
+    assert answer.status == 400
+    assert said(answer)["error"]["code"] == code
+    assert said(answer)["error"]["type"] == "invalid_request_error"
+    assert header(answer, b"x-should-retry") == b"false"
+    assert bench.upstream.sent == []
+    assert (await bench.post()).status == 200
+    assert bench.taken() == 0
+
+
+@on_loop
+async def test_too_many_tags_are_refused(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    headers = [(b"x-roadworthy-tag-%d" % number, b"x") for number in range(20)]
+    assert said(await bench.post(headers=headers))["error"]["code"] == "invalid_type"
+
+
+@on_loop
+async def test_routes_that_are_not_served_say_what_is(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    for path, code in (
+        ("/v1/responses", "route_not_served"),
+        ("/admin", "not_found"),
+        ("/internal/counters", "not_found"),
+    ):
+        answer = await bench.get(path)
+        assert (answer.status, said(answer)["error"]["code"]) == (404, code)
+        assert "POST /v1/chat/completions" in said(answer)["error"]["message"]
+    answer = await bench.get("/v1/chat/completions")
+    assert (answer.status, header(answer, b"allow")) == (405, b"POST")
+    assert said(answer)["error"]["code"] == "method_not_allowed"
+    answer = await bench.get("/v1/models", method="DELETE")
+    assert (answer.status, header(answer, b"allow")) == (405, b"GET")
+
+
+@on_loop
+async def test_counters_are_internal(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    await bench.post()
+    await bench.post(token="wrong")
+    report: dict[str, Any] = said(await bench.get("/internal/counters", internal=True))
+    assert report["inferences"][0]["outcome"] == "answered"
+    assert report["workflows"][0]["tokens_output"] == 5
+    assert report["refusals"] == [{"code": "invalid_api_key", "count": 1}]
+    assert sum(report["workflows"][0]["latency"]["buckets"]) == 1
+
+
+@on_loop
+async def test_a_worker_is_ready_once_it_has_a_snapshot(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    assert (await bench.get("/healthz")).status == 200
+    assert (await bench.get("/readyz")).status == 200
+    world, bench.gateway.world = bench.gateway.world, None
+    assert (await bench.get("/healthz")).status == 200
+    assert (await bench.get("/readyz")).status == 503
+    assert (await bench.post()).status == 503
+    bench.gateway.world = world
+    assert (await bench.post()).status == 200
+
+
+@on_loop
+async def test_what_a_transport_refuses_has_the_same_shape(tmp_path: Path) -> None:
+    gateway: Gateway = Bench(tmp_path).gateway
+    answer = gateway.refuse(413, "body_too_large", "The body has more than 16 MB.")
+    assert (answer.status, said(answer)["error"]["code"]) == (413, "body_too_large")
+
+
+@on_loop
+async def test_headers_of_any_bytes_do_no_harm(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    odd = bytes(range(128, 256))
+    names = (b"x-roadworthy-user", b"x-roadworthy-session", b"x-roadworthy-tag-" + odd[:9], b"traceparent")
+    answer = await bench.post(headers=[(name, odd) for name in names])
+    assert answer.status == 200
+    headers = [(b"authorization", b"Bearer " + TOKEN.encode() + odd)]
+    assert (await bench.gateway.handle(Request("POST", "/v1/embeddings", "", headers, b"", ""))).status == 401
+    assert (await bench.post(chat(user="u" * 5000))).status == 200
+    assert len(bench.records()[-1].unit or "") == 256

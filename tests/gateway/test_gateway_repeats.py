@@ -1,0 +1,151 @@
+"""Claims about ``Idempotency-Key``: the same call is made once."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+from gateway_support import HELLO, Bench, chat, completion, events, header, key, on_loop, said, text_of
+
+from roadworthy.gateway.idempotency import KEPT_SECONDS, Stored, Table, fingerprint, owner_of
+from roadworthy.gateway.messages import Request, Response
+from roadworthy.gateway.peers import PeerGone
+
+ONCE = [(b"idempotency-key", b"order-1")]
+
+
+@on_loop
+async def test_the_same_key_and_body_get_the_same_answer(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    bench.upstream.will(completion("one"), completion("two"))
+    first = await bench.post(headers=ONCE)
+    again = await bench.post(headers=ONCE)
+    assert said(again) == said(first)
+    assert header(again, b"x-roadworthy-replayed") == b"true"
+    assert header(again, b"x-request-id") == header(first, b"x-request-id")
+    assert len(bench.upstream.sent) == 1
+    assert len(bench.records()) == 1
+    assert said(await bench.post())["choices"][0]["message"]["content"] == "two"
+
+
+@on_loop
+async def test_another_body_under_the_same_key_is_refused(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    await bench.post(headers=ONCE)
+    answer = await bench.post(chat(user="other"), headers=ONCE)
+    assert (answer.status, said(answer)["error"]["code"]) == (422, "idempotency_mismatch")
+
+
+@on_loop
+async def test_keys_of_different_callers_do_not_meet(tmp_path: Path) -> None:
+    token = "rw-" + "z" * 40
+    bench = Bench(tmp_path, keys=[key(token)])
+    bench.upstream.will(completion("one"), completion("two"))
+    await bench.post(headers=ONCE)
+    assert said(await bench.post(headers=ONCE, token=token))["choices"][0]["message"]["content"] == "two"
+
+
+@on_loop
+async def test_a_call_in_progress_is_waited_for(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    bench.upstream.gate = asyncio.Event()
+    first = asyncio.ensure_future(bench.post(headers=ONCE))
+    second = asyncio.ensure_future(bench.post(headers=ONCE))
+    for _ in range(5):
+        await asyncio.sleep(0)
+    bench.upstream.gate.set()
+    assert said(await first) == said(await second)
+    assert len(bench.upstream.sent) == 1
+
+
+@on_loop
+async def test_an_error_is_not_kept(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    bench.upstream.will((401, [], b""), completion())
+    assert (await bench.post(headers=ONCE)).status == 503
+    assert (await bench.post(headers=ONCE)).status == 200
+
+
+@on_loop
+async def test_a_call_whose_client_left_frees_its_key(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    bench.upstream.gate = asyncio.Event()
+    first = asyncio.ensure_future(bench.post(headers=ONCE))
+    for _ in range(3):
+        await asyncio.sleep(0)
+    first.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await first
+    bench.upstream.gate.set()
+    assert (await bench.post(headers=ONCE)).status == 200
+    assert [record.outcome for record in bench.records()] == ["abandoned", "answered"]
+
+
+@on_loop
+async def test_a_stream_is_told_again_from_its_whole_answer(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    bench.upstream.will(HELLO)
+    first = await events(await bench.post(chat(stream=True), headers=ONCE))
+    again = await events(await bench.post(chat(stream=True), headers=ONCE))
+    assert text_of(again) == text_of(first) == "Hello"
+    assert again[-1] == "[DONE]"
+    assert again[-2]["roadworthy"] == first[-2]["roadworthy"]
+    assert len(bench.upstream.sent) == 1
+
+
+@on_loop
+async def test_a_key_is_forgotten_after_ten_minutes(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    await bench.post(headers=ONCE)
+    bench.clock.time += KEPT_SECONDS + 1
+    await bench.post(headers=ONCE)
+    assert len(bench.upstream.sent) == 2
+
+
+@on_loop
+async def test_the_table_is_bounded_in_entries_and_bytes() -> None:
+    table = Table(most_entries=10, most_bytes=1000)
+    for number in range(50):
+        scope = ("key_1", b"%d" % number)
+        entry, ours = table.claim(scope, fingerprint("/", b""), 0.0)
+        assert ours
+        table.finish(scope, entry, Stored([], b"x" * 300))
+        assert len(table) <= 10
+    assert len(table) == 3
+    assert table.claim(("key_1", b"0"), b"", 0.0)[1]
+
+
+class Peer:
+    def __init__(self, answer: Any) -> None:
+        self.answer = answer
+        self.asked: list[int] = []
+
+    async def forward(self, request: Request, worker: int) -> Response:
+        self.asked.append(worker)
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        assert isinstance(self.answer, Response)
+        return self.answer
+
+
+@on_loop
+async def test_a_key_is_served_by_its_owner(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    world = bench.gateway.world
+    assert world is not None
+    key_id = next(served.key.id for served in world.keys.values() if served.key.kind == "live")
+    owner = owner_of((key_id, b"order-1"), 4)
+    stranger = (owner + 1) % 4
+    peer = Peer(Response(200, [], b"from the owner"))
+    away = Bench(tmp_path / "away", worker=stranger, workers=4, peers=peer)
+    answer = await away.post(headers=ONCE)
+    assert answer.body == b"from the owner"  # type: ignore[union-attr]
+    assert peer.asked == [owner]
+    assert away.lines() == []
+    assert (await away.post(headers=ONCE, internal=True)).status == 200, "what a peer passed on is served here"
+    home = Bench(tmp_path / "home", worker=owner, workers=4, peers=peer)
+    assert (await home.post(headers=ONCE)).status == 200
+    gone = Bench(tmp_path / "gone", worker=stranger, workers=4, peers=Peer(PeerGone("no socket")))
+    assert (await gone.post(headers=ONCE)).status == 200, "an owner that is gone is stood in for"
