@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from roadworthy.cli.errors import Unreachable
+from roadworthy.cli.errors import BadInput, Unreachable
 
 if TYPE_CHECKING:
     from datetime import tzinfo
@@ -24,14 +24,15 @@ if TYPE_CHECKING:
     from roadworthy.cli.admin import Admin
     from roadworthy.cli.logins import Logins
 
-Connect = Callable[[Path], "AbstractContextManager[httpx2.BaseTransport]"]
+Connect = Callable[[Path, bool], "AbstractContextManager[httpx2.BaseTransport]"]
+"""(data folder, make it when it is missing) → a transport to the admin API."""
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-def _connect(data: Path) -> AbstractContextManager[httpx2.BaseTransport]:
+def _connect(data: Path, create: bool) -> AbstractContextManager[httpx2.BaseTransport]:
     from roadworthy.wiring.cli import open_control
 
-    return open_control(data)
+    return open_control(data, create=create)
 
 
 class Work:
@@ -55,8 +56,9 @@ class Work:
         self.json = False
         self.no_color = bool(self.environ.get("NO_COLOR"))
         self.stack = ExitStack()
+        self.may_create = False
+        """May this command make a data folder that is missing?"""
         self._admin: Admin | None = None
-        self._settings_zone: str | None = None
 
     @property
     def admin(self) -> Admin:
@@ -64,7 +66,7 @@ class Work:
         if self._admin is None:
             from roadworthy.cli.admin import Admin
 
-            transport = self.stack.enter_context(_reaching(self.connect(self.data)))
+            transport = self.stack.enter_context(_reaching(self.connect(self.data, self.may_create)))
             saved = self.logins.current(self.data, self.clock())
             self._admin = Admin(transport, token=saved.token if saved else None)
             self.stack.callback(self._admin.close)
@@ -105,11 +107,11 @@ class Work:
 
         if name:
             return zone_named(name)
-        if self._settings_zone is None:
-            status = self.admin.get("/v1/status")
-            self._settings_zone = str(status.get("timezone") or "")
-        if self._settings_zone:
-            return zone_named(self._settings_zone)
+        from roadworthy.wiring.cli import settings
+
+        applied = settings(self.data)
+        if applied is not None:
+            return zone_named(applied.timezone)
         from tzlocal import get_localzone
 
         return get_localzone()
@@ -139,13 +141,15 @@ class Work:
 def _reaching(opening: AbstractContextManager[httpx2.BaseTransport]) -> Iterator[httpx2.BaseTransport]:
     """Open the connection; what cannot be opened is ``Unreachable``."""
     from roadworthy.wiring.cli import ControlSilent
-    from roadworthy.wiring.data_folder import DataFolderError
+    from roadworthy.wiring.data_folder import DataFolderError, DataFolderMissing
 
     try:
         with opening as transport:
             yield transport
+    except DataFolderMissing as error:
+        raise BadInput(str(error)) from error
     except (ControlSilent, DataFolderError) as error:
-        raise Unreachable(str(error)) from error
+        raise Unreachable(str(error), "roadworthy doctor") from error
 
 
 def _set_data(context: click.Context, _: click.Parameter, value: str | None) -> None:

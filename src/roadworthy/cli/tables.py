@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Literal
 
+import click
+
 from roadworthy.cli.terminal import line
 
 if TYPE_CHECKING:
@@ -70,7 +72,10 @@ def print_table(console: Console, columns: Sequence[Column], rows: Iterable[Sequ
         )
     for row in cells:
         table.add_row(*(styled(row[index]) for index in shown))
-    console.print(table)
+    with console.capture() as captured:
+        console.print(table)
+    for text in captured.get().splitlines():
+        click.echo(text.rstrip(), color=True)
 
 
 def styled(word: str) -> Text:

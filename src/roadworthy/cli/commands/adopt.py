@@ -51,6 +51,7 @@ def adopt(
     writes workflows/NAME/ from the calls (what varies becomes a {{ hole }}), applies and freezes it, and prints
     the next command.
     """
+    work.may_create = True
     in_force = _in_force(work)
     if f"workflows/{name}/workflow.yaml" not in in_force:
         secret = key or f"env:{provider.upper()}_API_KEY"

@@ -55,6 +55,7 @@ def apply(work: Work, folder: Path, dry_run: bool) -> None:
     Prints the plan: what changes and when it acts ("prices: act in 1 s; prompt: needs freeze").  A prompt, a target
     or a ladder serves only once it is frozen into a release.
     """
+    work.may_create = True
     answer = apply_files(work, read_files(folder), dry_run=dry_run)
     if work.json:
         work.emit(answer)

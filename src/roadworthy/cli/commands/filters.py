@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 import click
 
+from roadworthy.cli.admin import Refused
 from roadworthy.cli.context import Work
 from roadworthy.cli.errors import BadInput, suggestion
 from roadworthy.cli.when import Unreadable, Window, parse
@@ -118,8 +119,6 @@ def flush(work: Work) -> None:
 
     A person who may not (403) sees what is shipped already.
     """
-    from roadworthy.cli.admin import Refused
-
     try:
         work.admin.post("/v1/journal/flush")
     except Refused as refused:
@@ -131,9 +130,13 @@ def vet_workflow(work: Work, name: str | None) -> None:
     """Raise ``BadInput`` with a suggestion when there is no such workflow and never was one."""
     if name is None:
         return
-    status = work.admin.get("/v1/status")
-    rows = status.get("workflows") or []
-    known = set(rows) if isinstance(rows, dict) else {str(row.get("name", row.get("workflow", ""))) for row in rows}
+    try:
+        files = work.admin.get("/v1/configuration").get("files") or {}
+    except Refused as refused:
+        if refused.status != 404:
+            raise
+        return  # nothing is applied yet: there is no name to hold it against
+    known = {path.split("/")[1] for path in files if path.startswith("workflows/") and path.endswith("/workflow.yaml")}
     if not known or name in known:
         return
     if work.admin.get("/v1/log", {"workflow": name, "limit": 1}).get("items"):

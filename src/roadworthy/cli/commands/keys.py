@@ -180,5 +180,4 @@ def base_url(work: Work, answer: dict[str, Any]) -> str:
     """What an OpenAI client takes as its base URL."""
     if answer.get("base_url"):
         return str(answer["base_url"])
-    listen = str(work.admin.get("/v1/status").get("listen") or "127.0.0.1:8400")
-    return f"http://{listen.replace('0.0.0.0', '127.0.0.1')}/v1"  # noqa: S104 - shown, not bound
+    return str(work.admin.get("/v1/status").get("base_url"))

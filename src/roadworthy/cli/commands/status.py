@@ -11,7 +11,7 @@ from roadworthy.cli import words
 from roadworthy.cli.commands.measure import cost, outcomes
 from roadworthy.cli.commands.releases import short
 from roadworthy.cli.context import Work, common, json_option, pass_work
-from roadworthy.cli.errors import Finding
+from roadworthy.cli.errors import Finding, Unreachable
 from roadworthy.cli.terminal import line
 
 Facts = Mapping[str, Any]
@@ -24,27 +24,36 @@ Facts = Mapping[str, Any]
 def status(work: Work) -> None:
     """Show the install on one screen: workflows, outcomes and spend today, journal, processes, what waits for whom.
 
-    Exit 1 when a process is down, a background duty fails or the journal is not shipped.
+    Exit 1 when a process is down, a background duty fails or the journal is not
+    shipped, 3 when the gateway is not running.
     """
     answer: Facts = work.admin.get("/v1/status")
-    troubles = trouble(answer)
     if work.json:
         work.emit(answer)
     else:
         _tell(work, answer)
+    if not is_running(answer):
+        raise Unreachable("the gateway is not running", "roadworthy up")
+    troubles = trouble(answer)
     if troubles:
         raise Finding("; ".join(troubles), "roadworthy doctor")
 
 
 def _tell(work: Work, answer: Facts) -> None:
     now = work.clock()
-    listen = answer.get("listen")
-    work.say(f"gateway   {f'http://{listen}/v1' if listen else 'not running: start it with `roadworthy up`'}")
-    snapshot: Facts = answer.get("snapshot") or {}
-    if snapshot.get("made_at"):
-        work.say(f"snapshot  {snapshot.get('epoch')}.{snapshot.get('seq')}, made {words.ago(snapshot['made_at'], now)}")
+    running = is_running(answer)
+    work.say(f"gateway   {answer.get('base_url')}" + ("" if running else ", not running: `roadworthy up` starts it"))
+    control: Facts = answer.get("control") or {}
+    published = words.ago(control["published_at"], now) if control.get("published_at") else "never"
+    work.say(f"snapshot  {control.get('epoch')}.{control.get('seq')}, published {published}")
+    applied: Facts = answer.get("configuration") or {}
+    if applied:
+        by = line(str(applied.get("applied_by")))
+        work.say(
+            f"config    version {applied.get('version')}, applied {words.ago(applied.get('applied_at'), now)} by {by}"
+        )
     work.say(f"journal   {journal_words(answer.get('journal') or {})}")
-    for process in answer.get("processes") or ():
+    for process in (answer.get("processes") or ()) if running else ():
         work.say(f"{line(str(process.get('name', ''))):<9} {_process(process, now)}")
     _targets(work, answer.get("targets") or [])
     workflows = answer.get("workflows") or []
@@ -119,17 +128,22 @@ def _serves(row: Facts) -> str:
     return "passed through" if row.get("serves") == "passthrough" else "nothing yet"
 
 
+def is_running(answer: Facts) -> bool:
+    """Does the gateway of this install run?"""
+    return any(process.get("alive") for process in answer.get("processes") or ())
+
+
 def trouble(answer: Facts) -> list[str]:
     """What is broken: dead processes, failing duties, a journal that is not shipped or not readable."""
     found = [
         f"{process.get('name')} is not running: {process.get('last_exit') or process.get('state')}"
         for process in answer.get("processes") or ()
-        if not process.get("alive", process.get("state") == "running")
+        if not process.get("alive")
     ]
     found += [
-        f"{module.get('name')} fails: {module.get('last_error')}"
-        for module in answer.get("modules") or ()
-        if module.get("state") == "failing"
+        f"{duty.get('name')} fails: {duty.get('last_error')}"
+        for duty in (answer.get("control") or {}).get("engine") or ()
+        if duty.get("state") == "failing"
     ]
     journal: Facts = answer.get("journal") or {}
     if float(journal.get("pending_seconds", 0.0)) > 60:
