@@ -1,0 +1,40 @@
+"""docs/targets.md tells the truth."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+from roadworthy.adapters.providers import simulation
+from roadworthy.adapters.providers.anthropic_request import DEFAULT_MAX_TOKENS
+from roadworthy.adapters.providers.local import CONTEXT, MODEL
+
+DOC = (Path(__file__).parents[2] / "docs" / "targets.md").read_text()
+ROWS = [line for line in DOC.splitlines() if line.startswith("| `")]
+
+
+def test_the_example_profile_runs():
+    (example,) = re.findall(r"```yaml\n# rehearsal.yaml\n(.*?)```", DOC, re.DOTALL)
+    profile = simulation.parse(yaml.safe_load(example))
+    assert len(profile.faults) == 4
+
+
+@pytest.mark.parametrize("name", sorted(simulation.FAULTS))
+def test_every_fault_is_described_with_its_options(name):
+    (row,) = [row for row in ROWS if f"`{name}`" in row.split("|")[1]]
+    for option in simulation.FAULTS[name]:
+        assert f"`{option}`" in row
+
+
+@pytest.mark.parametrize("field", sorted(simulation.Profile.__struct_fields__))
+def test_every_field_of_a_profile_is_described(field):
+    assert any(f"`{field}`" in row.split("|")[1] for row in ROWS)
+
+
+def test_numbers_are_those_of_the_code():
+    assert f"`max_tokens` is {DEFAULT_MAX_TOKENS}" in DOC
+    assert f"{CONTEXT} tokens for prompt and answer" in DOC
+    assert f"model: {MODEL}" in DOC
