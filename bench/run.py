@@ -81,9 +81,11 @@ def visit(peer: Peer, upstream: Upstream, tools: Tools, seconds: float, wanted: 
     record: dict[str, Any] = {"peer": peer.name, "at": time.strftime("%H:%M:%S"), "measures": {}}
     running: Running | None = None
     try:
+        peer.prepare(upstream)
         started = time.monotonic()
         running = peer.start(upstream)
         ready = first_answer(peer, running, started)
+        running.answered()
         if running.process is not None:
             record["ready_seconds"] = round(ready, 3)
             record["memory_idle"] = round(processes.memory(running.gateway_pids()), 1)
@@ -98,7 +100,7 @@ def visit(peer: Peer, upstream: Upstream, tools: Tools, seconds: float, wanted: 
         if running.process is not None:
             record["memory_loaded"] = round(processes.memory(running.gateway_pids()), 1)
             record["memory_others"] = round(processes.memory(running.other_pids()), 1)
-    except NotReady as error:
+    except (NotInstalled, NotReady) as error:
         record["failed"] = f"did not start: {error}"
         say(f"    {record['failed']}")
     finally:

@@ -47,6 +47,9 @@ class Running:
         """Further processes of the peer, on the load's core."""
         return []
 
+    def answered(self) -> None:
+        """Called once, after the first good answer and before anything is measured."""
+
     def stop(self) -> None:
         if self.process:
             processes.stop(self.process)
@@ -68,6 +71,9 @@ class Peer:
     def install(self) -> str:
         """Make sure that the peer is there and return its version.  Raises ``NotInstalled``."""
         raise NotImplementedError
+
+    def prepare(self, upstream: Upstream) -> None:
+        """What is done once, before the clock of "ready" starts.  Raises ``NotInstalled`` when it cannot be."""
 
     def start(self, upstream: Upstream) -> Running:
         """Start it on ``GATEWAY_CORE``; it need not be ready yet."""

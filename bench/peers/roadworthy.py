@@ -1,12 +1,131 @@
-"""placeholder while wiring lands"""
+"""Roadworthy with everything on, started as ``roadworthy up`` starts it.
 
-from bench.peers.base import NotInstalled, Peer
+The worker is bound to the gateway's core once it is ready; supervisor and control go to the load's core, where they
+compete with load and upstream.  Configuration, release and key are made before the clock starts.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+from bench import payloads, processes
+from bench.payloads import KINDS, MODEL, SYSTEM
+from bench.peers.base import GATEWAY_CORE, LOAD_CORE, NotInstalled, Peer, Route, Running
+from bench.upstreams import Upstream
+
+PROGRAM = Path(sys.executable).parent / "roadworthy"
+SECRET = {"BENCH_UPSTREAM_KEY": "sk-upstream"}
+PER_MINUTE = 10_000_000
+"""The per-key limit: counted for every call, never reached."""
+
+
+@dataclass
+class Installed(Running):
+    """Worker, supervisor and control of one ``roadworthy up``."""
+
+    data: Path
+
+    def _worker_pids(self) -> list[int]:
+        try:
+            facts = json.loads((self.data / "run" / "processes.json").read_text())
+        except (OSError, ValueError):
+            return []
+        return [p["pid"] for p in facts["processes"] if p["name"].startswith("worker") and p["pid"]]
+
+    def gateway_pids(self) -> list[int]:
+        return [pid for worker in self._worker_pids() for pid in processes.tree(worker)]
+
+    def other_pids(self) -> list[int]:
+        gateway = set(self.gateway_pids())
+        return [pid for pid in super().gateway_pids() if pid not in gateway]
+
+    def answered(self) -> None:
+        """Put every process on its core."""
+        for pid in self.gateway_pids():
+            processes.pin(pid, GATEWAY_CORE)
+        for pid in self.other_pids():
+            processes.pin(pid, LOAD_CORE)
 
 
 class Roadworthy(Peer):
     name = "roadworthy"
     title = "Roadworthy"
-    about = ""
+    about = (
+        "`roadworthy up --workers 1` with keys, a per-key limit, the frozen prompt checked, prices, journal with "
+        "bodies, metrics, and control shipping the journal into the log meanwhile"
+    )
 
     def install(self) -> str:
-        raise NotInstalled("`roadworthy up` is not built yet")
+        if not PROGRAM.exists():
+            raise NotInstalled(f"{PROGRAM} is missing; run `make setup`")
+        return version("roadworthy")
+
+    def prepare(self, upstream: Upstream) -> None:
+        """A fresh data folder with one workflow a kind, each frozen, and a key."""
+        data, folder = self.place / "data", self.place / "configuration"
+        for path in (data, folder):
+            shutil.rmtree(path, ignore_errors=True)
+        self._write(folder, upstream)
+        self._run("apply", folder)
+        for kind in KINDS:
+            self._run("freeze", kind)
+        created = json.loads(self._run("keys", "create", "bench", "--rpm", str(PER_MINUTE), "--json"))
+        self.token = str(created["token"])
+
+    def start(self, upstream: Upstream) -> Running:
+        port, metrics = processes.free_port(), processes.free_port()
+        data, folder = self.place / "data", self.place / "configuration"
+        where = ["--listen", f"127.0.0.1:{port}", "--metrics", f"127.0.0.1:{metrics}", "--workers", "1"]
+        command = [PROGRAM, "up", folder, "--data", data, *where]
+        process = processes.start(command, core=None, log=self.log(), env=SECRET)
+        headers = {"Authorization": f"Bearer {self.token}"}
+        found = {kind: Route(port, payloads.request(kind, kind), headers=headers) for kind in KINDS}
+        return Installed(process, found, data)
+
+    def _run(self, command: str, *arguments: str | Path) -> str:
+        line = [str(part) for part in (PROGRAM, command, *arguments, "--data", self.place / "data")]
+        done = subprocess.run(line, capture_output=True, text=True, env={**os.environ, **SECRET}, timeout=60)
+        if done.returncode != 0:
+            raise NotInstalled(f"`roadworthy {command}` failed: {(done.stdout + done.stderr).strip()[-400:]}")
+        return done.stdout
+
+    def _write(self, folder: Path, upstream: Upstream) -> None:
+        targets = {
+            kind: {
+                "provider": "openai",
+                "model": MODEL,
+                "endpoint": upstream.base(kind),
+                "key": "env:BENCH_UPSTREAM_KEY",
+                "allow_private": True,
+                "price": {"input": 0.15, "output": 0.6},
+                "limits": {"concurrency": 1024},
+            }
+            for kind in KINDS
+        }
+        workflow = {
+            "owners": {"workflow": "bench", "prompt": "bench", "cost": "bench"},
+            "prompt": {"mode": "app", "system": "prompt.md"},
+            "parameters": {"temperature": 0.2, "max_tokens": 256},
+            "bypass": "app",
+            "ladder": {"unavailable": ["retry"]},
+            "policy": {"limits": {"requests_per_minute_per_key": PER_MINUTE}},
+        }
+        files: dict[str, object] = {
+            "roadworthy.yaml": {"version": 1, "targets": targets},
+            "people.yaml": {"people": {"bench": {"name": "Bench", "email": "bench@example.org"}}},
+        }
+        for kind in KINDS:
+            files[f"workflows/{kind}/workflow.yaml"] = {**workflow, "target": kind}
+        for name, content in files.items():
+            path = folder / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(json.dumps(content, indent=1))  # JSON is YAML
+        for kind in KINDS:
+            (folder / "workflows" / kind / "prompt.md").write_text(SYSTEM)
