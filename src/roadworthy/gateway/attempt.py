@@ -21,6 +21,8 @@ from roadworthy.workflow.inference import Attempt
 
 MAX_ANSWER = 32 * 1024 * 1024
 MAX_REFUSAL = 1024 * 1024
+CLOCK_PRECISION = 0.025
+"""Seconds; the HTTP client keeps its clocks no closer, so a shorter total is not worth a struct of its own."""
 
 
 class Caller:
@@ -44,9 +46,9 @@ class Caller:
             sent = True
             reply = await self._upstream.fetch(
                 target.origin,
-                target.head(outgoing, call.trace.header()),
+                target.head(outgoing, call.trace.header),
                 outgoing.body,
-                self._clocks(call, attempt, whole=True),
+                self._clocks(call, whole=True),
                 max_body=MAX_ANSWER,
             )
             attempt.status = reply.status
@@ -85,9 +87,9 @@ class Caller:
             assert target.origin is not None
             reply = await self._upstream.open(
                 target.origin,
-                target.head(outgoing, call.trace.header()),
+                target.head(outgoing, call.trace.header),
                 outgoing.body,
-                self._clocks(call, attempt, whole=False),
+                self._clocks(call, whole=False),
             )
             attempt.status = reply.status
             _time_head(attempt, reply.connected, reply.first_byte)
@@ -140,14 +142,14 @@ class Caller:
             raise Unusable(*target.problem)
         return target.wire.encode(call.operation, call.fields, stream=stream)
 
-    def _clocks(self, call: Call, attempt: Attempt, *, whole: bool) -> Clocks:
+    def _clocks(self, call: Call, *, whole: bool) -> Clocks:
         """The release's clocks, cut to what is left of the deadline."""
         assert call.serving is not None
-        declared = call.serving.handling.clocks
+        clocks = call.serving.whole_clocks if whole else call.serving.stream_clocks
         left = max(0.001, call.deadline - self._now())
-        total = min(declared.total, left)
-        first = total if whole else min(declared.first_token, total)
-        return Clocks(connect=min(declared.connect, left), first_byte=first, idle=declared.idle, total=total)
+        if left >= clocks.total - CLOCK_PRECISION:
+            return clocks
+        return Clocks(min(clocks.connect, left), min(clocks.first_byte, left), clocks.idle, left)
 
     def _broke(self, call: Call, target: ServedTarget, attempt: Attempt, error: Http1Error) -> Unusable:
         unusable = broken(error)

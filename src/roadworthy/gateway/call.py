@@ -30,19 +30,18 @@ _encode = msgspec.json.encode
 class Trace:
     """W3C trace context: continues the caller's ``traceparent`` or begins a trace."""
 
-    __slots__ = ("flags", "parent", "span", "trace")
+    __slots__ = ("header", "parent", "span", "trace")
 
     def __init__(self, given: bytes | None, bits: int) -> None:
         """``bits``: 192 random bits, 128 for a new trace id and 64 for our span id."""
         self.span = f"{(bits & 0xFFFFFFFFFFFFFFFF) or 1:016x}"
         parts = _parse_traceparent(given) if given is not None else None
         if parts is None:
-            self.trace, self.parent, self.flags = f"{(bits >> 64) or 1:032x}", "", "01"
+            self.trace, self.parent, flags = f"{(bits >> 64) or 1:032x}", "", "01"
         else:
-            self.trace, self.parent, self.flags = parts
-
-    def header(self) -> bytes:
-        return f"00-{self.trace}-{self.span}-{self.flags}".encode()
+            self.trace, self.parent, flags = parts
+        self.header = f"00-{self.trace}-{self.span}-{flags}".encode()
+        """Value of ``traceparent``, as sent upstream and told to the caller."""
 
 
 def _parse_traceparent(given: bytes) -> tuple[str, str, str] | None:
@@ -214,5 +213,5 @@ def answer_headers(call: Call, outcome: Outcome | None) -> Headers:
         headers.append((b"x-roadworthy-route", call.route.encode()))
     if outcome is not None:
         headers.append((b"x-roadworthy-outcome", outcome.encode()))
-    headers.append((b"traceparent", call.trace.header()))
+    headers.append((b"traceparent", call.trace.header))
     return headers

@@ -17,6 +17,7 @@ from roadworthy.gateway.ports import Fields, Outgoing, Wire, WireFactory
 from roadworthy.gateway.redact import Redactor, redactor
 from roadworthy.gateway.slots import Slots
 from roadworthy.gateway.snapshot import ServedWorkflow, Snapshot, SnapshotRefused
+from roadworthy.http1.messages import Clocks as HttpClocks
 from roadworthy.http1.messages import head
 from roadworthy.http1.origin import Origin
 from roadworthy.workflow.inference import Failure, Route
@@ -106,6 +107,12 @@ class Serving:
         self.handling = handling
         self.ladder: Ladder = handling.ladder
         self.bypass: Bypass = handling.bypass
+        declared = handling.clocks
+        total = min(declared.total, handling.deadline)
+        first_token = min(declared.first_token, total)
+        self.whole_clocks = HttpClocks(min(declared.connect, total), total, declared.idle, total)
+        """A whole answer's first byte comes when the model has finished, so only the total bounds it."""
+        self.stream_clocks = HttpClocks(min(declared.connect, total), first_token, declared.idle, total)
         self.targets = targets
         first = self.behaviour.target if self.behaviour else served.passthrough
         self.target: ServedTarget | None = targets.get(first) if first else None

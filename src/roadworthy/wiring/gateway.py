@@ -11,7 +11,6 @@ import argparse
 import asyncio
 import gc
 import os
-import secrets
 import signal
 import socket
 import sys
@@ -225,7 +224,7 @@ class SystemClock:
 
 class SystemIds:
     def bits(self, count: int) -> int:
-        return secrets.randbits(count)
+        return int.from_bytes(os.urandom((count + 7) // 8), "big") & ((1 << count) - 1)
 
 
 def find_secret(name: str) -> str | None:
