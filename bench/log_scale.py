@@ -28,19 +28,6 @@ END = 1_793_620_800.0
 UTC = ZoneInfo("UTC")
 OUTCOMES = ["answered"] * 93 + ["recovered"] * 4 + ["canned"] * 2 + ["error"]
 WORDS = ["order", "parcel", "invoice", "refund", "login", "password", "delay", "address", "cancel", "account"]
-    "order",
-    "parcel",
-    "invoice",
-    "refund",
-    "login",
-    "password",
-    "delay",
-    "address",
-    "cancel",
-    "account",
-    "urgent",
-    "thanks",
-]
 
 
 def record(rng: random.Random, ts: float) -> Inference:

@@ -39,6 +39,10 @@ LEAST_REFERENCE = 6
 LEAST_BAD = 3
 """Fewer bad calls than this are never a finding."""
 LEAST_CALLS = 5
+LEAST_SHARE = 0.01
+"""Spread that shares are given at least: a rise by less than 3.5 points is not worth a person's time."""
+SURE = 0.999
+"""One-sided confidence with which the pooled share of the odd hours must lie above the reference."""
 LEAST_VOLUME = 10
 
 PERSISTENCE = 3
@@ -174,9 +178,14 @@ def _judge(
     ]
     bad = sum(_reading(metric, hour).counts.bad for hour, _ in odd)
     calls = sum(hour.calls for hour, _ in odd)
-    if len(odd) < PERSISTENT or (metric in ("errors", "fallbacks") and bad < LEAST_BAD):
-        return None
     observed, expected, regime = newest[1], newest[2], newest[3]
+    if len(odd) < PERSISTENT:
+        return None
+    if metric in ("errors", "fallbacks"):
+        # hours may hold few calls: what they show together must be beyond chance
+        if bad < LEAST_BAD or wilson_lower(bad, calls, SURE) <= expected:
+            return None
+        observed = bad / calls
     text = (
         f"{workflow}: {_say(metric, observed, direction)}, expected about {_amount(metric, expected)} "
         f"({_counts(metric, bad, calls)} in {len(odd)} of the last {len(recent)} hours; "
@@ -196,7 +205,7 @@ def _odd(
     if regime == "forecast bound":
         return _beyond(metric, hour, reading, bounds)
     level = robust_score(reading.value, reference)[1]
-    score, expected, _ = robust_score(reading.value, reference, _least_spread(metric, hour, level))
+    score, expected, _ = robust_score(reading.value, reference, _least_spread(metric, level))
     direction = 0
     if score > OUTLIER_SCORE and (metric != "volume" or hour.calls >= LEAST_VOLUME):
         direction = 1
@@ -257,12 +266,11 @@ def _reading(metric: Metric, hour: Hour) -> _Reading:
             return _Reading(hour.cost_per_call or 0.0, Counts(0, calls))
 
 
-def _least_spread(metric: Metric, hour: Hour, level: float) -> float:
+def _least_spread(metric: Metric, level: float) -> float:
     """Spread below which a difference is chance or not worth a person's time."""
     match metric:
         case "errors" | "fallbacks":
-            share = min(max(level, 1 / max(hour.calls, 1)), 0.5)
-            return max(0.01, sqrt(share * (1 - share) / max(hour.calls, 1)) / 2)
+            return LEAST_SHARE
         case "volume":
             return max(1.0, sqrt(level), 0.1 * level)
         case "latency" | "cost":
