@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any
 
 import uvloop
 
-from roadworthy.http1.client import Client
+from roadworthy.http1.client import SWEEP, Client
 from roadworthy.http1.guard import AddressGuard
 from roadworthy.http1.messages import Clocks, Reply, head
 from roadworthy.http1.origin import Origin
 from roadworthy.http1.pool import PoolLimits
 
-CLOCKS = Clocks(connect=2, first_byte=2, idle=2, total=5)
+CLOCKS = Clocks(connect=30, first_byte=30, idle=30, total=60)
+"""Never meant to run out; tests of a clock skip time instead of waiting."""
 OK = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 5\r\n\r\nhello"
 STREAM_HEAD = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 
@@ -27,9 +29,25 @@ def on_loop(test: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., Non
     @functools.wraps(test)
     def run(*args: Any, **kwargs: Any) -> None:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(asyncio.wait_for(test(*args, **kwargs), 20))
+            runner.run(asyncio.wait_for(test(*args, **kwargs), 60))
 
     return run
+
+
+class Skipping:
+    """A clock that can be moved forward: ``Client(now=...)``."""
+
+    def __init__(self) -> None:
+        self._skipped = 0.0
+
+    def __call__(self) -> float:
+        return time.monotonic() + self._skipped
+
+    async def skip(self, seconds: float) -> None:
+        """Let the client catch up with what has come, move on, and let its sweep see that."""
+        await asyncio.sleep(4 * SWEEP)
+        self._skipped += seconds
+        await asyncio.sleep(4 * SWEEP)
 
 
 class Peer:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import time
 
 import pytest
 from http1_support import (
+    CLOCKS,
     OK,
     STREAM_HEAD,
     Peer,
+    Skipping,
     answering,
     calling,
     fetch,
@@ -130,17 +133,19 @@ async def test_the_answer_to_head_has_a_length_and_no_body() -> None:
     ):
         request = head(b"HEAD", b"/", server.origin, [])
         for reused in (False, True):
-            reply = await client.fetch(server.origin, request, b"", Clocks(1, 1, 1, 1))
+            reply = await client.fetch(server.origin, request, b"", CLOCKS)
             assert (reply.body, reply.header(b"content-length"), reply.reused) == (b"", b"5", reused)
 
 
 @on_loop
 async def test_interim_answers_are_skipped_and_bounded() -> None:
     interim = b"HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n"
-    async with scripted(saying(b"HTTP/1.1 100 Continue\r\n\r\n", interim + OK)) as server:
-        async with calling(server.origin) as client:
-            reply = await fetch(client, server.origin)
-            assert (reply.status, reply.body, reply.header(b"link")) == (200, b"hello", None)
+    async with (
+        scripted(saying(b"HTTP/1.1 100 Continue\r\n\r\n", interim + OK)) as server,
+        calling(server.origin) as client,
+    ):
+        reply = await fetch(client, server.origin)
+        assert (reply.status, reply.body, reply.header(b"link")) == (200, b"hello", None)
     async with scripted(saying(interim * 50 + OK)) as server, calling(server.origin) as client:
         with pytest.raises(ProtocolViolation, match="interim"):
             await fetch(client, server.origin)
@@ -290,11 +295,13 @@ async def test_an_answer_before_the_end_of_the_request_closes_the_connection() -
 
 @on_loop
 async def test_an_unused_connection_is_closed_after_its_time() -> None:
-    async with scripted(answering) as server, calling(server.origin, limits=limits(idle_expiry=0.05)) as client:
+    now = Skipping()
+    async with scripted(answering) as server, calling(server.origin, limits=limits(idle_expiry=60), now=now) as client:
         await fetch(client, server.origin)
+        await now.skip(50)
         assert client.idle == 1
-        while client.open_connections:
-            await asyncio.sleep(0.01)
+        await now.skip(11)
+        assert client.open_connections == 0
 
 
 @on_loop
@@ -319,10 +326,15 @@ async def test_a_connection_that_the_server_closes_while_idle_is_forgotten() -> 
     ],
 )
 async def test_silence_ends_with_the_clock_that_it_breaks(clock: str, sent: tuple[bytes, ...]) -> None:
-    clocks = Clocks(connect=1, first_byte=0.1 if clock == "first_byte" else 3, idle=0.1, total=5)
-    async with scripted(silent_after(*sent)) as server, calling(server.origin) as client:
+    now = Skipping()
+    clocks = Clocks(connect=60, first_byte=30 if clock == "first_byte" else 500, idle=30, total=1000)
+    async with scripted(silent_after(*sent)) as server, calling(server.origin, now=now) as client:
+        call = asyncio.ensure_future(fetch(client, server.origin, clocks=clocks))
+        await now.skip(20)
+        assert not call.done()
+        await now.skip(31)
         with pytest.raises(ReadTimeout) as caught:
-            await fetch(client, server.origin, clocks=clocks)
+            await call
         assert caught.value.clock == clock
 
 
@@ -330,28 +342,37 @@ async def test_silence_ends_with_the_clock_that_it_breaks(clock: str, sent: tupl
 async def test_a_dribble_ends_with_the_total_clock() -> None:
     async def script(peer: Peer) -> None:
         await peer.request()
-        await peer.say(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n")
+        await peer.say(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n")
         while True:
             await peer.say(b"x")
-            await asyncio.sleep(0.01)
+            await asyncio.sleep(0.001)
 
-    async with scripted(script) as server, calling(server.origin) as client:
+    now = Skipping()
+    async with scripted(script) as server, calling(server.origin, now=now) as client:
+        clocks = Clocks(connect=60, first_byte=60, idle=60, total=100)
+        call = asyncio.ensure_future(fetch(client, server.origin, clocks=clocks))
+        await now.skip(50)
+        assert not call.done()
+        await now.skip(51)
         with pytest.raises(ReadTimeout) as caught:
-            await fetch(client, server.origin, clocks=Clocks(connect=1, first_byte=1, idle=1, total=0.2))
+            await call
         assert caught.value.clock == "total"
 
 
 @on_loop
 async def test_slow_pieces_within_the_idle_clock_are_whole() -> None:
+    now = Skipping()
+
     async def script(peer: Peer) -> None:
         await peer.request()
-        for at in range(len(OK)):
-            await peer.say(OK[at : at + 1])
-            await asyncio.sleep(0.002)
+        for at in range(0, len(OK), 20):
+            await peer.say(OK[at : at + 20])
+            await now.skip(40)
 
-    async with scripted(script) as server, calling(server.origin) as client:
-        reply = await fetch(client, server.origin, clocks=Clocks(connect=1, first_byte=1, idle=0.2, total=5))
+    async with scripted(script) as server, calling(server.origin, now=now) as client:
+        reply = await fetch(client, server.origin, clocks=Clocks(connect=60, first_byte=60, idle=60, total=1000))
         assert reply.body == b"hello"
+        assert now() > time.monotonic() + 60, "longer than the idle clock in all"
 
 
 # --- connecting
@@ -382,7 +403,7 @@ async def test_a_server_that_does_not_accept_ends_with_the_connect_clock() -> No
         origin = Origin.from_url(f"http://127.0.0.1:{address[1]}")
         async with calling(origin) as client:
             with pytest.raises(ConnectTimeout):
-                await fetch(client, origin, clocks=Clocks(connect=0.1, first_byte=1, idle=1, total=1))
+                await fetch(client, origin, clocks=Clocks(connect=0.1, first_byte=30, idle=30, total=30))
         for filler in fillers:
             filler.close()
 
@@ -451,10 +472,10 @@ async def test_calls_past_the_bound_wait_in_order_of_arrival() -> None:
 async def test_a_full_queue_refuses_at_once_and_a_wait_ends_with_the_connect_clock() -> None:
     async with scripted(silent_after()) as server, calling(server.origin, limits=limits(1, 1)) as client:
         holder = asyncio.ensure_future(fetch(client, server.origin))
-        await asyncio.sleep(0.02)
-        clocks = Clocks(connect=0.1, first_byte=1, idle=1, total=1)
+        await asyncio.sleep(0)
+        clocks = Clocks(connect=0.2, first_byte=30, idle=30, total=30)
         queued = asyncio.ensure_future(fetch(client, server.origin, clocks=clocks))
-        await asyncio.sleep(0.02)
+        await asyncio.sleep(0)
         assert client.waiting == 1
         with pytest.raises(PoolFull):
             await fetch(client, server.origin)
