@@ -114,7 +114,8 @@ def write_example(folder: Path, provider: str) -> list[Path]:
     """
     from tzlocal import get_localzone_name
 
-    return write_files(folder, example(provider, get_localzone_name() or "UTC"))
+    zone = get_localzone_name() or "UTC"
+    return write_files(folder, example(provider, "UTC" if zone == "Etc/UTC" else zone))
 
 
 def write_files(folder: Path, files: Mapping[str, str]) -> list[Path]:

@@ -8,7 +8,7 @@ from datetime import datetime, tzinfo
 from typing import TYPE_CHECKING, Any
 
 from roadworthy.cli import words
-from roadworthy.cli.tables import STYLES, Column, print_table
+from roadworthy.cli.tables import STYLES, Column, print_table, print_trimmed
 from roadworthy.cli.terminal import clean, line
 
 if TYPE_CHECKING:
@@ -260,7 +260,7 @@ def _text(console: Console, title: str, text: str) -> None:
     text = clean(text)
     cut = len(text) - MAX_TEXT
     shown = text[:MAX_TEXT] + (f"… ({cut:,} more characters; --json has them)" if cut > 0 else "")
-    console.print(Padding(Text(shown), (0, 0, 0, 2)))
+    print_trimmed(console, Padding(Text(shown), (0, 0, 0, 2)))
 
 
 def content_text(message: Facts) -> str:

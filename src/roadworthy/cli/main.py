@@ -132,3 +132,7 @@ def main() -> None:
     """Entry point of the ``roadworthy`` script."""
     sys.excepthook = _defect
     root()
+
+
+if __name__ == "__main__":
+    main()

@@ -10,7 +10,7 @@ import click
 from roadworthy.cli.terminal import line
 
 if TYPE_CHECKING:
-    from rich.console import Console
+    from rich.console import Console, RenderableType
     from rich.text import Text
 
 STYLES = {
@@ -72,8 +72,13 @@ def print_table(console: Console, columns: Sequence[Column], rows: Iterable[Sequ
         )
     for row in cells:
         table.add_row(*(styled(row[index]) for index in shown))
+    print_trimmed(console, table)
+
+
+def print_trimmed(console: Console, what: RenderableType) -> None:
+    """Print without the blanks with which lines are filled up to the console's width."""
     with console.capture() as captured:
-        console.print(table)
+        console.print(what)
     for text in captured.get().splitlines():
         click.echo(text.rstrip(), color=True)
 

@@ -34,8 +34,10 @@ def forget(work: Work, user: str, yes: bool) -> None:
         for store, number in counts.items():
             work.say(f"{line(str(store))}: deleted {words.plural(int(number), 'row')}")
         for store, number in left.items():
-            work.say(f"{line(str(store))}: found {number} after deleting")
+            if number:
+                work.say(f"{line(str(store))}: still found {number} times")
     if any(left.values()):
         raise Finding(f"the search still finds {line(user)!r}", "run `roadworthy forget` again and report it")
     if not work.json:
-        work.say(f"Forgot {line(user)!r}" + ("." if not left else ", verified by search."))
+        searched = f": a search of {', '.join(left)} finds nothing" if left else ""
+        work.say(f"Forgot {line(user)!r}{searched}.")

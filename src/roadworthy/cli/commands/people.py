@@ -35,7 +35,15 @@ def login(work: Work, code: str | None) -> None:
 @common
 @pass_work
 def logout(work: Work) -> None:
-    """Forget the login of this data folder; commands act as your OS user again."""
+    """End the login of this data folder; commands act as your OS user again."""
+    from roadworthy.cli.admin import Refused
+
+    if work.logins.current(work.data, work.clock()) is not None:
+        try:
+            work.admin.post("/v1/logout")
+        except Refused as refused:  # control has forgotten the session already
+            if refused.status != 401:
+                raise
     if not work.logins.forget(work.data):
         raise Finding("nobody is logged in to this data folder")
     work.say("Logged out.")
