@@ -22,8 +22,8 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from roadworthy.inference_log.model import StatsRow
-from roadworthy.statistics.rates import wilson_lower
-from roadworthy.statistics.robust import OUTLIER_SCORE, robust_score
+from roadworthy.statistics.rates import wilson_interval, wilson_lower
+from roadworthy.statistics.robust import OUTLIER_SCORE, median, robust_score
 
 HOUR = 3600.0
 DAY = 86_400.0
@@ -146,6 +146,18 @@ class _Reading(msgspec.Struct, frozen=True):
     counts: Counts
 
 
+class _Verdict(msgspec.Struct, frozen=True):
+    """One metric of one hour, judged."""
+
+    direction: int
+    """0 is usual."""
+    observed: float
+    expected: float
+    limit: float
+    """For shares: what the reference may itself be, at most (Wilson, 95 %); else as expected."""
+    regime: Regime
+
+
 def unusual(workflow: str, hours: Sequence[Hour], bounds: Bounds, now: float, zone: ZoneInfo) -> list[Finding]:
     """The findings of one workflow.  ``hours``: those with calls, oldest first; empty hours are filled in."""
     if not hours:
@@ -170,20 +182,19 @@ def _judge(
     past = grid[:-PERSISTENCE]
     verdicts = [_odd(metric, hour, past, history, bounds, zone) for hour in recent]
     newest = verdicts[-1] if verdicts else None
-    if newest is None or newest[0] == 0:
+    if newest is None or newest.direction == 0:
         return None
-    direction = newest[0]
-    odd = [
-        (hour, verdict) for hour, verdict in zip(recent, verdicts, strict=True) if verdict and verdict[0] == direction
-    ]
-    bad = sum(_reading(metric, hour).counts.bad for hour, _ in odd)
-    calls = sum(hour.calls for hour, _ in odd)
-    observed, expected, regime = newest[1], newest[2], newest[3]
+    direction, regime = newest.direction, newest.regime
+    pairs = zip(recent, verdicts, strict=True)
+    odd = [hour for hour, verdict in pairs if verdict is not None and verdict.direction == direction]
+    bad = sum(_reading(metric, hour).counts.bad for hour in odd)
+    calls = sum(hour.calls for hour in odd)
+    observed, expected = newest.observed, newest.expected
     if len(odd) < PERSISTENT:
         return None
     if metric in ("errors", "fallbacks"):
         # hours may hold few calls: what they show together must be beyond chance
-        if bad < LEAST_BAD or wilson_lower(bad, calls, SURE) <= expected:
+        if bad < LEAST_BAD or wilson_lower(bad, calls, SURE) <= newest.limit:
             return None
         observed = bad / calls
     text = (
@@ -191,30 +202,37 @@ def _judge(
         f"({_counts(metric, bad, calls)} in {len(odd)} of the last {len(recent)} hours; "
         f"{regime}, {history / DAY:.1f} days of history)"
     )
-    return Finding(workflow, metric, "notice", regime, odd[0][0].start, bad, calls, observed, expected, text)
+    return Finding(workflow, metric, "notice", regime, odd[0].start, bad, calls, observed, expected, text)
 
 
 def _odd(
     metric: Metric, hour: Hour, past: Sequence[Hour], history: float, bounds: Bounds, zone: ZoneInfo
-) -> tuple[int, float, float, Regime] | None:
-    """(direction, observed, expected, regime); direction 0 is usual; ``None``: nothing to hold it against."""
+) -> _Verdict | None:
+    """``None``: nothing to hold it against."""
     if metric != "volume" and hour.calls < LEAST_CALLS and not (metric == "errors" and hour.errors):
         return None
     reading = _reading(metric, hour)
     reference, regime = _reference(metric, hour, past, history, zone)
     if regime == "forecast bound":
         return _beyond(metric, hour, reading, bounds)
-    level = robust_score(reading.value, reference)[1]
-    score, expected, _ = robust_score(reading.value, reference, _least_spread(metric, level))
+    earlier = [_reading(metric, other) for other in reference]
+    values = [other.value for other in earlier]
+    score, expected, _ = robust_score(reading.value, values, _least_spread(metric, median(values)))
+    limit = expected
+    if metric in ("errors", "fallbacks"):
+        # of hours with few calls most have no bad one: the median alone would expect none
+        bad, calls = sum(other.counts.bad for other in earlier), sum(other.calls for other in reference)
+        expected = max(expected, bad / calls)
+        limit = max(expected, wilson_interval(bad, calls)[1])
     direction = 0
     if score > OUTLIER_SCORE and (metric != "volume" or hour.calls >= LEAST_VOLUME):
         direction = 1
     elif score < -OUTLIER_SCORE and metric == "volume" and expected >= LEAST_VOLUME:
         direction = -1
-    return direction, reading.value, expected, regime
+    return _Verdict(direction, reading.value, expected, limit, regime)
 
 
-def _beyond(metric: Metric, hour: Hour, reading: _Reading, bounds: Bounds) -> tuple[int, float, float, Regime] | None:
+def _beyond(metric: Metric, hour: Hour, reading: _Reading, bounds: Bounds) -> _Verdict | None:
     """Day 0: is the declared bound passed beyond what chance explains?"""
     bound: float | None = None
     beyond = False
@@ -227,20 +245,20 @@ def _beyond(metric: Metric, hour: Hour, reading: _Reading, bounds: Bounds) -> tu
     elif metric == "volume" and bounds.calls_per_second is not None:
         bound = bounds.calls_per_second * HOUR
         beyond = reading.value > bound + 3 * sqrt(bound)
-    return None if bound is None else (int(beyond), reading.value, bound, "forecast bound")
+    return None if bound is None else _Verdict(int(beyond), reading.value, bound, bound, "forecast bound")
 
 
 def _reference(
     metric: Metric, hour: Hour, past: Sequence[Hour], history: float, zone: ZoneInfo
-) -> tuple[list[float], Regime]:
+) -> tuple[list[Hour], Regime]:
     usable = past if metric == "volume" else [other for other in past if other.calls >= LEAST_CALLS]
     weekday, block = _slot(hour.start, zone)
     if history >= SEASONS_FROM:
-        same = [_reading(metric, other).value for other in usable if _slot(other.start, zone) == (weekday, block)]
+        same = [other for other in usable if _slot(other.start, zone) == (weekday, block)]
         if len(same) >= LEAST_REFERENCE:
             return same, "seasonal"
     if history >= BLOCKS_FROM:
-        same = [_reading(metric, other).value for other in usable if _slot(other.start, zone)[1] == block]
+        same = [other for other in usable if _slot(other.start, zone)[1] == block]
         if len(same) >= LEAST_REFERENCE:
             return same, "median + MAD by hour block"
     return [], "forecast bound"
