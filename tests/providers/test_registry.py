@@ -51,11 +51,21 @@ def test_no_wire_takes_rubbish_for_an_answer(kind, body):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_no_event_reader_takes_rubbish_for_a_stream(kind):
+    for other in (b"<html>not a stream</html>\n\n", b'\n{"choices": []}', b"[]"):
+        with pytest.raises(Unusable) as refused:
+            wire(kind).events().feed(other)
+        assert refused.value.failure == "invalid"
     reader = wire(kind).events()
-    assert reader.feed(b"<html>not a stream</html>\n\n") == []
     assert reader.feed(b"data: {broken\n\ndata: more\n\n") == []
     assert not reader.done
     assert reader.failed is not None
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_error_body_instead_of_a_stream_is_that_error(kind):
+    with pytest.raises(Unusable) as refused:
+        wire(kind).events().feed(b'{"error": {"type": "overloaded_error", "message": "Overloaded"}}')
+    assert refused.value.failure == "unavailable"
 
 
 @pytest.mark.parametrize(

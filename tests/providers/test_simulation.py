@@ -11,14 +11,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from roadworthy.adapters.providers import simulation
 from roadworthy.adapters.providers.openai import OpenAIEvents, OpenAIWire
 from roadworthy.adapters.providers.simulated import Director, InlineFault
 from roadworthy.adapters.providers.simulated_answer import Asked, example
 from roadworthy.adapters.providers.simulated_script import STREAM_FAULTS, Script, compose
-from roadworthy.adapters.providers.simulation import FAULTS, Profile, ProfileError, Seeded, parse
 from roadworthy.gateway.ports import Unusable
+from roadworthy.workflow import simulation
 from roadworthy.workflow.model import Target
+from roadworthy.workflow.simulation import FAULTS, Profile, ProfileError, Seeded, parse
 
 CHAT = "/v1/chat/completions"
 SCHEMA = {"type": "object", "properties": {"topic": {"enum": ["bill", "bug"]}}, "required": ["topic"]}

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from roadworthy.adapters.providers import simulation
 from roadworthy.adapters.providers.anthropic_request import DEFAULT_MAX_TOKENS
 from roadworthy.adapters.providers.local import CONTEXT, MODEL
+from roadworthy.workflow import simulation
 
 DOC = (Path(__file__).parents[2] / "docs" / "targets.md").read_text()
 ROWS = [line for line in DOC.splitlines() if line.startswith("| `")]

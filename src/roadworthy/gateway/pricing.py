@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from roadworthy.cost.rules import settle
 from roadworthy.workflow.inference import Attempt, Tokens
 from roadworthy.workflow.model import Price
 
@@ -9,28 +10,10 @@ BYTES_PER_TOKEN = 4
 """Rule of thumb for English and JSON, used only where a provider reported nothing and may have charged."""
 
 
-def cost_of(tokens: Tokens, price: Price) -> float:
-    """US dollars.  Cached tokens without a price of their own are charged as input."""
-    cache_read = price.input if price.cache_read is None else price.cache_read
-    cache_write = price.input if price.cache_write is None else price.cache_write
-    return (
-        tokens.input * price.input
-        + tokens.output * price.output
-        + tokens.cache_read * cache_read
-        + tokens.cache_write * cache_write
-        + price.per_request
-    )
-
-
 def charge(attempt: Attempt, tokens: Tokens | None, price: Price | None) -> None:
     """Settle an attempt whose provider answered with ``tokens`` (``None``: it reported no usage)."""
-    attempt.tokens, attempt.cost_usd, attempt.cost_unknown = tokens, None, ""
-    if price is None:
-        attempt.cost_unknown = f"no price for target {attempt.target}"
-    elif tokens is None:
-        attempt.cost_unknown = "no usage reported"
-    else:
-        attempt.cost_usd = cost_of(tokens, price)
+    attempt.tokens = tokens
+    attempt.cost_usd, attempt.cost_unknown = settle(tokens, price, attempt.target)
 
 
 def charge_nothing(attempt: Attempt) -> None:

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from roadworthy.workflow import simulation
 from roadworthy.workflow.checks import Draft, check_workflow, prompt_text
 from roadworthy.workflow.fields import INVALID, NAME, At, Reading, Section
 from roadworthy.workflow.kinds import is_private_host
@@ -192,8 +193,8 @@ def _check_target(target: Target, place: Value, at: At) -> None:
         at.child("endpoint").problem(line("endpoint"), "an endpoint", f"none for {target.provider}", "remove it")
     if target.simulation is not None and target.provider != "simulated":
         at.child("simulation").problem(line("simulation"), "a simulation", "only for simulated", "remove it")
-    if target.simulation is not None and not isinstance(target.simulation, dict):
-        at.child("simulation").problem(line("simulation"), "no mapping", "a profile", "see docs/targets.md")
+    if target.simulation is not None:
+        _check_profile(target.simulation, line("simulation"), at.child("simulation"))
     if launched or target.endpoint is None:
         return
     parts = urlsplit(target.endpoint)
@@ -206,6 +207,14 @@ def _check_target(target: Target, place: Value, at: At) -> None:
     if parts.scheme == "http" and not private and not target.allow_private:
         mend = "use https, or add 'allow_private: true' for a host of your own network"
         at.child("endpoint").problem(line("endpoint"), "http to a public host", "https", mend)
+
+
+def _check_profile(profile: Any, line: int, at: At) -> None:
+    try:
+        simulation.parse(profile)
+    except simulation.ProfileError as error:
+        where = at if error.field == "profile" else at.child(error.field)
+        where.problem(line, repr(error.found), error.expected, "mend the profile; docs/targets.md describes it")
 
 
 def _workflow(name: str, draft: Draft) -> Workflow | None:

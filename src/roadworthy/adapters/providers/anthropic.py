@@ -13,7 +13,7 @@ import msgspec
 
 from roadworthy.adapters.providers import refusals
 from roadworthy.adapters.providers.anthropic_request import ANSWER_TOOL, translate
-from roadworthy.adapters.providers.common import ANY_MODEL, BaseWire, invalid, reported
+from roadworthy.adapters.providers.common import ANY_MODEL, BaseWire, expect_events, invalid, reported
 from roadworthy.adapters.providers.sse import EventSplitter, EventTooLarge
 from roadworthy.gateway.ports import Answer, Chunk, EventReader, Fields, Headers, Operation, Outgoing, Unusable
 from roadworthy.workflow.inference import Tokens
@@ -219,6 +219,8 @@ class AnthropicEvents:
     def feed(self, data: bytes) -> list[Chunk]:
         if self.done or self.failed is not None:
             return []
+        if not self._splitter.started:
+            expect_events(data)
         try:
             events = self._splitter.feed(data)
         except EventTooLarge as error:

@@ -79,6 +79,21 @@ def invalid(body: bytes, error: Exception, request_id: str | None) -> Unusable:
     return Unusable("invalid", f"the provider answered 200 with {what}", request_id=request_id)
 
 
+def expect_events(start: bytes) -> None:
+    """Look at the first bytes of what should be an event stream.  Raises ``Unusable`` for a page or a JSON body."""
+    first = start.lstrip()[:1]
+    if first == b"{":
+        try:
+            error = msgspec.json.decode(start).get("error")
+        except refusals.UNREADABLE:
+            error = None
+        if error is not None:
+            raise reported(error, None)
+    if first in (b"<", b"{", b"["):
+        what = "an HTML page" if first == b"<" else "a JSON body"
+        raise Unusable("invalid", f"the provider answered a call for a stream with {what}")
+
+
 def reported(error: Any, request_id: str | None) -> Unusable:
     """An error that came with status 200, in a body or in a stream."""
     what = refusals.said({"error": error})

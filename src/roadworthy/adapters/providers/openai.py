@@ -14,7 +14,7 @@ import msgspec
 
 from roadworthy.adapters.providers import openai_shape as shape
 from roadworthy.adapters.providers import refusals
-from roadworthy.adapters.providers.common import ANY_MODEL, BaseWire, invalid, reported
+from roadworthy.adapters.providers.common import ANY_MODEL, BaseWire, expect_events, invalid, reported
 from roadworthy.adapters.providers.sse import EventSplitter, EventTooLarge
 from roadworthy.gateway.ports import Answer, Chunk, EventReader, Fields, Headers, Operation, Outgoing, Unusable
 from roadworthy.workflow.model import Target
@@ -112,6 +112,8 @@ class OpenAIEvents:
     def feed(self, data: bytes) -> list[Chunk]:
         if self.done or self.failed is not None:
             return []
+        if not self._splitter.started:
+            expect_events(data)
         try:
             events = self._splitter.feed(data)
         except EventTooLarge as error:

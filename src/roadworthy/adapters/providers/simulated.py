@@ -27,10 +27,11 @@ import httptools
 import msgspec
 import uvloop
 
-from roadworthy.adapters.providers import child, simulation
+from roadworthy.adapters.providers import child
 from roadworthy.adapters.providers.simulated_answer import Asked
 from roadworthy.adapters.providers.simulated_script import STREAM_FAULTS, Call, Script, Sent, compose, refused
-from roadworthy.adapters.providers.simulation import Fault, FaultRule, Profile, ProfileError, Seeded
+from roadworthy.workflow import simulation
+from roadworthy.workflow.simulation import Fault, FaultRule, Profile, ProfileError, Seeded
 
 _INLINE = re.compile(r"\[\[fault (\w+)((?: +\w+=[^\s\]]+)*) *\]\]")
 _REMEMBERED = 200_000

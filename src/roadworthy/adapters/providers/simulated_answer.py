@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from roadworthy.adapters.providers.simulation import Fault, Profile, Seeded
+from roadworthy.workflow.simulation import Fault, Profile, Seeded
 
 CHARS_PER_TOKEN = 4
 _DEEP = 8

@@ -13,7 +13,7 @@ from typing import Any, Literal
 import msgspec
 
 from roadworthy.adapters.providers.simulated_answer import Asked, Spoken, count, speak, vectors
-from roadworthy.adapters.providers.simulation import Distribution, Fault, Profile, Seeded
+from roadworthy.workflow.simulation import Distribution, Fault, Profile, Seeded
 
 STREAM_FAULTS = frozenset(
     {

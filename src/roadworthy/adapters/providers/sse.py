@@ -17,7 +17,7 @@ class EventTooLarge(Exception):
 class EventSplitter:
     """``feed(bytes) -> [data of each event that these bytes complete]``; an event without data is skipped."""
 
-    __slots__ = ("_held", "_pieces", "_started", "size")
+    __slots__ = ("_held", "_pieces", "size", "started")
 
     def __init__(self) -> None:
         self._pieces: list[bytes] = []
@@ -26,7 +26,8 @@ class EventSplitter:
         """Bytes of the unfinished event."""
         self._held = False
         """The last byte was a CR, which may be half of a CRLF."""
-        self._started = False
+        self.started = False
+        """Has anything come at all?"""
 
     @property
     def rest(self) -> bytes:
@@ -34,8 +35,8 @@ class EventSplitter:
         return b"".join(self._pieces)
 
     def feed(self, data: bytes) -> list[bytes]:
-        if not self._started:
-            self._started = True
+        if not self.started and data:
+            self.started = True
             data = data.removeprefix(b"\xef\xbb\xbf")
         if self._held or b"\r" in data:
             data = self._unify(data)
