@@ -36,7 +36,7 @@ def behaviour_digest(behaviour: Behaviour) -> str:
     for ordered in ("schema", "tools"):
         if ordered in facts:
             facts[ordered] = canonical(facts[ordered], keep_order=True)
-    for spec in facts.get("prompt", {}).get("inputs", {}).values():
+    for spec in (facts.get("prompt") or {}).get("inputs", {}).values():
         spec.pop("description", None)  # a remark for people: no model ever reads it
     return "beh_" + _sha256(canonical(facts))
 
