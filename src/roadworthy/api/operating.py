@@ -1,6 +1,7 @@
 """Running the install.
 
 GET  /healthz     → {"status": "ok"}; open to whoever reaches the socket
+GET  /v1/counters → {log, spans}: numbers of control for ``/metrics``
 GET  /v1/status   → one screen, see ``operations/status.py``
 GET  /v1/audit    ?after=&limit= → {items, verified, broken}; the whole chain is verified on every read
 POST /v1/login    {code} → {token, person, expires}
@@ -39,6 +40,10 @@ def healthz(services: Services, call: Call) -> Any:
 
 def status(services: Services, call: Call) -> Any:
     return services.status()
+
+
+def counters(services: Services, call: Call) -> Any:
+    return services.counters()
 
 
 def audit(services: Services, call: Call) -> Any:
@@ -92,6 +97,7 @@ def _number(call: Call, name: str, default: int) -> int:
 ENDPOINTS = [
     Endpoint("GET", "/healthz", "anyone", healthz),
     Endpoint("GET", "/v1/status", "read", status),
+    Endpoint("GET", "/v1/counters", "read", counters),
     Endpoint("GET", "/v1/audit", "read", audit),
     Endpoint("POST", "/v1/login", "anyone", login, Login),
     Endpoint("POST", "/v1/logout", "anyone", logout),

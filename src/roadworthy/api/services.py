@@ -29,6 +29,7 @@ class Services:
     forgetter: Forgetter
     adoption: Adoption
     status: Callable[[], dict[str, Any]]
+    counters: Callable[[], dict[str, dict[str, float]]]
     backup: Callable[[str], dict[str, Any]]
     """Path → what was written.  Raises ``OSError`` and ``BackupRefused``."""
     base_url: Callable[[], str]

@@ -16,10 +16,11 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from typing import Any
+from typing import Any, cast
 from zoneinfo import ZoneInfo
 
 import apsw
+import msgspec
 from starlette.applications import Starlette
 from starlette.types import Receive, Scope, Send
 
@@ -31,8 +32,12 @@ from roadworthy.api import errors as api_errors
 from roadworthy.api.routes import admin_app
 from roadworthy.api.services import Services
 from roadworthy.cost.service import PriceList
+from roadworthy.engine import telemetry
 from roadworthy.engine.publish import Publisher
 from roadworthy.engine.supervise import Engine, Module, blocking
+from roadworthy.engine.telemetry import SpanQueue
+from roadworthy.inference_log.model import Batch, Shipped
+from roadworthy.inference_log.ports import LogStore
 from roadworthy.inference_log.service import Log, Shipper
 from roadworthy.operations.adopt import Adoption
 from roadworthy.operations.forget import Forgetter
@@ -43,7 +48,7 @@ from roadworthy.wiring.config_folder import ConfigFolderError, read_folder
 from roadworthy.wiring.data_folder import DataFolder, DataFolderError, DataFolderHeld, FolderLock, create_folder
 from roadworthy.wiring.sockets import CannotListen, listen_unix
 from roadworthy.wiring.status import StatusBoard
-from roadworthy.workflow.model import Settings, Target
+from roadworthy.workflow.model import Configuration, Settings, Target
 from roadworthy.workflow.problems import errors
 from roadworthy.workflow.service import Actor, Workflows
 
@@ -70,7 +75,9 @@ class Control:
             self.epoch = tx.next_epoch()
         self.prices = PriceList()
         self.workflows = Workflows(self.state, clock=clock, price_known=self._price_known)
-        self.shipper = Shipper(folder.journal, self.store, now=clock)
+        self.spans = self._spans()
+        store = self.store if self.spans is None else cast(LogStore, OfferingLog(self.store, self.spans))
+        self.shipper = Shipper(folder.journal, store, now=clock)
         self.publisher = Publisher(
             self.state,
             epoch=self.epoch,
@@ -100,7 +107,9 @@ class Control:
     def modules(self) -> list[Module]:
         """The engine's duties."""
         store, clock = self.store, self.clock
+        spans = [] if self.spans is None else [telemetry.module(self.spans)]
         return [
+            *spans,
             Module("ship", blocking(self.shipper.ship, name="ship"), 0.25, timeout=60.0, last_round=True),
             Module("publish", blocking(self.publisher.publish_when_moved, name="publish"), 0.2, timeout=10.0),
             Module("rollup", blocking(lambda: store.rollup(clock()), name="rollup"), 30.0, timeout=120.0),
@@ -111,6 +120,11 @@ class Control:
                 timeout=1800.0,
             ),
         ]
+
+    def counters(self) -> dict[str, dict[str, float]]:
+        """Numbers for ``/metrics``."""
+        found = {"log": msgspec.structs.asdict(self.log.lag())}
+        return found if self.spans is None else {**found, "spans": msgspec.structs.asdict(self.spans.counts())}
 
     def backup(self, path: str) -> dict[str, Any]:
         self.shipper.ship()
@@ -124,6 +138,21 @@ class Control:
 
     def close(self) -> None:
         self._closing.close()
+
+    def _spans(self) -> SpanQueue | None:
+        """The export of spans, when one is configured; its libraries are loaded only then."""
+        settings = self.settings()
+        if settings.otlp_endpoint is None:
+            return None
+        from roadworthy.wiring.tracing import span_queue
+
+        def known() -> Configuration | None:
+            applied = self.workflows.configuration()
+            return None if applied is None else applied.configuration
+
+        queue = span_queue(settings, settings.otlp_endpoint, known)
+        self._closing.callback(queue.close)
+        return queue
 
     def _price_known(self, target: Target) -> bool:
         return self.prices.price_of(target) is not None
@@ -139,6 +168,7 @@ class Control:
             forgetter=Forgetter(self.store, self.shipper, self.folder.journal, now=self.clock),
             adoption=Adoption(self.workflows, self.store, price_known=self._price_known),
             status=self.board.read,
+            counters=self.counters,
             backup=self.backup,
             base_url=self.board.base_url,
             publish=self.publish,
@@ -146,6 +176,22 @@ class Control:
             clock=self.clock,
             uids=frozenset({os.geteuid(), 0}),
         )
+
+
+class OfferingLog:
+    """A ``LogStore`` that offers what it stored to a queue of spans.  Everything else is the store's own."""
+
+    def __init__(self, store: LogStore, queue: SpanQueue) -> None:
+        self._store = store
+        self._queue = queue
+
+    def ship(self, batch: Batch) -> Shipped:
+        shipped = self._store.ship(batch)
+        self._queue.offer([*batch.ends, *batch.lost])
+        return shipped
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
 
 
 class AsThisUser:
@@ -266,6 +312,7 @@ def main(arguments: list[str] | None = None) -> int:
     from roadworthy.adapters.telemetry.logs import configure
 
     configure("control")
+    logging.getLogger("alembic").setLevel(logging.WARNING)
 
     def say(text: str) -> None:
         print(text, flush=True)

@@ -36,6 +36,7 @@ from roadworthy.http1.origin import Origin
 from roadworthy.http1.pool import PoolLimits
 from roadworthy.http1.stream import StreamReply
 from roadworthy.wiring.data_folder import DataFolder
+from roadworthy.wiring.secrets import find_secret
 from roadworthy.wiring.sockets import listen_unix
 
 SNAPSHOT_POLL = 0.2
@@ -225,19 +226,6 @@ class SystemClock:
 class SystemIds:
     def bits(self, count: int) -> int:
         return int.from_bytes(os.urandom((count + 7) // 8), "big") & ((1 << count) - 1)
-
-
-def find_secret(name: str) -> str | None:
-    """The secret called ``env:NAME`` or ``file:/path``; ``None`` when it is not there or empty."""
-    kind, _, place = name.partition(":")
-    if kind == "env":
-        return os.environ.get(place) or None
-    if kind == "file":
-        try:
-            return Path(place).read_text(encoding="utf-8").strip() or None
-        except (OSError, UnicodeDecodeError):
-            return None
-    return None
 
 
 def log(event: str, **facts: Any) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 from pathlib import Path
 
+import msgspec
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
@@ -14,15 +16,19 @@ from roadworthy.adapters.telemetry.prometheus import render
 from roadworthy.wiring.http_server import server
 from roadworthy.wiring.internal import Internal
 
+Numbers = dict[str, dict[str, float]]
+
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
-async def serve_metrics(listener: socket.socket, internal: Internal, workers: list[Path]) -> None:
-    """Serve until cancelled."""
+async def serve_metrics(listener: socket.socket, internal: Internal, workers: list[Path], control: Path) -> None:
+    """Serve until cancelled.  Who does not answer within a second is left out, and shows as down."""
 
     async def metrics(request: Request) -> Response:
-        counters = await internal.counters(workers)
-        return Response(render(counters), media_type=CONTENT_TYPE)
+        counters, numbers = await asyncio.gather(internal.counters(workers), internal.get(control, "/v1/counters"))
+        known = msgspec.json.decode(numbers[1], type=Numbers) if numbers is not None and numbers[0] == 200 else None
+        page = render(counters, expected=[f"w{index}" for index in range(len(workers))], control=known)
+        return Response(page, media_type=CONTENT_TYPE)
 
     async def healthz(request: Request) -> Response:
         return PlainTextResponse("ok\n")

@@ -51,11 +51,7 @@ def listen_unix(path: Path, *, backlog: int = 256) -> socket.socket:
 
     The caller holds a lock that makes it the only owner of the path.
     """
-    if len(os.fsencode(path)) > LONGEST_UNIX_PATH:
-        raise CannotListen(
-            f"{path}: {len(os.fsencode(path))} bytes, and a socket path may have {LONGEST_UNIX_PATH}; "
-            "choose a data folder with a shorter path (--data)"
-        )
+    check_socket_path(path)
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     before = os.umask(0o177)
     try:
@@ -69,6 +65,15 @@ def listen_unix(path: Path, *, backlog: int = 256) -> socket.socket:
     finally:
         os.umask(before)
     return listener
+
+
+def check_socket_path(path: Path) -> None:
+    """Raises ``CannotListen`` for a path that no Unix socket can have."""
+    if len(os.fsencode(path)) > LONGEST_UNIX_PATH:
+        raise CannotListen(
+            f"{path}: {len(os.fsencode(path))} bytes, and a socket path may have {LONGEST_UNIX_PATH}; "
+            "choose a data folder with a shorter path (--data)"
+        )
 
 
 def bound(listener: socket.socket) -> str:

@@ -8,24 +8,23 @@ workers first (calls in flight end, journals are sealed), then control (ships wh
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import signal
 import socket
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 import msgspec
 
 from roadworthy.adapters.files import write_atomically
+from roadworthy.adapters.telemetry.logs import configure
 from roadworthy.engine.ports import Launcher
 from roadworthy.wiring.config_folder import read_folder
 from roadworthy.wiring.data_folder import DataFolder, FolderLock, create_folder
 from roadworthy.wiring.internal import Internal
 from roadworthy.wiring.keeper import Keeper
 from roadworthy.wiring.launcher import LinuxLauncher, python
-from roadworthy.wiring.sockets import bound, listen_tcp
+from roadworthy.wiring.sockets import bound, check_socket_path, listen_tcp
 from roadworthy.wiring.targets import Targets
 from roadworthy.workflow.model import Settings
 
@@ -227,7 +226,7 @@ class Supervisor:
         from roadworthy.wiring.metrics import serve_metrics
 
         sockets = [self._folder.worker_socket(index) for index in range(self._count)]
-        await serve_metrics(self._metrics, self._internal, sockets)
+        await serve_metrics(self._metrics, self._internal, sockets, self._folder.control_socket)
 
 
 def up(options: Options, *, say: Say = print) -> int:
@@ -236,9 +235,11 @@ def up(options: Options, *, say: Say = print) -> int:
     Raises ``DataFolderError``, ``CannotListen`` or ``ConfigFolderError`` before anything is started.
     """
     started = time.monotonic()
+    configure("supervisor")
     folder = create_folder(options.data)
     with FolderLock(folder.supervisor_lock, purpose="roadworthy up"):
         settings = _settings(folder, options)
+        check_socket_path(folder.control_socket)
         _clear_run(folder)
         listener = listen_tcp(options.listen or settings.listen, "--listen")
         metrics = listen_tcp(options.metrics or settings.metrics, "--metrics", backlog=64)
@@ -285,12 +286,3 @@ def _reachable(address: str) -> str:
     """An address to type: the wildcard becomes loopback."""
     host, _, port = address.rpartition(":")
     return f"127.0.0.1:{port}" if host in ("0.0.0.0", "[::]") else address  # noqa: S104
-
-
-def read_facts(run: Path) -> dict[str, object]:
-    """What ``run/processes.json`` says; empty when no supervisor ran."""
-    try:
-        found = json.loads((run / "processes.json").read_bytes())
-    except (FileNotFoundError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}
