@@ -7,11 +7,15 @@ from typing import Any
 
 import msgspec
 import pytest
-from gateway_support import TESTER, TOKEN, Bench, chat, completion, header, key, managed, on_loop, release, said
+from gateway_support import TESTER, TOKEN, Bench, chat, completion, header, key, managed, on_loop, release, said, target
 
 from roadworthy.gateway.canned import CannedAnswer
+from roadworthy.gateway.messages import Response
+from roadworthy.gateway.redact import BUILT_IN, Redactor
 from roadworthy.gateway.snapshot import ServedWorkflow
-from roadworthy.workflow.model import Bypass, Canned, Handling, InputSpec, Policy, Prompt
+from roadworthy.http1.errors import Refused
+from roadworthy.workflow.model import Bypass, Canned, Handling, InputSpec, Policy, Prompt, RedactionRule
+from roadworthy.workflow.tables import BUILT_IN_REDACTION
 
 SCHEMA = {
     "type": "object",
@@ -232,3 +236,68 @@ def test_a_canned_answer_without_json_refuses_where_structure_is_expected() -> N
     assert {choice["finish_reason"] for choice in body["choices"]} == {"stop"}
     plain = msgspec.json.decode(canned.body(inference="inf_1", created=1, model="w", choices=1, structured=False))
     assert plain["choices"][0]["message"]["content"] == "Not now."
+
+
+@on_loop
+async def test_an_http_bypass_passes_the_call_on_to_the_old_path(tmp_path: Path) -> None:
+    made = release(
+        behaviour={"prompt": Prompt("app", "You help.")},
+        handling=Handling(bypass=Bypass("http", url="http://old.test/answer?v=1")),
+    )
+    bench = Bench(tmp_path, served=made)
+    bench.upstream.will((200, [(b"content-type", b"text/plain"), (b"set-cookie", b"a=b")], b"old answer"))
+    answer = await bench.post()
+    assert isinstance(answer, Response)
+    assert (answer.status, answer.body) == (200, b"old answer")
+    assert header(answer, b"content-type") == b"text/plain"
+    assert header(answer, b"set-cookie") is None
+    assert bench.upstream.sent[0].head.startswith(b"POST /answer?v=1 HTTP/1.1\r\nHost: old.test\r\n")
+    assert b"authorization" not in bench.upstream.sent[0].head
+    assert (bench.record().outcome, bench.record().route) == ("bypassed", "bypass")
+    bench.upstream.will(Refused("nobody"))
+    answer = await bench.post()
+    assert (answer.status, said(answer)["error"]["code"]) == (503, "unavailable")
+    assert bench.records()[1].outcome == "error"
+
+
+@on_loop
+async def test_a_passed_through_app_keeps_the_model_that_it_asks_for(tmp_path: Path) -> None:
+    token = "rw-" + "m" * 40
+    any_model = msgspec.structs.replace(target("main"), model="*")
+    bench = Bench(
+        tmp_path,
+        passthrough="main",
+        enforcement="observe",
+        keys=[key(token, workflows=["support"])],
+        snapshot={"targets": {"main": any_model}},
+    )
+    await bench.post(chat(model="gpt-4o-mini"), token=token)
+    assert bench.upstream.sent[0].body["model"] == "gpt-4o-mini"
+    assert bench.record().model_asked == "gpt-4o-mini"
+
+
+def test_the_built_in_redaction_rules_are_those_that_configuration_knows() -> None:
+    assert tuple(BUILT_IN) == BUILT_IN_REDACTION
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "redacted"),
+    [
+        ("email", "write to ann.b+c@mail.example.org.", "write to [email]."),
+        ("phone", "call +49 171 2345678 or 030 1234567", "call [phone] or [phone]"),
+        ("card", "card 4111 1111 1111 1111 and 4111111111111111", "card [card] and [card]"),
+        ("iban", "pay to DE89 3704 0044 0532 0130 00.", "pay to [iban]."),
+        ("key", "key sk-abcdefghijklmnopqrst", "key [key]"),
+    ],
+)
+def test_built_in_rules_redact_what_they_name_and_nothing_plain(name: str, text: str, redacted: str) -> None:
+    redactor = Redactor([BUILT_IN[name]])
+    assert redactor.text(text) == redacted
+    plain = "order 1234567 of 2026-01-02, 0.0123456"
+    assert redactor.text(plain) == plain
+
+
+def test_a_redaction_that_falls_on_a_number_keeps_the_body_json() -> None:
+    body = Redactor([RedactionRule("digits", r"[0-9]{6,}", "[n]")]).json(b'{"a": 12345678, "b": ["x 123456"], "c": 1}')
+    assert body is not None
+    assert msgspec.json.decode(body) == {"a": "[n]", "b": ["x [n]"], "c": 1}

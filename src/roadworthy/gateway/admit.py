@@ -26,7 +26,8 @@ def admit(
     """Resolve, limit and prepare ``call``.  Raises ``Refused`` and ``prompting.PromptUnreleased``."""
     fields = body.parse_fields(call.request.body)
     extension = body.read_extension(fields)
-    serving = resolve.workflow_for(body.read_model(fields), call.key, world, operation)
+    call.model = body.read_model(fields)
+    serving = resolve.workflow_for(call.model, call.key, world, operation)
     call.serving = serving
     call.operation = operation
     call.route = serving.route

@@ -64,8 +64,9 @@ class Call:
     """State of one inference.  Clocks in it are seconds since ``began`` (monotonic)."""
 
     __slots__ = (
-        "attempts", "began", "checks", "deadline", "fields", "history", "id", "key", "left_as_is", "logged",
-        "n", "notes", "operation", "overrides", "prompt", "recorded", "request", "route", "served_by",
+        "attempts", "began", "checks", "deadline", "fields", "history", "id", "key", "left_as_is", "logged", "model",
+        "n", "notes", "operation", "overrides", "prompt", "recorded",
+        "relayed", "request", "route", "served_by",
         "serving", "session", "stream", "structured", "tags", "trace", "traffic", "ts", "unit", "unit_source",
         "usage_asked",
     )  # fmt: skip
@@ -95,6 +96,10 @@ class Call:
         """``observe`` or passthrough: a whole answer is served as it came, its faults only recorded."""
         self.logged = False
         """Its start line is in the journal."""
+        self.model = ""
+        """What the caller asked for."""
+        self.relayed = False
+        """A committed stream: its ``Relay`` records the end."""
         self.recorded = False
         """Its end is in the journal (or could not be written and was counted)."""
         self.fields: Fields = {}

@@ -9,7 +9,7 @@ from roadworthy.fallback.model import Remaining, Rung, Tried
 from roadworthy.fallback.rules import next_step
 from roadworthy.gateway.call import Call
 from roadworthy.gateway.errors import failed
-from roadworthy.gateway.ports import Clock, Ids, Unusable
+from roadworthy.gateway.ports import ANY_MODEL, Clock, Ids, Unusable
 from roadworthy.gateway.verdict import repeatable
 from roadworthy.gateway.world import ServedTarget
 from roadworthy.workflow.inference import Attempt
@@ -67,7 +67,7 @@ async def climb(
 
 
 def _begin(call: Call, target: ServedTarget, step: StepWord, clock: Clock) -> Attempt:
-    asked = target.target.model
+    asked = call.model if target.target.model == ANY_MODEL else target.target.model
     attempt = Attempt(target.name, step, clock.monotonic() - call.began, model_asked=asked)
     call.attempts.append(attempt)
     return attempt

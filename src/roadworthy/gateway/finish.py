@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from roadworthy.gateway.admission import Limits
 from roadworthy.gateway.call import Call, answer_headers, roadworthy_object, spliced
+from roadworthy.gateway.canned import CannedAnswer
 from roadworthy.gateway.counters import Counters
 from roadworthy.gateway.errors import Refused, error_body, error_headers
 from roadworthy.gateway.journal import Journal
 from roadworthy.gateway.messages import Headers, Response, StreamResponse
 from roadworthy.gateway.ports import Clock
 from roadworthy.gateway.sse import Recited
-from roadworthy.workflow.inference import Failure, Inference, Outcome, Route
+from roadworthy.workflow.inference import Failure, Inference, Outcome
 
 JSON: Headers = [(b"content-type", b"application/json")]
+MOST_CANNED_CHOICES = 128
 EVENT_STREAM: Headers = [(b"content-type", b"text/event-stream"), (b"cache-control", b"no-cache")]
 
 
@@ -69,10 +71,22 @@ class Finisher:
             )
         return Response(200, JSON + headers, body if extension is None else spliced(body, extension))
 
-    def refused(self, call: Call, refused: Refused, *, route: Route | None = None) -> Response:
+    def canned(
+        self, call: Call, canned: CannedAnswer, outcome: Outcome, failure: Failure | None
+    ) -> Response | StreamResponse:
+        """An answer that no model wrote."""
+        assert call.serving is not None
+        body = canned.body(
+            inference=call.id,
+            created=int(call.ts),
+            model=call.serving.name,
+            choices=min(call.n, MOST_CANNED_CHOICES),
+            structured=call.structured,
+        )
+        return self.shaped(call, self.record(call, outcome, failure=failure, response=body), body)
+
+    def refused(self, call: Call, refused: Refused) -> Response:
         """An error for an authenticated caller, as an inference of its own."""
-        if route is not None:
-            call.route = route
         record = self.record(
             call, refused.outcome, status=refused.status, failure=refused.failure, code=refused.code,
             response=error_body(refused),

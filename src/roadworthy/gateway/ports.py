@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
 Operation = Literal["chat", "embeddings"]
 
+ANY_MODEL = "*"
+"""``Target.model`` of a target that is passed through to: the wire sends the model that the caller asked for."""
+
 Fields = dict[str, msgspec.Raw]
 """Top-level fields of an OpenAI request body → their JSON bytes.
 

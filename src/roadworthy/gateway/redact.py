@@ -1,7 +1,8 @@
 """Redaction: RE2 rules over the text of a body before anything is written.
 
 Rules see JSON text with its ``\\u`` escapes resolved, so that an escaped e-mail address is an e-mail address.  When
-a replacement leaves something that is no longer JSON, the body is left out rather than written unredacted.
+a replacement would break the JSON, the rules are applied to each of its strings and numbers instead; a body that
+cannot be redacted is left out rather than written as it is.
 """
 
 from __future__ import annotations
@@ -12,6 +13,22 @@ from typing import Any
 import msgspec
 
 from roadworthy.workflow.model import RedactionRule
+
+BUILT_IN: dict[str, RedactionRule] = {
+    rule.name: rule
+    for rule in (
+        RedactionRule("email", r"[A-Za-z0-9._%+-]+@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+", "[email]"),
+        RedactionRule(
+            "phone",
+            r"(^|[^0-9A-Za-z.])(?:\+[1-9][0-9]{0,2}[ ./-]?|0)(?:\(?[0-9]{1,5}\)?[ ./-]?){2,5}[0-9]{2,}\b",
+            r"\1[phone]",
+        ),
+        RedactionRule("card", r"\b[2-6][0-9]{3}(?:[ -]?[0-9]{4}){2}[ -]?[0-9]{1,7}\b", "[card]"),
+        RedactionRule("iban", r"\b[A-Z]{2}[0-9]{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,3})?\b", "[iban]"),
+        RedactionRule("key", r"\b(?:sk|pk|rw|rwt|ghp|xox[abp]|AKIA)[-_]?[A-Za-z0-9_-]{16,}", "[key]"),
+    )
+}
+"""The rules that every install has.  They err on the side of redacting."""
 
 
 class Redactor:
@@ -28,15 +45,37 @@ class Redactor:
         return text
 
     def json(self, body: bytes) -> bytes | None:
-        """The redacted body, or ``None`` when it is not JSON any more."""
+        """The redacted body, or ``None`` when it cannot be made JSON again."""
         if b"\\u" in body:
             body = msgspec.json.encode(msgspec.json.decode(body))
         redacted = self.text(body.decode()).encode()
-        try:
-            msgspec.json.decode(redacted, type=msgspec.Raw)
-        except msgspec.DecodeError:
-            return None
-        return redacted
+        if _is_json(redacted):
+            return redacted
+        # a replacement fell on a number or on the syntax itself
+        redacted = msgspec.json.encode(self._walk(msgspec.json.decode(body)))
+        return redacted if _is_json(redacted) else None
+
+    def _walk(self, value: Any) -> Any:
+        """The same for every string and number by itself."""
+        if isinstance(value, str):
+            return self.text(value)
+        if isinstance(value, list):
+            return [self._walk(item) for item in value]
+        if isinstance(value, dict):
+            return {self.text(name): self._walk(item) for name, item in value.items()}
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            shown = str(value)
+            redacted = self.text(shown)
+            return value if redacted == shown else redacted
+        return value
+
+
+def _is_json(data: bytes) -> bool:
+    try:
+        msgspec.json.decode(data, type=msgspec.Raw)
+    except msgspec.DecodeError:
+        return False
+    return True
 
 
 def redactor(names: Sequence[str], rules: Sequence[RedactionRule]) -> Redactor | None:
@@ -46,5 +85,5 @@ def redactor(names: Sequence[str], rules: Sequence[RedactionRule]) -> Redactor |
     """
     if not names:
         return None
-    known = {rule.name: rule for rule in rules}
+    known = BUILT_IN | {rule.name: rule for rule in rules}
     return Redactor([known[name] for name in names])

@@ -11,8 +11,8 @@ import asyncio
 from roadworthy.gateway.admission import Limits
 from roadworthy.gateway.admit import admit
 from roadworthy.gateway.attempt import Caller
+from roadworthy.gateway.bypass import BypassTaker
 from roadworthy.gateway.call import Call, Trace, answer_headers
-from roadworthy.gateway.canned import CannedAnswer
 from roadworthy.gateway.climb import UseCanned, climb
 from roadworthy.gateway.counters import Counters
 from roadworthy.gateway.errors import Refused
@@ -23,7 +23,7 @@ from roadworthy.gateway.ports import Clock, Ids, Operation, Upstream
 from roadworthy.gateway.prompting import PROMPT_UNRELEASED, PromptUnreleased
 from roadworthy.gateway.streams import Relay, Streamer
 from roadworthy.gateway.world import ServedKey, World
-from roadworthy.workflow.inference import Failure, Outcome, new_inference_id
+from roadworthy.workflow.inference import new_inference_id
 
 DISK_FULL = "The journal cannot be written, and without a record nothing is served (disk_full: bypass)."
 UNRELEASED = (
@@ -47,6 +47,7 @@ class Server:
     ) -> None:
         self._caller = Caller(upstream, clock)
         self._streamer = Streamer(self._caller)
+        self._bypass = BypassTaker(upstream, finisher)
         self._finisher = finisher
         self._journal = journal
         self._counters = counters
@@ -59,34 +60,38 @@ class Server:
     ) -> Response | StreamResponse:
         """Answer one authenticated inference request."""
         call = self._begin(request, headers, key)
-        relayed = False
         try:
-            admit(call, headers, operation, world, self._limits, call.began)
-            call.logged = self._journal.start(call.start_line())
-            if not call.logged and not world.disk_full_serves:
-                return self._bypass(call, "disk_full", DISK_FULL)
-            if call.stream and call.serving is not None and call.serving.handling.stream == "passthrough":
-                answer = await self._stream(call)
-                relayed = True
-                return answer
-            good = await climb(call, self._caller.whole, self._clock, self._ids)
-            return self._finisher.answered(call, good.body)
-        except PromptUnreleased:
-            call.notes = [PROMPT_UNRELEASED]
-            return self._bypass(call, "bypassed", UNRELEASED)
-        except UseCanned:
-            assert call.serving is not None
-            assert call.serving.canned is not None
-            return self._canned(call, call.serving.canned, "canned", call.history[0].failure)
-        except Refused as refused:
-            return self._finisher.refused(call, refused)
+            return await self._answer(call, headers, operation, world)
         except asyncio.CancelledError:
             if not call.recorded:
                 self._finisher.abandoned(call)
             raise
         finally:
-            if not relayed and not call.recorded:
+            if not call.recorded and not call.relayed:
                 self._finisher.record(call, "error", status=500, failure="gateway_lost", code="gateway_lost")
+
+    async def _answer(
+        self, call: Call, headers: dict[bytes, bytes], operation: Operation, world: World
+    ) -> Response | StreamResponse:
+        try:
+            admit(call, headers, operation, world, self._limits, call.began)
+            call.logged = self._journal.start(call.start_line())
+            if not call.logged and not world.disk_full_serves:
+                return await self._bypass.take(call, "disk_full", DISK_FULL)
+            assert call.serving is not None
+            if call.stream and call.serving.handling.stream == "passthrough":
+                return await self._stream(call)
+            good = await climb(call, self._caller.whole, self._clock, self._ids)
+            return self._finisher.answered(call, good.body)
+        except PromptUnreleased:
+            call.notes = [PROMPT_UNRELEASED]
+            return await self._bypass.take(call, "bypassed", UNRELEASED)
+        except UseCanned:
+            assert call.serving is not None
+            assert call.serving.canned is not None
+            return self._finisher.canned(call, call.serving.canned, "canned", call.history[0].failure)
+        except Refused as refused:
+            return self._finisher.refused(call, refused)
 
     def _begin(self, request: Request, headers: dict[bytes, bytes], key: ServedKey) -> Call:
         self._counters.in_flight += 1
@@ -98,29 +103,6 @@ class Server:
 
     async def _stream(self, call: Call) -> StreamResponse:
         live = await climb(call, self._streamer.open, self._clock, self._ids)
-        outcome: Outcome | None = None  # not known before the stream has ended
-        return StreamResponse(
-            200, EVENT_STREAM + answer_headers(call, outcome), Relay(live, self._caller, self._finisher)
-        )
-
-    def _canned(
-        self, call: Call, canned: CannedAnswer, outcome: Outcome, failure: Failure | None
-    ) -> Response | StreamResponse:
-        assert call.serving is not None
-        body = canned.body(
-            inference=call.id,
-            created=int(call.ts),
-            model=call.serving.name,
-            choices=min(call.n, 128),
-            structured=call.structured,
-        )
-        record = self._finisher.record(call, outcome, failure=failure, response=body)
-        return self._finisher.shaped(call, record, body)
-
-    def _bypass(self, call: Call, code: str, why: str) -> Response | StreamResponse:
-        """The workflow's declared bypass: a canned text, or 503 so that the app takes its old path."""
-        call.route = "bypass"
-        serving = call.serving
-        if serving is not None and serving.bypass.kind == "canned" and serving.bypass_canned is not None:
-            return self._canned(call, serving.bypass_canned, "bypassed", None)
-        return self._finisher.refused(call, Refused(503, code, why, outcome="bypassed"))
+        call.relayed = True
+        relay = Relay(live, self._caller, self._finisher)
+        return StreamResponse(200, EVENT_STREAM + answer_headers(call, None), relay)

@@ -91,6 +91,26 @@ class ServedTarget:
         return b"%btraceparent: %b\r\n%b" % (kept[0], traceparent, kept[1])
 
 
+class OldPath:
+    """Where ``bypass: {http: …}`` passes calls on to.
+
+    Its address may be private: it is chosen by who may ``apply`` and is usually a service of the same network.
+    """
+
+    __slots__ = ("_before", "_rest", "origin")
+
+    def __init__(self, url: str) -> None:
+        """Raises ``ValueError`` for what is no URL."""
+        self.origin = Origin.from_url(url)
+        path = "/" + url.split("://", 1)[-1].partition("/")[2]
+        whole = head(b"POST", path.split("#", 1)[0].encode(), self.origin, [(b"content-type", b"application/json")])
+        cut = whole.rfind(b"\r\n") + 2
+        self._before, self._rest = whole[:cut], whole[cut:]
+
+    def head(self, traceparent: bytes) -> bytes:
+        return b"%btraceparent: %b\r\n%b" % (self._before, traceparent, self._rest)
+
+
 class Serving:
     """One workflow as it is served."""
 
@@ -120,6 +140,7 @@ class Serving:
         self.operation = "embeddings" if self.behaviour and self.behaviour.kind == "embeddings" else "chat"
         self.canned = CannedAnswer(handling.canned) if handling.canned else None
         self.bypass_canned = CannedAnswer(Canned(handling.bypass.text)) if handling.bypass.text else None
+        self.old_path = OldPath(handling.bypass.url) if handling.bypass.url else None
         self.redactor: Redactor | None = redactor(served.policy.redact, snapshot.redaction)
         self._compile_behaviour()
         self._encode_identity()
@@ -192,7 +213,8 @@ class World:
         except (ValueError, KeyError, TemplateError) as error:
             raise SnapshotRefused(f"cannot be served: {error}") from error
         self.private_origins = frozenset(
-            target.origin for target in targets.values() if target.origin is not None and target.private_allowed
+            [target.origin for target in targets.values() if target.origin is not None and target.private_allowed]
+            + [serving.old_path.origin for serving in self.workflows.values() if serving.old_path is not None]
         )
         self.keys = {digest: ServedKey(key, self.workflows) for digest, key in snapshot.keys.items()}
 
