@@ -98,7 +98,7 @@ class _Fields:
         self.framing: Headers = []
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        pair = (name.lower(), value)
+        pair = (name.lower(), value.rstrip(b" \t"))
         self.headers.append(pair)
         if pair[0] in _FRAMING:
             self.framing.append(pair)

@@ -14,6 +14,8 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import time
+from collections.abc import Callable
 from http import HTTPStatus
 from typing import cast
 
@@ -37,19 +39,26 @@ class Server:
     """Listening sockets and their connections, for one gateway."""
 
     def __init__(
-        self, gateway: Gateway, *, limits: Limits | None = None, internal: bool = False, sweep: float = SWEEP
+        self,
+        gateway: Gateway,
+        *,
+        limits: Limits | None = None,
+        internal: bool = False,
+        sweep: float = SWEEP,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.gateway = gateway
         self.limits = limits or Limits()
         self.internal = internal
         """Requests come over the worker's private socket."""
         self.now = 0.0
-        """Loop time of the last sweep: good enough for every time-out, and free to read."""
+        """Clock at the last sweep: good enough for every time-out, and free to read."""
         self.connections: set[Connection] = set()
         self.answering = 0
         """Requests under way."""
         self.stopping = False
         self._sweep_every = sweep
+        self._clock = clock
         self._listeners: list[asyncio.Server] = []
         self._timer: asyncio.TimerHandle | None = None
         self._empty: asyncio.Event = asyncio.Event()
@@ -68,7 +77,7 @@ class Server:
     async def stop(self, grace: float) -> int:
         """Stop accepting, let requests under way finish for up to ``grace`` seconds, then cut the rest.
 
-        Returns how many connections were cut.
+        Returns how many requests were cut.
         """
         self.stopping = True
         for listener in self._listeners:
@@ -80,7 +89,7 @@ class Server:
             async with asyncio.timeout(grace):
                 await self._until_empty()
         except TimeoutError:
-            cut = len(self.connections)
+            cut = self.answering
             for connection in list(self.connections):
                 connection.abort()
             await self._until_empty()
@@ -101,11 +110,10 @@ class Server:
             self._empty.set()
 
     def _sweep(self) -> None:
-        loop = asyncio.get_running_loop()
-        self.now = loop.time()
+        self.now = self._clock()
         for connection in list(self.connections):
             connection.expire(self.now)
-        self._timer = loop.call_later(self._sweep_every, self._sweep)
+        self._timer = asyncio.get_running_loop().call_later(self._sweep_every, self._sweep)
 
 
 class Connection(asyncio.Protocol):
