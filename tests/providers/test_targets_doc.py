@@ -11,6 +11,7 @@ import yaml
 from roadworthy.adapters.providers.anthropic_request import DEFAULT_MAX_TOKENS
 from roadworthy.adapters.providers.local import CONTEXT, MODEL
 from roadworthy.workflow import simulation
+from roadworthy.workflow.files import read_configuration
 
 DOC = (Path(__file__).parents[2] / "docs" / "targets.md").read_text()
 ROWS = [line for line in DOC.splitlines() if line.startswith("| `")]
@@ -38,3 +39,16 @@ def test_numbers_are_those_of_the_code():
     assert f"`max_tokens` is {DEFAULT_MAX_TOKENS}" in DOC
     assert f"{CONTEXT} tokens for prompt and answer" in DOC
     assert f"model: {MODEL}" in DOC
+
+
+def test_check_refuses_a_profile_by_its_field():
+    target = "{provider: simulated, model: m, price: {input: 0, output: 0}, simulation: slow.yaml}"
+    files = {
+        "roadworthy.yaml": f"version: 1\ntargets:\n  slow: {target}\n",
+        "people.yaml": "people: {ann: {name: Ann, email: ann@example.com}}\n",
+        "slow.yaml": "faults:\n  - {fault: status, code: 42}\n",
+    }
+    (problem,) = read_configuration(files).problems
+    assert problem.field == "targets.slow.simulation.faults[0].code"
+    assert "42" in problem.found
+    assert "400 to 599" in problem.expected

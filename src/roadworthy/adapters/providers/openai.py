@@ -145,6 +145,19 @@ class OpenAIEvents:
             what = "of another shape" if isinstance(error, msgspec.ValidationError) else "that is not JSON"
             self.failed = Unusable("invalid", f"the provider sent a stream event {what}")
             return None
+        choices = found.choices
+        if choices is not None and len(choices) == 1 and found.usage is None and found.error is None:
+            choice = choices[0]
+            delta = choice.delta
+            if (  # a token of text, as most chunks are
+                delta is not None
+                and delta.content
+                and choice.finish_reason is None
+                and delta.refusal is None
+                and not self._finished
+                and b"\n" not in data
+            ):
+                return Chunk(data, True, model=found.model)
         if found.error is not None:
             self.failed = reported(found.error, self.request_id)
             return None
