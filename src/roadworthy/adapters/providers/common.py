@@ -12,9 +12,6 @@ from roadworthy.adapters.providers import refusals
 from roadworthy.gateway.ports import Headers, Unusable
 from roadworthy.workflow.model import Target
 
-ANY_MODEL = "*"
-"""A target with this model passes on the model that the caller asked for."""
-
 _REQUEST_IDS = {b"x-request-id": 0, b"apim-request-id": 1, b"request-id": 2, b"cf-ray": 3}
 """Header → rank: the first of them that a provider sends counts."""
 

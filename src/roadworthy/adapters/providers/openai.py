@@ -14,9 +14,19 @@ import msgspec
 
 from roadworthy.adapters.providers import openai_shape as shape
 from roadworthy.adapters.providers import refusals
-from roadworthy.adapters.providers.common import ANY_MODEL, BaseWire, expect_events, invalid, reported
+from roadworthy.adapters.providers.common import BaseWire, expect_events, invalid, reported
 from roadworthy.adapters.providers.sse import EventSplitter, EventTooLarge
-from roadworthy.gateway.ports import Answer, Chunk, EventReader, Fields, Headers, Operation, Outgoing, Unusable
+from roadworthy.gateway.ports import (
+    ANY_MODEL,
+    Answer,
+    Chunk,
+    EventReader,
+    Fields,
+    Headers,
+    Operation,
+    Outgoing,
+    Unusable,
+)
 from roadworthy.workflow.model import Target
 
 _PATHS: dict[Operation, bytes] = {"chat": b"/chat/completions", "embeddings": b"/embeddings"}
