@@ -77,7 +77,7 @@ class Root(click.Group):
         work = extra.setdefault("obj", Work())
         try:
             with work.stack:
-                result = super().main(args, prog_name or "roadworthy", **extra)
+                result = super().main(args, "roadworthy", **extra)
             sys.stdout.flush()
         except BrokenPipeError:  # whoever read our output left (`| head`)
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

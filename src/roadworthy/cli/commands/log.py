@@ -59,7 +59,8 @@ def log(work: Work, /, limit: int, after: str | None, follow: bool, **chosen: An
         raise AlreadyTold
     print_log(work, rows, zone)
     work.say()
-    work.say(f"{words.plural(len(rows), 'inference')}: {line(in_words(params, window))}")
+    spoken = "" if window else f", times in {zone}"
+    work.say(f"{words.plural(len(rows), 'inference')}: {line(in_words(params, window))}{spoken}")
     if page.get("next"):
         work.say(f"There are more: add --after '{page['next']}'")
 

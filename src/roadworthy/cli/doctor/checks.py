@@ -91,8 +91,7 @@ def snapshot(world: World) -> Iterator[Finding]:
 def ports(world: World) -> Iterator[Finding]:
     """Ours when we run, free when we do not."""
     running = world.lock_holder(world.data / "supervisor.lock") is not None
-    for name, default in (("listen", "127.0.0.1:8400"), ("metrics", "127.0.0.1:8401")):
-        address = str(world.processes.get(name) or default)
+    for name, address in world.listens.items():
         taken = world.answers(address)
         if running and taken:
             yield Finding(f"port ({name})", "ok", f"{address} answers")

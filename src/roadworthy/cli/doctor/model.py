@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from roadworthy.gateway.snapshot import Snapshot
 
@@ -49,8 +49,8 @@ class World:
     snapshot: Snapshot | None
     """What the gateways serve from; ``None`` before the first apply."""
     snapshot_error: str
-    processes: Mapping[str, Any]
-    """``run/processes.json`` of the supervisor."""
+    listens: Mapping[str, str]
+    """``listen`` and ``metrics`` → ``host:port`` of this install."""
     free: Callable[[Path], tuple[int, int]]
     """Path → free and total bytes of its file system."""
     reach: Callable[[str, str | None, Mapping[str, str], bool], Reached]

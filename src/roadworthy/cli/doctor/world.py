@@ -14,8 +14,10 @@ from roadworthy.cli.doctor.model import NotReached, Reached, World
 from roadworthy.gateway.snapshot import Snapshot, SnapshotRefused, decode
 from roadworthy.http1 import errors as http1_errors
 from roadworthy.http1.origin import Origin
-from roadworthy.wiring.data_folder import lock_holder
-from roadworthy.wiring.supervisor import read_facts
+from roadworthy.wiring.cli import settings
+from roadworthy.wiring.data_folder import DataFolder, lock_holder
+from roadworthy.wiring.status import run_facts
+from roadworthy.workflow.model import Settings
 
 PATIENCE = 5.0
 """Seconds that an endpoint has to answer."""
@@ -39,7 +41,7 @@ def real_world(data: Path, environ: Mapping[str, str], clock: Callable[[], float
         clock=clock,
         snapshot=found,
         snapshot_error=error,
-        processes=read_facts(data / "run"),
+        listens=_listens(data),
         free=_free,
         reach=reach,
         answers=_answers,
@@ -47,6 +49,18 @@ def real_world(data: Path, environ: Mapping[str, str], clock: Callable[[], float
         lock_holder=lock_holder,
         secret=lambda name: secret(name, environ),
     )
+
+
+def _listens(data: Path) -> dict[str, str]:
+    """Where we listen, or would."""
+    folder = DataFolder(data)
+    applied = settings(data) or Settings()
+    running = lock_holder(folder.supervisor_lock) is not None
+    facts = run_facts(folder) if running else None
+    return {
+        "listen": (facts and facts.listen) or applied.listen,
+        "metrics": (facts and facts.metrics) or applied.metrics,
+    }
 
 
 def read_snapshot(data: Path) -> tuple[Snapshot | None, str]:
