@@ -219,8 +219,8 @@ def release(
     return Release(workflow, digest, "b" * 64, "h" * 64, Behaviour(**fields), handling or Handling())
 
 
-def managed(text: str, **inputs: InputSpec) -> Prompt:
-    return Prompt("managed", text, inputs)
+def managed(system: str, /, **inputs: InputSpec) -> Prompt:
+    return Prompt("managed", system, inputs)
 
 
 def key(token: str = TOKEN, **more: Any) -> tuple[str, ApiKey]:
