@@ -194,13 +194,14 @@ def test_settled_hours_answer_for_their_buckets(sqlite: SqliteLog, tmp_path: Pat
     sqlite.ship(batch(*(inference(NOON + 60 * n) for n in range(180))))
     sqlite.rollup(NOON + 3 * 3600)
     with sqlite3.connect(tmp_path / "log.db") as check:
-        assert check.execute("SELECT count(*) FROM settled").fetchone() == (3,)
+        assert check.execute("SELECT count(*) FROM settled WHERE width = 3600").fetchone() == (3,)
         check.execute("DELETE FROM bucket WHERE width = 300")
+        check.commit()
     row = sqlite.stats(("workflow",), Filter(), UTC).rows[0]
     assert row.count == 180
     sqlite.ship(batch(inference(NOON + 30)))  # late: the hour no longer answers
     with sqlite3.connect(tmp_path / "log.db") as check:
-        assert check.execute("SELECT count(*) FROM settled").fetchone() == (2,)
+        assert check.execute("SELECT count(*) FROM settled WHERE width = 3600").fetchone() == (2,)
 
 
 def files_holding(folder: Path, needle: bytes) -> list[str]:
@@ -277,7 +278,8 @@ def test_no_live_body_reaches_a_dictionary(sqlite: SqliteLog, tmp_path: Path) ->
     ("where", "index"),
     [
         (Filter(workflow="triage", unit="u-1"), "fact_unit"),
-        (Filter(unit="u-1"), "fact_user"),
+        (Filter(workflow="triage"), "fact_workflow"),
+        (Filter(workflow="triage", since=NOON, until=NOON + 300), "fact_workflow"),
         (Filter(since=NOON), "fact_ts"),
         (Filter(outcome="error,canned"), "fact_bad"),
     ],

@@ -17,6 +17,7 @@ import apsw
 import msgspec
 
 from roadworthy.adapters.sqlite.log_cold import ColdDays
+from roadworthy.adapters.sqlite.log_rollup import mark
 from roadworthy.adapters.sqlite.log_rows import COLUMNS
 from roadworthy.adapters.sqlite.log_schema import fetch
 from roadworthy.inference_log.model import BUCKET, Filter
@@ -121,9 +122,7 @@ def forget(connection: apsw.Connection, cold: ColdDays, tombstones: Tombstones, 
         counts["open starts"] = connection.changes()
         connection.execute("DELETE FROM quarantine WHERE instr(data, ?) > 0", (unit.encode(),))
         counts["quarantine"] = connection.changes()
-        connection.executemany("INSERT OR IGNORE INTO dirty VALUES (?, ?)", sorted(dirty))
-        hours = sorted({(start // 3600 * 3600,) for start, _ in dirty})
-        connection.executemany("DELETE FROM settled WHERE start = ?", hours)
+        mark(connection, dirty)
         connection.execute("INSERT OR REPLACE INTO tombstone VALUES (?, ?)", (tombstones.hash(unit), at))
     cold.sweep(connection)
     connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")

@@ -27,7 +27,7 @@ def expire(connection: apsw.Connection, cold: ColdDays, now: float, keep: Retent
     _delete(connection, "feedback", now - keep.facts)
     for table, column in (("bucket", "start"), ("settled", "start"), ("dirty", "start")):
         with connection:
-            connection.execute(f"DELETE FROM {table} WHERE {column} + 3600 < ?", (now - keep.facts,))  # noqa: S608
+            connection.execute(f"DELETE FROM {table} WHERE {column} + 86400 < ?", (now - keep.facts,))  # noqa: S608
     moved, days = 0, 0
     for day in _due(connection, now - keep.cold_after):
         moved += _move(connection, cold, day)

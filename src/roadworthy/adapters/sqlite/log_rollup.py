@@ -1,9 +1,9 @@
-"""Buckets: sums of facts per 5 minutes, and per hour once an hour has settled.
+"""Buckets: sums of facts per 5 minutes, and per hour and per day once those have settled.
 
 The rule: **a bucket is a function of the facts, never an addition to what it was.**  Whatever touches the facts of
 5 minutes (a shipment however late, a forgotten user) marks them dirty in its own transaction; a dirty bucket is not
-read, and is summed anew once its 5 minutes are over.  An hour settles when none of its buckets is dirty; its sums
-merge theirs.
+read, and is summed anew once its 5 minutes are over.  An hour (a UTC day) settles when it is over and none of its
+buckets is dirty; its sums merge theirs.
 """
 
 from __future__ import annotations
@@ -21,6 +21,9 @@ from roadworthy.inference_log.model import BUCKET, Filter
 from roadworthy.statistics.sketch import Sketch
 
 HOUR = 3600
+DAY = 86_400
+LEVELS = (DAY, HOUR)
+"""Widths that merge buckets, widest first."""
 
 KEYS = ("workflow", "team", "digest", "route", "outcome", "target", "traffic")
 """What a bucket is about, beside its start; a missing digest or target is the empty text."""
@@ -114,21 +117,29 @@ def _take(found: dict[tuple[Any, ...], Sums], row: tuple[Any, ...]) -> None:
 _INSERT = f"INSERT INTO bucket VALUES ({','.join('?' * (2 + len(KEYS) + len(SUMS)))})"  # noqa: S608
 
 
+def mark(connection: apsw.Connection, dirty: Iterable[tuple[int, str]]) -> None:
+    """Within the transaction that changes facts: these (bucket start, workflow) are to be summed anew."""
+    buckets = sorted(dirty)
+    connection.executemany("INSERT OR IGNORE INTO dirty VALUES (?, ?)", buckets)
+    wider = {(width, start // width * width) for start, _ in buckets for width in LEVELS}
+    connection.executemany("DELETE FROM settled WHERE width = ? AND start = ?", sorted(wider))
+
+
 def rollup(connection: apsw.Connection, cold: ColdDays, now: float) -> int:
     """Sum what is dirty and over → how many (5 minutes, workflow).  One transaction an hour of buckets."""
     due = fetch(connection, "SELECT start, workflow FROM dirty WHERE start + ? <= ?", (BUCKET, now))
     hours: dict[int, list[tuple[int, str]]] = {}
     for start, workflow in due:
         hours.setdefault(start // HOUR * HOUR, []).append((start, workflow))
-    for hour, buckets in sorted(hours.items()):
+    for _, buckets in sorted(hours.items()):
         with connection:
             for start, workflow in buckets:
                 _sum(connection, cold, start, workflow)
-            _settle(connection, hour, now)
-    # an hour that ended after its last bucket was summed
-    for hour in _unsettled(connection, now):
-        with connection:
-            _settle(connection, hour, now)
+    for width in LEVELS:
+        touched = {hour // width * width for hour in hours}
+        for start in sorted(touched.union(_unsettled(connection, width, now))):
+            with connection:
+                _settle(connection, width, start, now)
     return len(due)
 
 
@@ -140,24 +151,24 @@ def _sum(connection: apsw.Connection, cold: ColdDays, start: int, workflow: str)
     connection.execute("DELETE FROM dirty WHERE start = ? AND workflow = ?", (start, workflow))
 
 
-def _unsettled(connection: apsw.Connection, now: float) -> list[int]:
-    since = fetch(connection, "SELECT ifnull(max(start), 0) FROM settled")[0][0]
-    sql = """SELECT DISTINCT start / 3600 * 3600 AS hour FROM bucket
-      WHERE width = ? AND start >= ? AND start / 3600 * 3600 + 3600 <= ?
-      AND start / 3600 * 3600 NOT IN (SELECT start FROM settled)"""
-    return [hour for (hour,) in fetch(connection, sql, (BUCKET, since, now))]
+def _unsettled(connection: apsw.Connection, width: int, now: float) -> list[int]:
+    """What ended after its last bucket was summed, since the newest that has settled."""
+    since = fetch(connection, "SELECT ifnull(max(start), 0) FROM settled WHERE width = ?", (width,))[0][0]
+    sql = """SELECT DISTINCT start / ?1 * ?1 AS wide FROM bucket
+      WHERE width = ?2 AND start >= ?3 AND start / ?1 * ?1 + ?1 <= ?4
+      AND start / ?1 * ?1 NOT IN (SELECT start FROM settled WHERE width = ?1)"""
+    return [start for (start,) in fetch(connection, sql, (width, BUCKET, since, now))]
 
 
-def _settle(connection: apsw.Connection, hour: int, now: float) -> None:
-    if hour + HOUR > now:
+def _settle(connection: apsw.Connection, width: int, start: int, now: float) -> None:
+    end = start + width
+    if end > now or fetch(connection, "SELECT 1 FROM dirty WHERE start >= ? AND start < ? LIMIT 1", (start, end)):
         return
-    if fetch(connection, "SELECT 1 FROM dirty WHERE start >= ? AND start < ? LIMIT 1", (hour, hour + HOUR)):
-        return
-    connection.execute("DELETE FROM bucket WHERE width = ? AND start = ?", (HOUR, hour))
+    connection.execute("DELETE FROM bucket WHERE width = ? AND start = ?", (width, start))
     merged: dict[tuple[Any, ...], Sums] = {}
     columns = ", ".join((*KEYS, *SUMS))
     sql = f"SELECT {columns} FROM bucket WHERE width = ? AND start >= ? AND start < ?"  # noqa: S608
-    for row in query(connection, sql, (BUCKET, hour, hour + HOUR)):
+    for row in query(connection, sql, (BUCKET, start, end)):
         merged.setdefault(row[: len(KEYS)], Sums()).bucket(row[len(KEYS) :], "")
-    connection.executemany(_INSERT, [(HOUR, hour, *key, *sums.row()) for key, sums in merged.items()])
-    connection.execute("INSERT OR IGNORE INTO settled VALUES (?)", (hour,))
+    connection.executemany(_INSERT, [(width, start, *key, *sums.row()) for key, sums in merged.items()])
+    connection.execute("INSERT OR IGNORE INTO settled VALUES (?, ?)", (width, start))

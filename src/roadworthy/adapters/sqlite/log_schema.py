@@ -21,8 +21,8 @@ SCHEMA = f"""
 CREATE TABLE fact ({_FACT});
 CREATE UNIQUE INDEX fact_id ON fact (id);
 CREATE INDEX fact_ts ON fact (ts, id);
-CREATE INDEX fact_unit ON fact (workflow, unit, ts, id);
-CREATE INDEX fact_user ON fact (unit, ts, id);
+CREATE INDEX fact_workflow ON fact (workflow, ts, id);
+CREATE INDEX fact_unit ON fact (unit, ts, id);
 CREATE INDEX fact_bad ON fact (outcome, ts, id) WHERE outcome <> 'answered';
 
 CREATE TABLE tag (name TEXT, value TEXT, ts REAL, id BLOB, PRIMARY KEY (name, value, ts, id)) WITHOUT ROWID;
@@ -47,7 +47,7 @@ CREATE TABLE bucket (width INTEGER, start INTEGER, workflow TEXT, team TEXT, dig
   reasoning INTEGER, cost REAL, cost_unknown INTEGER, latency BLOB, first_token BLOB,
   PRIMARY KEY (width, start, workflow, team, digest, route, outcome, target, traffic)) WITHOUT ROWID;
 CREATE TABLE dirty (start INTEGER, workflow TEXT, PRIMARY KEY (start, workflow)) WITHOUT ROWID;
-CREATE TABLE settled (start INTEGER PRIMARY KEY);
+CREATE TABLE settled (width INTEGER, start INTEGER, PRIMARY KEY (width, start)) WITHOUT ROWID;
 
 CREATE TABLE cold_day (day TEXT PRIMARY KEY, file TEXT NOT NULL, rows INTEGER NOT NULL,
   oldest REAL NOT NULL, newest REAL NOT NULL) WITHOUT ROWID;

@@ -10,6 +10,7 @@ import msgspec
 from roadworthy.adapters.sqlite import log_bodies
 from roadworthy.adapters.sqlite.log_bodies import Packer
 from roadworthy.adapters.sqlite.log_forget import Tombstones
+from roadworthy.adapters.sqlite.log_rollup import mark
 from roadworthy.adapters.sqlite.log_rows import COLUMNS, pack_id, to_row
 from roadworthy.inference_log.model import BUCKET, Batch, Shipped
 from roadworthy.workflow.inference import Inference
@@ -43,7 +44,7 @@ def ship(connection: apsw.Connection, packer: Packer, tombstones: Tombstones, ba
                 done.lost += kind == "stored" and inference.code == "gateway_lost"
         _starts(connection, tombstones, batch, done)
         done.feedback = _feedback(connection, batch)
-        _mark(connection, dirty)
+        mark(connection, dirty)
         _segments(connection, batch)
         _count(connection, batch, done, replaced)
     return done
@@ -86,13 +87,6 @@ def _feedback(connection: apsw.Connection, batch: Batch) -> int:
         connection.execute("INSERT OR IGNORE INTO feedback VALUES (?, ?, ?, ?, ?, ?)", row)
         stored += connection.changes()
     return stored
-
-
-def _mark(connection: apsw.Connection, dirty: set[tuple[int, str]]) -> None:
-    """The buckets that these rows fall into are to be summed anew, and no hour above them counts until then."""
-    connection.executemany("INSERT OR IGNORE INTO dirty VALUES (?, ?)", sorted(dirty))
-    hours = {(start // 3600 * 3600,) for start, _ in dirty}
-    connection.executemany("DELETE FROM settled WHERE start = ?", sorted(hours))
 
 
 def _segments(connection: apsw.Connection, batch: Batch) -> None:

@@ -12,7 +12,7 @@ import apsw
 
 from roadworthy.adapters.sqlite.log_cold import ColdDays
 from roadworthy.adapters.sqlite.log_query import conditions
-from roadworthy.adapters.sqlite.log_rollup import HOUR, KEYS, SUMS, BucketRow, Sums, measure
+from roadworthy.adapters.sqlite.log_rollup import HOUR, KEYS, LEVELS, SUMS, BucketRow, Sums, measure
 from roadworthy.adapters.sqlite.log_rows import COLUMNS, TOKENS, from_row
 from roadworthy.adapters.sqlite.log_schema import fetch, query
 from roadworthy.inference_log.model import BUCKET, BUCKET_DIMENSIONS, Filter, FilterRefused, Stats, StatsRow
@@ -41,12 +41,20 @@ def stats(connection: apsw.Connection, cold: ColdDays, by: Sequence[str], where:
 # --- time ----------------------------------------------------------------------------------------------------
 
 
-def _whole_hours(zone: ZoneInfo, start: float, end: float) -> bool:
-    """Do hours of the zone begin with hours of UTC, over the whole range?  (Checked at each month and both ends.)"""
+def _widths(zone: ZoneInfo, times: set[str], start: float, end: float) -> list[int]:
+    """Which merged buckets never straddle an hour or a day of the zone, over the whole range.
+
+    Offsets are looked up at both ends and every four weeks: no zone changes to and fro within.
+    """
+    if not times:
+        return list(LEVELS)
     step = 28 * 86_400.0
     instants = [start, end, *(start + step * n for n in range(1, int((end - start) // step) + 1))]
-    offsets = (datetime.fromtimestamp(instant, UTC).astimezone(zone).utcoffset() for instant in instants)
-    return all(offset is not None and offset.total_seconds() % HOUR == 0 for offset in offsets)
+    offsets = [datetime.fromtimestamp(instant, UTC).astimezone(zone).utcoffset() for instant in instants]
+    seconds = [offset.total_seconds() if offset is not None else 0.0 for offset in offsets]
+    if "hour" not in times and not any(seconds):
+        return list(LEVELS)
+    return [HOUR] if all(offset % HOUR == 0 for offset in seconds) else []
 
 
 # --- buckets -------------------------------------------------------------------------------------------------
@@ -59,7 +67,7 @@ def _from_buckets(
     label = labels(zone)
     outcome_at = 1 + KEYS.index("outcome")
     found: dict[tuple[Any, ...], Sums] = {}
-    for row in _buckets(connection, cold, where, zone if set(_TIMES).intersection(groups) else None):
+    for row in _buckets(connection, cold, where, zone, set(_TIMES).intersection(groups)):
         group = tuple(label[name](row[0]) if name in _TIMES else row[at[name]] or None for name in groups)
         sums = found.get(group)
         if sums is None:
@@ -81,8 +89,10 @@ def _from_buckets(
         )
 
 
-def _buckets(connection: apsw.Connection, cold: ColdDays, where: Filter, zone: ZoneInfo | None) -> Iterator[BucketRow]:
-    """Rows that together are the facts of the filter: hours, 5 minutes, and what is dirty or cut by the range."""
+def _buckets(
+    connection: apsw.Connection, cold: ColdDays, where: Filter, zone: ZoneInfo, times: set[str]
+) -> Iterator[BucketRow]:
+    """Rows that together are the facts of the filter: days, hours, 5 minutes, and what is dirty or cut by the range."""
     bounds = _bounds(connection, cold)
     if bounds is None:
         return
@@ -106,11 +116,11 @@ def _buckets(connection: apsw.Connection, cold: ColdDays, where: Filter, zone: Z
             if where.workflow in (None, workflow):
                 narrowed = _with(where, workflow=workflow)
                 yield from _measured(connection, cold, narrowed, begin, begin + BUCKET)
-    hours: list[int] = []
-    if zone is None or _whole_hours(zone, since, until):
-        sql = "SELECT start FROM settled WHERE start >= ? AND start + 3600 <= ? ORDER BY start"
-        hours = [row[0] for row in fetch(connection, sql, (start, end))]
-    for width, first, last in _spans(hours, start, end):
+    levels = []
+    for width in _widths(zone, times, since, until):
+        sql = "SELECT start FROM settled WHERE width = ? AND start >= ? AND start + width <= ? ORDER BY start"
+        levels.append((width, [row[0] for row in fetch(connection, sql, (width, start, end))]))
+    for width, first, last in _spans(start, end, levels):
         yield from _stored(connection, where, width, first, last)
 
 
@@ -123,23 +133,28 @@ def _bounds(connection: apsw.Connection, cold: ColdDays) -> tuple[float, float] 
     return (floor(min(lows) / BUCKET) * BUCKET, ceil((max(highs) + 1e-3) / BUCKET) * BUCKET) if lows else None
 
 
-def _spans(hours: Sequence[int], start: int, end: int) -> Iterator[tuple[int, int, int]]:
-    """(width, first, last) ranges that cover [start, end): settled hours by the hour, gaps by 5 minutes."""
-    at = start
-    run: int | None = None
-    for hour in hours:
-        if run is not None and hour == at:
-            at = hour + HOUR
+def _spans(start: int, end: int, levels: Sequence[tuple[int, Sequence[int]]]) -> Iterator[tuple[int, int, int]]:
+    """(width, first, last) ranges that cover [start, end): what has settled at the widest level, gaps by the next."""
+    if not levels:
+        yield BUCKET, start, end
+        return
+    (width, settled), *narrower = levels
+    runs: list[tuple[int, int]] = []
+    for at in settled:
+        if at < start or at + width > end:
             continue
-        if run is not None:
-            yield HOUR, run, at
-        if hour > at:
-            yield BUCKET, at, hour
-        run, at = hour, hour + HOUR
-    if run is not None:
-        yield HOUR, run, at
-    if at < end:
-        yield BUCKET, at, end
+        if runs and runs[-1][1] == at:
+            runs[-1] = (runs[-1][0], at + width)
+        else:
+            runs.append((at, at + width))
+    reached = start
+    for first, last in runs:
+        if reached < first:
+            yield from _spans(reached, first, narrower)
+        yield width, first, last
+        reached = last
+    if reached < end:
+        yield from _spans(reached, end, narrower)
 
 
 def _with(where: Filter, **changes: Any) -> Filter:
