@@ -263,7 +263,7 @@ class Bench:
         if served is None and passthrough is None:
             served = release()
         workflow = ServedWorkflow(
-            name="support", team="default", enforcement=enforcement, policy=policy or Policy(),
+            name="support", team="default", enforcement=enforcement, policy=policy or Policy(testers=["ann"]),
             release=served.digest if served else None, passthrough=passthrough,
         )  # fmt: skip
         self.load(

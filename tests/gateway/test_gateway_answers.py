@@ -319,7 +319,7 @@ async def test_embeddings_are_served_and_retried(tmp_path: Path) -> None:
 
 @on_loop
 async def test_a_tester_key_is_its_own_traffic_class(tmp_path: Path) -> None:
-    bench = Bench(tmp_path, policy=Policy(tester_calls_per_day=2))
+    bench = Bench(tmp_path, policy=Policy(testers=["ann"], tester_calls_per_day=2))
     for _ in range(2):
         assert (await bench.post(token=TESTER)).status == 200
     answer = await bench.post(token=TESTER)

@@ -67,6 +67,14 @@ async def test_a_key_bound_elsewhere_is_forbidden(tmp_path: Path) -> None:
 
 
 @on_loop
+async def test_a_tester_who_is_no_longer_named_in_policy_is_refused(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, policy=Policy(testers=["bob"]))
+    answer = await bench.post(token=TESTER)
+    assert (answer.status, said(answer)["error"]["code"]) == (403, "key_not_allowed")
+    assert "'ann'" in said(answer)["error"]["message"]
+
+
+@on_loop
 async def test_model_is_a_hint_for_a_key_of_one_adopted_workflow(tmp_path: Path) -> None:
     token = "rw-" + "e" * 40
     bound = key(token, workflows=["support"])

@@ -24,6 +24,9 @@ from roadworthy.workflow.inference import (
 MOST_LOGGED_BYTES = 4 * 1024 * 1024
 """A longer body is left out of the record (``too_large``)."""
 
+MOST_REDACTED_BYTES = 256 * 1024
+"""The same where bodies are redacted: what keeps the event loop's pause to a few milliseconds."""
+
 _encode = msgspec.json.encode
 
 
@@ -166,7 +169,8 @@ class Call:
             record.bodies_dropped = "policy"
             return
         request = self.request.body
-        if len(request) + len(response or b"") > MOST_LOGGED_BYTES:
+        most = MOST_LOGGED_BYTES if serving.redactor is None else MOST_REDACTED_BYTES
+        if len(request) + len(response or b"") > most:
             record.bodies_dropped = "too_large"
             return
         prompt = self.prompt

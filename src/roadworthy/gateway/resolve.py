@@ -17,7 +17,8 @@ def workflow_for(model: str, key: ServedKey, world: World, operation: Operation)
     """The workflow that ``model`` names; for a key bound to one adopted workflow, that one whatever it names.
 
     Raises ``Refused``: 404 ``model_not_found`` with the names that the key may call (a workflow of another team
-    does not exist for it), 403 ``key_not_allowed`` for one of its own team that it is not bound to, 503
+    does not exist for it), 403 ``key_not_allowed`` for one of its own team that it is not bound to and for a tester key
+    whose person is no tester of it, 503
     ``unavailable`` for a workflow that has neither a release nor a target to pass calls through to.
     """
     serving = key.only or world.workflows.get(model)
@@ -27,11 +28,18 @@ def workflow_for(model: str, key: ServedKey, world: World, operation: Operation)
         raise Refused(
             403, "key_not_allowed", f"This key may not call '{serving.name}'. {_callable(key)}", param="model"
         )
+    if key.key.kind == "tester" and key.key.person not in serving.policy.testers:
+        raise Refused(
+            403,
+            "key_not_allowed",
+            f"This is the tester key of '{key.key.person}', who is no tester of '{serving.name}' "
+            "(policy.testers in workflow.yaml).",
+        )
     if serving.target is None:
         raise Refused(
             503,
             "unavailable",
-            f"Workflow '{serving.name}' is not served yet: freeze a release of it with "
+            f"Workflow '{serving.name}' is not served: it has no release whose target exists. Freeze one with "
             f"'roadworthy freeze {serving.name}'.",
             failure="unavailable",
         )
