@@ -110,6 +110,13 @@ def test_the_beginning_of_an_id_is_enough_when_only_one_has_it(cli: Cli) -> None
     assert twin["id"] in result.output
 
 
+@pytest.mark.parametrize("command", ["log", "stats", "export", "show"])
+def test_an_unknown_time_zone_is_wrong_input(cli: Cli, command: str) -> None:
+    result = cli(command, *([RECOVERED["id"]] if command == "show" else []), "--tz", "Mars/Olympus")
+    assert result.exit_code == 2
+    assert "'Mars/Olympus' is not a time zone" in result.output
+
+
 def test_an_inference_that_is_not_there_is_a_negative_answer(cli: Cli) -> None:
     result = cli("show", "inf_" + "0" * 32)
     assert result.exit_code == 1
@@ -203,7 +210,7 @@ def test_adopt_first_tells_what_to_change_then_writes_applies_and_freezes(cli: C
 
     second = {"workflows/shop/workflow.yaml": "prompt: …\n", "workflows/shop/prompt.md": "Hello {{ name }}\n"}
     cli.admin.answers["POST", "/v1/adopt/shop/draft"] = (
-        200, {"files": second, "calls": 12, "notes": ["the prompt varies in 1 places: name"], "problems": []}
+        200, {"files": second, "calls": 12, "notes": ["the prompt varies in 1 places: name"], "errors": []}
     )  # fmt: skip
     (folder / "workflows/shop/workflow.yaml").write_text("edited\n")
     result = cli("adopt", "shop", "--dir", str(folder))
@@ -215,7 +222,26 @@ def test_adopt_first_tells_what_to_change_then_writes_applies_and_freezes(cli: C
     assert result.exit_code == 0, result.output
     assert (folder / "workflows/shop/prompt.md").read_text() == "Hello {{ name }}\n"
     assert [p for _, p, _, _ in cli.admin.asked][-2:] == ["/v1/apply", "/v1/freeze"]
+    assert cli.admin.asked[-2][3]["files"] == {**first, **second}
     assert "Next:\n  roadworthy stats" in result.output
+
+
+def test_adopt_keeps_a_draft_that_a_person_must_finish_and_says_how(cli: Cli) -> None:
+    folder = cli.home / "app"
+    cli.admin.answers["GET", "/v1/configuration"] = (
+        200,
+        {"files": {"workflows/shop/workflow.yaml": "passthrough: x\n"}},
+    )
+    problem = {"file": "roadworthy.yaml", "line": 5, "field": "targets.main.price", "found": "no price",
+               "expected": "a price", "mend": "add one"}  # fmt: skip
+    draft = {"files": {"workflows/shop/prompt.md": "Hello\n"}, "calls": 12, "notes": [], "errors": [problem]}
+    cli.admin.answers["POST", "/v1/adopt/shop/draft"] = (200, draft)
+    result = cli("adopt", "shop", "--dir", str(folder))
+    assert result.exit_code == 1
+    assert "found no price; expected a price" in result.output
+    assert "&& roadworthy freeze shop" in result.output
+    assert (folder / "workflows/shop/prompt.md").exists()
+    assert "/v1/apply" not in [path for _, path, _, _ in cli.admin.asked]
 
 
 def test_control_may_not_write_outside_of_the_folder(cli: Cli) -> None:

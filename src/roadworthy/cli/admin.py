@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from roadworthy.cli.errors import BadInput, CliError, Unreachable
+from roadworthy.cli.words import plural
 
 if TYPE_CHECKING:
     import httpx2
@@ -103,7 +104,7 @@ def refusal(response: httpx2.Response) -> Refused:
     mend = str(error.get("mend") or "")
     problems = body.get("errors") if isinstance(body, dict) else None
     if isinstance(problems, list):
-        message = "\n".join([f"{len(problems)} errors", *map(problem_text, problems)])
+        message = "\n".join([plural(len(problems), "error"), *map(problem_text, problems)])
     if response.status_code == 401:
         mend = mend or "log in again: roadworthy login CODE"
     return Refused(message, response.status_code, str(error.get("code") or ""), body, mend)

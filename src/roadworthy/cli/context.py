@@ -102,11 +102,14 @@ class Work:
         return sys.stdin.isatty() and sys.stdout.isatty()
 
     def zone(self, name: str | None = None) -> tzinfo:
-        """The zone of ``--tz``, else of the applied settings, else of this machine."""
-        from roadworthy.cli.when import zone_named
+        """The zone of ``--tz``, else of the applied settings, else of this machine.  Raises ``BadInput``."""
+        from roadworthy.cli.when import Unreadable, zone_named
 
         if name:
-            return zone_named(name)
+            try:
+                return zone_named(name)
+            except Unreadable as error:
+                raise BadInput(str(error)) from error
         from roadworthy.wiring.cli import settings
 
         applied = settings(self.data)

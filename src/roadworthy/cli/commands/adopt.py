@@ -11,7 +11,7 @@ import click
 from roadworthy.adapters.files import write_atomically
 from roadworthy.cli import words
 from roadworthy.cli.admin import Refused
-from roadworthy.cli.commands.configure import apply_files, read_files, tell_plan, tell_problems
+from roadworthy.cli.commands.configure import apply_files, tell_plan, tell_problems
 from roadworthy.cli.commands.filters import flush
 from roadworthy.cli.commands.keys import base_url
 from roadworthy.cli.commands.releases import short
@@ -106,20 +106,21 @@ def _finish(work: Work, name: str, folder: Path, in_force: dict[str, str]) -> No
     """After traffic: write the files, apply, freeze."""
     answer = _asked(work, f"/v1/adopt/{name}/draft", {})
     draft = {str(path): str(text) for path, text in (answer.get("files") or {}).items()}
-    wrong = [p for p in answer.get("problems") or () if p.get("severity") != "warning"]
-    if wrong:
-        tell_problems(work, wrong)
-        raise Finding("the draft does not validate; nothing was written")
     _write(work, folder, draft, in_force)
     calls = int(answer.get("calls") or 0)
     work.say(f"drafted from {words.plural(calls, 'recorded call')}")
     for note in answer.get("notes") or ():
         work.say(f"note: {line(str(note))}")
     work.say()
-    applied = apply_files(work, read_files(folder), dry_run=False)
-    tell_plan(work, applied, dry_run=False)
-    if applied.get("errors"):
-        raise BadInput(f"{folder}: the files are written, and nothing was applied", f"roadworthy apply {folder}")
+    wrong = answer.get("errors") or []
+    if not wrong:
+        applied = apply_files(work, {**in_force, **draft}, dry_run=False)
+        tell_plan(work, {**applied, "errors": []}, dry_run=False)
+        wrong = applied.get("errors") or []
+    if wrong:
+        tell_problems(work, wrong)
+        mend = f"mend that, then run: roadworthy apply {folder} && roadworthy freeze {name}"
+        raise Finding(f"the files of {name} are written, and not in force yet", mend)
     frozen = work.admin.post("/v1/freeze", {"workflow": name, "note": "adopted from recorded calls"})
     work.say(f"Froze release {frozen.get('number')} of {name} ({short(frozen.get('digest'))}).")
     work.say("Next:")
