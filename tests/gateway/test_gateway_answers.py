@@ -303,6 +303,19 @@ async def test_more_calls_than_slots_wait_their_turn(tmp_path: Path) -> None:
 
 
 @on_loop
+async def test_a_targets_rates_per_minute_send_calls_up_the_ladder(tmp_path: Path) -> None:
+    handling = Handling(ladder={"throttled": [Step("target", target="backup")]})
+    for name, limits in (("a", TargetLimits(requests_per_minute=2)), ("b", TargetLimits(tokens_per_minute=30))):
+        targets = {"main": target("main", limits=limits), "backup": target("backup")}
+        bench = Bench(tmp_path / name, served=release(handling=handling), snapshot={"targets": targets})
+        told = [said(await bench.post())["roadworthy"]["target"] for _ in range(3)]
+        assert told == ["main", "main", "backup"], name
+        assert bench.records()[2].failure == "throttled"
+        bench.clock.time += 60
+        assert said(await bench.post())["roadworthy"]["target"] == "main"
+
+
+@on_loop
 async def test_embeddings_are_served_and_retried(tmp_path: Path) -> None:
     bench = Bench(tmp_path, served=release(behaviour={"kind": "embeddings"}))
     vectors = (

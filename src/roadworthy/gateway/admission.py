@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hmac
 
+from roadworthy.gateway.buckets import Bucket
 from roadworthy.gateway.errors import Refused
 from roadworthy.gateway.world import ServedKey, Serving, World
 
@@ -47,27 +48,6 @@ def authenticate(headers: dict[bytes, bytes], world: World, hmac_key: bytes, now
     if found.key.expires_at is not None and found.key.expires_at <= now:
         raise Refused(401, "invalid_api_key", "This API key has expired. Make a new one with 'roadworthy keys rotate'.")
     return found
-
-
-class Bucket:
-    """Token bucket: ``rate`` a second, at most a minute's worth at once."""
-
-    __slots__ = ("at", "level", "per_minute")
-
-    def __init__(self, per_minute: float, now: float) -> None:
-        self.per_minute = per_minute
-        self.level = max(1.0, per_minute)
-        self.at = now
-
-    def take(self, now: float, per_minute: float) -> float:
-        """0 when a token was taken, else seconds until there is one.  ``now``: monotonic seconds."""
-        self.per_minute = per_minute
-        self.level = min(max(1.0, per_minute), self.level + (now - self.at) * per_minute / 60.0)
-        self.at = now
-        if self.level >= 1.0:
-            self.level -= 1.0
-            return 0.0
-        return (1.0 - self.level) * 60.0 / per_minute if per_minute > 0 else _DAY
 
 
 class TesterDay:

@@ -125,17 +125,25 @@ class Caller:
         """Take a slot.  ``False``: the target cannot be called at all (``_encode`` says why)."""
         if target.problem is not None:
             return False
+        if target.slots.quota is not None:
+            wait = target.slots.quota.take(self._now())
+            if wait > 0.0:
+                raise self._throttled(call, attempt, f"{target.name} has reached its limit per minute", wait)
         if target.slots.take_now():
             return True
         patience = min(call.serving.handling.clocks.connect if call.serving else 5.0, call.deadline - self._now())
         try:
             await target.slots.take(patience)
         except Full:
-            unusable = Unusable("throttled", f"{target.slots.limit} calls of {target.name} are under way already")
-            _fail(attempt, unusable)
-            attempt.ended = self._now() - call.began
-            raise unusable from None
+            detail = f"{target.slots.limit} calls of {target.name} are under way already"
+            raise self._throttled(call, attempt, detail, None) from None
         return True
+
+    def _throttled(self, call: Call, attempt: Attempt, detail: str, wait: float | None) -> Unusable:
+        unusable = Unusable("throttled", detail, retry_after=wait)
+        _fail(attempt, unusable)
+        attempt.ended = self._now() - call.began
+        return unusable
 
     def _encode(self, call: Call, target: ServedTarget, *, stream: bool) -> Outgoing:
         if target.problem is not None:

@@ -49,6 +49,7 @@ class Gateway:
         self.slots: dict[str, Slots] = {}
         self.counters = Counters()
         self.worker = f"w{worker}"
+        self.workers = workers
         self.limits = Limits(workers)
         self._journal = journal
         self._clock = clock

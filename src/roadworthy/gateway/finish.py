@@ -52,6 +52,11 @@ class Finisher:
         self._journal.end(record)
         self._counters.in_flight -= 1
         self._counters.count(record)
+        if call.serving is not None:
+            for attempt in call.attempts:
+                quota = call.serving.targets[attempt.target].slots.quota
+                if quota is not None and attempt.tokens is not None:
+                    quota.spend(attempt.tokens.total)
         if record.traffic == "tester" and record.cost_usd:
             self._limits.spent(record.key, record.workflow, record.cost_usd)
         return record

@@ -1,9 +1,14 @@
-"""How many calls of one target may be under way at once, with a short bounded queue.  One event loop, no locks."""
+"""How many calls of one target may be under way at once, with a short bounded queue, and how many a minute.
+
+One event loop, no locks.  Kept across snapshots, by the target's name.
+"""
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
+
+from roadworthy.gateway.buckets import Quota
 
 
 class Full(Exception):
@@ -13,10 +18,12 @@ class Full(Exception):
 class Slots:
     """A slot is taken without awaiting while one is free; then callers wait in order, at most ``limit`` of them."""
 
-    __slots__ = ("_waiting", "limit", "taken")
+    __slots__ = ("_waiting", "limit", "quota", "taken")
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int, quota: Quota | None = None) -> None:
         self.limit = limit
+        self.quota = quota
+        """Rates per minute, where the target has any."""
         self.taken = 0
         self._waiting: deque[asyncio.Future[None]] = deque()
 

@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 import msgspec
 
+from roadworthy.gateway.buckets import Quota
 from roadworthy.gateway.canned import CannedAnswer
 from roadworthy.gateway.checks import SchemaCheck
 from roadworthy.gateway.messages import Headers
@@ -195,9 +196,10 @@ class World:
     """Everything a worker serves from."""
 
     def __init__(
-        self, snapshot: Snapshot, *, wires: WireFactory, secret: SecretLookup, slots: dict[str, Slots]
+        self, snapshot: Snapshot, *, wires: WireFactory, secret: SecretLookup, slots: dict[str, Slots], workers: int = 1
     ) -> None:
-        """``slots`` (target name → slots) is kept up to date and outlives this world.
+        """``slots`` (target name → slots) is kept up to date and outlives this world.  Of a target's rates per minute,
+        each of ``workers`` grants its share.
 
         Raises ``SnapshotRefused`` for a snapshot that cannot be served: an endpoint that is no URL, a prompt, a
         schema or a redaction rule that cannot be compiled.
@@ -206,7 +208,7 @@ class World:
         self.disk_full_serves = snapshot.disk_full == "serve_unlogged"
         try:
             targets = {
-                name: ServedTarget(target, snapshot, wires, secret, _slots_of(target, slots))
+                name: ServedTarget(target, snapshot, wires, secret, _slots_of(target, slots, 1.0 / workers))
                 for name, target in snapshot.targets.items()
             }
             self.workflows = {name: Serving(served, snapshot, targets) for name, served in snapshot.workflows.items()}
@@ -219,11 +221,18 @@ class World:
         self.keys = {digest: ServedKey(key, self.workflows) for digest, key in snapshot.keys.items()}
 
 
-def _slots_of(target: Target, slots: dict[str, Slots]) -> Slots:
+def _slots_of(target: Target, slots: dict[str, Slots], share: float) -> Slots:
+    limits = target.limits
     kept = slots.get(target.name)
     if kept is None:
-        kept = slots[target.name] = Slots(target.limits.concurrency)
-    kept.limit = target.limits.concurrency
+        kept = slots[target.name] = Slots(limits.concurrency)
+    kept.limit = limits.concurrency
+    if limits.requests_per_minute is None and limits.tokens_per_minute is None:
+        kept.quota = None
+    elif kept.quota is None:
+        kept.quota = Quota(limits, share)
+    else:
+        kept.quota.follow(limits, share)
     return kept
 
 

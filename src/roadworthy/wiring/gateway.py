@@ -175,7 +175,7 @@ class SnapshotFile:
                 f"epoch {snapshot.epoch} is below {served.snapshot.epoch}: it was written by a control that has lost "
                 "its place"
             )
-        world = World(snapshot, wires=wire_for, secret=find_secret, slots=gateway.slots)
+        world = World(snapshot, wires=wire_for, secret=find_secret, slots=gateway.slots, workers=gateway.workers)
         self._upstream.follow(snapshot.proxy, world)
         gateway.world = world
         log("snapshot loaded", worker=gateway.worker, epoch=snapshot.epoch, seq=snapshot.seq)
