@@ -1,0 +1,80 @@
+"""What the field tables say, for others: JSON Schemas for editors and the key tables of docs/configuration.md.
+
+``python -m roadworthy.workflow.published ROOT`` rewrites both below ROOT; a test fails while they differ.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+from roadworthy.workflow.fields import Field, Kind, ListOf, MapOf, Section
+from roadworthy.workflow.tables import PEOPLE, ROADWORTHY, WORKFLOW
+
+FILES: Final = {"roadworthy": ROADWORTHY, "people": PEOPLE, "workflow": WORKFLOW}
+"""Name of the published schema → the table."""
+
+START, END = "<!-- keys of {}: written from the field table, do not edit -->", "<!-- end of {} -->"
+
+
+def schema(name: str) -> dict[str, Any]:
+    """The JSON Schema of one kind of file."""
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": f"Roadworthy: {name}.yaml",
+        **FILES[name].schema(),
+    }
+
+
+def schema_text(name: str) -> str:
+    return json.dumps(schema(name), indent=2, ensure_ascii=False) + "\n"
+
+
+def key_table(name: str) -> str:
+    """A Markdown table of every key of one kind of file."""
+    lines = ["| key | value | default | meaning |", "|---|---|---|---|"]
+    for path, field in keys(FILES[name]):
+        default = "**required**" if field.required else field.default
+        cells = (f"`{path}`", field.kind.says, default, field.doc)
+        lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
+    return "\n".join(lines)
+
+
+def keys(section: Section, prefix: str = "") -> Iterator[tuple[str, Field]]:
+    """(dotted path, field) of a section and all that is in it."""
+    for name, field in section.fields.items():
+        yield prefix + name, field
+        path, kind = _inside(prefix + name, field.kind)
+        if isinstance(kind, Section):
+            yield from keys(kind, f"{path}.")
+
+
+def _inside(path: str, kind: Kind) -> tuple[str, Kind]:
+    if isinstance(kind, MapOf):
+        return _inside(f"{path}.NAME", kind.item)
+    if isinstance(kind, ListOf):
+        return _inside(f"{path}[]", kind.item)
+    return path, kind
+
+
+def with_tables(page: str) -> str:
+    """A page with the tables between its markers written anew.  Raises ``ValueError`` when a marker is missing."""
+    for name in FILES:
+        start, end = START.format(name), END.format(name)
+        head, tail = page.index(start) + len(start), page.index(end)
+        page = f"{page[:head]}\n{key_table(name)}\n{page[tail:]}"
+    return page
+
+
+def main(root: Path) -> None:
+    for name in FILES:
+        (root / "schemas" / f"{name}.schema.json").write_text(schema_text(name), encoding="utf-8")
+    page = root / "docs" / "configuration.md"
+    page.write_text(with_tables(page.read_text(encoding="utf-8")), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
