@@ -14,7 +14,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any, cast
 from zoneinfo import ZoneInfo
@@ -268,19 +268,22 @@ def apply_at_start(control: Control, directory: str, say: Callable[[str], None])
     return had or not found
 
 
-def run(data: str, *, apply: str | None, login: list[str], say: Callable[[str], None]) -> int:
-    """Be control until told to stop.  Returns the exit code."""
+def run(data: str, *, apply: str | None, login: Sequence[str] | None, say: Callable[[str], None]) -> int:
+    """Be control until told to stop.  Returns the exit code.
+
+    ``login``: people for whom a one-time code is printed; ``None``: the first owner.
+    """
     try:
         folder = create_folder(data)
         with FolderLock(folder.control_lock, purpose="control"):
             control = Control(folder)
             try:
+                if control.workflows.configuration() is not None:
+                    control.publish()  # gateways need not wait for what follows
+                if apply is not None and not apply_at_start(control, apply, say):
+                    return EXIT_REFUSED
                 control.publish()
-                if apply is not None:
-                    if not apply_at_start(control, apply, say):
-                        return EXIT_REFUSED
-                    control.publish()
-                for person in login:
+                for person in login if login is not None else first_owner(control.workflows):
                     say_code(control, person, say)
                 asyncio.run(serve(control))
             finally:
@@ -294,13 +297,22 @@ def run(data: str, *, apply: str | None, login: list[str], say: Callable[[str], 
     return 0
 
 
+def first_owner(workflows: Workflows) -> list[str]:
+    """Whom a newcomer most likely is: the owner of the first workflow."""
+    applied = workflows.configuration()
+    found = [] if applied is None else list(applied.configuration.workflows.values())
+    return [workflow.owners.workflow for workflow in found[:1]]
+
+
 def say_code(control: Control, person: str, say: Callable[[str], None]) -> None:
     try:
         code = control.sign_in.code(person, actor=f"os:{os.geteuid()}")
     except NoSuchPerson as error:
         say(f"login: {error}")
         return
-    say(f"login {person}: roadworthy login {code} (works once, for 15 minutes)")
+    say(
+        f"login {person}: roadworthy login {code} (works once, for 15 minutes; for others: `roadworthy up --login PERSON`)"
+    )
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -308,6 +320,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--data", required=True, help="the data folder")
     parser.add_argument("--apply", metavar="DIR", help="apply this configuration folder first")
     parser.add_argument("--login", metavar="PERSON", action="append", default=[], help="print a one-time code")
+    parser.add_argument("--login-owner", action="store_true", help="print one for the first owner, on a terminal")
     chosen = parser.parse_args(arguments)
     from roadworthy.adapters.telemetry.logs import configure
 
@@ -317,7 +330,8 @@ def main(arguments: list[str] | None = None) -> int:
     def say(text: str) -> None:
         print(text, flush=True)
 
-    return run(chosen.data, apply=chosen.apply, login=chosen.login, say=say)
+    login = None if chosen.login_owner and not chosen.login and sys.stdout.isatty() else chosen.login
+    return run(chosen.data, apply=chosen.apply, login=login, say=say)
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
+import httpx2
 import msgspec
 
 from roadworthy.engine.supervise import Engine
@@ -32,6 +33,17 @@ class RunFacts(msgspec.Struct):
     listen: str | None = None
     metrics: str | None = None
     processes: list[ProcessStatus] = []
+
+
+class _Journal(msgspec.Struct):
+    dropped: int = 0
+    bodies_dropped: int = 0
+
+
+class _Report(msgspec.Struct):
+    """What status reads of a worker's counters."""
+
+    journal: _Journal = msgspec.field(default_factory=_Journal)
 
 
 class StatusBoard:
@@ -78,7 +90,7 @@ class StatusBoard:
             },
             "workflows": workflow_statuses(configuration, served, hour, today),
             "targets": targets,
-            "journal": lag,
+            "journal": {**msgspec.structs.asdict(lag), **dropped(control.folder)},
             "processes": facts.processes,
             "control": {
                 "pid": os.getpid(),
@@ -111,6 +123,20 @@ def run_facts(folder: DataFolder) -> RunFacts:
         return RunFacts()
     facts.processes = [msgspec.structs.replace(process, alive=is_alive(process.pid)) for process in facts.processes]
     return facts
+
+
+def dropped(folder: DataFolder) -> dict[str, int]:
+    """What the workers that answer could not write to their journals: whole inferences, and bodies alone."""
+    counts = {"dropped": 0, "bodies_dropped": 0}
+    for sock in folder.run.glob("worker-*.sock"):
+        try:
+            with httpx2.Client(transport=httpx2.HTTPTransport(uds=str(sock)), timeout=0.5) as client:
+                report = msgspec.json.decode(client.get("http://worker/internal/counters").content, type=_Report)
+        except (httpx2.TransportError, msgspec.MsgspecError):
+            continue
+        counts["dropped"] += report.journal.dropped
+        counts["bodies_dropped"] += report.journal.bodies_dropped
+    return counts
 
 
 def is_alive(pid: int | None) -> bool:

@@ -31,8 +31,8 @@ from roadworthy.workflow.model import Settings
 log = logging.getLogger("roadworthy.supervisor")
 
 CONTROL_REFUSED = 2
-"""Control's exit code for what no restart mends: a configuration without errors was never applied, a newer
-data folder, a damaged one."""
+"""Control's exit code for what no restart mends: no configuration without errors was ever applied, or the data
+folder is newer or damaged."""
 
 READY_POLL = 0.01
 
@@ -46,7 +46,7 @@ class Options(msgspec.Struct, frozen=True):
     listen: str | None = None
     metrics: str | None = None
     login: tuple[str, ...] = ()
-    """People for whom control prints a one-time login code."""
+    """People for whom control prints a one-time login code; none given: on a terminal, the first owner."""
     grace: float = 30.0
     """Seconds that calls in flight have to end, and then that control has to ship."""
 
@@ -80,6 +80,7 @@ class Supervisor:
         self._exit_code = 0
         self._internal = Internal()
         self._dirty = True
+        self._served_before = folder.snapshot.exists()
         self._count = options.workers if options.workers is not None else settings.workers
         self._workers = [self._worker(index) for index in range(self._count)]
         self._control = Keeper(
@@ -147,10 +148,15 @@ class Supervisor:
                 command += ["--apply", self._options.config_dir]
             for person in self._options.login:
                 command += ["--login", person]
+            command.append("--login-owner")
         return command
 
     def _control_ended(self, code: int) -> bool:
+        """Start control again?  Fails open: while there is a snapshot to serve from, a control that cannot run takes
+        nothing down; it said why, and is tried again until somebody mends it."""
         if code != CONTROL_REFUSED:
+            return True
+        if self._served_before:
             return True
         self._exit_code = CONTROL_REFUSED
         self._stop.set()

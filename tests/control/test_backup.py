@@ -1,0 +1,121 @@
+"""A backup is whole, checked, and restored only where nothing is lost."""
+
+from __future__ import annotations
+
+import os
+import tarfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import zstandard
+
+from roadworthy.operations.keys import Keys, KeySpec
+from roadworthy.wiring.backup import BackupRefused, back_up, restore
+from roadworthy.wiring.control import Control
+from roadworthy.wiring.data_folder import DataFolderTooNew, FolderLock, create_folder
+from roadworthy.workflow.service import Actor
+
+FILES = {"roadworthy.yaml": "version: 1\n", "workflows/a/prompt.md": "Hello.\n"}
+
+
+@pytest.fixture
+def control(tmp_path: Path) -> Iterator[Control]:
+    made = Control(create_folder(tmp_path / "data"))
+    Keys(made.state, made.folder.hmac_key(), clock=made.clock).create(KeySpec(name="app"), Actor("os:0"))
+    yield made
+    made.close()
+
+
+@pytest.mark.parametrize("name", ["copy", "copy.tar.zst"])
+def test_what_was_backed_up_while_it_ran_is_restored_whole(control: Control, tmp_path: Path, name: str) -> None:
+    made = back_up(control.folder, tmp_path / name, FILES)
+    assert "configuration/workflows/a/prompt.md" in made["files"]
+    restored = restore(tmp_path / name, tmp_path / "restored")
+    assert restored.hmac_key() == control.folder.hmac_key()
+    again = Control(restored)
+    try:
+        with again.state.read() as tx, control.state.read() as original:
+            assert tx.keys() == original.keys()
+            assert tx.audit() == original.audit()
+    finally:
+        again.close()
+    assert sorted(path.name for path in tmp_path.iterdir() if path.name.startswith(".")) == []
+
+
+def test_an_archive_is_private_and_warns_of_what_it_holds(control: Control, tmp_path: Path) -> None:
+    back_up(control.folder, tmp_path / "copy.tar.zst", FILES)
+    assert (tmp_path / "copy.tar.zst").stat().st_mode & 0o077 == 0
+    back_up(control.folder, tmp_path / "copy", FILES)
+    assert "hmac.key" in (tmp_path / "copy" / "READ-ME-FIRST.txt").read_text()
+    assert (tmp_path / "copy").stat().st_mode & 0o077 == 0
+
+
+def test_a_backup_never_overwrites(control: Control, tmp_path: Path) -> None:
+    (tmp_path / "copy").write_text("precious")
+    with pytest.raises(BackupRefused, match="never overwrites"):
+        back_up(control.folder, tmp_path / "copy", FILES)
+    assert (tmp_path / "copy").read_text() == "precious"
+
+
+def test_a_backup_that_fails_leaves_nothing(control: Control, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("roadworthy.wiring.backup._pack", full)
+    before = sorted(os.listdir(tmp_path))
+    with pytest.raises(OSError, match="No space left"):
+        back_up(control.folder, tmp_path / "copy.tar.zst", FILES)
+    assert sorted(os.listdir(tmp_path)) == before
+
+
+def test_a_damaged_database_is_not_taken_for_a_backup(control: Control, tmp_path: Path) -> None:
+    back_up(control.folder, tmp_path / "copy", FILES)
+    database = tmp_path / "copy" / "state.db"
+    database.write_bytes(b"\0" * database.stat().st_size)
+    with pytest.raises(BackupRefused, match=r"state\.db: the copy is damaged"):
+        restore(tmp_path / "copy", tmp_path / "restored")
+    assert not (tmp_path / "restored").exists()
+
+
+def test_a_restore_refuses_a_folder_that_holds_anything(control: Control, tmp_path: Path) -> None:
+    back_up(control.folder, tmp_path / "copy", FILES)
+    with pytest.raises(BackupRefused, match="not empty"):
+        restore(tmp_path / "copy", control.folder.root)
+
+
+def test_a_restore_refuses_a_folder_that_somebody_runs_on(control: Control, tmp_path: Path) -> None:
+    back_up(control.folder, tmp_path / "copy", FILES)
+    with (
+        FolderLock(control.folder.control_lock, purpose="control"),
+        pytest.raises(BackupRefused, match=f"process {os.getpid()} runs on it"),
+    ):
+        restore(tmp_path / "copy", control.folder.root)
+
+
+def test_a_file_that_is_no_backup_is_named(tmp_path: Path) -> None:
+    (tmp_path / "holiday.jpg").write_bytes(b"\xff\xd8 not an archive")
+    with pytest.raises(BackupRefused, match=r"holiday\.jpg: not a backup"):
+        restore(tmp_path / "holiday.jpg", tmp_path / "restored")
+
+
+def test_an_archive_that_reaches_outside_of_itself_is_refused(tmp_path: Path) -> None:
+    outside = tmp_path / "outside"
+    outside.write_text("x")
+    with (
+        (tmp_path / "evil.tar.zst").open("wb") as file,
+        zstandard.ZstdCompressor().stream_writer(file) as packed,
+        tarfile.open(fileobj=packed, mode="w|") as tar,
+    ):
+        tar.add(outside, arcname="../escaped")
+    with pytest.raises(BackupRefused, match="not a backup"):
+        restore(tmp_path / "evil.tar.zst", tmp_path / "restored")
+    assert not (tmp_path / "escaped").exists()
+
+
+def test_a_backup_of_a_newer_roadworthy_is_refused(control: Control, tmp_path: Path) -> None:
+    back_up(control.folder, tmp_path / "copy", FILES)
+    (tmp_path / "copy" / "VERSION").write_text("9\n")
+    with pytest.raises(DataFolderTooNew):
+        restore(tmp_path / "copy", tmp_path / "restored")
+    assert not (tmp_path / "restored").exists()
