@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import time
+from collections.abc import Callable
 
 import pytest
 from http1_support import (
@@ -23,6 +24,7 @@ from http1_support import (
     silent_after,
 )
 
+from roadworthy.http1.connection import Connection
 from roadworthy.http1.errors import (
     BodyTooLarge,
     ConnectTimeout,
@@ -542,3 +544,51 @@ async def test_closing_ends_every_call_and_every_wait() -> None:
         assert [type(error) for error in ended] == [Disconnected, NotConnected, NotConnected]
         with pytest.raises(NotConnected):
             await fetch(client, server.origin)
+
+
+@on_loop
+@pytest.mark.parametrize("dies", [False, True], ids=["connection", "slot"])
+async def test_what_a_cancelled_call_was_just_given_goes_to_the_next(dies: bool) -> None:
+    """The moment between being handed a connection (or its slot) and waking up to use it."""
+
+    async def script(peer: Peer) -> None:
+        await peer.request()
+        if dies and peer.number == 0:
+            return
+        await peer.say(OK)
+        await answering(peer)
+
+    async with scripted(script) as server, calling(server.origin, limits=limits(1, 4)) as client:
+        calls = [asyncio.ensure_future(fetch(client, server.origin)) for _ in range(3)]
+        await asyncio.sleep(0)
+        finished, gone = client.finished, client.gone
+
+        def cancelling(report: Callable[[Connection], None]) -> Callable[[Connection], None]:
+            def reported(connection: Connection) -> None:
+                report(connection)
+                calls[1].cancel()
+
+            return reported
+
+        client.finished, client.gone = cancelling(finished), cancelling(gone)  # type: ignore[method-assign]
+        first, second, third = await asyncio.gather(*calls, return_exceptions=True)
+        assert isinstance(first, Disconnected) is dies
+        assert isinstance(second, asyncio.CancelledError)
+        assert not isinstance(third, BaseException)
+
+
+@on_loop
+async def test_a_connection_that_opens_after_the_client_was_closed_is_closed_too() -> None:
+    ended = asyncio.Event()
+
+    async def script(peer: Peer) -> None:
+        assert await peer.reader.read() == b""
+        ended.set()
+
+    async with scripted(script) as server, calling(server.origin) as client:
+        call = asyncio.ensure_future(fetch(client, server.origin))
+        await asyncio.sleep(0)
+        await client.close()
+        with pytest.raises(NotConnected):
+            await call
+        await ended.wait()

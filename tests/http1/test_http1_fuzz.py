@@ -9,9 +9,10 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from roadworthy.http1.connection import Connection
+from roadworthy.http1.connection import STREAM, Connection
 from roadworthy.http1.errors import Http1Error
 from roadworthy.http1.messages import Clocks, Reply
+from roadworthy.http1.stream import StreamReply
 
 CLOCKS = Clocks(1, 1, 1, 1)
 
@@ -22,6 +23,13 @@ class Wire(asyncio.Transport):
     def __init__(self) -> None:
         super().__init__()
         self.closed = False
+        self.reading = True
+
+    def pause_reading(self) -> None:
+        self.reading = False
+
+    def resume_reading(self) -> None:
+        self.reading = True
 
     def write(self, data: Any) -> None: ...
     def is_closing(self) -> bool:
@@ -136,3 +144,21 @@ def test_no_bytes_whatever_crash_the_connection(pieces: list[bytes], close: bool
     result, events = receive([b"HTTP/1.1 200 OK\r\n", *[p for p in pieces if p]], close=True)
     assert isinstance(result, Reply | Http1Error)
     assert events[-2:] == ["gone", "closed"]
+
+
+def test_a_stream_that_ends_while_its_consumer_is_behind_leaves_a_connection_that_reads() -> None:
+    async def play() -> None:
+        owner, wire = Owner(), Wire()
+        connection = Connection(owner, "k", lambda: 0.0)
+        connection.connection_made(wire)
+        answer = connection.send(b"POST / HTTP/1.1\r\nContent-Length: ", b"", CLOCKS, 0.0, STREAM)
+        connection.data_received(b"HTTP/1.1 200 OK\r\nContent-Length: 200000\r\n\r\n" + b"x" * 150_000)
+        assert not wire.reading
+        connection.data_received(b"x" * 50_000)
+        assert (wire.reading, owner.events) == (True, ["finished"])
+        stream = await answer
+        assert isinstance(stream, StreamReply)
+        assert len(await stream.read(200_000)) == 200_000
+        assert stream.complete
+
+    asyncio.run(play())

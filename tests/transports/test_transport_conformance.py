@@ -73,6 +73,17 @@ async def test_a_stream_arrives_piece_by_piece_and_whole(transport: str) -> None
 
 @both
 @on_loop
+@pytest.mark.parametrize("method", [b"GET", b"HEAD"])
+async def test_a_stream_is_closed_exactly_once(transport: str, method: bytes) -> None:
+    async with TRANSPORTS[transport]() as running, running.client() as client:
+        await client.send(b"%b /object HTTP/1.1\r\nHost: x\r\n\r\n" % method)
+        assert (await client.answer(head_only=method == b"HEAD")).body == (b"210" if method == b"GET" else b"")
+        await running.echo.closed.wait()
+        assert running.echo.closings == 1
+
+
+@both
+@on_loop
 async def test_head_gets_the_headers_and_no_body(transport: str) -> None:
     async with TRANSPORTS[transport]() as running, running.client() as client:
         for path in (b"/x", b"/stream"):

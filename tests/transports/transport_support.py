@@ -54,6 +54,7 @@ class Echo:
             "/slow": self._slow,
             "/none": self._none,
             "/split": self._split,
+            "/object": self._object,
         }
 
     def refuse(self, status: int, code: str, message: str) -> Response:
@@ -115,8 +116,32 @@ class Echo:
     async def _none(self, request: Request) -> Response:
         return Response(204, [], b"")
 
+    async def _object(self, request: Request) -> StreamResponse:
+        return StreamResponse(200, JSON, Numbers(self))
+
     async def _split(self, request: Request) -> Response:
         return Response(200, [(b"x-evil", b"a\r\nset-cookie: b")], b"{}")
+
+
+class Numbers:
+    """Chunks that are no generator: only an explicit ``aclose`` tells them that they are over."""
+
+    def __init__(self, echo: Echo) -> None:
+        self._echo = echo
+        self._left = 3
+
+    def __aiter__(self) -> Numbers:
+        return self
+
+    async def __anext__(self) -> bytes:
+        if not self._left:
+            raise StopAsyncIteration
+        self._left -= 1
+        return b"%d" % self._left
+
+    async def aclose(self) -> None:
+        self._echo.closings += 1
+        self._echo.closed.set()
 
 
 class Skipping:

@@ -51,13 +51,10 @@ class AsgiApp:
         try:
             await asyncio.wait({answer, gone}, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            left = not answer.done()
-            answer.cancel()
+            answer.cancel()  # without effect unless the client is gone
             gone.cancel()
-        if left:  # the client is gone: let the handler release what it holds
-            await asyncio.wait({answer})
         with suppress(asyncio.CancelledError):
-            await answer
+            await answer  # lets the handler release what it holds; raises what it raised
 
     async def _body(self, scope: Message, receive: Receive) -> bytes | Response | None:
         """The whole body; a refusal when it is too long; ``None`` when the client left."""
