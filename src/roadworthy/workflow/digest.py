@@ -32,7 +32,7 @@ def canonical(value: Any, *, keep_order: bool = False) -> str:
 
 
 def behaviour_digest(behaviour: Behaviour) -> str:
-    facts = msgspec.to_builtins(behaviour)
+    facts = _facts(behaviour)
     for ordered in ("schema", "tools"):
         if ordered in facts:
             facts[ordered] = canonical(facts[ordered], keep_order=True)
@@ -42,7 +42,7 @@ def behaviour_digest(behaviour: Behaviour) -> str:
 
 
 def handling_digest(handling: Handling) -> str:
-    return "han_" + _sha256(canonical(msgspec.to_builtins(handling)))
+    return "han_" + _sha256(canonical(_facts(handling)))
 
 
 def release_of(workflow: Workflow) -> Release:
@@ -63,6 +63,29 @@ def release(name: str, behaviour: Behaviour, handling: Handling) -> Release:
         behaviour=behaviour,
         handling=handling,
     )
+
+
+def _facts(value: Any) -> Any:
+    """Plain data without the fields that equal their default.
+
+    Not ``msgspec.to_builtins``: its ``omit_defaults`` goes by identity for numbers, so a default that was written
+    out or read back from storage would count.
+    """
+    if isinstance(value, msgspec.Struct):
+        out = {}
+        for field in msgspec.structs.fields(value):
+            item = getattr(value, field.name)
+            default = field.default
+            if default is msgspec.NODEFAULT and field.default_factory is not msgspec.NODEFAULT:
+                default = field.default_factory()
+            if default is msgspec.NODEFAULT or item != default:
+                out[field.name] = _facts(item)
+        return out
+    if isinstance(value, dict):
+        return {key: _facts(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_facts(item) for item in value]
+    return value
 
 
 def _plain(value: Any) -> Any:
