@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import pytest
 from otlp_collectors import Collector, collector, dead, hanging
@@ -13,7 +14,7 @@ from telemetry_records import KNOWN, recovered
 
 from roadworthy.adapters.telemetry.otlp import OtlpExporter, parse_headers, traces_url
 from roadworthy.engine.supervise import Engine
-from roadworthy.engine.telemetry import CollectorDown, SpanQueue, module
+from roadworthy.engine.telemetry import CollectorDown, ExportCounts, Exporter, SpanQueue, module
 from roadworthy.workflow.inference import Inference
 
 
@@ -21,6 +22,16 @@ def exporter(url: str, timeout: float = 2.0) -> OtlpExporter:
     return OtlpExporter(
         url, headers={"x-token": "t0p"}, version="0.1.0", instance="here", known=lambda: KNOWN, timeout=timeout
     )
+
+
+def exporting(to: Exporter, **options: Any) -> SpanQueue:
+    return SpanQueue(lambda: to, **options)
+
+
+def counted(queue: SpanQueue) -> ExportCounts:
+    counts = queue.counts()
+    assert counts is not None
+    return counts
 
 
 def several(count: int) -> list[Inference]:
@@ -43,13 +54,13 @@ class Fake:
 
 
 @pytest.fixture
-def there() -> Collector:
+def there() -> Iterator[Collector]:
     with collector() as running:
         yield running
 
 
 def test_spans_arrive_at_the_collector(there: Collector) -> None:
-    queue = SpanQueue(exporter(there.url))
+    queue = exporting(exporter(there.url))
     queue.offer(several(3))
     queue.round()
     assert there.paths == ["/v1/traces"]
@@ -61,11 +72,11 @@ def test_spans_arrive_at_the_collector(there: Collector) -> None:
     assert {span.parent_span_id for span in there.spans[1:3]} == {own.span_id}
     resource = there.requests[0].resource_spans[0].resource
     assert {pair.key: pair.value.string_value for pair in resource.attributes}["service.name"] == "roadworthy"
-    assert queue.counts().exported == 3
+    assert counted(queue).exported == 3
 
 
 def test_no_text_of_a_user_travels(there: Collector) -> None:
-    queue = SpanQueue(exporter(there.url))
+    queue = exporting(exporter(there.url))
     queue.offer([recovered()])
     queue.round()
     for text in (b"secret", b"system prompt", b"4711", b"ada@example.org"):
@@ -74,7 +85,7 @@ def test_no_text_of_a_user_travels(there: Collector) -> None:
 
 def test_texts_do_not_even_wait_in_the_queue() -> None:
     fake = Fake()
-    queue = SpanQueue(fake)
+    queue = exporting(fake)
     queue.offer([recovered()])
     queue.round()
     (kept,) = fake.batches[0]
@@ -82,9 +93,9 @@ def test_texts_do_not_even_wait_in_the_queue() -> None:
 
 
 def test_what_does_not_fit_is_counted_as_dropped() -> None:
-    queue = SpanQueue(Fake(), capacity=10)
+    queue = exporting(Fake(), capacity=10)
     queue.offer(several(25))
-    counts = queue.counts()
+    counts = counted(queue)
     assert (counts.offered, counts.waiting, counts.dropped_full) == (25, 10, 15)
 
 
@@ -93,13 +104,13 @@ def test_a_collector_that_does_not_take_a_batch_costs_at_most_the_time_limit(kin
     with hanging() as hung, collector() as refusing:
         refusing.status = 400
         url = {"dead": dead(), "hanging": hung, "refusing": refusing.url}[kind]
-        queue = SpanQueue(exporter(url, timeout=0.3), batch=2)
+        queue = exporting(exporter(url, timeout=0.3), batch=2)
         queue.offer(several(6))
         started = time.monotonic()
         with pytest.raises(CollectorDown, match="did not take 2 inferences"):
             queue.round()
         assert time.monotonic() - started < 5
-        counts = queue.counts()
+        counts = counted(queue)
         assert (counts.exported, counts.dropped_refused, counts.waiting) == (0, 2, 4)
 
 
@@ -111,7 +122,7 @@ def test_offering_never_waits_for_a_collector_that_hangs() -> None:
             entered.set()
             return leave.wait(30)
 
-    queue = SpanQueue(Stuck(), capacity=100)
+    queue = exporting(Stuck(), capacity=100)
     queue.offer(several(1))
     thread = threading.Thread(target=queue.round)
     thread.start()
@@ -119,31 +130,68 @@ def test_offering_never_waits_for_a_collector_that_hangs() -> None:
     for _ in range(50):
         queue.offer(several(10))  # returns although the exporter is stuck
     assert not leave.is_set()
-    assert queue.counts().dropped_full == 400
+    assert counted(queue).dropped_full == 400
     leave.set()
     thread.join(10)
-    counts = queue.counts()
+    counts = counted(queue)
     assert counts.offered == counts.exported + counts.dropped_full + counts.dropped_refused + counts.waiting
 
 
 def test_a_collector_that_comes_back_gets_what_comes_after(there: Collector) -> None:
     fake = Fake(takes=False)
-    queue = SpanQueue(fake)
+    queue = exporting(fake)
     queue.offer(several(1))
     with pytest.raises(CollectorDown):
         queue.round()
     fake.takes = True
     queue.offer(several(2))
     queue.round()
-    assert (queue.counts().dropped_refused, queue.counts().exported) == (1, 2)
+    assert (counted(queue).dropped_refused, counted(queue).exported) == (1, 2)
+
+
+def test_nothing_waits_and_nothing_is_counted_while_no_collector_is_configured() -> None:
+    fake, configured = Fake(), False
+    queue = SpanQueue(lambda: fake if configured else None)
+    queue.offer(several(5))  # before the first round it is not known yet
+    queue.round()
+    queue.offer(several(5))
+    assert queue.counts() is None
+    configured = True
+    queue.round()
+    queue.offer(several(2))
+    queue.round()
+    assert [len(batch) for batch in fake.batches] == [2]
+
+
+def test_a_collector_that_is_configured_while_control_runs_gets_what_comes_then() -> None:
+    first, second = Fake(), Fake()
+    current = first
+    queue = SpanQueue(lambda: current)
+    queue.offer(several(1))
+    queue.round()
+    current = second
+    queue.offer(several(2))
+    queue.round()
+    assert ([len(b) for b in first.batches], [len(b) for b in second.batches]) == ([1], [2])
+
+
+def test_an_exporter_that_cannot_be_made_loses_nothing_yet() -> None:
+    def broken() -> Exporter:
+        raise ValueError("telemetry.otlp.headers: entry 1 is not of the form name=value")
+
+    queue = SpanQueue(broken)
+    queue.offer(several(3))
+    with pytest.raises(ValueError, match="entry 1"):
+        queue.round()
+    assert counted(queue).waiting == 3
 
 
 def test_a_long_round_gives_way_to_the_next() -> None:
     ticks = iter(range(0, 1000, 8))
-    queue = SpanQueue(Fake(), batch=1, clock=lambda: float(next(ticks)))
+    queue = exporting(Fake(), batch=1, clock=lambda: float(next(ticks)))
     queue.offer(several(10))
     queue.round()
-    assert 0 < queue.counts().waiting < 10
+    assert 0 < counted(queue).waiting < 10
 
 
 async def _engine(queue: SpanQueue) -> Engine:
@@ -153,7 +201,7 @@ async def _engine(queue: SpanQueue) -> Engine:
 
 
 def test_the_engine_shows_a_dead_collector_and_lives_on() -> None:
-    queue = SpanQueue(exporter(dead(), timeout=0.3))
+    queue = exporting(exporter(dead(), timeout=0.3))
     queue.offer(several(1))
     (health,) = asyncio.run(_engine(queue)).health()
     assert health.state == "failing"

@@ -57,13 +57,15 @@ class SpanQueue:
 
     def __init__(
         self,
-        exporter: Exporter,
+        exporter: Callable[[], Exporter | None],
         *,
         capacity: int = CAPACITY,
         batch: int = BATCH,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        """``exporter`` is asked once a round for the one of the configuration in force; ``None``: export nothing."""
         self._exporter = exporter
+        self._wanted = True
         self._capacity = capacity
         self._batch = batch
         self._clock = clock
@@ -72,27 +74,41 @@ class SpanQueue:
         self._counts = ExportCounts()
 
     def offer(self, inferences: Sequence[Inference]) -> None:
-        """Take what fits; count the rest as dropped."""
+        """Take what fits; count the rest as dropped.  Nothing is taken while nothing is exported."""
         with self._lock:
+            if not self._wanted:
+                return
             taken = inferences[: max(0, self._capacity - len(self._waiting))]
             self._waiting.extend(without_bodies(inference) for inference in taken)
             self._counts.offered += len(inferences)
             self._counts.dropped_full += len(inferences) - len(taken)
 
-    def counts(self) -> ExportCounts:
-        """A copy of the counters."""
+    def counts(self) -> ExportCounts | None:
+        """A copy of the counters; ``None`` while nothing is exported."""
         with self._lock:
+            if not self._wanted:
+                return None
             return msgspec.structs.replace(self._counts, waiting=len(self._waiting))
 
     def round(self) -> None:
-        """Export what waits, batch by batch.  Raises ``CollectorDown`` at the first batch that is not taken."""
+        """Export what waits, batch by batch.
+
+        Raises ``CollectorDown`` at the first batch that is not taken, and what making the exporter raises.
+        """
+        exporter = self._exporter()
+        with self._lock:
+            self._wanted = exporter is not None
+            if exporter is None:
+                self._waiting.clear()
+        if exporter is None:
+            return
         give_up = self._clock() + ROUND_SECONDS
         while self._clock() < give_up:
             with self._lock:
                 batch = [self._waiting.popleft() for _ in range(min(self._batch, len(self._waiting)))]
             if not batch:
                 return
-            taken = self._exporter.export(batch)
+            taken = exporter.export(batch)
             with self._lock:
                 if taken:
                     self._counts.exported += len(batch)
@@ -100,9 +116,6 @@ class SpanQueue:
                     self._counts.dropped_refused += len(batch)
             if not taken:
                 raise CollectorDown(f"the OTLP collector did not take {len(batch)} inferences; they are dropped")
-
-    def close(self) -> None:
-        self._exporter.close()
 
 
 def without_bodies(inference: Inference) -> Inference:

@@ -48,6 +48,7 @@ from roadworthy.wiring.config_folder import ConfigFolderError, read_folder
 from roadworthy.wiring.data_folder import DataFolder, DataFolderError, DataFolderHeld, FolderLock, create_folder
 from roadworthy.wiring.sockets import CannotListen, listen_unix
 from roadworthy.wiring.status import StatusBoard
+from roadworthy.wiring.tracing import Tracing
 from roadworthy.workflow.model import Configuration, Settings, Target
 from roadworthy.workflow.problems import errors
 from roadworthy.workflow.service import Actor, Workflows
@@ -75,9 +76,10 @@ class Control:
             self.epoch = tx.next_epoch()
         self.prices = PriceList()
         self.workflows = Workflows(self.state, clock=clock, price_known=self._price_known)
-        self.spans = self._spans()
-        store = self.store if self.spans is None else cast(LogStore, OfferingLog(self.store, self.spans))
-        self.shipper = Shipper(folder.journal, store, now=clock)
+        tracing = Tracing(self.configuration)
+        self._closing.callback(tracing.close)
+        self.spans = SpanQueue(tracing.exporter)
+        self.shipper = Shipper(folder.journal, cast(LogStore, OfferingLog(self.store, self.spans)), now=clock)
         self.publisher = Publisher(
             self.state,
             epoch=self.epoch,
@@ -94,9 +96,14 @@ class Control:
         self.clock = clock
         self.app = admin_app(self._services(key))
 
-    def settings(self) -> Settings:
+    def configuration(self) -> Configuration | None:
+        """What was applied last."""
         applied = self.workflows.configuration()
-        return Settings() if applied is None else applied.configuration.settings
+        return None if applied is None else applied.configuration
+
+    def settings(self) -> Settings:
+        found = self.configuration()
+        return Settings() if found is None else found.settings
 
     def zone(self) -> ZoneInfo:
         return ZoneInfo(self.settings().timezone)
@@ -107,9 +114,8 @@ class Control:
     def modules(self) -> list[Module]:
         """The engine's duties."""
         store, clock = self.store, self.clock
-        spans = [] if self.spans is None else [telemetry.module(self.spans)]
         return [
-            *spans,
+            telemetry.module(self.spans),
             Module("ship", blocking(self.shipper.ship, name="ship"), 0.25, timeout=60.0, last_round=True),
             Module("publish", blocking(self.publisher.publish_when_moved, name="publish"), 0.2, timeout=10.0),
             Module("rollup", blocking(lambda: store.rollup(clock()), name="rollup"), 30.0, timeout=120.0),
@@ -124,7 +130,8 @@ class Control:
     def counters(self) -> dict[str, dict[str, float]]:
         """Numbers for ``/metrics``."""
         found = {"log": msgspec.structs.asdict(self.log.lag())}
-        return found if self.spans is None else {**found, "spans": msgspec.structs.asdict(self.spans.counts())}
+        spans = self.spans.counts()
+        return found if spans is None else {**found, "spans": msgspec.structs.asdict(spans)}
 
     def backup(self, path: str) -> dict[str, Any]:
         self.shipper.ship()
@@ -138,21 +145,6 @@ class Control:
 
     def close(self) -> None:
         self._closing.close()
-
-    def _spans(self) -> SpanQueue | None:
-        """The export of spans, when one is configured; its libraries are loaded only then."""
-        settings = self.settings()
-        if settings.otlp_endpoint is None:
-            return None
-        from roadworthy.wiring.tracing import span_queue
-
-        def known() -> Configuration | None:
-            applied = self.workflows.configuration()
-            return None if applied is None else applied.configuration
-
-        queue = span_queue(settings, settings.otlp_endpoint, known)
-        self._closing.callback(queue.close)
-        return queue
 
     def _price_known(self, target: Target) -> bool:
         return self.prices.price_of(target) is not None
