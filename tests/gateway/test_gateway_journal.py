@@ -158,3 +158,17 @@ def test_bodies_come_back_once_there_is_room_again(tmp_path: Path) -> None:
     assert isinstance(last, Inference)
     assert last.request is not None
     journal.close()
+
+
+def test_a_journal_that_cannot_be_opened_yet_is_opened_when_it_can(tmp_path: Path) -> None:
+    clock = [5.0]
+    blocked = tmp_path / "w0"
+    blocked.write_text("in the way")
+    journal = Journal(tmp_path, "w0", now=lambda: clock[0])
+    assert not journal.writable
+    assert not journal.start(start())
+    blocked.unlink()
+    clock[0] += 2
+    assert journal.start(start())
+    journal.close()
+    assert isinstance(lines(segments(tmp_path)[0])[-1], Seal)

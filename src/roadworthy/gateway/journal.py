@@ -67,10 +67,16 @@ class Journal:
         self._size = 0
         self._no_bodies_until = 0.0
         self._silent_until = 0.0
-        self._fd = create(folder, self._name)
-        self.counts.segments = 1
+        self._fd = -1
+        self._closed = False
         self._reserve = _Reserve(folder / worker / "reserve", reserve_bytes)
-        self._syncer = _Syncer(self._fd)
+        self._syncer = _Syncer()
+        self._open()
+
+    @property
+    def writable(self) -> bool:
+        """Is there a segment to write to?  A worker may start on a full disk and serve as ``disk_full`` says."""
+        return self._fd >= 0
 
     def start(self, line: InferenceStart) -> bool:
         """Write the line of an admitted inference; ``False``: nothing can be written now."""
@@ -103,13 +109,27 @@ class Journal:
 
     def close(self) -> None:
         """Seal the active segment, sync it and let it go.  Idempotent."""
-        if self._fd < 0:
+        if self._closed:
             return
-        self._seal()
+        self._closed = True
+        if self._fd >= 0:
+            self._seal()
         self._syncer.stop()
-        os.close(self._fd)
+        if self._fd >= 0:
+            os.close(self._fd)
         self._fd = -1
         self._reserve.close()
+
+    def _open(self) -> bool:
+        """The first segment, as soon as the disk takes it."""
+        try:
+            self._fd = create(self._folder, self._name)
+        except OSError:
+            return False
+        self.counts.segments += 1
+        self._syncer.follow(self._fd)
+        self._reserve.refill()
+        return True
 
     def _bodies_again_or_not(self, record: Inference) -> None:
         if self._now() < self._no_bodies_until:
@@ -150,6 +170,8 @@ class Journal:
 
     def _put(self, line: bytes) -> bool:
         """One write.  A line that the disk took only in part is cut off again."""
+        if self._fd < 0 and (self._closed or not self._open()):
+            return False
         try:
             written = self._write_to(self._fd, line)
         except OSError:
@@ -186,16 +208,18 @@ class _Reserve:
     """Disk space held back in a file of its own, given to the journal piece by piece when the disk is full."""
 
     def __init__(self, path: Path, size: int) -> None:
+        self._path = path
         self._size = size
         self._left = 0
-        self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        self.refill()
+        self._fd = -1
 
     def refill(self) -> None:
         """Hold the whole reserve again, as far as the disk allows."""
         if self._left >= self._size:
             return
         with contextlib.suppress(OSError):
+            if self._fd < 0:
+                self._fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
             os.posix_fallocate(self._fd, 0, self._size)
             self._left = self._size
 
@@ -211,25 +235,27 @@ class _Reserve:
         return True
 
     def close(self) -> None:
-        os.close(self._fd)
+        if self._fd >= 0:
+            os.close(self._fd)
 
 
 class _Syncer:
     """A thread that syncs what was written, at most every 50 ms, and closes segments that were rotated away."""
 
-    def __init__(self, fd: int) -> None:
+    def __init__(self) -> None:
         self.dirty = False
-        self._fd = fd
+        self._fd = -1
         self._retired: list[int] = []
         self._lock = threading.Lock()
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name="journal-sync", daemon=True)
         self._thread.start()
 
-    def follow(self, fd: int, retired: int) -> None:
+    def follow(self, fd: int, retired: int | None = None) -> None:
         with self._lock:
             self._fd = fd
-            self._retired.append(retired)
+            if retired is not None:
+                self._retired.append(retired)
         self.dirty = True
 
     def stop(self) -> None:
@@ -251,5 +277,6 @@ class _Syncer:
             with contextlib.suppress(OSError):
                 os.fdatasync(old)
             os.close(old)
-        with contextlib.suppress(OSError):
-            os.fdatasync(fd)
+        if fd >= 0:
+            with contextlib.suppress(OSError):
+                os.fdatasync(fd)

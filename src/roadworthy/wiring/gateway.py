@@ -90,6 +90,8 @@ class Worker:
             loop.add_signal_handler(number, self._ask_to_stop)
         upstream = ProxiedUpstream()
         journal = Journal(self._folder.journal, f"w{self._number}", now=time.time)
+        if not journal.writable:
+            log("journal cannot be written", worker=f"w{self._number}", folder=str(self._folder.journal))
         gateway = Gateway(
             upstream=upstream,
             journal=journal,
