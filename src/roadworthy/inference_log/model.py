@@ -336,3 +336,6 @@ class Expired(msgspec.Struct, frozen=True):
     """Parquet days written."""
     facts: int = 0
     """Facts deleted because they are older than their retention."""
+
+    def __add__(self, other: Expired) -> Expired:
+        return Expired(*(getattr(self, name) + getattr(other, name) for name in self.__struct_fields__))

@@ -6,9 +6,11 @@ One connection writes, under a lock; readers have connections of their own and n
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TypeVar
 from zoneinfo import ZoneInfo
 
 import apsw
@@ -24,6 +26,9 @@ from roadworthy.inference_log.rules import needles
 from roadworthy.inference_log.segments import SegmentName
 from roadworthy.workflow.inference import Feedback, Inference, InferenceStart
 from roadworthy.workflow.model import Retention
+
+Step = TypeVar("Step")
+Answer = TypeVar("Answer")
 
 _start = msgspec.json.Decoder(InferenceStart)
 
@@ -91,22 +96,35 @@ class SqliteLog:
 
     # reading
 
-    def get(self, inference: str) -> Entry | None:
+    def _ask(self, question: Callable[[apsw.Connection], Answer]) -> Answer:
+        """Answer from one state of the database; again when a cold day was replaced under the question."""
+        for _ in range(3):
+            with suppress(FileNotFoundError), self._reading() as connection:
+                return question(connection)
         with self._reading() as connection:
-            rows = fetch(connection, f"{log_query.SELECT} WHERE id = ?", (pack_id(inference),))
-            row = rows[0] if rows else self._cold.one(connection, inference)
-            if row is None:
-                return None
-            found = log_query.with_bodies(connection, self._packer, from_row(row))
-            said = "SELECT ts, name, score, label, said_by FROM feedback WHERE id = ? ORDER BY ts, name"
-            feedback = [Feedback(inference, *row) for row in fetch(connection, said, (pack_id(inference),))]
+            return question(connection)
+
+    def get(self, inference: str) -> Entry | None:
+        return self._ask(lambda connection: self._get(connection, inference))
+
+    def _get(self, connection: apsw.Connection, inference: str) -> Entry | None:
+        rows = fetch(connection, f"{log_query.SELECT} WHERE id = ?", (pack_id(inference),))
+        row = rows[0] if rows else self._cold.one(connection, inference)
+        if row is None:
+            return None
+        found = log_query.with_bodies(connection, self._packer, from_row(row))
+        said = "SELECT ts, name, score, label, said_by FROM feedback WHERE id = ? ORDER BY ts, name"
+        feedback = [Feedback(inference, *row) for row in fetch(connection, said, (pack_id(inference),))]
         return Entry(found, feedback)
 
     def find(self, where: Filter, limit: int = 50, after: Cursor | None = None, before: Cursor | None = None) -> Page:
         newest_first = before is None
-        with self._reading() as connection:
+
+        def question(connection: apsw.Connection) -> Page:
             matches = self._matches(connection, where, newest_first, after or before)
             return log_query.page(matches, limit, newest_first, asked_past=before is not None)
+
+        return self._ask(question)
 
     def _matches(
         self, connection: apsw.Connection, where: Filter, newest_first: bool, past: Cursor | None
@@ -123,18 +141,28 @@ class SqliteLog:
                 yield log_query.with_bodies(connection, self._packer, inference) if bodies else inference
 
     def stats(self, by: Sequence[str], where: Filter, zone: ZoneInfo) -> Stats:
-        with self._reading() as connection:
-            return log_stats.stats(connection, self._cold, by, where, zone)
+        return self._ask(lambda connection: log_stats.stats(connection, self._cold, by, where, zone))
 
     # keeping
 
+    def _stepwise(self, steps: Iterator[Step]) -> Iterator[Step]:
+        """Take the lock for one step at a time, so that a shipment waits for one step and not for all."""
+        while True:
+            with self._lock:
+                step = next(steps, None)
+            if step is None:
+                return
+            yield step
+            time.sleep(0)  # lets a thread that waits for the lock have it
+
     def rollup(self, now: float) -> int:
-        with self._lock:
-            return log_rollup.rollup(self._writer, self._cold, now)
+        return sum(self._stepwise(log_rollup.rollup(self._writer, self._cold, now)))
 
     def expire(self, now: float, keep: Retention) -> Expired:
-        with self._lock:
-            return log_keep.expire(self._writer, self._cold, now, keep)
+        total = Expired()
+        for step in self._stepwise(log_keep.expire(self._writer, self._cold, now, keep)):
+            total += step
+        return total
 
     def train(self, samples: Sequence[bytes]) -> None:
         with self._lock:

@@ -18,41 +18,41 @@ CHUNK = 5_000
 """Rows deleted in one transaction, so that a shipment never waits long."""
 
 
-def expire(connection: apsw.Connection, cold: ColdDays, now: float, keep: Retention) -> Expired:
-    """Apply retention.  Every step is a transaction of its own; an interrupted run is finished by the next."""
+def expire(connection: apsw.Connection, cold: ColdDays, now: float, keep: Retention) -> Iterator[Expired]:
+    """Apply retention step by step, each a transaction of its own; between two steps others may write.
+
+    An interrupted run is finished by the next.
+    """
     cold.sweep(connection)  # here and not after the move: a reader may still be on the file that was replaced
-    bodies = _delete(connection, "body", now - keep.bodies)
-    facts = _delete(connection, "fact", now - keep.facts) + _drop_days(connection, cold, now - keep.facts)
-    _delete(connection, "tag", now - keep.facts)
-    _delete(connection, "feedback", now - keep.facts)
-    for table, column in (("bucket", "start"), ("settled", "start"), ("dirty", "start")):
-        with connection:
-            connection.execute(f"DELETE FROM {table} WHERE {column} + 86400 < ?", (now - keep.facts,))  # noqa: S608
-    moved, days = 0, 0
+    for deleted in _delete(connection, "body", now - keep.bodies):
+        yield Expired(bodies=deleted)
+    for deleted in _delete(connection, "fact", now - keep.facts):
+        yield Expired(facts=deleted)
+    yield Expired(facts=_drop_days(connection, cold, now - keep.facts))
+    with connection:
+        for table in ("tag", "feedback"):
+            connection.execute(f"DELETE FROM {table} WHERE ts < ?", (now - keep.facts,))  # noqa: S608
+        for table in ("bucket", "settled", "dirty"):
+            connection.execute(f"DELETE FROM {table} WHERE start + 86400 < ?", (now - keep.facts,))  # noqa: S608
+    yield Expired()
     for day in _due(connection, now - keep.cold_after):
-        moved += _move(connection, cold, day)
-        days += 1
-    return Expired(bodies=bodies, moved=moved, days=days, facts=facts)
+        yield Expired(moved=_move(connection, cold, day), days=1)
 
 
-def _delete(connection: apsw.Connection, table: str, before: float) -> int:
-    total = 0
-    key = "rowid" if table in ("fact", "body") else "id"
+def _delete(connection: apsw.Connection, table: str, before: float) -> Iterator[int]:
+    """Delete old rows chunk by chunk → rows of each chunk."""
+    chosen = f"SELECT rowid FROM {table} WHERE ts < ? LIMIT {CHUNK}"  # noqa: S608
     while True:
         with connection:
-            if key == "rowid":
-                chosen = f"SELECT rowid FROM {table} WHERE ts < ? LIMIT {CHUNK}"  # noqa: S608
-                connection.execute(f"DELETE FROM {table} WHERE rowid IN ({chosen})", (before,))  # noqa: S608
-            else:
-                connection.execute(f"DELETE FROM {table} WHERE ts < ?", (before,))  # noqa: S608
+            connection.execute(f"DELETE FROM {table} WHERE rowid IN ({chosen})", (before,))  # noqa: S608
             deleted = connection.changes()
-        total += deleted
-        if deleted < CHUNK or key != "rowid":
-            return total
+        if not deleted:
+            return
+        yield deleted
 
 
 def _drop_days(connection: apsw.Connection, cold: ColdDays, before: float) -> int:
-    """Days that are wholly too old; a day is dropped when its newest fact is."""
+    """Delete the days that are wholly too old → their facts."""
     old = [day for day in cold.days(connection) if day.newest < before]
     with connection:
         for day in old:

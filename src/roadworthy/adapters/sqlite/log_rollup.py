@@ -125,8 +125,11 @@ def mark(connection: apsw.Connection, dirty: Iterable[tuple[int, str]]) -> None:
     connection.executemany("DELETE FROM settled WHERE width = ? AND start = ?", sorted(wider))
 
 
-def rollup(connection: apsw.Connection, cold: ColdDays, now: float) -> int:
-    """Sum what is dirty and over → how many (5 minutes, workflow).  One transaction an hour of buckets."""
+def rollup(connection: apsw.Connection, cold: ColdDays, now: float) -> Iterator[int]:
+    """Sum what is dirty and over, step by step → how many (5 minutes, workflow) each step summed.
+
+    One transaction an hour of buckets; between two steps others may write.
+    """
     due = fetch(connection, "SELECT start, workflow FROM dirty WHERE start + ? <= ?", (BUCKET, now))
     hours: dict[int, list[tuple[int, str]]] = {}
     for start, workflow in due:
@@ -135,12 +138,13 @@ def rollup(connection: apsw.Connection, cold: ColdDays, now: float) -> int:
         with connection:
             for start, workflow in buckets:
                 _sum(connection, cold, start, workflow)
+        yield len(buckets)
     for width in LEVELS:
         touched = {hour // width * width for hour in hours}
         for start in sorted(touched.union(_unsettled(connection, width, now))):
             with connection:
                 _settle(connection, width, start, now)
-    return len(due)
+            yield 0
 
 
 def _sum(connection: apsw.Connection, cold: ColdDays, start: int, workflow: str) -> None:
