@@ -38,7 +38,8 @@ check: setup
 	$(BIN)/lint-imports
 
 docs: setup
-	$(BIN)/python docs/generate.py
+	$(BIN)/python -m roadworthy.cli.document docs/cli.md
+	$(BIN)/python -m roadworthy.workflow.published .
 
 bench: setup
 	$(BIN)/python -m bench.run --rounds $(ROUNDS) $(if $(ONLY),--only $(ONLY)) $(if $(QUICK),--quick)

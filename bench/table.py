@@ -94,6 +94,11 @@ def cell(found: Sequence[Record], field: str) -> str:
     return f"{text} ({remark})" if remark and text != "–" else remark or text
 
 
+def cpu_cell(found: Sequence[Record]) -> str:
+    """The gateway's CPU time for one request; a dash for no gateway."""
+    return spread([result["cpu_us"] for result in good(found) if result.get("cpu_us")])
+
+
 def holds(result: Record) -> bool:
     """Did it finish the requests that were due?"""
     due = float(result["finished"] + result["unfinished"])
@@ -151,6 +156,7 @@ def requests_table(run: Run) -> str:
         [
             ("requests/s, 64 connections", lambda p: cell(results(run, p, "closed64"), "per_second")),
             ("requests/s, 256 connections", lambda p: cell(results(run, p, "closed256"), "per_second")),
+            ("CPU a request, µs", lambda p: cpu_cell(results(run, p, "closed64"))),
             ("added p50 at 100/s, ms", lambda p: added_cell(run, p, "open100", "p50")),
             ("added p99 at 100/s, ms", lambda p: added_cell(run, p, "open100", "p99")),
             ("added p50 at 500/s, ms", lambda p: added_cell(run, p, "open500", "p50")),
