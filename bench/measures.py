@@ -1,8 +1,8 @@
 """What is measured of every peer, and how one measure is taken.
 
 The upstream and the load share one core, the gateway has the other.  A measure's ``foreign`` is the CPU, in cores,
-that anything else on the machine used meanwhile: it tells how far a number can be trusted.  ``cpu_us``, the gateway's own
-CPU time for one request in microseconds, holds up best on a busy machine (closed loop: warm and nothing else).
+that anything else on the machine used meanwhile: it tells how far a number can be trusted.  ``cpu_us`` is the gateway's
+own CPU time for one request in microseconds, which holds up best on a busy machine.
 """
 
 from __future__ import annotations
