@@ -6,8 +6,9 @@ import asyncio
 
 import msgspec
 import pytest
-from transport_support import TRANSPORTS, Cut, get, on_loop, post
+from transport_support import TRANSPORTS, Cut, Echo, get, on_loop, post
 
+from roadworthy.gateway.transports.asgi import AsgiApp
 from roadworthy.gateway.transports.limits import Limits
 
 both = pytest.mark.parametrize("transport", list(TRANSPORTS))
@@ -218,3 +219,19 @@ async def test_many_clients_at_once_each_get_their_own_answer(transport: str) ->
                     assert msgspec.json.decode((await client.answer()).body)["path"] == f"/{number}-{turn}"
 
         await asyncio.gather(*(one(n) for n in range(50)))
+
+
+@on_loop
+async def test_an_asgi_server_learns_of_a_defect_in_the_handler() -> None:
+    async def receive() -> dict[str, object]:
+        if asked:
+            await asyncio.Event().wait()
+        asked.append(True)
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def send(message: object) -> None: ...
+
+    asked: list[bool] = []
+    scope = {"type": "http", "method": "GET", "path": "/broken", "query_string": b"", "headers": []}
+    with pytest.raises(RuntimeError, match="a defect"):
+        await AsgiApp(Echo())(scope, receive, send)
