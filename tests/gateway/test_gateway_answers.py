@@ -225,6 +225,21 @@ async def test_a_target_without_endpoint_or_secret_says_so(tmp_path: Path) -> No
 
 
 @on_loop
+async def test_a_target_that_is_down_is_not_tried_again_and_not_switched_to(tmp_path: Path) -> None:
+    steps = [Step("retry", times=3), Step("target", target="backup"), Step("canned")]
+    handling = Handling(ladder={"unavailable": steps}, canned=Canned("Later."))
+    one = Bench(tmp_path / "a", served=release(handling=handling), snapshot={"endpoints": {"backup": BACKUP}})
+    assert said(await one.post())["roadworthy"]["target"] == "backup"
+    assert [attempt.target for attempt in one.record().attempts] == ["main", "backup"]
+    both = Bench(tmp_path / "b", served=release(handling=handling), snapshot={"endpoints": {}})
+    assert said(await both.post())["roadworthy"]["outcome"] == "canned"
+    assert len(both.record().attempts) == 1
+
+
+BACKUP = Endpoint("http://backup.test/v1")
+
+
+@on_loop
 async def test_a_full_journal_bypasses_or_serves_unlogged(tmp_path: Path) -> None:
     def full(fd: int, data: bytes) -> int:
         raise OSError(28, "No space left on device")

@@ -137,7 +137,7 @@ class Serving:
         self.targets = targets
         first = self.behaviour.target if self.behaviour else served.passthrough
         self.target: ServedTarget | None = targets.get(first) if first else None
-        self.reachable = frozenset(targets)
+        self.reachable = frozenset(name for name, target in targets.items() if target.problem is None)
         self.operation = "embeddings" if self.behaviour and self.behaviour.kind == "embeddings" else "chat"
         self.canned = CannedAnswer(handling.canned) if handling.canned else None
         self.bypass_canned = CannedAnswer(Canned(handling.bypass.text)) if handling.bypass.text else None
