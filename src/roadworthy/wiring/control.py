@@ -302,9 +302,7 @@ def say_code(control: Control, person: str, say: Callable[[str], None]) -> None:
     except NoSuchPerson as error:
         say(f"login: {error}")
         return
-    say(
-        f"login {person}: roadworthy login {code} (works once, for 15 minutes; for others: `roadworthy up --login PERSON`)"
-    )
+    say(f"login {person}: roadworthy login {code} (works once, for 15 minutes; others: up --login PERSON)")
 
 
 def main(arguments: list[str] | None = None) -> int:
