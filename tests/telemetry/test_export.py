@@ -15,7 +15,9 @@ from telemetry_records import KNOWN, recovered
 from roadworthy.adapters.telemetry.otlp import OtlpExporter, parse_headers, traces_url
 from roadworthy.engine.supervise import Engine
 from roadworthy.engine.telemetry import CollectorDown, ExportCounts, Exporter, SpanQueue, module
+from roadworthy.wiring.tracing import Tracing
 from roadworthy.workflow.inference import Inference
+from roadworthy.workflow.model import Configuration, Settings
 
 
 def exporter(url: str, timeout: float = 2.0) -> OtlpExporter:
@@ -232,3 +234,29 @@ def test_headers_read_like_the_standard_variable_and_errors_never_quote_them() -
     with pytest.raises(ValueError, match="entry 2") as caught:
         parse_headers("a=b,s3cret")
     assert "s3cret" not in str(caught.value)
+
+
+def configured(headers: str | None) -> Configuration:
+    return Configuration(Settings(otlp_endpoint="http://127.0.0.1:9", otlp_headers=headers), {}, {}, {})
+
+
+def test_the_exporter_follows_the_configuration() -> None:
+    current: Configuration | None = None
+    tracing = Tracing(lambda: current)
+    assert tracing.exporter() is None
+    current = configured(None)
+    made = tracing.exporter()
+    assert made is not None
+    assert tracing.exporter() is made
+    current = Configuration(Settings(), {}, {}, {})
+    assert tracing.exporter() is None
+
+
+def test_a_missing_secret_is_named_and_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    tracing = Tracing(lambda: configured("env:OTLP_TEST_HEADERS"))
+    monkeypatch.delenv("OTLP_TEST_HEADERS", raising=False)
+    with pytest.raises(ValueError, match="env:OTLP_TEST_HEADERS is missing or empty"):
+        tracing.exporter()
+    monkeypatch.setenv("OTLP_TEST_HEADERS", "x-token=abc")
+    assert tracing.exporter() is not None
+    tracing.close()
