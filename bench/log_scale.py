@@ -83,9 +83,11 @@ def timed(name: str, question: Callable[[], object], repeats: int = 9) -> None:
 def questions(store: SqliteLog) -> None:
     rng = random.Random(2)
     some = [item.id for item in store.find(Filter(workflow="workflow-0"), 1000).items]
+    old = [item.id for item in store.find(Filter(until=END - 20 * 86_400), 1000).items]
     tuesday = END - 6 * 86_400 + 2 * 3600
     print("\n| question | median ms | worst ms |\n|---|---|---|")
-    timed("point look-up: one inference with its bodies", lambda: store.get(rng.choice(some)))
+    timed("point look-up: one of the newest inferences with its bodies", lambda: store.get(rng.choice(some)))
+    timed("point look-up: one of 20 days ago", lambda: store.get(rng.choice(old)))
     timed(
         "one user, one workflow, one hour",
         lambda: store.find(Filter(workflow="workflow-0", unit="u-42", since=tuesday, until=tuesday + 3600)),

@@ -27,7 +27,9 @@ from roadworthy.inference_log.model import Filter
 
 DAY = 86_400.0
 BATCH = 20_000
-"""Rows held at a time, and the size of a row group."""
+"""Rows held at a time."""
+GROUP = 4_000
+"""Rows of a row group: what a look-up has to unpack."""
 
 _COUNTS = ("status", "stream", "input", "cache_read", "cache_write", "output", "reasoning")
 _KINDS = {name: pa.float64() for name in ("ts", *NUMBERS)} | {name: pa.int64() for name in _COUNTS}
@@ -73,15 +75,24 @@ class ColdDays:
     def rows(self, day: ColdDay, where: Filter | None = None, columns: Iterable[str] = COLUMNS) -> Iterator[Row]:
         """Rows of a day that pass the parts of a filter that Parquet can decide; ids as SQLite keeps them."""
         names = list(columns)
-        dataset = ds.dataset(self.folder / day.file, format="parquet", schema=SCHEMA)
         identity = names.index("id") if "id" in names else None
-        for batch in dataset.to_batches(columns=names, filter=_expression(where), batch_size=BATCH, use_threads=False):
+        wanted = _expression(where)
+        for batch in self._batches(day, names, wanted):
             values: list[list[Any]] = [column.to_pylist() for column in batch.columns]
-            for row in zip(*values, strict=True):
-                if identity is None:
-                    yield row
-                else:
-                    yield (*row[:identity], pack_id(row[identity]), *row[identity + 1 :])
+            if identity is not None:
+                values[identity] = [pack_id(inference) for inference in values[identity]]
+            yield from zip(*values, strict=True)
+
+    def _batches(self, day: ColdDay, names: list[str], wanted: pc.Expression | None) -> Iterator[pa.RecordBatch]:
+        """Matching rows, of the row groups that hold any: the columns of the filter are read first, alone."""
+        dataset = ds.dataset(self.folder / day.file, format="parquet", schema=SCHEMA)
+        if wanted is None:
+            yield from dataset.to_batches(columns=names, batch_size=BATCH, use_threads=False)
+            return
+        for fragment in dataset.get_fragments():
+            for group in fragment.split_by_row_group(wanted, schema=SCHEMA):
+                if group.count_rows(filter=wanted, use_threads=False):
+                    yield from group.to_batches(schema=SCHEMA, columns=names, filter=wanted, use_threads=False)
 
     def one(self, connection: apsw.Connection, inference: str) -> Row | None:
         """The row of an id: its day is in the id; any day is searched when it is not."""
@@ -91,9 +102,9 @@ class ColdDays:
             near = [day for day in days if day.oldest - 2 <= ts <= day.newest + 2]
             days = near + [day for day in days if day not in near]
         for day in days:
-            dataset = ds.dataset(self.folder / day.file, format="parquet", schema=SCHEMA)
-            for row in dataset.to_table(filter=pc.field("id") == inference).to_pylist():
-                return tuple(pack_id(row["id"]) if name == "id" else row[name] for name in COLUMNS)
+            for batch in self._batches(day, list(COLUMNS), pc.field("id") == inference):
+                for row in batch.to_pylist():
+                    return tuple(pack_id(row["id"]) if name == "id" else row[name] for name in COLUMNS)
         return None
 
     def write(self, day: str, rows: Iterable[Row]) -> ColdDay | None:
@@ -108,7 +119,7 @@ class ColdDays:
         with os.fdopen(descriptor, "wb") as file:
             with pq.ParquetWriter(file, SCHEMA, compression="zstd") as writer:
                 while batch := list(islice(stream, BATCH)):
-                    writer.write_table(_table(batch))
+                    writer.write_table(_table(batch), row_group_size=GROUP)
                     count += len(batch)
                     oldest = min(oldest, *(row[1] for row in batch))
                     newest = max(newest, *(row[1] for row in batch))
