@@ -14,6 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from roadworthy.cli.demo.system import WORKFLOW, Message, System, messages
 from roadworthy.cli.demo.traffic import Reply, Tally, body, send, tally
 from roadworthy.cli.terminal import line
+from roadworthy.workflow.inference import SERVED_BY_MODEL
 
 USER = "u-42"
 QUESTION = "I was charged twice for my order last week. Please give me my money back!"
@@ -56,13 +57,13 @@ def tell(system: System, console: Console, *, first: int, second: int) -> Told:
     one = system.apply("first", "asks for JSON in words")
     first_replies = _send(system, console, token, pool[:first], run)
     say(f"   release {one['number']}: {tally(first_replies)}.")
-    say(f"   One of them: {line(first_replies[0].text, 100)}")
+    say(f"   One of them: {_example(first_replies)}")
 
-    say("\n2. The second release gives the model a schema and checks each answer against it.")
+    say("\n2. The second release gives the model a schema and checks each answer. Same messages, and more.")
     two = system.apply("second", "schema in response_format, checked")
-    second_replies = _send(system, console, token, pool[first : first + second], run)
+    second_replies = _send(system, console, token, pool[:second], run)
     say(f"   release {two['number']}: {tally(second_replies)}.")
-    say(f"   One of them: {line(second_replies[0].text, 100)}")
+    say(f"   One of them: {_example(second_replies)}")
 
     told = _closing(system, token, run, (one, two), (first_replies, second_replies))
     say("\n3. Call it yourself.")
@@ -100,7 +101,7 @@ def _closing(
         show=f"{command} show {shown.inference}",
         shown=shown.message,
         stats=f"{command} stats --by release,outcome",
-        diff=f"{command} diff {WORKFLOW} {releases[0]['number']} {releases[1]['number']}",
+        diff=f"{command} diff {releases[0]['number']} {releases[1]['number']}",
         next_steps=[
             f"{command} status",
             f"{command} releases {WORKFLOW}",
@@ -109,6 +110,12 @@ def _closing(
             f"{system.command[0]} adopt --help",
         ],
     )
+
+
+def _example(replies: list[Reply]) -> str:
+    """What the model wrote to the first customer who read a model's words."""
+    written = [reply for reply in replies if reply.outcome in SERVED_BY_MODEL]
+    return line((written or replies)[0].text, 110)
 
 
 def curl_line(url: str, token: str) -> str:

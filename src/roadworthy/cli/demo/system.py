@@ -21,9 +21,7 @@ import msgspec
 
 from roadworthy.cli.admin import Admin
 from roadworthy.cli.errors import CliError
-from roadworthy.wiring.cli import ControlSilent, open_control
 from roadworthy.wiring.config_folder import read_folder
-from roadworthy.wiring.data_folder import DataFolderError
 
 WORKFLOW = "support-triage"
 SAMPLE = "templates/support-triage"
@@ -151,6 +149,7 @@ class System:
     def _start(self) -> None:
         listen = f"127.0.0.1:{PREFERRED_PORT if _free(PREFERRED_PORT) else 0}"
         command = [*self.command, "up", str(self.place.config), "--listen", listen, "--metrics", "127.0.0.1:0"]
+        (self.place.data / "run" / "processes.json").unlink(missing_ok=True)  # of an earlier run
         with self._log.open("wb") as log:
             # A session of its own: Ctrl-C reaches the demo, which then stops the system in order.
             self._process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, start_new_session=True)
@@ -184,16 +183,14 @@ class System:
             facts: dict[str, Any] = json.loads((self.place.data / "run" / "processes.json").read_bytes())
         except (FileNotFoundError, ValueError):
             return None
-        ours = self._process is not None and facts.get("supervisor") in (None, self._process.pid)
-        return facts if ours and facts.get("listen") and _answers(f"http://{facts['listen']}/readyz") else None
+        return facts if facts.get("listen") and _answers(f"http://{facts['listen']}/readyz") else None
 
     def _connected(self) -> Admin | None:
-        try:
-            connection = open_control(self.place.data)
-            transport = connection.__enter__()
-        except (ControlSilent, DataFolderError):
+        """Over the socket only: while ``up`` starts, nobody else may act as control."""
+        sock = self.place.data / "run" / "control.sock"
+        if not sock.exists():
             return None
-        admin = Admin(transport)
+        admin = Admin(httpx2.HTTPTransport(uds=str(sock)))
         try:
             admin.get("/v1/status")
         except CliError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -12,6 +13,7 @@ import jsonschema_rs
 import msgspec
 
 from roadworthy.cli.demo.system import WORKFLOW, Message, sample
+from roadworthy.workflow.inference import SERVED_BY_MODEL
 
 AT_ONCE = 2
 """The bundled model answers two calls at a time."""
@@ -30,21 +32,36 @@ class Reply(msgspec.Struct, frozen=True):
 
 
 class Tally(msgspec.Struct, frozen=True):
-    """What the story says of one release."""
+    """What the story says of one release.  Only what a model wrote counts as valid or right; canned text does not."""
 
     sent: int
+    by_model: int
     valid: int
     right_topic: int
+    commonest_topic: int
+    """How many a guesser who always names the commonest topic would get right."""
 
     def __str__(self) -> str:
-        return f"{self.valid} of {self.sent} answers were valid JSON, {self.right_topic} named the topic a human gave"
+        fell_back = self.sent - self.by_model
+        words = f"{self.valid} of {self.sent} answers were valid JSON from the model"
+        if fell_back:
+            words += f" ({fell_back} were cut off, and the customer read the canned text)"
+        if self.valid:
+            words += (
+                f"; {self.right_topic} named the topic that a human gave "
+                f"(always guessing the commonest: {self.commonest_topic})"
+            )
+        return words
 
 
 def tally(replies: Sequence[Reply]) -> Tally:
+    written = [reply for reply in replies if reply.outcome in SERVED_BY_MODEL]
     return Tally(
         sent=len(replies),
-        valid=sum(reply.valid for reply in replies),
-        right_topic=sum(reply.topic == reply.message.topic for reply in replies),
+        by_model=len(written),
+        valid=sum(reply.valid for reply in written),
+        right_topic=sum(reply.topic == reply.message.topic for reply in written),
+        commonest_topic=max(Counter(reply.message.topic for reply in replies).values()),
     )
 
 
