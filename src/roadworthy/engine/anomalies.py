@@ -4,9 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
+import msgspec
+
 from roadworthy.engine.supervise import Module, blocking
 from roadworthy.inference_log.analysis import Bounds, Finding
 from roadworthy.inference_log.service import Log
+
+
+class AnomalyCounts(msgspec.Struct):
+    """For the metrics."""
+
+    found: int
+    """Since control started."""
+    open: int
+    """In the last round."""
 
 
 class AnomalyWatch:
@@ -39,6 +50,9 @@ class AnomalyWatch:
                 self.told += 1
                 if self._tell is not None:
                     self._tell(finding)
+
+    def counts(self) -> AnomalyCounts:
+        return AnomalyCounts(self.told, len(self.findings))
 
 
 def _about(finding: Finding) -> tuple[str, str, str]:

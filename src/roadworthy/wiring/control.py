@@ -29,13 +29,17 @@ from roadworthy.adapters.sqlite.log_schema import LogTooNew
 from roadworthy.adapters.sqlite.state import SqliteState, StateUnavailable
 from roadworthy.adapters.sqlite.state_migrations import StateTooNew
 from roadworthy.api import errors as api_errors
+from roadworthy.api.inferences import bounds_of
 from roadworthy.api.routes import admin_app
 from roadworthy.api.services import Services
 from roadworthy.cost.service import PriceList
-from roadworthy.engine import telemetry
+from roadworthy.engine import anomalies, retention, rollup, ship, telemetry, train
+from roadworthy.engine.anomalies import AnomalyWatch
 from roadworthy.engine.publish import Publisher
 from roadworthy.engine.supervise import Engine, Module, blocking
 from roadworthy.engine.telemetry import SpanQueue
+from roadworthy.engine.train import Training
+from roadworthy.inference_log.analysis import Bounds
 from roadworthy.inference_log.model import Batch, Shipped
 from roadworthy.inference_log.ports import LogStore
 from roadworthy.inference_log.service import Log, Shipper
@@ -66,6 +70,7 @@ class Control:
 
     def __init__(self, folder: DataFolder, *, clock: Callable[[], float] = time.time) -> None:
         """Raises ``StateUnavailable``, ``StateTooNew``, ``LogTooNew``, ``DataFolderError`` or ``apsw.Error``."""
+        folder.vet_databases()
         self.folder = folder
         self._closing = ExitStack()
         self.state = SqliteState(folder.state_db)
@@ -91,6 +96,7 @@ class Control:
         )
         key = folder.hmac_key()
         self.log = Log(self.store, self.shipper, zone=self.zone(), now=clock)
+        self.anomalies = AnomalyWatch(self.log, self._bounds)
         self.sign_in = SignIn(self.state, key, clock=clock)
         self.board = StatusBoard(self, clock=clock)
         self.clock = clock
@@ -113,23 +119,22 @@ class Control:
 
     def modules(self) -> list[Module]:
         """The engine's duties."""
-        store, clock = self.store, self.clock
         return [
             telemetry.module(self.spans),
-            Module("ship", blocking(self.shipper.ship, name="ship"), 0.25, timeout=60.0, last_round=True),
+            ship.module(self.shipper),
             Module("publish", blocking(self.publisher.publish_when_moved, name="publish"), 0.2, timeout=10.0),
-            Module("rollup", blocking(lambda: store.rollup(clock()), name="rollup"), 30.0, timeout=120.0),
-            Module(
-                "expire",
-                blocking(lambda: store.expire(clock(), self.settings().retention), name="expire"),
-                3600.0,
-                timeout=1800.0,
-            ),
+            rollup.module(self.store, now=self.clock),
+            retention.module(self.store, lambda: self.settings().retention, now=self.clock),
+            train.module(Training(self.store, self.workflows.served)),
+            anomalies.module(self.anomalies),
         ]
 
     def counters(self) -> dict[str, dict[str, float]]:
         """Numbers for ``/metrics``."""
-        found = {"log": msgspec.structs.asdict(self.log.lag())}
+        found = {
+            "log": msgspec.structs.asdict(self.log.lag()),
+            "anomalies": msgspec.structs.asdict(self.anomalies.counts()),
+        }
         spans = self.spans.counts()
         return found if spans is None else {**found, "spans": msgspec.structs.asdict(spans)}
 
@@ -145,6 +150,10 @@ class Control:
 
     def close(self) -> None:
         self._closing.close()
+
+    def _bounds(self) -> dict[str, Bounds]:
+        found = self.configuration()
+        return {} if found is None else {name: bounds_of(flow.policy) for name, flow in found.workflows.items()}
 
     def _price_known(self, target: Target) -> bool:
         return self.prices.price_of(target) is not None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import socket
+import time
 from pathlib import Path
 
 LONGEST_UNIX_PATH = 107
@@ -23,8 +24,22 @@ def parse_address(text: str, option: str) -> tuple[str, int]:
     return host.removeprefix("[").removesuffix("]"), int(port)
 
 
-def listen_tcp(address: str, option: str, *, backlog: int = 2048) -> socket.socket:
-    """A listening socket, non-blocking.  Raises ``CannotListen``."""
+def listen_tcp(address: str, option: str, *, backlog: int = 2048, patience: float = 0.0) -> socket.socket:
+    """A listening socket, non-blocking.  Raises ``CannotListen``.
+
+    ``patience``: seconds to wait for the processes of an earlier run to let go of the address.
+    """
+    until = time.monotonic() + patience
+    while True:
+        try:
+            return _listen_tcp(address, option, backlog)
+        except CannotListen:
+            if time.monotonic() >= until:
+                raise
+        time.sleep(0.05)
+
+
+def _listen_tcp(address: str, option: str, backlog: int) -> socket.socket:
     host, port = parse_address(address, option)
     try:
         (family, _, _, _, place), *_ = socket.getaddrinfo(

@@ -15,24 +15,16 @@ import msgspec
 from roadworthy.engine.supervise import Engine
 from roadworthy.inference_log.model import Filter
 from roadworthy.operations.status import (
-    ProcessStatus,
     target_statuses,
     waiting,
     workflow_statuses,
 )
 from roadworthy.wiring.data_folder import DataFolder
+from roadworthy.wiring.run_facts import run_facts
 from roadworthy.workflow.model import Configuration, Settings
 
 if TYPE_CHECKING:
     from roadworthy.wiring.control import Control
-
-
-class RunFacts(msgspec.Struct):
-    """``run/processes.json``, written by the supervisor."""
-
-    listen: str | None = None
-    metrics: str | None = None
-    processes: list[ProcessStatus] = []
 
 
 class _Journal(msgspec.Struct):
@@ -115,16 +107,6 @@ def midnight(now: float, zone: ZoneInfo) -> float:
     return datetime.fromtimestamp(now, zone).replace(hour=0, minute=0, second=0, microsecond=0).timestamp()
 
 
-def run_facts(folder: DataFolder) -> RunFacts:
-    """What the supervisor wrote, with ``alive`` looked up; empty when none runs."""
-    try:
-        facts = msgspec.json.decode((folder.run / "processes.json").read_bytes(), type=RunFacts)
-    except (FileNotFoundError, msgspec.MsgspecError):
-        return RunFacts()
-    facts.processes = [msgspec.structs.replace(process, alive=is_alive(process.pid)) for process in facts.processes]
-    return facts
-
-
 def dropped(folder: DataFolder) -> dict[str, int]:
     """What the workers that answer could not write to their journals: whole inferences, and bodies alone."""
     counts = {"dropped": 0, "bodies_dropped": 0}
@@ -137,15 +119,3 @@ def dropped(folder: DataFolder) -> dict[str, int]:
         counts["dropped"] += report.journal.dropped
         counts["bodies_dropped"] += report.journal.bodies_dropped
     return counts
-
-
-def is_alive(pid: int | None) -> bool:
-    if pid is None:
-        return False
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True

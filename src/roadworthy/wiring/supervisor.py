@@ -24,6 +24,7 @@ from roadworthy.wiring.data_folder import DataFolder, FolderLock, create_folder
 from roadworthy.wiring.internal import Internal
 from roadworthy.wiring.keeper import Keeper
 from roadworthy.wiring.launcher import LinuxLauncher, python
+from roadworthy.wiring.run_facts import run_facts
 from roadworthy.wiring.sockets import bound, check_socket_path, listen_tcp
 from roadworthy.wiring.targets import Targets
 from roadworthy.workflow.model import Settings
@@ -34,7 +35,10 @@ CONTROL_REFUSED = 2
 """Control's exit code for what no restart mends: no configuration without errors was ever applied, or the data
 folder is newer or damaged."""
 
-READY_POLL = 0.01
+READY_POLL = 0.02
+
+ORPHANS_PATIENCE = 5.0
+"""Seconds to wait for the address while children of a killed supervisor are still ending."""
 
 
 class Options(msgspec.Struct, frozen=True):
@@ -246,9 +250,11 @@ def up(options: Options, *, say: Say = print) -> int:
     with FolderLock(folder.supervisor_lock, purpose="roadworthy up"):
         settings = _settings(folder, options)
         check_socket_path(folder.control_socket)
+        orphans = any(process.alive for process in run_facts(folder).processes)
+        patience = ORPHANS_PATIENCE if orphans else 0.0
+        listener = listen_tcp(options.listen or settings.listen, "--listen", patience=patience)
+        metrics = listen_tcp(options.metrics or settings.metrics, "--metrics", backlog=64, patience=patience)
         _clear_run(folder)
-        listener = listen_tcp(options.listen or settings.listen, "--listen")
-        metrics = listen_tcp(options.metrics or settings.metrics, "--metrics", backlog=64)
 
         async def run() -> int:
             supervisor = Supervisor(

@@ -169,6 +169,8 @@ CONTROL: tuple[tuple[str, str, str, str, str], ...] = (
     ("log", "malformed", "counter", "log_malformed_lines_total", "Journal lines put in quarantine."),
     ("log", "pending_bytes", "gauge", "log_lag_bytes", "Journal bytes not shipped yet."),
     ("log", "pending_seconds", "gauge", "log_lag_seconds", "Age of the oldest line not shipped yet."),
+    ("anomalies", "found", "counter", "anomalies_total", "Unusual things found since control started."),
+    ("anomalies", "open", "gauge", "anomalies_open", "Unusual things in the last look."),
     ("spans", "exported", "counter", "spans_exported_total", "Inferences that the OTLP collector took."),
     ("spans", "dropped_full", "counter", "spans_dropped_full_total", "Inferences not exported, the queue being full."),
     ("spans", "dropped_refused", "counter", "spans_dropped_refused_total", "Inferences that the collector refused."),
