@@ -7,6 +7,8 @@ import time
 from collections.abc import Callable
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from roadworthy.workflow.files import read_configuration
 from roadworthy.workflow.model import Step
@@ -303,3 +305,29 @@ def test_problems_read_as_sentences(files: Files) -> None:
     text = str(only(changed(files, FLOW, "cost: bo", "cost: boo")))
     assert text.startswith("workflows/triage/workflow.yaml:2: owners.cost: found 'boo'; expected a person in")
     assert text.endswith("; did you mean 'bo'?")
+
+
+@pytest.mark.parametrize(
+    "place", ["target: main", "system: prompt.md", "bypass: app", "[retry, canned]", "description"]
+)
+def test_a_real_key_in_an_unlikely_place_is_never_repeated(files: Files, place: str) -> None:
+    key = KEYS[0]
+    bad = changed(files, FLOW, place, place.partition(":")[0] + f": {key}" if ":" in place else f"{key}")
+    problems = read_configuration(bad).problems
+    assert problems
+    assert key not in " ".join(map(str, problems))
+
+
+SCRAPS = ["{", "}", "[", "]", ": ", "- ", "\n", "  ", "null", "{a: 1}", "[1]", "true", "1e9", "retry", "'", "&a ", "*a"]
+
+
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.data())
+def test_no_text_whatever_breaks_the_reader(files: Files, data: st.DataObject) -> None:
+    file = data.draw(st.sampled_from(sorted(files)))
+    text = files[file]
+    start = data.draw(st.integers(0, len(text)))
+    end = data.draw(st.integers(start, min(len(text), start + 25)))
+    mutated = text[:start] + data.draw(st.sampled_from(SCRAPS) | st.text(max_size=20)) + text[end:]
+    checked = read_configuration(files | {file: mutated})
+    assert (checked.configuration is None) == any(problem.severity == "error" for problem in checked.problems)

@@ -33,7 +33,7 @@ from roadworthy.workflow.model import (
     TargetIdentity,
     Workflow,
 )
-from roadworthy.workflow.problems import Problem, did_you_mean, errors, looks_secret
+from roadworthy.workflow.problems import Problem, did_you_mean, errors, hide_secrets, looks_secret
 from roadworthy.workflow.source import SourceError, Value, parse_yaml
 from roadworthy.workflow.tables import BUILT_IN_REDACTION, PEOPLE, ROADWORTHY, WORKFLOW
 
@@ -86,7 +86,9 @@ def read_configuration(files: Mapping[str, str], price_known: PriceKnown = price
 
 
 def _key(problem: Problem) -> tuple[Any, ...]:
-    return tuple(getattr(problem, name) for name in Problem.__struct_fields__)
+    """For order and equality; whatever a check put into words, no key and no flood of text gets out."""
+    facts = msgspec.structs.asdict(problem)
+    return tuple(hide_secrets(fact)[:500] if isinstance(fact, str) else fact for fact in facts.values())
 
 
 def _is_source(file: str) -> bool:
