@@ -11,7 +11,7 @@ import asyncio
 from roadworthy.gateway import pricing
 from roadworthy.gateway.call import Call
 from roadworthy.gateway.checks import SCHEMA_CHECK
-from roadworthy.gateway.ports import Answer, Clock, Outgoing, StreamReply, Unusable, Upstream
+from roadworthy.gateway.ports import Answer, Clock, Outgoing, Reply, StreamReply, Unusable, Upstream
 from roadworthy.gateway.slots import Full
 from roadworthy.gateway.verdict import broken, judge, may_be_charged
 from roadworthy.gateway.world import ServedTarget
@@ -55,7 +55,7 @@ class Caller:
             _time_head(attempt, reply.connected, reply.first_byte)
             if not 200 <= reply.status < 300:
                 raise target.wire.refusal(reply.status, reply.headers, reply.body)
-            answer = target.wire.answer(call.operation, reply.headers, reply.body)
+            answer = self._read(call, target, attempt, reply)
             attempt.first_token = attempt.first_byte
             _settle(attempt, answer, target)
             await self._check(call, answer)
@@ -158,6 +158,15 @@ class Caller:
         if left >= clocks.total - CLOCK_PRECISION:
             return clocks
         return Clocks(min(clocks.connect, left), min(clocks.first_byte, left), clocks.idle, left)
+
+    def _read(self, call: Call, target: ServedTarget, attempt: Attempt, reply: Reply) -> Answer:
+        """The answer in a 2xx body.  Raises ``Unusable``; one that cannot be read may be charged all the same."""
+        try:
+            return target.wire.answer(call.operation, reply.headers, reply.body)
+        except Unusable as unusable:
+            if unusable.failure == "invalid":
+                pricing.charge_estimate(attempt, len(call.request.body), 0, target.price)
+            raise
 
     def _broke(self, call: Call, target: ServedTarget, attempt: Attempt, error: Http1Error) -> Unusable:
         unusable = broken(error)

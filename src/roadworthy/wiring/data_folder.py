@@ -90,6 +90,21 @@ class DataFolder:
             )
         return key
 
+    def vet_databases(self) -> None:
+        """Raise ``DataFolderError`` when a database is gone that this folder had.
+
+        Fails closed: in its place an empty one would be made, and an empty snapshot published over the last good one,
+        which refuses every caller.
+        """
+        if not self.snapshot.exists():
+            return
+        for path in (self.state_db, self.log_db):
+            if not path.exists():
+                raise DataFolderError(
+                    f"{path}: is gone, and {self.snapshot} says that it was there; put it back or restore a backup "
+                    f"(`roadworthy restore-backup`); to go on without what it held: `touch {path}`"
+                )
+
     def __repr__(self) -> str:
         return f"DataFolder({str(self.root)!r})"
 

@@ -172,15 +172,19 @@ class SnapshotFile:
     def _serve(self, snapshot: Snapshot) -> None:
         gateway = self._gateway
         served = gateway.world
-        if served is not None and snapshot.epoch < served.snapshot.epoch:
+        if served is not None and _place(snapshot) < _place(served.snapshot):
             raise SnapshotRefused(
-                f"epoch {snapshot.epoch} is below {served.snapshot.epoch}: it was written by a control that has lost "
-                "its place"
+                f"epoch and number {_place(snapshot)} are below {_place(served.snapshot)}: it was written by a control "
+                "that has lost its place or its state"
             )
         world = World(snapshot, wires=wire_for, secret=find_secret, slots=gateway.slots, workers=gateway.workers)
         self._upstream.follow(snapshot.proxy, world)
         gateway.world = world
         log("snapshot loaded", worker=gateway.worker, epoch=snapshot.epoch, seq=snapshot.seq)
+
+
+def _place(snapshot: Snapshot) -> tuple[int, int]:
+    return snapshot.epoch, snapshot.seq
 
 
 class ProxiedUpstream:

@@ -36,10 +36,10 @@ class ProcessFacts(msgspec.Struct):
     last_exit: str = ""
 
 
-def restart_pause(deaths_in_a_row: int) -> float:
-    """Seconds before the next start after this many quick deaths: 0.1 doubled each time, at most 30."""
+def restart_pause(deaths_in_a_row: int, longest: float = LONGEST_PAUSE) -> float:
+    """Seconds before the next start after this many quick deaths: 0.1 doubled each time, at most ``longest``."""
     pause: float = FIRST_PAUSE * 2.0 ** min(max(deaths_in_a_row - 1, 0), 16)
-    return min(pause, LONGEST_PAUSE)
+    return min(pause, longest)
 
 
 def exit_in_words(code: int) -> str:
@@ -63,18 +63,23 @@ class Keeper:
         orphan_signal: int = signal.SIGTERM,
         pass_fds: Sequence[int] = (),
         log_path: Path | None = None,
+        longest_pause: float = LONGEST_PAUSE,
         on_change: Callable[[], None] = lambda: None,
         on_exit: Callable[[int], bool] = lambda code: True,
         clock: Callable[[], float] = time.time,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
-        """``on_exit`` gets the code of a child that ended by itself and says whether to start it again."""
+        """``on_exit`` gets the code of a child that ended by itself and says whether to start it again.
+
+        ``longest_pause``: seconds between a death and the next start; short where a pause is an outage.
+        """
         self.facts = ProcessFacts(name)
         self._command = command
         self._launcher = launcher
         self._orphan_signal = orphan_signal
         self._pass_fds = pass_fds
         self._log_path = log_path
+        self._longest_pause = longest_pause
         self._on_change = on_change
         self._on_exit = on_exit
         self._clock = clock
@@ -119,7 +124,7 @@ class Keeper:
             if code is not None and not self._on_exit(code):
                 self._change("stopped")
                 return
-            pause = restart_pause(deaths)
+            pause = restart_pause(deaths, self._longest_pause)
             self._log("child ended", logging.ERROR, reason=self.facts.last_exit, seconds=pause)
             self._change("waiting")
             await self._sleep(pause)

@@ -37,6 +37,12 @@ folder is newer or damaged."""
 
 READY_POLL = 0.02
 
+WORKER_PAUSE = 1.0
+"""Longest pause before a dead worker is started again, in seconds: while it lasts, its share of the calls waits."""
+
+CONTROL_PAUSE = 5.0
+"""The same for control: while it lasts, no key is revoked and nothing is shipped."""
+
 ORPHANS_PATIENCE = 5.0
 """Seconds to wait for the address while children of a killed supervisor are still ending."""
 
@@ -84,11 +90,15 @@ class Supervisor:
         self._exit_code = 0
         self._internal = Internal()
         self._dirty = True
-        self._served_before = folder.snapshot.exists()
         self._count = options.workers if options.workers is not None else settings.workers
         self._workers = [self._worker(index) for index in range(self._count)]
         self._control = Keeper(
-            "control", self._control_command, launcher, on_change=self._changed, on_exit=self._control_ended
+            "control",
+            self._control_command,
+            launcher,
+            longest_pause=CONTROL_PAUSE,
+            on_change=self._changed,
+            on_exit=self._control_ended,
         )
         self._targets = Targets(folder, launcher, on_change=self._changed)
 
@@ -143,7 +153,14 @@ class Supervisor:
                 str(fd),
             )
 
-        return Keeper(f"worker w{index}", command, self._launcher, pass_fds=(fd,), on_change=self._changed)
+        return Keeper(
+            f"worker w{index}",
+            command,
+            self._launcher,
+            pass_fds=(fd,),
+            longest_pause=WORKER_PAUSE,
+            on_change=self._changed,
+        )
 
     def _control_command(self) -> list[str]:
         command = python("roadworthy.wiring.control", "--data", str(self._folder.root))
@@ -160,7 +177,7 @@ class Supervisor:
         nothing down; it said why, and is tried again until somebody mends it."""
         if code != CONTROL_REFUSED:
             return True
-        if self._served_before:
+        if self._folder.snapshot.exists():
             return True
         self._exit_code = CONTROL_REFUSED
         self._stop.set()
