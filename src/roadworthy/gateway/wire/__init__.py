@@ -1,1 +1,0 @@
-"""The wire formats that callers speak."""
