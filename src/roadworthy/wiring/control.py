@@ -98,7 +98,14 @@ class Control:
         self.log = Log(self.store, self.shipper, zone=self.zone(), now=clock)
         self.anomalies = AnomalyWatch(self.log, self._bounds)
         self.sign_in = SignIn(self.state, key, clock=clock)
-        self.board = StatusBoard(self, clock=clock)
+        self.board = StatusBoard(
+            folder,
+            epoch=self.epoch,
+            workflows=self.workflows,
+            publisher=self.publisher,
+            log=self.log,
+            clock=clock,
+        )
         self.clock = clock
         self.app = admin_app(self._services(key))
 

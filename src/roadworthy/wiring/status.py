@@ -6,14 +6,16 @@ import os
 from collections.abc import Callable
 from datetime import datetime
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import httpx2
 import msgspec
 
+from roadworthy.engine.publish import Publisher
 from roadworthy.engine.supervise import Engine
 from roadworthy.inference_log.model import Filter
+from roadworthy.inference_log.service import Log
 from roadworthy.operations.status import (
     target_statuses,
     waiting,
@@ -22,9 +24,7 @@ from roadworthy.operations.status import (
 from roadworthy.wiring.data_folder import DataFolder
 from roadworthy.wiring.run_facts import run_facts
 from roadworthy.workflow.model import Configuration, Settings
-
-if TYPE_CHECKING:
-    from roadworthy.wiring.control import Control
+from roadworthy.workflow.service import Workflows
 
 
 class _Journal(msgspec.Struct):
@@ -39,8 +39,21 @@ class _Report(msgspec.Struct):
 
 
 class StatusBoard:
-    def __init__(self, control: Control, *, clock: Callable[[], float]) -> None:
-        self._control = control
+    def __init__(
+        self,
+        folder: DataFolder,
+        *,
+        epoch: int,
+        workflows: Workflows,
+        publisher: Publisher,
+        log: Log,
+        clock: Callable[[], float],
+    ) -> None:
+        self._folder = folder
+        self._epoch = epoch
+        self._workflows = workflows
+        self._publisher = publisher
+        self._log = log
         self._clock = clock
         self._started = clock()
         self.engine: Engine | None = None
@@ -50,24 +63,23 @@ class StatusBoard:
     def read(self) -> dict[str, Any]:
         """Keys: version, data, timezone, listen, metrics, base_url, configuration, workflows, targets, journal,
         processes, control, waiting.  Instants are Unix seconds, money US dollars."""
-        control = self._control
-        control.publisher.publish_when_moved()
+        self._publisher.publish_when_moved()
         now = self._clock()
-        applied = control.workflows.configuration()
+        applied = self._workflows.configuration()
         configuration = Configuration(Settings(), {}, {}, {}) if applied is None else applied.configuration
         zone = ZoneInfo(configuration.settings.timezone)
-        served = control.workflows.served()
-        hour = control.log.stats("workflow", Filter(traffic="live", since=now - 3600.0)).rows
-        today = control.log.stats("workflow", Filter(since=midnight(now, zone))).rows
-        snapshot = control.publisher.current
+        served = self._workflows.served()
+        hour = self._log.stats("workflow", Filter(traffic="live", since=now - 3600.0)).rows
+        today = self._log.stats("workflow", Filter(since=midnight(now, zone))).rows
+        snapshot = self._publisher.current
         endpoints = {} if snapshot is None else {name: end.url for name, end in snapshot.endpoints.items()}
         priced = frozenset() if snapshot is None else frozenset(snapshot.prices)
         targets = target_statuses({} if snapshot is None else snapshot.targets, endpoints, priced)
-        facts, lag = run_facts(control.folder), control.log.lag()
-        warnings = [*self.configuration_errors, *control.publisher.warnings]
+        facts, lag = run_facts(self._folder), self._log.lag()
+        warnings = [*self.configuration_errors, *self._publisher.warnings]
         return {
             "version": version("roadworthy"),
-            "data": str(control.folder.root),
+            "data": str(self._folder.root),
             "timezone": configuration.settings.timezone,
             "listen": facts.listen or configuration.settings.listen,
             "metrics": facts.metrics or configuration.settings.metrics,
@@ -82,12 +94,12 @@ class StatusBoard:
             },
             "workflows": workflow_statuses(configuration, served, hour, today),
             "targets": targets,
-            "journal": {**msgspec.structs.asdict(lag), **dropped(control.folder)},
+            "journal": {**msgspec.structs.asdict(lag), **dropped(self._folder)},
             "processes": facts.processes,
             "control": {
                 "pid": os.getpid(),
                 "since": self._started,
-                "epoch": control.epoch,
+                "epoch": self._epoch,
                 "seq": 0 if snapshot is None else snapshot.seq,
                 "published_at": None if snapshot is None else snapshot.made_at,
                 "engine": [] if self.engine is None else self.engine.health(),
@@ -97,7 +109,9 @@ class StatusBoard:
 
     def base_url(self) -> str:
         """Where clients call, as far as this machine sees it."""
-        listen = run_facts(self._control.folder).listen or self._control.settings().listen
+        applied = self._workflows.configuration()
+        settings = Settings() if applied is None else applied.configuration.settings
+        listen = run_facts(self._folder).listen or settings.listen
         host, _, port = listen.rpartition(":")
         return f"http://{'127.0.0.1' if host in ('0.0.0.0', '[::]') else host}:{port}/v1"  # noqa: S104
 
