@@ -16,7 +16,7 @@ from roadworthy.http1 import errors as http1_errors
 from roadworthy.http1.origin import Origin
 from roadworthy.wiring.cli import settings
 from roadworthy.wiring.data_folder import DataFolder, lock_holder
-from roadworthy.wiring.status import run_facts
+from roadworthy.wiring.run_facts import run_facts
 from roadworthy.workflow.model import Settings
 
 PATIENCE = 5.0
