@@ -184,7 +184,9 @@ def _apply_release(serving: Serving, prepared: Prepared) -> None:
     assert serving.behaviour is not None
     fields, released = prepared.fields, serving.released
     rule = serving.behaviour.caller_overrides
-    differing = [name for name in fields if name not in FREE_FIELDS and _differs(fields[name], released.get(name))]
+    differing = [
+        name for name in fields if name not in FREE_FIELDS and _differs(name, fields[name], released.get(name))
+    ]
     if differing:
         allowed = rule if isinstance(rule, list) else []
         unwanted = [name for name in differing if name not in allowed]
@@ -206,13 +208,24 @@ def _apply_release(serving: Serving, prepared: Prepared) -> None:
             fields[name] = value
 
 
-def _differs(given: msgspec.Raw, fixed: msgspec.Raw | None) -> bool:
+def _differs(name: str, given: msgspec.Raw, fixed: msgspec.Raw | None) -> bool:
     mine = bytes(given)
     if mine == _NULL:
         return False
     if fixed is None:
         return True
-    return mine != bytes(fixed) and _any.decode(given) != _any.decode(fixed)
+    if mine == bytes(fixed):
+        return False
+    asked, released = _any.decode(given), _any.decode(fixed)
+    return asked != released and not (name == "response_format" and _same_schema(asked, released))
+
+
+def _same_schema(asked: Any, released: Any) -> bool:
+    """Is it the released schema under another name?  OpenAI's client names a schema after its class."""
+    described = asked.get("json_schema") if isinstance(asked, dict) else None
+    if not isinstance(described, dict):
+        return False
+    return {**asked, "json_schema": {**described, "name": released["json_schema"]["name"]}} == dict(released)
 
 
 def _quoted(names: list[str]) -> str:
