@@ -1,0 +1,57 @@
+"""One process tree for all of the client's claims: two workers, control, two simulated targets, the local model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import openai
+import pytest
+from client_service import RELEASED, SIMULATED, files
+
+from support.provider import Exchange, Recorder, Sent, completion
+from support.up import Up
+from support.waiting import until, write_files
+
+
+class Service(NamedTuple):
+    up: Up
+    recorder: Recorder
+    """The provider behind the target ``wire``."""
+    token: str
+    """Of a key that may call everything."""
+
+    def client(self, token: str | None = None) -> openai.OpenAI:
+        """The official client, told nothing but where and who."""
+        return openai.OpenAI(base_url=self.up.base_url, api_key=token or self.token)
+
+
+def good(sent: Sent, exchange: Exchange) -> None:
+    exchange.whole(completion())
+
+
+@pytest.fixture(scope="session")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    root = tmp_path_factory.mktemp("c")  # short: the path of a Unix socket has at most 107 bytes
+    with (
+        Recorder(good) as recorder,
+        Up(root, config=write_files(root / "config", files(recorder.url)), workers=2) as up,
+    ):
+        up.ready(*SIMULATED)
+        up.freeze(*RELEASED)
+        yield Service(up, recorder, up.key("app"))
+
+
+@pytest.fixture
+def service(running: Service) -> Iterator[Service]:
+    """The install, idle again after every test."""
+    running.recorder.answer = good
+    running.recorder.sent.clear()
+    yield running
+    until(running.up.idle, "end of every call and slot")
+
+
+@pytest.fixture
+def client(service: Service) -> Iterator[openai.OpenAI]:
+    with service.client() as made:
+        yield made
