@@ -157,6 +157,7 @@ class Gateway:
             started_at=self._started_at,
             journal=self._journal.counts,
             slots={name: slots.taken for name, slots in self.slots.items()},
+            repeats_in_progress=self._repeats.in_progress,
             seq=snapshot.seq if snapshot else 0,
             epoch=snapshot.epoch if snapshot else 0,
             made_at=snapshot.made_at if snapshot else 0.0,

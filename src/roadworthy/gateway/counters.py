@@ -88,6 +88,8 @@ class CountersReport(msgspec.Struct):
     snapshot_made_at: float
     snapshots_refused: int
     latency_bounds: list[float]
+    repeats_in_progress: int = 0
+    """Idempotency keys whose first call has not ended."""
 
 
 class Counters:
@@ -133,6 +135,7 @@ class Counters:
         started_at: float,
         journal: JournalCounts,
         slots: dict[str, int],
+        repeats_in_progress: int,
         seq: int,
         epoch: int,
         made_at: float,
@@ -140,7 +143,7 @@ class Counters:
         return CountersReport(
             worker, started_at, self.in_flight, list(self._inferences.values()), list(self._workflows.values()),
             list(self._attempts.values()), list(self._refusals.values()), slots, self.replayed, journal, seq, epoch,
-            made_at, self.snapshots_refused, list(LATENCY_BOUNDS),
+            made_at, self.snapshots_refused, list(LATENCY_BOUNDS), repeats_in_progress,
         )  # fmt: skip
 
     def _add_sums(self, record: Inference) -> None:

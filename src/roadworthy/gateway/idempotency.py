@@ -56,6 +56,8 @@ class Table:
         self._most_entries = most_entries
         self._most_bytes = most_bytes
         self._bytes = 0
+        self.in_progress = 0
+        """Keys whose first call has not ended."""
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -72,6 +74,7 @@ class Table:
         entry = self._entries.get(scope)
         if entry is None:
             entry = self._entries[scope] = Entry(mark, now, asyncio.get_running_loop().create_future())
+            self.in_progress += 1
             self._trim()
             return entry, True
         if entry.fingerprint != mark:
@@ -86,6 +89,7 @@ class Table:
         """Keep the answer; ``None``: there is none, the key is free again.  Whoever waits is told."""
         if not entry.answer.done():
             entry.answer.set_result(stored)
+            self.in_progress -= 1
         if self._entries.get(scope) is not entry:
             return
         if stored is None:

@@ -41,6 +41,11 @@ class Repeats:
         self._peers = peers
         self._table = table or Table()
 
+    @property
+    def in_progress(self) -> int:
+        """Keys whose first call has not ended."""
+        return self._table.in_progress
+
     async def serve(
         self, request: Request, scope: tuple[str, bytes], first: Callable[[], Awaitable[Answered]]
     ) -> Answered:

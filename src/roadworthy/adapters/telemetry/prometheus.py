@@ -153,6 +153,11 @@ HISTOGRAMS: tuple[tuple[str, str, Callable[[WorkflowSums], Histogram]], ...] = (
 PER_WORKER: tuple[tuple[str, str, Callable[[CountersReport, float], float]], ...] = (
     ("worker_start_time_seconds", "When the worker started, Unix time.", lambda worker, now: worker.started_at),
     ("in_flight", "Calls under way.", lambda worker, now: worker.in_flight),
+    (
+        "repeats_in_progress",
+        "Idempotency keys whose first call has not ended.",
+        lambda worker, now: worker.repeats_in_progress,
+    ),
     ("snapshot_epoch", "Epoch of the snapshot that the worker serves.", lambda worker, now: worker.snapshot_epoch),
     ("snapshot_seq", "Number of the snapshot that the worker serves.", lambda worker, now: worker.snapshot_seq),
     (
