@@ -50,6 +50,7 @@ def worker(name: str = "w0", **changes: Any) -> dict[str, Any]:
         started_at=NOW - 100,
         journal=JournalCounts(accepted=6, stored=3),
         slots={"mini": 2},
+        repeats_in_progress=1,
         seq=7,
         epoch=1,
         made_at=NOW - 12.5,
