@@ -28,10 +28,16 @@ def test_configuration_files_are_read_and_the_rest_of_a_checkout_is_not(tmp_path
         "src/app.py",
         "node_modules/left-pad/package.json",
         "workflows/a/logo.png",
+        "notes.md",
+        "docker-compose.yaml",
+        "package.json",
+        "rehearsal.yaml",
     ):
         write(tmp_path, name)
+    write(tmp_path, "roadworthy.yaml", "targets: {sim: {simulation: rehearsal.yaml}}\n")
     assert sorted(read_folder(tmp_path)) == [
         "people.yaml",
+        "rehearsal.yaml",
         "roadworthy.yaml",
         "simulations/slow.yaml",
         "workflows/a/output.schema.json",

@@ -14,30 +14,33 @@ class ConfigFolderError(Exception):
     """The folder, or a file in it, cannot be read."""
 
 
-def read_folder(root: str | os.PathLike[str]) -> dict[str, str]:
-    """Text of the configuration files: ``roadworthy.yaml``, ``people.yaml``, what is in ``workflows/`` and what
-    settings may name beside them.  Hidden files and folders are left out.
+ROOT_FILES = ("roadworthy.yaml", "people.yaml")
+FOLDERS = ("workflows", "simulations")
 
+
+def read_folder(root: str | os.PathLike[str]) -> dict[str, str]:
+    """Text of the configuration files: ``roadworthy.yaml``, ``people.yaml``, what is in ``workflows/`` and
+    ``simulations/``, and the YAML files beside them that ``roadworthy.yaml`` names.
+
+    Nothing else is read, so a configuration may live in an app's checkout.  Hidden files and folders are left out.
     Raises ``ConfigFolderError`` naming the file.
     """
     top = Path(root)
     if not top.is_dir():
         raise ConfigFolderError(f"{top}: no such folder; name the folder that holds roadworthy.yaml")
-    files: dict[str, str] = {}
-    for folder, folders, names in os.walk(top):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        if Path(folder) == top:
-            folders[:] = [name for name in folders if name == "workflows" or not _is_other(top / name)]
-        for name in sorted(names):
-            path = Path(folder) / name
-            if not name.startswith(".") and path.suffix in SUFFIXES:
-                files[path.relative_to(top).as_posix()] = _read(path)
+    files = {name: _read(top / name) for name in ROOT_FILES if (top / name).is_file()}
+    named = files.get("roadworthy.yaml", "")
+    for path in sorted(top.glob("*.yaml")):
+        if path.name in named and not path.name.startswith("."):
+            files[path.name] = _read(path)
+    for part in FOLDERS:
+        for folder, folders, names in os.walk(top / part):
+            folders[:] = sorted(name for name in folders if not name.startswith("."))
+            for name in sorted(names):
+                path = Path(folder) / name
+                if not name.startswith(".") and path.suffix in SUFFIXES:
+                    files[path.relative_to(top).as_posix()] = _read(path)
     return files
-
-
-def _is_other(folder: Path) -> bool:
-    """Folders beside ``workflows/`` that hold no configuration: a checkout has many, and some are huge."""
-    return not any(entry.suffix in (".yaml", ".yml") for entry in folder.iterdir())
 
 
 def _read(path: Path) -> str:
