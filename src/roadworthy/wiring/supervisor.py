@@ -118,6 +118,8 @@ class Supervisor:
                 ("metrics", self._serve_metrics()),
             )
         ]
+        for task in helpers:
+            task.add_done_callback(_helper_ended)
         try:
             await self._stop.wait()
             await self._stop_in_order()
@@ -254,6 +256,13 @@ class Supervisor:
 
         sockets = [self._folder.worker_socket(index) for index in range(self._count)]
         await serve_metrics(self._metrics, self._internal, sockets, self._folder.control_socket)
+
+
+def _helper_ended(task: asyncio.Task[None]) -> None:
+    """A helper that fails takes nothing down, and is not silent about it."""
+    error = None if task.cancelled() else task.exception()
+    if error is not None:
+        log.error("helper failed", extra={"helper": task.get_name(), "error": str(error)}, exc_info=error)
 
 
 def up(options: Options, *, say: Say = print) -> int:
