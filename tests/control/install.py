@@ -123,8 +123,8 @@ class Up:
         until(lambda: self.chat(token).status_code == 200 or None, "served call")
         return token
 
-    def chat(self, token: str) -> httpx2.Response:
-        body = {"model": "triage", "messages": [{"role": "user", "content": "hello"}]}
+    def chat(self, token: str, user: str = "u-1") -> httpx2.Response:
+        body = {"model": "triage", "user": user, "messages": [{"role": "user", "content": "hello"}]}
         headers = {"authorization": f"Bearer {token}"}
         return httpx2.post(f"{self.url}/v1/chat/completions", json=body, headers=headers, timeout=10, trust_env=False)
 

@@ -172,3 +172,20 @@ def test_the_gateway_serves_from_its_last_snapshot_when_control_cannot_run_at_al
         damaged.write_bytes(good)
         up.said("control /")
         until(lambda: up.chat(token).json()["roadworthy"]["outcome"] == "answered", "answer of the target")
+
+
+def test_a_forgotten_user_is_on_no_disk_while_the_gateway_lives_on(tmp_path: Path, config: Path) -> None:
+    with Up(tmp_path, config=config) as up:
+        token = up.ready().token()
+        answer = up.chat(token, user="u-forgettable")
+        kept = up.chat(token, user="u-other")
+        done = up.admin("POST", "/v1/forget", {"unit": "u-forgettable"})
+        assert (done["deleted"]["facts"], done["deleted"]["bodies"]) == (1, 1)
+        assert done["complete"]
+        assert not any(done["left"].values())
+        assert done["waiting"] == {}
+        for path in (tmp_path / "data" / "journal").rglob("*.jsonl"):
+            assert b"u-forgettable" not in path.read_bytes()
+        assert up.admin("GET", f"/v1/inferences/{kept.headers['x-request-id']}")["inference"]["unit"] == "u-other"
+        found = {item["id"] for item in up.admin("GET", "/v1/log?limit=100")["items"]}
+        assert answer.headers["x-request-id"] not in found

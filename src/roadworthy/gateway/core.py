@@ -141,6 +141,9 @@ class Gateway:
         path = request.path
         if request.internal and path == "/internal/counters":
             return Response(200, JSON, _encode(self.report()))
+        if request.internal and path == "/internal/rotate" and request.method == "POST":
+            self._journal.rotate()
+            return Response(200, JSON, b"{}")
         if path.startswith("/v1/models/"):
             if request.method != "GET":
                 raise _method_not_allowed(request, {"GET": self._models})

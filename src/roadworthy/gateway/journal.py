@@ -107,6 +107,11 @@ class Journal:
             line = encode(record)
         return self._append(line)
 
+    def rotate(self) -> None:
+        """Begin a new segment now, so that control can ship and delete the one that was being written."""
+        if self._lines and self._fd >= 0:
+            self._rotate()
+
     def close(self) -> None:
         """Seal the active segment, sync it and let it go.  Idempotent."""
         if self._closed:

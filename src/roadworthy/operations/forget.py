@@ -1,9 +1,10 @@
 """Forget a user, in every store, and prove it by search.
 
-Order: the journal is shipped, so that what waits there is in the log; the log writes a tombstone and deletes; the
-other stores delete; then every store is searched for the user.  What a live gateway still holds in the segment
-that it writes to is said aloud: the file goes when the segment rotates, and nothing of it can come back, because
-the tombstone drops such lines at every later shipment.
+Order: live gateways begin a new journal segment; the journal is shipped and its old files deleted, so that what
+waited there is in the log; the log writes a tombstone and deletes; the other stores delete; then every store is
+searched for the user.  What a gateway that did not answer still holds in its segment is said aloud: the file goes
+when the segment rotates, and nothing of it can come back, because the tombstone drops such lines at every later
+shipment.
 """
 
 from __future__ import annotations
@@ -68,8 +69,11 @@ class Forgetter:
         journal: Path,
         others: Sequence[Eraser] = (),
         *,
+        rotate: Callable[[], None] = lambda: None,
         now: Callable[[], float] = time.time,
     ) -> None:
+        """``rotate`` has every live gateway begin a new journal segment."""
+        self._rotate = rotate
         self._store = store
         self._shipper = shipper
         self._journal = journal
@@ -81,6 +85,7 @@ class Forgetter:
         if not unit.strip():
             raise UnitRefused("the user is empty: give the value of x-roadworthy-user, for example u-42")
         at = self._now()
+        self._rotate()
         self._shipper.ship()
         deleted = self._store.forget(unit, at)
         for other in self._others:

@@ -53,6 +53,7 @@ from roadworthy.wiring.data_folder import DataFolder, DataFolderError, DataFolde
 from roadworthy.wiring.sockets import CannotListen, listen_unix
 from roadworthy.wiring.status import StatusBoard
 from roadworthy.wiring.tracing import Tracing
+from roadworthy.wiring.workers import rotate_journals
 from roadworthy.workflow.model import Configuration, Settings, Target
 from roadworthy.workflow.problems import errors
 from roadworthy.workflow.service import Actor, Workflows
@@ -173,7 +174,13 @@ class Control:
             sign_in=self.sign_in,
             log=self.log,
             shipper=self.shipper,
-            forgetter=Forgetter(self.store, self.shipper, self.folder.journal, now=self.clock),
+            forgetter=Forgetter(
+                self.store,
+                self.shipper,
+                self.folder.journal,
+                rotate=lambda: rotate_journals(self.folder),
+                now=self.clock,
+            ),
             adoption=Adoption(self.workflows, self.store, price_known=self._price_known),
             status=self.board.read,
             counters=self.counters,

@@ -9,7 +9,6 @@ from importlib.metadata import version
 from typing import Any
 from zoneinfo import ZoneInfo
 
-import httpx2
 import msgspec
 
 from roadworthy.engine.publish import Publisher
@@ -23,19 +22,9 @@ from roadworthy.operations.status import (
 )
 from roadworthy.wiring.data_folder import DataFolder
 from roadworthy.wiring.run_facts import run_facts
+from roadworthy.wiring.workers import dropped
 from roadworthy.workflow.model import Configuration, Settings
 from roadworthy.workflow.service import Workflows
-
-
-class _Journal(msgspec.Struct):
-    dropped: int = 0
-    bodies_dropped: int = 0
-
-
-class _Report(msgspec.Struct):
-    """What status reads of a worker's counters."""
-
-    journal: _Journal = msgspec.field(default_factory=_Journal)
 
 
 class StatusBoard:
@@ -119,17 +108,3 @@ class StatusBoard:
 def midnight(now: float, zone: ZoneInfo) -> float:
     """The instant at which today began in ``zone``."""
     return datetime.fromtimestamp(now, zone).replace(hour=0, minute=0, second=0, microsecond=0).timestamp()
-
-
-def dropped(folder: DataFolder) -> dict[str, int]:
-    """What the workers that answer could not write to their journals: whole inferences, and bodies alone."""
-    counts = {"dropped": 0, "bodies_dropped": 0}
-    for sock in folder.run.glob("worker-*.sock"):
-        try:
-            with httpx2.Client(transport=httpx2.HTTPTransport(uds=str(sock)), timeout=0.5) as client:
-                report = msgspec.json.decode(client.get("http://worker/internal/counters").content, type=_Report)
-        except (httpx2.TransportError, msgspec.MsgspecError):
-            continue
-        counts["dropped"] += report.journal.dropped
-        counts["bodies_dropped"] += report.journal.bodies_dropped
-    return counts

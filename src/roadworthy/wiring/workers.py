@@ -1,0 +1,52 @@
+"""What control asks of the gateway workers on this machine, over their private sockets."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import httpx2
+import msgspec
+
+from roadworthy.wiring.data_folder import DataFolder
+
+PATIENCE = 0.5
+"""Seconds; a worker that does not answer is asked again by the next command."""
+
+
+class _Journal(msgspec.Struct):
+    dropped: int = 0
+    bodies_dropped: int = 0
+
+
+class _Report(msgspec.Struct):
+    """What status reads of a worker's counters."""
+
+    journal: _Journal = msgspec.field(default_factory=_Journal)
+
+
+def dropped(folder: DataFolder) -> dict[str, int]:
+    """What the workers that answer could not write to their journals: whole inferences, and bodies alone."""
+    counts = {"dropped": 0, "bodies_dropped": 0}
+    for answer in _ask(folder, "GET", "/internal/counters"):
+        report = msgspec.json.decode(answer, type=_Report)
+        counts["dropped"] += report.journal.dropped
+        counts["bodies_dropped"] += report.journal.bodies_dropped
+    return counts
+
+
+def rotate_journals(folder: DataFolder) -> None:
+    """Have every worker begin a new segment, so that what it wrote so far can be shipped and deleted."""
+    for _ in _ask(folder, "POST", "/internal/rotate"):
+        pass
+
+
+def _ask(folder: DataFolder, method: str, path: str) -> Iterator[bytes]:
+    """Bodies of the workers that answer with 200."""
+    for sock in sorted(folder.run.glob("worker-*.sock")):
+        try:
+            with httpx2.Client(transport=httpx2.HTTPTransport(uds=str(sock)), timeout=PATIENCE) as client:
+                response = client.request(method, f"http://worker{path}")
+        except httpx2.TransportError:
+            continue
+        if response.status_code == 200:
+            yield response.content
