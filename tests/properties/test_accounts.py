@@ -22,12 +22,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import httpx2
 import pytest
 from callers import Ask, Callers, Heard, with_callers
 from property_install import PRICES, configuration, cost, ledger, question, started
 
-from support.up import Up, roadworthy
+from support.up import Up, roadworthy, samples
 from support.waiting import until
 
 CALLS = 10_000
@@ -52,23 +51,37 @@ SPARE = {"seed": 12, "cached_share": "25%", "output_tokens": 12}
 
 @dataclass
 class Accounts:
-    """What everybody knows after the load."""
+    """What everybody knows after the load, and what the install left behind."""
 
-    up: Up
     keys: dict[str, str]
     """Name → id."""
     heard: list[Heard]
     log: list[dict[str, Any]]
     ledgers: dict[str, list[dict[str, Any]]]
-    metrics: str
-    """The page, right after the last call."""
+    page: str
+    """The metrics, right after the last call."""
+    per_outcome: dict[str, int]
+    """What ``stats`` sums up."""
+    journal: dict[str, Any]
+    """What ``status`` says of it."""
+    connections: set[str]
+    """Of the worker, once idle ones have expired."""
+    segments: list[Path]
+    """In the journal, after the stop."""
 
     def attempts(self) -> Iterator[dict[str, Any]]:
         return (attempt for record in self.log for attempt in record.get("attempts", []))
 
+    def metric(self, name: str) -> dict[str, float]:
+        return samples(self.page, name)
+
+    def first_calls(self) -> list[Heard]:
+        """Without the repetitions that were answered from memory."""
+        return [heard for heard in self.heard if not heard.replayed]
+
 
 @pytest.fixture(scope="module")
-def accounts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Accounts]:
+def accounts(tmp_path_factory: pytest.TempPathFactory) -> Accounts:
     root = tmp_path_factory.mktemp("accounts")
     with Up(root, config=configuration(root, FAULTS, SPARE)) as up:
         started(up)
@@ -80,12 +93,28 @@ def accounts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Accounts]:
 
         heard = with_callers(up.address, load)
         until(up.idle, "end of the calls that were left")
-        metrics = httpx2.get(up.metrics_url, trust_env=False).text
+        page = up.page()
         up.admin("POST", "/v1/journal/flush")
         exported = root / "log.json"
         roadworthy("export", "--data", str(up.data), "--output", str(exported))
-        log = json.loads(exported.read_bytes())
-        yield Accounts(up, keys, heard, log, {name: ledger(up, name) for name in PRICES}, metrics)
+        rows = up.admin("GET", "/v1/stats?by=outcome")["rows"]
+        journal = up.admin("GET", "/v1/status")["journal"]
+        worker = up.pid("worker w0")
+        assert worker is not None
+        until(lambda: not connections(worker), "end of idle connections", patience=40.0)
+        left = connections(worker)
+        assert up.stop() == 0
+    return Accounts(
+        keys=keys,
+        heard=heard,
+        log=json.loads(exported.read_bytes()),
+        ledgers={name: ledger(up, name) for name in PRICES},
+        page=page,
+        per_outcome={row["group"]["outcome"]: row["count"] for row in rows},
+        journal=journal,
+        connections=left,
+        segments=list((up.data / "journal").glob("*/*.jsonl")),
+    )
 
 
 def asks(tokens: dict[str, str]) -> Iterator[Ask]:
@@ -122,7 +151,7 @@ def asks(tokens: dict[str, str]) -> Iterator[Ask]:
 def test_every_call_is_in_the_log_exactly_once_as_its_caller_knows_it(accounts: Accounts) -> None:
     log = {record["id"]: record for record in accounts.log}
     assert len(log) == len(accounts.log)
-    first = [heard for heard in accounts.heard if not heard.replayed]
+    first = accounts.first_calls()
     assert len(first) >= CALLS
     assert len(log) == len(first)
     assert {heard.broke for heard in first} == {""}
@@ -144,7 +173,7 @@ def test_every_call_is_in_the_log_exactly_once_as_its_caller_knows_it(accounts: 
 
 
 def test_users_keys_and_outcomes_are_counted_the_same_everywhere(accounts: Accounts) -> None:
-    first = [heard for heard in accounts.heard if not heard.replayed]
+    first = accounts.first_calls()
     assert Counter(record["unit"] for record in accounts.log) == Counter(heard.ask.user for heard in first)
     per_key = Counter(record["key"] for record in accounts.log)
     assert set(per_key) == {accounts.keys[name] for name in KEYS}
@@ -152,10 +181,9 @@ def test_users_keys_and_outcomes_are_counted_the_same_everywhere(accounts: Accou
     assert {"answered", "recovered", "abandoned", "error"} == set(outcomes)
     assert outcomes["recovered"] > CALLS * 0.03
     assert outcomes["error"] == sum("error" in heard.body for heard in first) > CALLS * 0.005
-    rows = accounts.up.admin("GET", "/v1/stats?by=outcome")["rows"]
-    assert {row["group"]["outcome"]: row["count"] for row in rows} == dict(outcomes)
+    assert accounts.per_outcome == outcomes
     counted: Counter[str] = Counter()
-    for labels, number in accounts.up.metric("inferences_total").items():
+    for labels, number in accounts.metric("inferences_total").items():
         counted[labels.split('outcome="')[1].split('"')[0]] += int(number)
     assert counted == outcomes
 
@@ -203,9 +231,9 @@ def test_the_sums_agree_to_the_token_and_the_cent(accounts: Accounts) -> None:
     everything = math.fsum(record["cost_usd"] for record in accounts.log)
     estimated = math.fsum(a["cost_usd"] for a in accounts.attempts() if a.get("tokens_estimated"))
     assert everything == pytest.approx(dollars + estimated, rel=1e-9)
-    spent = accounts.up.metric("cost_usd_total")
+    spent = accounts.metric("cost_usd_total")
     assert math.fsum(spent.values()) == pytest.approx(everything, rel=1e-9)
-    assert not any(accounts.up.metric("cost_unknown_total").values())
+    assert not any(accounts.metric("cost_unknown_total").values())
 
 
 def whole(line: dict[str, Any]) -> bool:
@@ -223,36 +251,29 @@ def test_a_repeated_call_is_answered_from_memory_and_recorded_once(accounts: Acc
         assert first.inference == second.inference
         assert first.body == second.body
         assert sorted((first.replayed, second.replayed)) == [False, True]
-    assert sum(accounts.up.metric("replayed_total").values()) == len(by_key)
+    assert sum(accounts.metric("replayed_total").values()) == len(by_key)
 
 
 def test_no_slot_key_or_connection_is_left(accounts: Accounts) -> None:
-    up = accounts.up
-    assert up.idle()
-    assert list(up.metric("repeats_in_progress").values()) == [0.0]
-    worker = up.pid("worker w0")
-    assert worker is not None
-    until(lambda: not connections(worker), "end of every connection", patience=30.0)
-    assert up.metric("journal_dropped_total") == up.metric("journal_bodies_dropped_total") == {"": 0.0}
+    for gauge in ("in_flight", "target_in_flight", "repeats_in_progress"):
+        assert set(accounts.metric(gauge).values()) == {0.0}
+    assert accounts.connections == set()
 
 
-def test_the_journal_is_shipped_whole(accounts: Accounts) -> None:
-    journal = accounts.up.admin("GET", "/v1/status")["journal"]
+def test_the_journal_held_everything_and_is_shipped_whole(accounts: Accounts) -> None:
+    assert accounts.metric("journal_dropped_total") == accounts.metric("journal_bodies_dropped_total") == {"": 0.0}
+    journal = accounts.journal
     assert journal["accepted"] == journal["stored"] == len(accounts.log)
     assert (journal["in_flight"], journal["pending_bytes"], journal["duplicates"], journal["malformed"]) == (0, 0, 0, 0)
+    assert accounts.segments == []
 
 
 @pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool is not installed (Debian package prometheus)")
 def test_promtool_finds_nothing_to_say_about_the_metrics(accounts: Accounts) -> None:
     checked = subprocess.run(
-        ["promtool", "check", "metrics"], input=accounts.metrics, capture_output=True, text=True, timeout=60
+        ["promtool", "check", "metrics"], input=accounts.page, capture_output=True, text=True, timeout=60
     )
     assert (checked.returncode, checked.stdout + checked.stderr) == (0, "")
-
-
-def test_a_stopped_install_leaves_no_segment_behind(accounts: Accounts) -> None:
-    assert accounts.up.stop() == 0
-    assert list((accounts.up.data / "journal").glob("*/*.jsonl")) == []
 
 
 def connections(pid: int) -> set[str]:

@@ -46,6 +46,11 @@ def clean_env(more: Mapping[str, str] | None = None) -> dict[str, str]:
     return {**kept, "NO_PROXY": "127.0.0.1,localhost", **(more or {})}
 
 
+def samples(page: str, name: str) -> dict[str, float]:
+    """Labels as written → value, of one metric on a page of them."""
+    return {labels: float(value) for found, labels, value in _SAMPLE.findall(page) if found == name}
+
+
 class Up:
     """``roadworthy up`` on ``root/data``; leaving the block stops it."""
 
@@ -175,8 +180,11 @@ class Up:
 
     def metric(self, name: str) -> dict[str, float]:
         """Labels as written (``target="main"``) → value, of one metric named without ``roadworthy_``."""
-        text = httpx2.get(self.metrics_url, trust_env=False).text
-        return {labels: float(value) for found, labels, value in _SAMPLE.findall(text) if found == name}
+        return samples(self.page(), name)
+
+    def page(self) -> str:
+        """``/metrics``."""
+        return httpx2.get(self.metrics_url, trust_env=False).text
 
     def idle(self) -> bool:
         """No call under way, no slot of a target taken, in any worker."""
