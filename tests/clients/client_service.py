@@ -31,6 +31,7 @@ SMALL_SCHEMA = {
 }
 
 _EVERY_FAILURE = "{unavailable: [canned], slow: [canned], truncated: [canned], invalid: [canned], refused: [canned]}"
+_NO_STEPS = "ladder: {unavailable: [], overlimit: [], slow: [], truncated: [], invalid: [], throttled: []}\n"
 _OWNED = "owners: {workflow: ada, prompt: ada, cost: ada}\n"
 _MANAGED = "prompt: {mode: managed, system: prompt.md}\n"
 _HELD = "prompt: {mode: app, system: prompt.md}\n"
@@ -41,7 +42,7 @@ def files(recorder: str) -> dict[str, str]:
     """The configuration; ``recorder`` is the base URL of a provider that keeps what it is sent."""
     simulated = "provider: simulated, price: {input: 1, output: 2, per: 1M}"
     workflows = {
-        "plain": _MANAGED + "target: main\n",
+        "plain": _MANAGED + "target: main\n" + _NO_STEPS,
         "open": "target: main\n" + _APPS_OWN,
         "ladder": (
             f"target: main\n{_APPS_OWN}canned: {{text: {CANNED}}}\n"
@@ -60,11 +61,11 @@ def files(recorder: str) -> dict[str, str]:
         "held": _HELD + "target: main\n",
         "watched": _HELD + "target: main\nenforcement: observe\n",
         "whole": "target: wire\nstream: buffered\ncaller_overrides: [tools]\n",
-        "wire": "target: wire\ncaller_overrides: [zz, temperature, response_format, tools]\n",
+        "wire": "target: wire\ncaller_overrides: [zz, temperature, response_format, tools]\n" + _NO_STEPS,
         "ignoring": "target: wire\ncaller_overrides: ignore\nparameters: {temperature: 0.5, max_tokens: 30}\n",
         "brisk": "target: main\ndeadline: 400ms\n",
         "down": "target: down\n",
-        "tiny": "target: tiny\noutput: {schema: schema.json}\nparameters: {max_tokens: 60}\n",
+        "tiny": "target: tiny\noutput: {schema: schema.json}\nparameters: {temperature: 0, max_tokens: 80}\n",
         "tested": "target: main\npolicy: {testers: [ada], tester: {calls_per_day: 2}}\n",
     }
     prompts = {

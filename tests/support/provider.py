@@ -106,6 +106,11 @@ class Exchange:
             return True
 
 
+class _Server(http.server.ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 256
+
+
 class Recorder:
     """A provider that keeps every request whole and answers as it is told."""
 
@@ -141,8 +146,7 @@ class Recorder:
             def log_message(self, *_: Any) -> None:
                 return
 
-        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
+        self._server = _Server(("127.0.0.1", 0), Handler)
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
 
     @property
