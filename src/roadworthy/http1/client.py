@@ -12,8 +12,8 @@ from __future__ import annotations
 import asyncio
 import ssl
 import time
-from collections.abc import Callable
-from typing import cast
+from collections.abc import Callable, Coroutine
+from typing import Any, cast
 
 from roadworthy.http1.connection import STREAM, Connection
 from roadworthy.http1.connector import Connector
@@ -88,18 +88,18 @@ class Client:
         """Sockets that are not closed yet."""
         return len(self._sockets)
 
-    async def fetch(
+    def fetch(
         self, origin: Origin, head: bytes, body: bytes, clocks: Clocks, *, max_body: int = MAX_BODY
-    ) -> Reply:
+    ) -> Coroutine[Any, Any, Reply]:
         """Send one request and return the whole answer, whatever its status.
 
         ``head`` comes from ``messages.head``.  Raises ``Http1Error`` kinds.
         """
-        return cast(Reply, await self._call(origin, head, body, clocks, max_body))
+        return cast(Coroutine[Any, Any, Reply], self._call(origin, head, body, clocks, max_body))
 
-    async def open(self, origin: Origin, head: bytes, body: bytes, clocks: Clocks) -> StreamReply:
+    def open(self, origin: Origin, head: bytes, body: bytes, clocks: Clocks) -> Coroutine[Any, Any, StreamReply]:
         """Send one request and return once the head of the answer is here.  Raises ``Http1Error`` kinds."""
-        return cast(StreamReply, await self._call(origin, head, body, clocks, STREAM))
+        return cast(Coroutine[Any, Any, StreamReply], self._call(origin, head, body, clocks, STREAM))
 
     async def close(self) -> None:
         """Fail the calls under way, close every connection and wait until the last is gone."""

@@ -219,19 +219,28 @@ class ProxiedUpstream:
 
 
 class SystemClock:
-    def now(self) -> float:
-        return time.time()
-
-    def monotonic(self) -> float:
-        return time.monotonic()
-
-    async def sleep(self, seconds: float) -> None:
-        await asyncio.sleep(seconds)
+    now = staticmethod(time.time)
+    monotonic = staticmethod(time.monotonic)
+    sleep = staticmethod(asyncio.sleep)
 
 
 class SystemIds:
+    """The kernel's random bits, fetched in bulk: a system call costs five times what an inference's ids do."""
+
+    BULK = 4096
+
+    def __init__(self) -> None:
+        self._pool = b""
+        self._at = 0
+
     def bits(self, count: int) -> int:
-        return int.from_bytes(os.urandom((count + 7) // 8), "big") & ((1 << count) - 1)
+        size = (count + 7) // 8
+        begin, end = self._at, self._at + size
+        if end > len(self._pool):
+            self._pool = os.urandom(max(self.BULK, size))
+            begin, end = 0, size
+        self._at = end
+        return int.from_bytes(self._pool[begin:end], "big") >> (8 * size - count)
 
 
 def log(event: str, **facts: Any) -> None:

@@ -21,14 +21,12 @@ CHUNKED = -1
 
 _TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]"
 # Possessive quantifiers: no input makes it backtrack.
-_HEAD = re.compile(
-    rb"([A-Z]{3,10}) (/[\x21\x22\x24-\x7e]*+) HTTP/1\.([01])\r\n(?:"
-    + _TOKEN
-    + rb"++:[\t\x20-\x7e\x80-\xff]*+\r\n)*+\r\n"
-)
+_REQUEST_LINE = re.compile(rb"([A-Z]{3,10}) (/[\x21\x22\x24-\x7e]*+) HTTP/1\.([01])")
+_FIELD_LINE = re.compile(rb"(" + _TOKEN + rb"++):[\t ]*+([\t\x20-\x7e\x80-\xff]*+)")
 _HOST = re.compile(rb"[0-9A-Za-z.\-_:\[\]]*")
 _LENGTH = re.compile(rb"[0-9]{1,18}")
 _FRAMING = frozenset({b"content-length", b"transfer-encoding", b"host", b"connection", b"expect"})
+_SECRETS = frozenset({b"authorization", b"x-api-key", b"proxy-authorization", b"cookie"})
 _METHODS = {name.encode(): name for name in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE")}
 
 
@@ -59,28 +57,32 @@ class Head(msgspec.Struct, gc=False):
 
 def parse_head(data: bytes, limits: Limits) -> Head:
     """Parse one whole head, ending in its empty line.  Raises ``Malformed``."""
-    match = _HEAD.fullmatch(data)
+    lines = data[:-4].split(b"\r\n")
+    match = _REQUEST_LINE.fullmatch(lines.pop(0))
     if match is None:
         raise _diagnosis(data)
+    try:
+        headers = list(map(_known.__getitem__, lines))
+    except ValueError:
+        raise _diagnosis(data) from None
     method, target, minor = match.groups()
     name = _METHODS.get(method)
     if name is None:
         raise Malformed(400, "bad_request", f"unknown method {method.decode()}")
     if len(target) > limits.target:
         raise too_long(limits)
-    fields = _Fields()
     try:
-        httptools.HttpRequestParser(fields).feed_data(data)
+        httptools.HttpRequestParser(None).feed_data(data)
     except httptools.HttpParserUpgrade:
         pass  # an offer that we do not take up
     except httptools.HttpParserError as error:
         raise Malformed(400, "bad_request", f"malformed request: {error}") from None
-    if len(fields.headers) > limits.headers:
+    if len(headers) > limits.headers:
         raise Malformed(431, "headers_too_large", f"more than {limits.headers} headers")
     path, _, query = target.decode("ascii").partition("?")
     old = minor == b"0"
-    head = Head(name, path, query, fields.headers, 0, not old, False, old)
-    _frame(head, fields.framing)
+    head = Head(name, path, query, headers, 0, not old, False, old)
+    _frame(head, [header for header in headers if header[0] in _FRAMING])
     return head
 
 
@@ -88,20 +90,29 @@ def too_long(limits: Limits) -> Malformed:
     return Malformed(414, "bad_request", f"the request target is longer than {limits.target} bytes")
 
 
-class _Fields:
-    """What httptools reports of one head."""
+class _Known(dict[bytes, tuple[bytes, bytes]]):
+    """Header line → (lower-case name, value), of lines that the grammar allows; ``ValueError`` for others.
 
-    __slots__ = ("framing", "headers")
+    Clients say the same lines with every request, and looking one up takes a fifth of the time that checking and
+    splitting it does.  Bounded; lines that hold secrets or are long are not kept.
+    """
 
-    def __init__(self) -> None:
-        self.headers: Headers = []
-        self.framing: Headers = []
+    MOST = 1024
+    LONGEST = 256
 
-    def on_header(self, name: bytes, value: bytes) -> None:
-        pair = (name.lower(), value.rstrip(b" \t"))
-        self.headers.append(pair)
-        if pair[0] in _FRAMING:
-            self.framing.append(pair)
+    def __missing__(self, line: bytes) -> tuple[bytes, bytes]:
+        match = _FIELD_LINE.fullmatch(line)
+        if match is None:
+            raise ValueError
+        header = match[1].lower(), match[2].rstrip(b" \t")
+        if len(line) <= self.LONGEST and header[0] not in _SECRETS:
+            if len(self) >= self.MOST:
+                self.clear()
+            self[line] = header
+        return header
+
+
+_known = _Known()
 
 
 def _frame(head: Head, framing: Headers) -> None:
