@@ -29,8 +29,8 @@ def token_of(headers: dict[bytes, bytes]) -> bytes | None:
     return headers.get(b"x-api-key")
 
 
-def authenticate(headers: dict[bytes, bytes], world: World, hmac_key: bytes, now: float) -> ServedKey:
-    """The caller's key.  Raises ``Refused`` 401 ``invalid_api_key``."""
+def authenticate(headers: dict[bytes, bytes], world: World, keyed: hmac.HMAC, now: float) -> ServedKey:
+    """The caller's key.  ``keyed`` holds the HMAC key and no message.  Raises ``Refused`` 401 ``invalid_api_key``."""
     token = token_of(headers)
     if not token or len(token) > LONGEST_TOKEN:
         raise Refused(
@@ -38,7 +38,9 @@ def authenticate(headers: dict[bytes, bytes], world: World, hmac_key: bytes, now
             "invalid_api_key",
             "No API key was given. Send 'Authorization: Bearer rw-…' with a key made by 'roadworthy keys create'.",
         )
-    found = world.keys.get(hmac.digest(hmac_key, token, "sha256").hex())
+    digest = keyed.copy()
+    digest.update(token)
+    found = world.keys.get(digest.hexdigest())
     if found is None or found.key.revoked_at is not None:
         raise Refused(
             401,

@@ -10,7 +10,8 @@ import asyncio
 
 from roadworthy.gateway import pricing
 from roadworthy.gateway.call import Call
-from roadworthy.gateway.checks import SCHEMA_CHECK
+from roadworthy.gateway.capabilities import refuse_what_it_lacks
+from roadworthy.gateway.checks import SCHEMA_CHECK, SchemaCheck
 from roadworthy.gateway.ports import Answer, Clock, Outgoing, Reply, StreamReply, Unusable, Upstream
 from roadworthy.gateway.slots import Full
 from roadworthy.gateway.verdict import broken, judge, may_be_charged
@@ -38,7 +39,7 @@ class Caller:
 
         Raises ``Unusable``; ``CancelledError`` when the client left.
         """
-        begun = await self._begin(call, target, attempt, stream=False)
+        begun = self._begin(call, target, attempt) or await self._queue(call, target, attempt)
         sent = False
         try:
             outgoing = self._encode(call, target, stream=False)
@@ -58,7 +59,13 @@ class Caller:
             answer = self._read(call, target, attempt, reply)
             attempt.first_token = attempt.first_byte
             _settle(attempt, answer, target)
-            await self._check(call, answer)
+            unusable = judge(call.operation, answer, call.n)
+            if unusable is None and call.serving is not None and call.serving.schema is not None:
+                unusable = await _checked(call, answer, call.serving.schema)
+            if unusable is not None:
+                if not call.left_as_is:
+                    raise unusable
+                _fail(attempt, unusable)
             return answer
         except Http1Error as error:
             raise self._broke(call, target, attempt, error) from error
@@ -80,7 +87,7 @@ class Caller:
 
         Raises ``Unusable``; ``CancelledError`` when the client left.
         """
-        begun = await self._begin(call, target, attempt, stream=True)
+        begun = self._begin(call, target, attempt) or await self._queue(call, target, attempt)
         kept = False
         try:
             outgoing = self._encode(call, target, stream=True)
@@ -121,16 +128,21 @@ class Caller:
         if held:
             target.slots.give_back()
 
-    async def _begin(self, call: Call, target: ServedTarget, attempt: Attempt, *, stream: bool) -> bool:
-        """Take a slot.  ``False``: the target cannot be called at all (``_encode`` says why)."""
+    def _begin(self, call: Call, target: ServedTarget, attempt: Attempt) -> bool:
+        """Take a slot without waiting.  ``False``: ``_queue`` for one."""
         if target.problem is not None:
             return False
-        if target.slots.quota is not None:
-            wait = target.slots.quota.take(self._now())
+        slots = target.slots
+        if slots.quota is not None:
+            wait = slots.quota.take(self._now())
             if wait > 0.0:
                 raise self._throttled(call, attempt, f"{target.name} has reached its limit per minute", wait)
-        if target.slots.take_now():
-            return True
+        return slots.take_now()
+
+    async def _queue(self, call: Call, target: ServedTarget, attempt: Attempt) -> bool:
+        """Wait for a slot.  ``False``: the target cannot be called at all (``_encode`` says why)."""
+        if target.problem is not None:
+            return False
         patience = min(call.serving.handling.clocks.connect if call.serving else 5.0, call.deadline - self._now())
         try:
             await target.slots.take(patience)
@@ -148,6 +160,8 @@ class Caller:
     def _encode(self, call: Call, target: ServedTarget, *, stream: bool) -> Outgoing:
         if target.problem is not None:
             raise Unusable(*target.problem)
+        if target.limited:
+            refuse_what_it_lacks(target.target, call.fields)
         return target.wire.encode(call.operation, call.fields, stream=stream)
 
     def _clocks(self, call: Call, *, whole: bool) -> Clocks:
@@ -175,22 +189,14 @@ class Caller:
             pricing.charge_estimate(attempt, len(call.request.body), 0, target.price)
         return unusable
 
-    async def _check(self, call: Call, answer: Answer) -> None:
-        """Judge the answer.  Raises ``Unusable``, but for an answer that is served as it came."""
-        unusable = judge(call.operation, answer, call.n)
-        serving = call.serving
-        if unusable is None and serving is not None and serving.schema is not None:
-            check = await serving.schema(answer.body)
-            call.checks = [kept for kept in call.checks if kept.name != SCHEMA_CHECK]
-            call.checks.append(check)
-            if not check.passed:
-                unusable = Unusable("invalid", f"the answer does not satisfy the schema: {check.detail}")
-        if unusable is None:
-            return
-        if call.left_as_is:
-            _fail(call.attempts[-1], unusable)
-            return
-        raise unusable
+
+async def _checked(call: Call, answer: Answer, schema: SchemaCheck) -> Unusable | None:
+    check = await schema(answer.body)
+    call.checks = [kept for kept in call.checks if kept.name != SCHEMA_CHECK]
+    call.checks.append(check)
+    if check.passed:
+        return None
+    return Unusable("invalid", f"the answer does not satisfy the schema: {check.detail}")
 
 
 def _time_head(attempt: Attempt, connected: float | None, first_byte: float) -> None:

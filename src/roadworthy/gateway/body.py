@@ -18,6 +18,8 @@ MOST_TAGS = 16
 LONGEST_NAME = 64
 LONGEST_VALUE = 256
 
+_BRACKET = ord("[")
+
 T = TypeVar("T")
 
 _fields = msgspec.json.Decoder(dict[str, msgspec.Raw])
@@ -125,7 +127,7 @@ def require_array(fields: Fields, name: str) -> None:
     raw = fields.get(name)
     if raw is None:
         raise Refused(400, "invalid_type", f"'{name}' is missing: it must be an array.", param=name)
-    if bytes(raw)[:1] != b"[":
+    if memoryview(raw)[0] != _BRACKET:
         raise Refused(400, "invalid_type", f"'{name}' must be an array.", param=name)
 
 

@@ -63,56 +63,48 @@ def _parse_traceparent(given: bytes) -> tuple[str, str, str] | None:
     return parts[1].decode(), parts[2].decode(), parts[3].decode()
 
 
-class Call:
+class Call(msgspec.Struct):
     """State of one inference.  Clocks in it are seconds since ``began`` (monotonic)."""
 
-    __slots__ = (
-        "attempts", "began", "checks", "deadline", "fields", "history", "id", "key", "left_as_is", "logged", "model",
-        "n", "notes", "operation", "overrides", "prompt", "recorded",
-        "relayed", "request", "route", "served_by",
-        "serving", "session", "stream", "structured", "tags", "trace", "traffic", "ts", "unit", "unit_source",
-        "usage_asked",
-    )  # fmt: skip
-
-    def __init__(self, id: str, ts: float, began: float, request: Request, key: ServedKey, trace: Trace) -> None:
-        self.id = id
-        self.ts = ts
-        self.began = began
-        self.request = request
-        self.key = key
-        self.trace = trace
-        self.operation: Operation = "chat"
-        self.serving: Serving | None = None
-        self.route: Route = "release"
-        self.deadline = began
-        self.traffic: TrafficClass = "tester" if key.key.kind == "tester" else "live"
-        self.unit: str | None = None
-        self.unit_source: UnitSource = "random"
-        self.session: str | None = None
-        self.tags: dict[str, str] = {}
-        self.stream = False
-        self.usage_asked = False
-        self.n = 1
-        self.structured = False
-        """A schema or tools apply to the answer."""
-        self.left_as_is = False
-        """``observe`` or passthrough: a whole answer is served as it came, its faults only recorded."""
-        self.logged = False
-        """Its start line is in the journal."""
-        self.model = ""
-        """What the caller asked for."""
-        self.relayed = False
-        """A committed stream: its ``Relay`` records the end."""
-        self.recorded = False
-        """Its end is in the journal (or could not be written and was counted)."""
-        self.fields: Fields = {}
-        self.prompt: str | None = None
-        self.overrides: list[str] = []
-        self.notes: list[str] = []
-        self.checks: list[Check] = []
-        self.attempts: list[Attempt] = []
-        self.history: list[Tried] = []
-        self.served_by: ServedTarget | None = None
+    id: str
+    ts: float
+    began: float
+    request: Request
+    key: ServedKey
+    trace: Trace
+    traffic: TrafficClass
+    operation: Operation = "chat"
+    serving: Serving | None = None
+    route: Route = "release"
+    deadline: float = 0.0
+    """Set when the call is admitted."""
+    unit: str | None = None
+    unit_source: UnitSource = "random"
+    session: str | None = None
+    tags: dict[str, str] = {}
+    stream: bool = False
+    usage_asked: bool = False
+    n: int = 1
+    structured: bool = False
+    """A schema or tools apply to the answer."""
+    left_as_is: bool = False
+    """``observe`` or passthrough: a whole answer is served as it came, its faults only recorded."""
+    logged: bool = False
+    """Its start line is in the journal."""
+    model: str = ""
+    """What the caller asked for."""
+    relayed: bool = False
+    """A committed stream: its ``Relay`` records the end."""
+    recorded: bool = False
+    """Its end is in the journal (or could not be written and was counted)."""
+    fields: Fields = {}
+    prompt: str | None = None
+    overrides: list[str] = []
+    notes: list[str] = []
+    checks: list[Check] = []
+    attempts: list[Attempt] = []
+    history: list[Tried] = []
+    served_by: ServedTarget | None = None
 
     def start_line(self) -> InferenceStart:
         serving = self.serving

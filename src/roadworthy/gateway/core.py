@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import hmac
 from collections.abc import Awaitable, Callable
 
 import msgspec
@@ -16,7 +17,7 @@ from roadworthy.gateway.finish import JSON, Finisher
 from roadworthy.gateway.journal import Journal
 from roadworthy.gateway.messages import Request, Response, StreamResponse
 from roadworthy.gateway.peers import Peers
-from roadworthy.gateway.ports import Clock, Ids, Upstream
+from roadworthy.gateway.ports import Clock, Ids, Operation, Upstream
 from roadworthy.gateway.repeat import Repeats
 from roadworthy.gateway.serve import Server
 from roadworthy.gateway.slots import Slots
@@ -53,7 +54,7 @@ class Gateway:
         self.limits = Limits(workers)
         self._journal = journal
         self._clock = clock
-        self._hmac_key = hmac_key
+        self._hmac = hmac.new(hmac_key, digestmod="sha256")
         self._started_at = clock.now()
         finisher = Finisher(journal, self.counters, self.limits, clock, self.worker)
         self._server = Server(upstream, finisher, journal, self.counters, self.limits, clock, ids)
@@ -88,28 +89,25 @@ class Gateway:
         self.counters.refused(refused.code)
         return Response(refused.status, error_headers(refused), error_body(refused))
 
-    async def _chat(self, request: Request) -> Answered:
-        headers, world, key = self._authenticated(request)
-        repeat = headers.get(b"idempotency-key")
-        if repeat is None:
-            return await self._server.serve(request, headers, key, "chat", world)
-        return await self._repeats.serve(
-            request, (key.key.id, repeat), lambda: self._server.serve(request, headers, key, "chat", world)
-        )
+    def _chat(self, request: Request) -> Awaitable[Answered]:
+        return self._inference(request, "chat")
 
-    async def _embeddings(self, request: Request) -> Answered:
+    def _embeddings(self, request: Request) -> Awaitable[Answered]:
+        return self._inference(request, "embeddings")
+
+    def _inference(self, request: Request, operation: Operation) -> Awaitable[Answered]:
         headers, world, key = self._authenticated(request)
         repeat = headers.get(b"idempotency-key")
         if repeat is None:
-            return await self._server.serve(request, headers, key, "embeddings", world)
-        return await self._repeats.serve(
-            request, (key.key.id, repeat), lambda: self._server.serve(request, headers, key, "embeddings", world)
+            return self._server.serve(request, headers, key, operation, world)
+        return self._repeats.serve(
+            request, (key.key.id, repeat), lambda: self._server.serve(request, headers, key, operation, world)
         )
 
     def _authenticated(self, request: Request) -> tuple[dict[bytes, bytes], World, ServedKey]:
         world = self._loaded()
         headers = dict(request.headers)
-        return headers, world, authenticate(headers, world, self._hmac_key, self._clock.now())
+        return headers, world, authenticate(headers, world, self._hmac, self._clock.now())
 
     def _loaded(self) -> World:
         if self.world is None:

@@ -43,6 +43,8 @@ def judge(operation: Operation, answer: Answer, choices: int) -> Unusable | None
     """What is wrong with a whole answer; ``None``: it is good."""
     if operation == "embeddings":
         return Unusable("invalid", "the answer holds no embedding") if answer.empty else None
+    if answer.finishes == ("stop",) and choices == 1 and not answer.empty and not answer.refused:
+        return None  # nearly every answer
     if not answer.finishes:
         return Unusable("invalid", "the answer holds no choices")
     return judge_end(answer.finishes, choices, empty=answer.empty, refused=answer.refused)

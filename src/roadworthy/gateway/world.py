@@ -12,6 +12,7 @@ import msgspec
 
 from roadworthy.gateway.buckets import Quota
 from roadworthy.gateway.canned import CannedAnswer
+from roadworthy.gateway.capabilities import is_limited, lacking
 from roadworthy.gateway.checks import SchemaCheck
 from roadworthy.gateway.messages import Headers
 from roadworthy.gateway.ports import Fields, Outgoing, Wire, WireFactory
@@ -21,7 +22,7 @@ from roadworthy.gateway.snapshot import ServedWorkflow, Snapshot, SnapshotRefuse
 from roadworthy.http1.messages import Clocks as HttpClocks
 from roadworthy.http1.messages import head
 from roadworthy.http1.origin import Origin
-from roadworthy.workflow.inference import Failure, Route
+from roadworthy.workflow.inference import Failure, Route, TrafficClass
 from roadworthy.workflow.model import (
     ApiKey,
     Behaviour,
@@ -51,13 +52,14 @@ class ServedTarget:
     """A target with its wire, its origin and its slots."""
 
     __slots__ = (
-        "_heads", "json_name", "name", "origin", "price", "private_allowed", "problem", "slots", "target", "wire",
+        "_heads", "json_name", "limited", "name", "origin", "price", "private_allowed", "problem", "slots", "target", "wire",
     )  # fmt: skip
 
     def __init__(self, target: Target, snapshot: Snapshot, wires: WireFactory, secret: SecretLookup, slots: Slots):
         self.name = target.name
         self.target = target
         self.json_name = _encode(target.name)
+        self.limited = is_limited(target)
         self.price = snapshot.prices.get(target.name)
         self.slots = slots
         self.problem: tuple[Failure, str] | None = None
@@ -138,6 +140,7 @@ class Serving:
         first = self.behaviour.target if self.behaviour else served.passthrough
         self.target: ServedTarget | None = targets.get(first) if first else None
         self.reachable = frozenset(name for name, target in targets.items() if target.problem is None)
+        self._limited = [targets[name] for name in sorted(self.reachable) if targets[name].limited]
         self.operation = "embeddings" if self.behaviour and self.behaviour.kind == "embeddings" else "chat"
         self.canned = CannedAnswer(handling.canned) if handling.canned else None
         self.bypass_canned = CannedAnswer(Canned(handling.bypass.text)) if handling.bypass.text else None
@@ -145,6 +148,12 @@ class Serving:
         self.redactor: Redactor | None = redactor(served.policy.redact, snapshot.redaction)
         self._compile_behaviour()
         self._encode_identity()
+
+    def reachable_for(self, fields: Fields) -> frozenset[str]:
+        """Names of the targets that are up and can serve this request."""
+        if not self._limited:
+            return self.reachable
+        return self.reachable - {target.name for target in self._limited if lacking(target.target, fields)}
 
     def _compile_behaviour(self) -> None:
         behaviour = self.behaviour
@@ -178,10 +187,11 @@ class Serving:
 class ServedKey:
     """A key with the workflows that it may call."""
 
-    __slots__ = ("key", "names", "only")
+    __slots__ = ("key", "names", "only", "traffic")
 
     def __init__(self, key: ApiKey, workflows: dict[str, Serving]) -> None:
         self.key = key
+        self.traffic: TrafficClass = "tester" if key.kind == "tester" else "live"
         if key.workflows == ["*"]:
             names = [name for name, serving in workflows.items() if serving.team == key.team]
         else:
