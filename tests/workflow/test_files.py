@@ -301,6 +301,11 @@ def test_tools_are_checked(files: Files) -> None:
     assert "look_up" in only(with_tools | {path: json.dumps([tool])}).found
 
 
+def test_a_schema_needs_targets_that_obey_one(files: Files) -> None:
+    deaf = changed(files, "roadworthy.yaml", "  main:", "  main:\n    capabilities: {response_schema: false}")
+    assert "obeys no JSON schema" in only(deaf).found
+
+
 def test_problems_read_as_sentences(files: Files) -> None:
     text = str(only(changed(files, FLOW, "cost: bo", "cost: boo")))
     assert text.startswith("workflows/triage/workflow.yaml:2: owners.cost: found 'boo'; expected a person in")

@@ -47,7 +47,9 @@ async def climb(
                 serving.ladder,
                 unusable.failure,
                 call.history,
-                Remaining(call.deadline - clock.monotonic(), serving.reachable, serving.canned is not None),
+                Remaining(
+                    call.deadline - clock.monotonic(), serving.reachable_for(call.fields), serving.canned is not None
+                ),
                 jitter=bits / (1 << _JITTER_BITS),
             )
             if following is None:

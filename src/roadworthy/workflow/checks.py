@@ -304,6 +304,10 @@ def _targets(draft: Draft) -> Iterator[Problem]:
             yield draft.problem(path, found, "an exact model", f"set the model of '{name}' in roadworthy.yaml")
         if draft.keys.get("tools") and not target.capabilities.tools:
             yield draft.problem(path, f"target '{name}', which calls no tools", "one that does", "change the target")
+        obeys = target.capabilities.response_schema or target.provider == "anthropic"  # its wire forces a tool
+        if draft.has("output") and not obeys:
+            found = f"target '{name}', which obeys no JSON schema"
+            yield draft.problem(path, found, "one that does", "change the target, or remove 'output'")
 
 
 def _bypass(draft: Draft) -> Iterator[Problem]:

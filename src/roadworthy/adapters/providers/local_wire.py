@@ -5,9 +5,8 @@ The server would answer most of this with a 500, which reads as an outage; so it
 
 from __future__ import annotations
 
-import msgspec
-
 from roadworthy.adapters.providers.openai import OpenAIWire
+from roadworthy.gateway.capabilities import has_image
 from roadworthy.gateway.ports import Fields, Operation, Outgoing, Unusable
 
 _NOTHING = (b"null", b"[]", b'"none"', b'"auto"')
@@ -22,7 +21,7 @@ class LocalWire(OpenAIWire):
                 _refuse(name, "calls no tools")
         if "n" in fields and bytes(fields["n"]).strip() not in (b"1", b"null"):
             _refuse("n", "counts the tokens of one choice only")
-        if b'"image_url"' in bytes(fields.get("messages", b"")) and _has_image(fields["messages"]):
+        if "messages" in fields and has_image(fields["messages"]):
             _refuse("messages", "reads text only, found an image")
         return super().encode(operation, fields, stream=stream)
 
@@ -31,9 +30,3 @@ def _refuse(field: str, why: str) -> None:
     message = f"`{field}`: the bundled local model {why}; use another target"
     raise Unusable("bad_request", message, status=400, message=message, param=field)
 
-
-def _has_image(messages: msgspec.Raw) -> bool:
-    found = msgspec.json.decode(messages)
-    contents = [message.get("content") for message in found if isinstance(message, dict)]
-    parts = [part for content in contents if isinstance(content, list) for part in content]
-    return any(isinstance(part, dict) and part.get("type") == "image_url" for part in parts)
