@@ -11,7 +11,6 @@ import asyncio
 from roadworthy.gateway import pricing
 from roadworthy.gateway.call import Call
 from roadworthy.gateway.capabilities import refuse_what_it_lacks
-from roadworthy.gateway.capabilities import refuse_what_it_lacks
 from roadworthy.gateway.checks import SCHEMA_CHECK, SchemaCheck
 from roadworthy.gateway.ports import Answer, Clock, Outgoing, Reply, StreamReply, Unusable, Upstream
 from roadworthy.gateway.slots import Full

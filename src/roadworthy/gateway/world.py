@@ -13,7 +13,6 @@ import msgspec
 from roadworthy.gateway.buckets import Quota
 from roadworthy.gateway.canned import CannedAnswer
 from roadworthy.gateway.capabilities import is_limited, lacking
-from roadworthy.gateway.capabilities import is_limited, lacking
 from roadworthy.gateway.checks import SchemaCheck
 from roadworthy.gateway.messages import Headers
 from roadworthy.gateway.ports import Fields, Outgoing, Wire, WireFactory
@@ -60,7 +59,6 @@ class ServedTarget:
         self.name = target.name
         self.target = target
         self.json_name = _encode(target.name)
-        self.limited = is_limited(target)
         self.limited = is_limited(target)
         self.price = snapshot.prices.get(target.name)
         self.slots = slots
@@ -143,7 +141,6 @@ class Serving:
         self.target: ServedTarget | None = targets.get(first) if first else None
         self.reachable = frozenset(name for name, target in targets.items() if target.problem is None)
         self._limited = [targets[name] for name in sorted(self.reachable) if targets[name].limited]
-        self._limited = [targets[name] for name in sorted(self.reachable) if targets[name].limited]
         self.operation = "embeddings" if self.behaviour and self.behaviour.kind == "embeddings" else "chat"
         self.canned = CannedAnswer(handling.canned) if handling.canned else None
         self.bypass_canned = CannedAnswer(Canned(handling.bypass.text)) if handling.bypass.text else None
@@ -151,12 +148,6 @@ class Serving:
         self.redactor: Redactor | None = redactor(served.policy.redact, snapshot.redaction)
         self._compile_behaviour()
         self._encode_identity()
-
-    def reachable_for(self, fields: Fields) -> frozenset[str]:
-        """Names of the targets that are up and can serve this request."""
-        if not self._limited:
-            return self.reachable
-        return self.reachable - {target.name for target in self._limited if lacking(target.target, fields)}
 
     def reachable_for(self, fields: Fields) -> frozenset[str]:
         """Names of the targets that are up and can serve this request."""
