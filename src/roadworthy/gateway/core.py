@@ -5,12 +5,11 @@
 
 from __future__ import annotations
 
-import hmac
 from collections.abc import Awaitable, Callable
 
 import msgspec
 
-from roadworthy.gateway.admission import Limits, authenticate
+from roadworthy.gateway.admission import KeyedHash, Limits, authenticate
 from roadworthy.gateway.counters import Counters, CountersReport
 from roadworthy.gateway.errors import Refused, error_body, error_headers
 from roadworthy.gateway.finish import JSON, Finisher
@@ -54,9 +53,10 @@ class Gateway:
         self.limits = Limits(workers)
         self._journal = journal
         self._clock = clock
-        self._hmac = hmac.new(hmac_key, digestmod="sha256")
+        self._keyed = KeyedHash(hmac_key)
         self._started_at = clock.now()
         finisher = Finisher(journal, self.counters, self.limits, clock, self.worker)
+        self._finisher = finisher
         self._server = Server(upstream, finisher, journal, self.counters, self.limits, clock, ids)
         self._repeats = Repeats(self.counters, clock, worker, workers, peers)
         self._routes: dict[str, dict[str, Handler]] = {
@@ -80,6 +80,10 @@ class Gateway:
             return await handler(request)
         except Refused as refused:
             return self._unrecorded(refused)
+
+    def cut(self) -> None:
+        """We are stopping and their grace is over: calls that end without an answer from now on were cut by us."""
+        self._finisher.cutting = True
 
     def refuse(self, status: int, code: str, message: str) -> Response:
         """The answer to bytes that never became a request."""
@@ -107,7 +111,7 @@ class Gateway:
     def _authenticated(self, request: Request) -> tuple[dict[bytes, bytes], World, ServedKey]:
         world = self._loaded()
         headers = dict(request.headers)
-        return headers, world, authenticate(headers, world, self._hmac, self._clock.now())
+        return headers, world, authenticate(headers, world, self._keyed, self._clock.now())
 
     def _loaded(self) -> World:
         if self.world is None:

@@ -27,6 +27,8 @@ class Finisher:
         self._limits = limits
         self._clock = clock
         self._worker = worker
+        self.cutting = False
+        """Calls that end without an answer are cut by us, not left by their clients."""
 
     def record(
         self,
@@ -101,7 +103,14 @@ class Finisher:
         return Response(refused.status, headers, error_body(refused, extension))
 
     def abandoned(self, call: Call, response: bytes | None = None) -> Inference:
-        """The client left."""
+        """The client left, or we cut the call as we stopped."""
+        if self.cutting:
+            if call.attempts:
+                call.attempts[-1].detail = "the gateway stopped during the call"
+            status = 200 if call.relayed else 0
+            return self.record(
+                call, "error", status=status, failure="gateway_lost", code="gateway_lost", response=response
+            )
         return self.record(call, "abandoned", status=499, code="", response=response)
 
 

@@ -43,6 +43,9 @@ WORKER_PAUSE = 1.0
 CONTROL_PAUSE = 5.0
 """The same for control: while it lasts, no key is revoked and nothing is shipped."""
 
+CUT_SECONDS = 5.0
+"""What a worker gets on top of the grace to cut what outlasts it, write its records and seal its journal."""
+
 ORPHANS_PATIENCE = 5.0
 """Seconds to wait for the address while children of a killed supervisor are still ending."""
 
@@ -153,6 +156,8 @@ class Supervisor:
                 str(self._count),
                 "--fd",
                 str(fd),
+                "--grace",
+                str(self._options.grace),
             )
 
         return Keeper(
@@ -201,7 +206,7 @@ class Supervisor:
         await stopping
 
     async def _stop_all(self, grace: float) -> None:
-        await asyncio.gather(*(worker.stop(grace) for worker in self._workers))
+        await asyncio.gather(*(worker.stop(grace + CUT_SECONDS) for worker in self._workers))
         self._listener.close()
         await self._control.stop(grace)
         await self._targets.stop()

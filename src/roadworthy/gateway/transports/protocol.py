@@ -44,9 +44,11 @@ class Server:
         *,
         limits: Limits | None = None,
         internal: bool = False,
+        on_cut: Callable[[], None] = lambda: None,
         sweep: float = SWEEP,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        """``on_cut`` is told before a stop cuts the requests that outlast its grace."""
         self.gateway = gateway
         self.limits = limits or Limits()
         self.internal = internal
@@ -57,6 +59,7 @@ class Server:
         self.answering = 0
         """Requests under way."""
         self.stopping = False
+        self._on_cut = on_cut
         self._sweep_every = sweep
         self._clock = clock
         self._listeners: list[asyncio.Server] = []
@@ -90,6 +93,7 @@ class Server:
                 await self._until_empty()
         except TimeoutError:
             cut = self.answering
+            self._on_cut()
             for connection in list(self.connections):
                 connection.abort()
             await self._until_empty()
