@@ -9,7 +9,7 @@ over the workers by the kernel.  A caller with a single connection may therefore
 
 from __future__ import annotations
 
-import hmac
+import hashlib
 
 from roadworthy.gateway.buckets import Bucket
 from roadworthy.gateway.errors import Refused
@@ -29,8 +29,26 @@ def token_of(headers: dict[bytes, bytes]) -> bytes | None:
     return headers.get(b"x-api-key")
 
 
-def authenticate(headers: dict[bytes, bytes], world: World, keyed: hmac.HMAC, now: float) -> ServedKey:
-    """The caller's key.  ``keyed`` holds the HMAC key and no message.  Raises ``Refused`` 401 ``invalid_api_key``."""
+class KeyedHash:
+    """HMAC-SHA256 (RFC 2104) under one key whose two blocks are hashed once: a third of what ``hmac.digest`` takes."""
+
+    __slots__ = ("_inner", "_outer")
+
+    def __init__(self, key: bytes) -> None:
+        """``key``: at most 64 bytes, a block of SHA-256."""
+        block = key.ljust(64, b"\0")
+        self._inner = hashlib.sha256(bytes(byte ^ 0x36 for byte in block))
+        self._outer = hashlib.sha256(bytes(byte ^ 0x5C for byte in block))
+
+    def hex(self, message: bytes) -> str:
+        inner, outer = self._inner.copy(), self._outer.copy()
+        inner.update(message)
+        outer.update(inner.digest())
+        return outer.hexdigest()
+
+
+def authenticate(headers: dict[bytes, bytes], world: World, keyed: KeyedHash, now: float) -> ServedKey:
+    """The caller's key.  Raises ``Refused`` 401 ``invalid_api_key``."""
     token = token_of(headers)
     if not token or len(token) > LONGEST_TOKEN:
         raise Refused(
@@ -38,9 +56,7 @@ def authenticate(headers: dict[bytes, bytes], world: World, keyed: hmac.HMAC, no
             "invalid_api_key",
             "No API key was given. Send 'Authorization: Bearer rw-…' with a key made by 'roadworthy keys create'.",
         )
-    digest = keyed.copy()
-    digest.update(token)
-    found = world.keys.get(digest.hexdigest())
+    found = world.keys.get(keyed.hex(token))
     if found is None or found.key.revoked_at is not None:
         raise Refused(
             401,

@@ -75,7 +75,7 @@ class Caller:
         except asyncio.CancelledError:
             attempt.detail = "the client left"
             if sent:
-                pricing.charge_estimate(attempt, len(call.request.body), 0, target.price)
+                pricing.charge_estimate(attempt, len(call.request.body), 0, target.price_of(attempt))
             raise
         finally:
             attempt.ended = self._now() - call.began
@@ -112,7 +112,7 @@ class Caller:
             raise
         except asyncio.CancelledError:
             attempt.detail = "the client left"
-            pricing.charge_estimate(attempt, len(call.request.body), 0, target.price)
+            pricing.charge_estimate(attempt, len(call.request.body), 0, target.price_of(attempt))
             raise
         finally:
             if not kept:
@@ -179,14 +179,14 @@ class Caller:
             return target.wire.answer(call.operation, reply.headers, reply.body)
         except Unusable as unusable:
             if unusable.failure == "invalid":
-                pricing.charge_estimate(attempt, len(call.request.body), 0, target.price)
+                pricing.charge_estimate(attempt, len(call.request.body), 0, target.price_of(attempt))
             raise
 
     def _broke(self, call: Call, target: ServedTarget, attempt: Attempt, error: Http1Error) -> Unusable:
         unusable = broken(error)
         _fail(attempt, unusable)
         if may_be_charged(error):
-            pricing.charge_estimate(attempt, len(call.request.body), 0, target.price)
+            pricing.charge_estimate(attempt, len(call.request.body), 0, target.price_of(attempt))
         return unusable
 
 
@@ -210,7 +210,7 @@ def _settle(attempt: Attempt, answer: Answer, target: ServedTarget) -> None:
     attempt.provider_request_id = answer.request_id
     if answer.finishes:
         attempt.finish = "length" if "length" in answer.finishes else answer.finishes[0]
-    pricing.charge(attempt, answer.tokens, target.price)
+    pricing.charge(attempt, answer.tokens, target.price_of(attempt))
 
 
 def _fail(attempt: Attempt, unusable: Unusable) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from roadworthy.cost.rules import settle
 from roadworthy.workflow.inference import Attempt, Tokens
 from roadworthy.workflow.model import Price
@@ -10,10 +12,35 @@ BYTES_PER_TOKEN = 4
 """Rule of thumb for English and JSON, used only where a provider reported nothing and may have charged."""
 
 
+class ModelPrices:
+    """What the models of a provider cost, of which nobody knows beforehand which one will be asked for."""
+
+    def __init__(self, by_name: Mapping[str, Price]) -> None:
+        """A name that ends in ``*`` stands for all that begin so; the longest that fits counts."""
+        self._exact = {name: price for name, price in by_name.items() if not name.endswith("*")}
+        stems = sorted((name[:-1] for name in by_name if name.endswith("*")), key=len, reverse=True)
+        self._stems = [(stem, by_name[f"{stem}*"]) for stem in stems]
+
+    def of(self, attempt: Attempt) -> Price | None:
+        """The price of the model that answered, else of the one that was asked for."""
+        for model in (attempt.model_answered, attempt.model_asked):
+            if model:
+                found = self._exact.get(model) or self._beginning(model)
+                if found is not None:
+                    return found
+        return None
+
+    def _beginning(self, model: str) -> Price | None:
+        return next((price for stem, price in self._stems if model.startswith(stem)), None)
+
+
 def charge(attempt: Attempt, tokens: Tokens | None, price: Price | None) -> None:
     """Settle an attempt whose provider answered with ``tokens`` (``None``: it reported no usage)."""
     attempt.tokens = tokens
     attempt.cost_usd, attempt.cost_unknown = settle(tokens, price, attempt.target)
+    if price is None:
+        model = attempt.model_answered or attempt.model_asked
+        attempt.cost_unknown = f"no price for {model} (target {attempt.target})"
 
 
 def charge_nothing(attempt: Attempt) -> None:

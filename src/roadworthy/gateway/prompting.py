@@ -161,11 +161,10 @@ def _refuse_system_messages(serving: Serving, messages: msgspec.Raw) -> None:
 
 def _matches(serving: Serving, messages: msgspec.Raw) -> bool:
     assert serving.template is not None
-    held = [
-        {"role": message.role, "content": _any.decode(message.content)}
-        for message in _decoded(_messages, messages)
-        if message.role in SYSTEM_ROLES
-    ]
+    system = [message for message in _decoded(_messages, messages) if message.role in SYSTEM_ROLES]
+    if len(system) == 1 and bytes(system[0].content) == serving.held_content:
+        return True
+    held = [{"role": message.role, "content": _any.decode(message.content)} for message in system]
     return serving.template.match(system_text(held) or "") is not None
 
 

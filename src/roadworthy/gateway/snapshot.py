@@ -60,6 +60,9 @@ class Snapshot(msgspec.Struct, frozen=True, omit_defaults=True):
     """Target name → price.  A target without one has an unknown price."""
     keys: dict[str, ApiKey]
     """Hex HMAC of the token → key; revoked keys are left out."""
+    model_prices: dict[str, dict[str, Price]] = {}
+    """Name of a target that passes on whatever model is asked for → what the models of its provider cost.  A name
+    that ends in ``*`` stands for all that begin so."""
     redaction: list[RedactionRule] = []
     disk_full: str = "bypass"
     proxy: str | None = None

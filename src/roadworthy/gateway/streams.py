@@ -129,9 +129,9 @@ class LiveStream:
         if attempt.provider_request_id is None:
             attempt.provider_request_id = self.reader.request_id
         if self.tokens is not None:
-            pricing.charge(attempt, self.tokens, self.target.price)
+            pricing.charge(attempt, self.tokens, self.target.price_of(attempt))
         else:
-            pricing.charge_estimate(attempt, len(self.call.request.body), self.texts, self.target.price)
+            pricing.charge_estimate(attempt, len(self.call.request.body), self.texts, self.target.price_of(attempt))
 
     def answer(self) -> bytes | None:
         """The whole answer so far, or ``None`` when it was too long to keep."""

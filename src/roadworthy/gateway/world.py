@@ -16,13 +16,14 @@ from roadworthy.gateway.capabilities import is_limited, lacking
 from roadworthy.gateway.checks import SchemaCheck
 from roadworthy.gateway.messages import Headers
 from roadworthy.gateway.ports import Fields, Outgoing, Wire, WireFactory
+from roadworthy.gateway.pricing import ModelPrices
 from roadworthy.gateway.redact import Redactor, redactor
 from roadworthy.gateway.slots import Slots
 from roadworthy.gateway.snapshot import ServedWorkflow, Snapshot, SnapshotRefused
 from roadworthy.http1.messages import Clocks as HttpClocks
 from roadworthy.http1.messages import head
 from roadworthy.http1.origin import Origin
-from roadworthy.workflow.inference import Failure, Route, TrafficClass
+from roadworthy.workflow.inference import Attempt, Failure, Route, TrafficClass
 from roadworthy.workflow.model import (
     ApiKey,
     Behaviour,
@@ -32,6 +33,7 @@ from roadworthy.workflow.model import (
     Handling,
     Ladder,
     Policy,
+    Price,
     Release,
     Target,
 )
@@ -52,7 +54,7 @@ class ServedTarget:
     """A target with its wire, its origin and its slots."""
 
     __slots__ = (
-        "_heads", "json_name", "limited", "name", "origin", "price", "private_allowed", "problem", "slots", "target", "wire",
+        "_heads", "json_name", "limited", "model_prices", "name", "origin", "price", "private_allowed", "problem", "slots", "target", "wire",
     )  # fmt: skip
 
     def __init__(self, target: Target, snapshot: Snapshot, wires: WireFactory, secret: SecretLookup, slots: Slots):
@@ -61,6 +63,8 @@ class ServedTarget:
         self.json_name = _encode(target.name)
         self.limited = is_limited(target)
         self.price = snapshot.prices.get(target.name)
+        listed = snapshot.model_prices.get(target.name)
+        self.model_prices = ModelPrices(listed) if listed and self.price is None else None
         self.slots = slots
         self.problem: tuple[Failure, str] | None = None
         """Why it cannot be called at all."""
@@ -80,6 +84,10 @@ class ServedTarget:
             self.problem = ("misconfigured", f"the secret {target.key} is not set where the gateway runs")
         self.wire: Wire = wires(target, base, found)
         self._heads: dict[tuple[bytes, tuple[tuple[bytes, bytes], ...]], tuple[bytes, bytes]] = {}
+
+    def price_of(self, attempt: Attempt) -> Price | None:
+        """What the attempt's tokens cost here; ``None``: nobody knows."""
+        return self.price if self.model_prices is None else self.model_prices.of(attempt)
 
     def head(self, outgoing: Outgoing, traceparent: bytes) -> bytes:
         """Head of a request up to its length, with the trace continued.  Encoded once for a path and headers."""
@@ -159,6 +167,9 @@ class Serving:
         behaviour = self.behaviour
         prompt = behaviour.prompt if behaviour else None
         self.template = Template.parse(prompt.system) if prompt else None
+        held = self.template.render({}) if self.template is not None and not self.template.holes else None
+        self.held_content = None if held is None else _encode(held.rstrip("\n"))
+        """The app-held prompt as JSON, if it has no holes: most clients send exactly these bytes (see ``Template.match``)."""
         self.managed = prompt is not None and prompt.mode == "managed"
         self.inputs = prompt.inputs if prompt else {}
         self.structured = behaviour is not None and (behaviour.schema is not None or bool(behaviour.tools))

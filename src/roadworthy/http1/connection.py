@@ -238,10 +238,7 @@ class Connection(asyncio.Protocol):
     def on_header(self, name: bytes, value: bytes) -> None:
         if self._head_done:  # a trailer
             return
-        headers = self._headers
-        headers.append((name.lower(), value))
-        if len(headers) > MAX_HEADERS:
-            self._fault = ProtocolViolation(f"more than {MAX_HEADERS} response headers")
+        self._headers.append((name.lower(), value))
 
     def on_headers_complete(self) -> None:
         if self._answered:
@@ -251,6 +248,8 @@ class Connection(asyncio.Protocol):
             return
         self._status = status
         self._head_done = True
+        if len(self._headers) > MAX_HEADERS:
+            self._fault = ProtocolViolation(f"more than {MAX_HEADERS} response headers")
         waiter = self._waiter
         if self._max_body == STREAM and waiter is not None and self._fault is None:
             self._waiter = None

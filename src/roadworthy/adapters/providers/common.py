@@ -12,8 +12,8 @@ from roadworthy.adapters.providers import refusals
 from roadworthy.gateway.ports import Headers, Unusable
 from roadworthy.workflow.model import Target
 
-_REQUEST_IDS = {b"x-request-id": 0, b"apim-request-id": 1, b"request-id": 2, b"cf-ray": 3}
-"""Header → rank: the first of them that a provider sends counts."""
+_REQUEST_IDS = (b"x-request-id", b"apim-request-id", b"request-id", b"cf-ray")
+"""Headers; the first of them that a provider sends counts."""
 
 _STATUSES = {"rate_limit": 429, "overloaded": 529, "invalid_request": 400, "authentication": 401, "permission": 403}
 
@@ -44,12 +44,11 @@ class BaseWire:
         return refusals.refusal(status, headers, body, now=self._now(), request_id=self.request_id(headers))
 
     def request_id(self, headers: Headers) -> str | None:
-        found: bytes | None = None
-        rank = len(_REQUEST_IDS)
-        for name, value in headers:
-            if name in _REQUEST_IDS and _REQUEST_IDS[name] < rank:
-                found, rank = value, _REQUEST_IDS[name]
-        return None if found is None else found.decode("latin-1").strip() or None
+        sent = dict(headers)
+        for name in _REQUEST_IDS:
+            if name in sent:
+                return sent[name].decode("latin-1").strip() or None
+        return None
 
 
 def request_headers(

@@ -25,7 +25,8 @@ _REQUEST_LINE = re.compile(rb"([A-Z]{3,10}) (/[\x21\x22\x24-\x7e]*+) HTTP/1\.([0
 _FIELD_LINE = re.compile(rb"(" + _TOKEN + rb"++):[\t ]*+([\t\x20-\x7e\x80-\xff]*+)")
 _HOST = re.compile(rb"[0-9A-Za-z.\-_:\[\]]*")
 _LENGTH = re.compile(rb"[0-9]{1,18}")
-_FRAMING = frozenset({b"content-length", b"transfer-encoding", b"host", b"connection", b"expect"})
+_ONCE = (b"content-length", b"transfer-encoding", b"host", b"expect")
+"""Headers that decide about framing and may not be repeated."""
 _SECRETS = frozenset({b"authorization", b"x-api-key", b"proxy-authorization", b"cookie"})
 _METHODS = {name.encode(): name for name in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE")}
 
@@ -82,7 +83,7 @@ def parse_head(data: bytes, limits: Limits) -> Head:
     path, _, query = target.decode("ascii").partition("?")
     old = minor == b"0"
     head = Head(name, path, query, headers, 0, not old, False, old)
-    _frame(head, [header for header in headers if header[0] in _FRAMING])
+    _frame(head, dict(headers))
     return head
 
 
@@ -115,20 +116,17 @@ class _Known(dict[bytes, tuple[bytes, bytes]]):
 _known = _Known()
 
 
-def _frame(head: Head, framing: Headers) -> None:
+def _frame(head: Head, seen: dict[bytes, bytes]) -> None:
     """Settle length, connection and expectation from the headers that decide them."""
-    seen: dict[bytes, bytes] = {}
-    for name, value in framing:
-        if name == b"connection":
-            tokens = value.lower()
-            if b"close" in tokens:
-                head.keep_alive = False
-            elif head.old and b"keep-alive" in tokens:
-                head.keep_alive = True
-        elif name in seen:
-            raise Malformed(400, "bad_request", f"more than one {name.decode()} header")
-        else:
-            seen[name] = value
+    if len(seen) < len(head.headers):
+        _join_repeated(head.headers, seen)
+    connection = seen.get(b"connection")
+    if connection is not None:
+        tokens = connection.lower()
+        if b"close" in tokens:
+            head.keep_alive = False
+        elif head.old and b"keep-alive" in tokens:
+            head.keep_alive = True
     host = seen.get(b"host")
     if host is None:
         if not head.old:
@@ -152,6 +150,16 @@ def _frame(head: Head, framing: Headers) -> None:
         if expected.lower() != b"100-continue":
             raise Malformed(417, "bad_request", "the only expectation understood is 100-continue")
         head.expects = not head.old
+
+
+def _join_repeated(headers: Headers, seen: dict[bytes, bytes]) -> None:
+    """Refuse repeated headers that may come once only; of ``connection`` every token counts."""
+    names = [name for name, _ in headers]
+    for name in _ONCE:
+        if names.count(name) > 1:
+            raise Malformed(400, "bad_request", f"more than one {name.decode()} header")
+    if b"connection" in seen:
+        seen[b"connection"] = b",".join(value for name, value in headers if name == b"connection")
 
 
 def _diagnosis(data: bytes) -> Malformed:
