@@ -29,8 +29,8 @@ NEXT = msgspec.structs.replace(MAIN, model="gpt-5")
 SIM = Target("sim", "simulated", "sim")
 
 
-def no_price(target: Target) -> Price | None:
-    return None
+def declared_price(target: Target) -> Price | None:
+    return target.price
 
 
 def behaviour(*targets: Target) -> Behaviour:
@@ -60,14 +60,14 @@ def picture(
 
 
 def test_before_the_first_apply_the_snapshot_is_empty_and_valid() -> None:
-    built = build(picture(), {}, no_price, epoch=3, seq=1, now=9.0)
+    built = build(picture(), {}, declared_price, epoch=3, seq=1, now=9.0)
     assert snapshots.decode(snapshots.encode(built.snapshot)) == built.snapshot
     assert (built.snapshot.epoch, built.snapshot.workflows) == (3, {})
 
 
 def test_a_served_release_and_its_target_are_in_the_snapshot() -> None:
     one = frozen("triage", behaviour(MAIN))
-    built = build(picture(applied(1, MAIN), served=(one,)), {}, no_price, epoch=1, seq=1, now=9.0)
+    built = build(picture(applied(1, MAIN), served=(one,)), {}, declared_price, epoch=1, seq=1, now=9.0)
     assert built.snapshot.workflows["triage"].release == one.release.digest
     assert built.snapshot.releases == {one.release.digest: one.release}
     assert built.snapshot.endpoints["main"].url == "https://api.example.com/v1"
@@ -77,16 +77,16 @@ def test_a_served_release_and_its_target_are_in_the_snapshot() -> None:
 
 
 def test_a_launched_target_is_trusted_where_it_is_and_absent_where_it_is_not() -> None:
-    up = build(picture(applied(1, SIM)), {"sim": "http://127.0.0.1:9/v1"}, no_price, epoch=1, seq=1, now=9.0)
+    up = build(picture(applied(1, SIM)), {"sim": "http://127.0.0.1:9/v1"}, declared_price, epoch=1, seq=1, now=9.0)
     assert (up.snapshot.endpoints["sim"].url, up.snapshot.endpoints["sim"].trusted) == ("http://127.0.0.1:9/v1", True)
-    down = build(picture(applied(1, SIM)), {}, no_price, epoch=1, seq=1, now=9.0)
+    down = build(picture(applied(1, SIM)), {}, declared_price, epoch=1, seq=1, now=9.0)
     assert down.snapshot.endpoints == {}
 
 
 def test_a_release_goes_on_calling_the_model_that_it_was_frozen_with() -> None:
     one = frozen("triage", behaviour(MAIN))
     shown = picture(applied(2, NEXT), applied(1, MAIN), served=(one,))
-    built = build(shown, {}, no_price, epoch=1, seq=1, now=9.0)
+    built = build(shown, {}, declared_price, epoch=1, seq=1, now=9.0)
     serving = built.snapshot.releases[one.release.digest]
     assert serving.digest == one.release.digest
     assert serving.behaviour.target == "main@v1"
@@ -100,7 +100,7 @@ def test_a_release_goes_on_calling_the_model_that_it_was_frozen_with() -> None:
 def test_two_workflows_may_be_on_two_sides_of_a_changed_target() -> None:
     old, new = frozen("triage", behaviour(MAIN)), frozen("reply", behaviour(NEXT))
     shown = picture(applied(2, NEXT, names=("triage", "reply")), applied(1, MAIN), served=(old, new))
-    releases = build(shown, {}, no_price, epoch=1, seq=1, now=9.0).snapshot.releases
+    releases = build(shown, {}, declared_price, epoch=1, seq=1, now=9.0).snapshot.releases
     assert releases[old.release.digest].behaviour.target == "main@v1"
     assert releases[new.release.digest].behaviour.target == "main"
 
@@ -109,7 +109,7 @@ def test_a_target_that_nothing_holds_any_more_is_unavailable_and_said() -> None:
     one = frozen("triage", behaviour(MAIN))
     shown = picture(applied(2, NEXT), served=(one,))
     assert unresolved(shown)
-    built = build(shown, {}, no_price, epoch=1, seq=1, now=9.0)
+    built = build(shown, {}, declared_price, epoch=1, seq=1, now=9.0)
     assert built.snapshot.releases[one.release.digest].behaviour.target not in built.snapshot.targets
     assert "no applied configuration holds" in built.warnings[0]
 
@@ -119,7 +119,7 @@ def test_a_change_of_limits_or_price_acts_without_a_freeze() -> None:
     one = frozen("triage", behaviour(MAIN))
     shown = picture(applied(2, dearer), applied(1, MAIN), served=(one,))
     assert not unresolved(shown)
-    built = build(shown, {}, no_price, epoch=1, seq=1, now=9.0)
+    built = build(shown, {}, declared_price, epoch=1, seq=1, now=9.0)
     assert built.snapshot.releases[one.release.digest].behaviour.target == "main"
     assert built.snapshot.prices["main"] == dearer.price
 
@@ -129,7 +129,7 @@ def test_revoked_and_expired_keys_are_left_out() -> None:
         return ApiKey(f"key_{number}", f"hash{number}", "k", "default", ["*"], **facts)
 
     keys = (key(1), key(2, revoked_at=5.0), key(3, expires_at=9.0), key(4, expires_at=9.1))
-    built = build(picture(applied(1, MAIN), keys=keys), {}, no_price, epoch=1, seq=1, now=9.0)
+    built = build(picture(applied(1, MAIN), keys=keys), {}, declared_price, epoch=1, seq=1, now=9.0)
     assert sorted(built.snapshot.keys) == ["hash1", "hash4"]
 
 

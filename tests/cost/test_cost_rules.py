@@ -6,13 +6,15 @@ import datetime
 import subprocess
 import sys
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from roadworthy.cost.rules import NO_USAGE, breakdown, cost_of, settle
 from roadworthy.cost.service import PriceList
-from roadworthy.workflow.inference import Tokens
+from roadworthy.gateway.pricing import ModelPrices
+from roadworthy.workflow.inference import Attempt, Tokens
 from roadworthy.workflow.model import Price, Target
 
 counts = st.integers(0, 10_000_000)
@@ -123,3 +125,38 @@ def test_the_bundled_model_costs_nothing_and_says_why():
 def test_the_rules_of_cost_load_no_price_list():
     code = "import sys, roadworthy.cost.rules, roadworthy.cost.service; print('pydantic' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip() == "False"
+
+
+def test_a_contracts_discount_is_off_the_declared_and_off_the_listed_price():
+    listed = PriceList(lambda: datetime.datetime(2026, 6, 1, tzinfo=datetime.UTC))
+    public = Target("t", "openai", "gpt-4o-mini", "https://api.openai.com/v1")
+    whole, less = listed.price_of(public), listed.price_of(msgspec.structs.replace(public, discount=0.15))
+    assert less.input == pytest.approx(whole.input * 0.85)
+    assert less.cache_read == pytest.approx(whole.cache_read * 0.85)
+    assert less.source.endswith("less 15 %")
+    own = msgspec.structs.replace(public, price=Price(input=1e-6, output=2e-6, per_request=0.01), discount=0.5)
+    assert listed.price_of(own).output == pytest.approx(1e-6)
+    assert listed.price_of(own).per_request == pytest.approx(0.005)
+
+
+@pytest.mark.parametrize(
+    ("answered", "asked", "listed"),
+    [
+        ("gpt-4o-mini-2024-07-18", "gpt-4o-mini", "gpt-4o-mini"),
+        ("gpt-4o-2024-05-13", "gpt-4o", "gpt-4o-2024-05-13"),
+        ("computer-use-preview-2025-03-11", "anything", "computer-use-preview"),
+        ("gpt-4.1-2099-01-01", "gpt-4.1", "gpt-4.1"),
+        (None, "gpt-4.1", "gpt-4.1"),
+        ("nobody-knows", "neither", None),
+    ],
+)
+def test_an_app_that_is_passed_through_is_charged_by_the_model_that_answered(answered, asked, listed):
+    prices = PriceList(lambda: datetime.datetime(2026, 6, 1, tzinfo=datetime.UTC))
+    anything = Target("t", "openai", "*", "https://api.openai.com/v1")
+    found = ModelPrices(prices.models_of(anything)).of(Attempt("t", model_asked=asked, model_answered=answered))
+    exact = None if listed is None else prices.price_of(msgspec.structs.replace(anything, model=listed))
+    assert found == exact
+
+
+def test_an_endpoint_that_the_list_does_not_know_has_no_model_prices():
+    assert PriceList().models_of(Target("t", "openai", "*", "http://127.0.0.1:1/v1")) == {}

@@ -10,6 +10,7 @@ import msgspec
 import pytest
 from gateway_support import (
     HELLO,
+    PRICE,
     TESTER,
     Bench,
     OpenAIWire,
@@ -203,7 +204,19 @@ async def test_an_adopted_workflow_is_passed_through_as_it_comes(tmp_path: Path)
 async def test_an_unknown_price_makes_the_cost_unknown_never_zero(tmp_path: Path) -> None:
     bench = Bench(tmp_path, snapshot={"prices": {}})
     assert said(await bench.post())["roadworthy"]["cost_usd"] is None
-    assert bench.record().cost_unknown == "no price for target main"
+    assert bench.record().cost_unknown == "no price for exact-model-2025 (target main)"
+
+
+@on_loop
+async def test_an_adopted_app_is_charged_by_the_model_that_answered(tmp_path: Path) -> None:
+    any_model = msgspec.structs.replace(target("main"), model="*")
+    listed = {"exact-model*": PRICE}
+    snapshot = {"targets": {"main": any_model}, "prices": {}, "model_prices": {"main": listed}}
+    bench = Bench(tmp_path, passthrough="main", snapshot=snapshot)
+    assert said(await bench.post())["roadworthy"]["cost_usd"] == pytest.approx(0.02)
+    bench.upstream.will(completion(model="another"))
+    assert said(await bench.post())["roadworthy"]["cost_usd"] is None
+    assert bench.records()[-1].cost_unknown == "no price for another (target main)"
 
 
 @on_loop

@@ -145,6 +145,17 @@ def test_an_unknown_price_is_an_error_that_the_price_list_can_settle(files: File
     assert read_configuration(unpriced, price_known=lambda target: True).problems == []
 
 
+def test_an_unknown_price_only_warns_while_its_target_is_observed(files: Files) -> None:
+    unpriced = changed(files, MAIN, "    price: {input: 0.8, output: 4}\n", "")
+    observed = changed(unpriced, FLOW, "bypass: app", "enforcement: observe\nbypass: app")
+    checked = read_configuration(observed)
+    assert checked.configuration is not None
+    [problem] = checked.problems
+    assert (problem.severity, problem.field) == ("warning", "targets.backup.price")
+    unused = changed(files, MAIN, "  backup:", "  spare: {provider: openai, model: unheard-of}\n  backup:")
+    assert only(unused).severity == "error"
+
+
 KEYS = ["sk-proj-abcdefghijklmnop1234567890", "AIzaSyA1234567890abcdefghijklmnopqrstuv", "gsk_abcdefghijklmnopqrstuvwx"]
 
 

@@ -11,6 +11,8 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlsplit
 
+import msgspec
+
 from roadworthy.cost.model import Priced
 from roadworthy.workflow.model import Price, Target
 
@@ -41,6 +43,31 @@ class PriceList:
 
     def look_up(self, target: Target) -> Priced:
         """The price of ``target`` with its source, or why there is none."""
+        found = self._undiscounted(target)
+        if found.price is None or not target.discount:
+            return found
+        return msgspec.structs.replace(found, price=discounted(found.price, target.discount))
+
+    def models_of(self, target: Target) -> dict[str, Price]:
+        """What every model of the target's provider costs by the public list; a name that ends in ``*`` stands for
+        all that begin so.  Empty for a provider that the list does not know."""
+        from genai_prices import data_snapshot
+
+        if target.provider not in ("openai", "anthropic"):
+            return {}
+        provider_id, endpoint = self._provider(target)
+        try:
+            provider = data_snapshot.get_snapshot().find_provider(None, provider_id, endpoint)
+        except LookupError:
+            return {}
+        out: dict[str, Price] = {}
+        for model in provider.models:
+            price, _note = _converted(model.get_prices(self._now()))
+            if price is not None:
+                out |= dict.fromkeys(_names(model), discounted(price, target.discount))
+        return out
+
+    def _undiscounted(self, target: Target) -> Priced:
         if target.price is not None:
             return Priced(target.price)
         if target.provider == "local":
@@ -77,6 +104,34 @@ class PriceList:
         host = urlsplit(target.endpoint).hostname or ""
         known = next((provider for end, provider in _HOSTS.items() if host == end or host.endswith(f".{end}")), None)
         return (known, None) if known is not None else (None, target.endpoint)
+
+
+def discounted(price: Price, share: float) -> Price:
+    """The price with a contract's discount taken off."""
+    if not share:
+        return price
+    left = 1.0 - share
+    return Price(
+        input=price.input * left,
+        output=price.output * left,
+        cache_read=None if price.cache_read is None else price.cache_read * left,
+        cache_write=None if price.cache_write is None else price.cache_write * left,
+        per_request=price.per_request * left,
+        source=f"{price.source}, less {share * 100:g} %",
+    )
+
+
+def _names(model: Any) -> list[str]:
+    """The names by which a model of the list is asked for; ``stem*`` for all that begin so."""
+    names, clauses = [str(model.id)], [model.match]
+    while clauses:
+        clause = clauses.pop()
+        clauses += getattr(clause, "or_", ())
+        if exact := getattr(clause, "equals", None):
+            names.append(exact)
+        elif stem := getattr(clause, "starts_with", None):
+            names.append(f"{stem}*")
+    return names
 
 
 def _converted(listed: Any) -> tuple[Price | None, str]:

@@ -18,7 +18,7 @@ import msgspec
 from roadworthy.adapters.files import write_atomically
 from roadworthy.gateway import snapshot as snapshots
 from roadworthy.gateway.snapshot import Snapshot
-from roadworthy.operations.snapshot import Built, Picture, PriceOf, build, unresolved
+from roadworthy.operations.snapshot import Built, ModelPricesOf, Picture, PriceOf, build, unresolved
 from roadworthy.workflow.ports import State
 
 log = logging.getLogger("roadworthy.publish")
@@ -37,6 +37,7 @@ class Publisher:
         endpoints_path: Path,
         price_of: PriceOf,
         clock: Callable[[], float],
+        model_prices_of: ModelPricesOf = lambda target: {},
     ) -> None:
         self._state = state
         self._epoch = epoch
@@ -45,6 +46,7 @@ class Publisher:
         self._settings_path = settings_path
         self._endpoints_path = endpoints_path
         self._price_of = price_of
+        self._model_prices_of = model_prices_of
         self._clock = clock
         self._lock = threading.Lock()
         self._content = b""
@@ -61,7 +63,15 @@ class Publisher:
             seen = _stamp(self._endpoints_path)
             launched = _read_endpoints(self._endpoints_path)
             picture = _picture(self._state)
-            built = build(picture, launched, self._price_of, epoch=self._epoch, seq=self._seq + 1, now=self._clock())
+            built = build(
+                picture,
+                launched,
+                self._price_of,
+                epoch=self._epoch,
+                seq=self._seq + 1,
+                now=self._clock(),
+                model_prices_of=self._model_prices_of,
+            )
             applied = picture.configurations[0].configuration if picture.configurations else None
             settings = msgspec.json.encode(None if applied is None else applied.settings)
             content = _content(built) + settings

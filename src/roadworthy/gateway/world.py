@@ -169,7 +169,7 @@ class Serving:
         self.template = Template.parse(prompt.system) if prompt else None
         held = self.template.render({}) if self.template is not None and not self.template.holes else None
         self.held_content = None if held is None else _encode(held.rstrip("\n"))
-        """The app-held prompt as JSON, if it has no holes: most clients send exactly these bytes (see ``Template.match``)."""
+        """The app-held prompt as JSON, if it has no holes: most clients send exactly these bytes."""
         self.managed = prompt is not None and prompt.mode == "managed"
         self.inputs = prompt.inputs if prompt else {}
         self.structured = behaviour is not None and (behaviour.schema is not None or bool(behaviour.tools))

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import msgspec
 
+from roadworthy.gateway.ports import ANY_MODEL
 from roadworthy.gateway.snapshot import SNAPSHOT_FORMAT, Endpoint, ServedWorkflow, Snapshot
 from roadworthy.workflow.files import target_identity
 from roadworthy.workflow.model import (
@@ -25,6 +26,8 @@ from roadworthy.workflow.model import (
 from roadworthy.workflow.ports import AppliedConfiguration
 
 PriceOf = Callable[[Target], Price | None]
+ModelPricesOf = Callable[[Target], dict[str, Price]]
+"""What every model of the target's provider costs."""
 
 
 class Picture(msgspec.Struct, frozen=True):
@@ -53,6 +56,7 @@ def build(
     epoch: int,
     seq: int,
     now: float,
+    model_prices_of: ModelPricesOf = lambda target: {},
 ) -> Built:
     """``launched`` maps the names of local and simulated targets to their URLs now."""
     if not picture.configurations:
@@ -86,7 +90,12 @@ def build(
         releases=releases,
         targets=targets,
         endpoints=_endpoints(targets.values(), launched),
-        prices={name: price for name, target in targets.items() if (price := target.price or price_of(target))},
+        prices={name: price for name, target in targets.items() if (price := price_of(target))},
+        model_prices={
+            name: listed
+            for name, target in targets.items()
+            if target.model == ANY_MODEL and target.price is None and (listed := model_prices_of(target))
+        },
         keys=_keys(picture.keys, now),
         redaction=list(configuration.settings.redaction),
         disk_full=configuration.settings.disk_full,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from roadworthy.wiring.data_folder import (
     lock_holder,
     open_folder,
 )
+from roadworthy.workflow.inference import Attempt
 from roadworthy.workflow.model import Settings
 
 PATIENCE = 10.0
@@ -128,12 +129,19 @@ def settings(data: Path) -> Settings | None:
         return None
 
 
-def prices(data: Path) -> dict[str, dict[str, Any]]:
-    """Target → price in US dollars a token, as the gateways know it now; empty before the first apply."""
+def prices(data: Path, attempts: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Target of each attempt → price in US dollars a token, as the gateways know it now; those that are known."""
+    from roadworthy.gateway.pricing import ModelPrices
     from roadworthy.gateway.snapshot import SnapshotRefused, decode
 
     try:
-        known = decode(DataFolder(data).snapshot.read_bytes()).prices
+        snapshot = decode(DataFolder(data).snapshot.read_bytes())
     except (OSError, SnapshotRefused):
         return {}
-    return {name: msgspec.structs.asdict(price) for name, price in known.items()}
+    out: dict[str, dict[str, Any]] = {}
+    for attempt in (msgspec.convert(attempt, Attempt) for attempt in attempts):
+        listed = snapshot.model_prices.get(attempt.target)
+        price = snapshot.prices.get(attempt.target) or (ModelPrices(listed).of(attempt) if listed else None)
+        if price is not None:
+            out[attempt.target] = msgspec.structs.asdict(price)
+    return out

@@ -93,6 +93,7 @@ class Control:
             settings_path=folder.settings,
             endpoints_path=folder.endpoints,
             price_of=self.prices.price_of,
+            model_prices_of=self.prices.models_of,
             clock=clock,
         )
         key = folder.hmac_key()

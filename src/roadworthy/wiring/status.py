@@ -62,7 +62,7 @@ class StatusBoard:
         today = self._log.stats("workflow", Filter(since=midnight(now, zone))).rows
         snapshot = self._publisher.current
         endpoints = {} if snapshot is None else {name: end.url for name, end in snapshot.endpoints.items()}
-        priced = frozenset() if snapshot is None else frozenset(snapshot.prices)
+        priced = frozenset() if snapshot is None else frozenset({*snapshot.prices, *snapshot.model_prices})
         targets = target_statuses({} if snapshot is None else snapshot.targets, endpoints, priced)
         facts, lag = run_facts(self._folder), self._log.lag()
         warnings = [*self.configuration_errors, *self._publisher.warnings]

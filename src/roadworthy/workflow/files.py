@@ -64,7 +64,7 @@ def read_configuration(files: Mapping[str, str], price_known: PriceKnown = price
     trees = {file: _tree(reading, file) for file in sorted(files) if _is_source(file)}
     install = _section(reading, ROADWORTHY, "roadworthy.yaml", trees)
     people = _section(reading, PEOPLE, "people.yaml", trees)
-    targets = _targets(reading, install, trees.get("roadworthy.yaml"), price_known)
+    targets = _targets(reading, install, trees.get("roadworthy.yaml"))
     workflows: dict[str, Workflow] = {}
     for file, tree in trees.items():
         named = _WORKFLOW_FILE.fullmatch(file)
@@ -76,6 +76,7 @@ def read_configuration(files: Mapping[str, str], price_known: PriceKnown = price
         workflow = _workflow(named[1], draft)
         if workflow is not None:
             workflows[named[1]] = workflow
+    _check_prices(reading, targets, trees.get("roadworthy.yaml"), workflows, price_known)
     _check_references(reading, trees, install)
     _check_secrets(reading)
     problems = sorted(set(map(_key, reading.problems)))
@@ -168,9 +169,7 @@ def _check_references(reading: Reading, trees: Mapping[str, Value | None], insta
             reference.at.problem(reference.line, found, where, mend)
 
 
-def _targets(
-    reading: Reading, install: Mapping[str, Any], tree: Value | None, price_known: PriceKnown
-) -> dict[str, Target]:
+def _targets(reading: Reading, install: Mapping[str, Any], tree: Value | None) -> dict[str, Target]:
     out: dict[str, Target] = {}
     for name, read in install.get("targets", {}).items():
         assert tree is not None
@@ -179,11 +178,31 @@ def _targets(
         endpoint = read.get("endpoint", DEFAULT_ENDPOINTS.get(read["provider"]))
         target = Target(**{**read, "name": name, "endpoint": endpoint})
         _check_target(target, place, at)
-        if target.model != "*" and not price_known(target):
-            mend = "add 'price: {input: …, output: …}' in US dollars per 1M tokens, or mend the model's name"
-            at.child("price").problem(place.line, f"no price for {target.provider} {target.model}", "a price", mend)
         out[name] = target
     return out
+
+
+def _check_prices(
+    reading: Reading, targets: Mapping[str, Target], tree: Value | None, workflows: Mapping[str, Workflow],
+    price_known: PriceKnown,
+) -> None:  # fmt: skip
+    """An unknown price is an error, but for targets that only workflows under ``observe`` use: an adopted app is
+    recorded before anybody knows what it costs, and its costs are recorded as unknown, with the reason."""
+    users: dict[str, set[str]] = {}
+    for workflow in workflows.values():
+        named = set(workflow.behaviour.targets) if workflow.behaviour is not None else set()
+        for name in named | {workflow.passthrough or ""}:
+            users.setdefault(name, set()).add(workflow.enforcement)
+    for name, target in targets.items():
+        if target.model == "*" or price_known(target):
+            continue
+        assert tree is not None
+        place: Value = tree.data["targets"].data[name]
+        mend = "add 'price: {input: …, output: …}' in US dollars per 1M tokens, or mend the model's name"
+        found, at = f"no price for {target.provider} {target.model}", At(reading, "roadworthy.yaml", f"targets.{name}")
+        observed = users.get(name) == {"observe"}
+        expected = "a price before it is enforced; until then its cost is unknown" if observed else "a price"
+        at.child("price").problem(place.line, found, expected, mend, "warning" if observed else "error")
 
 
 def _check_target(target: Target, place: Value, at: At) -> None:

@@ -66,6 +66,8 @@ class Target(_Frozen, frozen=True):
     key: str | None = None
     """Name of a secret, never the secret: ``env:NAME`` or ``file:/path``."""
     price: Price | None = None
+    discount: float = 0.0
+    """Share that a contract takes off the price, the declared one or the listed one."""
     limits: TargetLimits = TargetLimits()
     capabilities: Capabilities = Capabilities()
     allow_private: bool = False

@@ -106,6 +106,7 @@ TARGET: Final = Section(
         ),
         "key": Field(Secret(), "Name of the secret that holds the provider's key; never the key itself."),
         "price": Field(PRICE, "What tokens cost, in front of the public price list.", default="the public price list"),
+        "discount": Field(Share(), "What your contract takes off the price, declared or listed."),
         "limits": Field(
             Section(
                 "limits",

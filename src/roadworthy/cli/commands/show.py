@@ -55,7 +55,7 @@ def _around(work: Work, entry: dict[str, Any]) -> dict[str, Any]:
         except Refused:  # the workflow is gone; its inferences stay
             known = []
         release = next((row for row in known if row.get("digest") == facts["digest"]), None)
-    return {"prices": prices(work.data), "release": release}
+    return {"prices": prices(work.data, facts.get("attempts") or ()), "release": release}
 
 
 def find(work: Work, word: str) -> dict[str, Any]:
