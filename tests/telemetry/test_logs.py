@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import asyncio
+import gc
 import io
 import json
 import logging
@@ -13,7 +15,7 @@ from typing import Any
 import pytest
 
 import roadworthy
-from roadworthy.adapters.telemetry.logs import FIELDS, LONGEST, JsonFormatter, scrub
+from roadworthy.adapters.telemetry.logs import FIELDS, FORMAT_VARIABLE, LONGEST, JsonFormatter, configure, scrub
 
 PROMPT = "My name is Ada Example and my order 4711 never came"
 KEY = "rw-" + "Ab3_" * 10
@@ -143,3 +145,60 @@ def test_every_log_call_has_a_fixed_message_and_only_allowed_fields() -> None:
                 names = {key.value for key in keyword.value.keys if isinstance(key, ast.Constant)}
                 wrong += [f"{place}: field {name!r} is not in logs.FIELDS" for name in sorted(names - FIELDS)]
     assert not wrong
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.fixture
+def root() -> Iterator[logging.Logger]:
+    """The root logger, put back as it was."""
+    logger = logging.getLogger()
+    kept, level = logger.handlers[:], logger.level
+    yield logger
+    logger.handlers[:] = kept
+    logger.setLevel(level)
+
+
+def test_a_terminal_shows_words_and_only_what_needs_a_look(root: logging.Logger, monkeypatch: Any) -> None:
+    monkeypatch.delenv(FORMAT_VARIABLE, raising=False)
+    shown = Terminal()
+    configure("w0", stream=shown)
+    root.info("snapshot loaded", extra={"seq": 7})
+    root.error("snapshot refused %s", PROMPT, extra={"reason": f"too new {KEY}", "prompt": PROMPT})
+    (line,) = shown.getvalue().splitlines()
+    assert line.endswith("error w0: snapshot refused %s  reason=too new [secret]")
+
+
+@pytest.mark.parametrize(("stream", "asked"), [(Terminal(), "json"), (io.StringIO(), "")])
+def test_elsewhere_and_on_demand_every_line_is_json(
+    root: logging.Logger, monkeypatch: Any, stream: io.StringIO, asked: str
+) -> None:
+    monkeypatch.setenv(FORMAT_VARIABLE, asked)
+    configure("w0", stream=stream)
+    root.info("snapshot loaded", extra={"seq": 7})
+    logging.getLogger("alembic.runtime").info("setup plugin %s", "x")
+    (line,) = lines(stream)
+    assert (line["event"], line["seq"]) == ("snapshot loaded", 7)
+
+
+def test_a_defect_in_a_worker_tells_its_type_and_place_and_no_text(root: logging.Logger) -> None:
+    stream = io.StringIO()
+    configure("w0", stream=stream)
+    loop = asyncio.new_event_loop()
+
+    async def defect() -> None:
+        raise ValueError(PROMPT)
+
+    task = loop.create_task(defect())
+    loop.call_soon(lambda text: text.no_such_attribute, PROMPT)
+    loop.run_until_complete(asyncio.wait([task]))
+    del task
+    gc.collect()
+    loop.close()
+    callback, forgotten = lines(stream)
+    assert callback["event"].startswith("Exception in callback")
+    assert (forgotten["event"], forgotten["exception"]) == ("Task exception was never retrieved", "ValueError")
+    assert "Ada" not in stream.getvalue()

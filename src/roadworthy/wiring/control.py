@@ -339,7 +339,6 @@ def main(arguments: list[str] | None = None) -> int:
     from roadworthy.adapters.telemetry.logs import configure
 
     configure("control")
-    logging.getLogger("alembic").setLevel(logging.WARNING)
 
     def say(text: str) -> None:
         print(text, flush=True)

@@ -1,8 +1,8 @@
 """One gateway worker: the process that serves.  ``python -m roadworthy.wiring.gateway --data D --worker 0 --fd 3``
 
 It inherits the listening socket, serves the last good snapshot whatever else is dead, and ends in good order on
-SIGTERM: calls under way finish, the journal is sealed.  It imports ``adapters/providers`` and no other adapter, so
-that no database, template or statistics library is ever in the process.
+SIGTERM: calls under way finish, the journal is sealed.  Of the adapters it imports ``providers`` and the log lines,
+so that no database, template or statistics library is ever in the process.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import gc
+import logging
 import os
 import signal
 import socket
@@ -19,10 +20,10 @@ from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import uvloop
 
 from roadworthy.adapters.providers.registry import wire_for
+from roadworthy.adapters.telemetry.logs import configure
 from roadworthy.gateway.core import Gateway
 from roadworthy.gateway.journal import Journal
 from roadworthy.gateway.peers import Peers
@@ -39,6 +40,8 @@ from roadworthy.wiring.data_folder import DataFolder
 from roadworthy.wiring.secrets import find_secret
 from roadworthy.wiring.sockets import listen_unix
 
+log = logging.getLogger("roadworthy.gateway")
+
 SNAPSHOT_POLL = 0.2
 GRACE = 30.0
 """Seconds that calls under way get after SIGTERM; a second SIGTERM cuts them at once."""
@@ -49,6 +52,7 @@ POOL = PoolLimits(per_origin=4096, waiting=4096)
 def main(arguments: list[str] | None = None) -> int:
     """Run the worker until it is told to stop.  Returns the exit code."""
     options = _options(arguments)
+    configure(f"w{options.worker}")
     listener = socket.socket(fileno=options.fd)
     listener.setblocking(False)
     _calm_collector()
@@ -91,7 +95,7 @@ class Worker:
         upstream = ProxiedUpstream()
         journal = Journal(self._folder.journal, f"w{self._number}", now=time.time)
         if not journal.writable:
-            log("journal cannot be written", worker=f"w{self._number}", folder=str(self._folder.journal))
+            log.error("journal cannot be written", extra={"folder": str(self._folder.journal)})
         gateway = Gateway(
             upstream=upstream,
             journal=journal,
@@ -114,7 +118,7 @@ class Worker:
         watching.cancel()
         await upstream.close()
         journal.close()
-        log("stopped", worker=gateway.worker, cut=cut)
+        log.info("stopped", extra={"cut": cut})
         return 0
 
     def _peer(self, worker: int) -> Origin:
@@ -168,7 +172,7 @@ class SnapshotFile:
             return
         except (SnapshotRefused, OSError) as error:
             self._gateway.counters.snapshots_refused += 1
-            log("snapshot refused", worker=self._gateway.worker, reason=str(error))
+            log.error("snapshot refused", extra={"reason": str(error)})
 
     def _serve(self, snapshot: Snapshot) -> None:
         gateway = self._gateway
@@ -181,7 +185,7 @@ class SnapshotFile:
         world = World(snapshot, wires=wire_for, secret=find_secret, slots=gateway.slots, workers=gateway.workers)
         self._upstream.follow(snapshot.proxy, world)
         gateway.world = world
-        log("snapshot loaded", worker=gateway.worker, epoch=snapshot.epoch, seq=snapshot.seq)
+        log.info("snapshot loaded", extra={"epoch": snapshot.epoch, "seq": snapshot.seq})
 
 
 def _place(snapshot: Snapshot) -> tuple[int, int]:
@@ -242,13 +246,6 @@ class SystemIds:
             begin, end = 0, size
         self._at = end
         return int.from_bytes(self._pool[begin:end], "big") >> (8 * size - count)
-
-
-def log(event: str, **facts: Any) -> None:
-    """One JSON line on stderr.  Holds no prompt and no key."""
-    line = msgspec.json.encode({"ts": round(time.time(), 3), "process": "gateway", "event": event, **facts})
-    sys.stderr.write(line.decode() + "\n")
-    sys.stderr.flush()
 
 
 if __name__ == "__main__":

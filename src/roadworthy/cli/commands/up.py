@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import click
@@ -18,6 +19,7 @@ from roadworthy.cli.errors import BadInput, Finding
 @click.option("--login", "people", metavar="PERSON", multiple=True, help="Print a one-time login code for this person.")
 @click.option("--grace", type=click.FloatRange(min=0), default=30.0, show_default=True,
               help="Seconds that calls in flight have to end when it is stopped.")  # fmt: skip
+@click.option("--log-json", is_flag=True, help="JSON log lines on a terminal too; elsewhere they are JSON anyway.")
 @common
 @pass_work
 def up(
@@ -28,18 +30,22 @@ def up(
     metrics: str | None,
     people: tuple[str, ...],
     grace: float,
+    log_json: bool,
 ) -> int:
     """Start gateway and control in the foreground; Ctrl-C stops them in order, calls in flight end first.
 
     Applies the configuration in DIR at start (default: the current folder when it holds roadworthy.yaml), else serves
     what was applied last.  A configuration with errors changes nothing: what was applied last serves on.
     """
+    from roadworthy.adapters.telemetry.logs import FORMAT_VARIABLE
     from roadworthy.wiring.config_folder import ConfigFolderError
     from roadworthy.wiring.data_folder import DataFolderError, DataFolderHeld
     from roadworthy.wiring.sockets import CannotListen
     from roadworthy.wiring.supervisor import Options
     from roadworthy.wiring.supervisor import up as run
 
+    if log_json:
+        os.environ[FORMAT_VARIABLE] = "json"  # the processes that it starts inherit it
     if folder is None and Path("roadworthy.yaml").is_file():
         folder = Path(".")
         work.say("applying the configuration in the current folder")
