@@ -90,15 +90,20 @@ def prepare(serving: Serving, fields: Fields, extension: Extension, *, tester: b
 
 
 def _bound_messages(fields: Fields) -> None:
+    """A cheap look at the bytes; what writes ``role`` with an escape is counted once it is decoded."""
     raw = bytes(fields["messages"])
     if len(raw) > 10 * MOST_MESSAGES and raw.count(b'"role"') > MOST_MESSAGES:
-        raise Refused(
-            400,
-            "bad_request",
-            f"'messages' holds more than {MOST_MESSAGES} messages.",
-            param="messages",
-            failure="bad_request",
-        )
+        raise _too_many_messages()
+
+
+def _too_many_messages() -> Refused:
+    return Refused(
+        400,
+        "bad_request",
+        f"'messages' holds more than {MOST_MESSAGES} messages.",
+        param="messages",
+        failure="bad_request",
+    )
 
 
 def _render(serving: Serving, extension: Extension) -> str:
@@ -170,12 +175,15 @@ def _matches(serving: Serving, messages: msgspec.Raw) -> bool:
 
 def _decoded(decoder: msgspec.json.Decoder[Any], messages: msgspec.Raw) -> Any:
     try:
-        return decoder.decode(messages)
+        decoded = decoder.decode(messages)
     except (msgspec.DecodeError, RecursionError) as error:
         shown = "nested too deeply" if isinstance(error, RecursionError) else str(error)
         raise Refused(
             400, "invalid_type", f"'messages' must be an array of objects with a 'role': {shown}.", param="messages"
         ) from None
+    if len(decoded) > MOST_MESSAGES:
+        raise _too_many_messages()
+    return decoded
 
 
 def _apply_release(serving: Serving, prepared: Prepared) -> None:
