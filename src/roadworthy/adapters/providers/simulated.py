@@ -215,6 +215,8 @@ class Connection(asyncio.Protocol):
             return refused(unknown, 404, f"no such path {path!r} here")
         try:
             asked = _asked.decode(body)
+            if (excess := asked.too_much()) is not None:
+                return refused(unknown, 400, excess)
             call = self._director.call(path, body, asked, order, self._now())
         except (msgspec.DecodeError, UnicodeDecodeError, InlineFault) as error:
             return refused(unknown, 400, str(error))

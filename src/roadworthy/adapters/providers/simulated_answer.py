@@ -12,6 +12,8 @@ import msgspec
 from roadworthy.workflow.simulation import Fault, Profile, Seeded
 
 CHARS_PER_TOKEN = 4
+MOST_CHOICES = 128
+MOST_DIMENSIONS = 8192
 _DEEP = 8
 _SENTENCES = (
     " the order was sent on Monday and should arrive within two days; please keep this receipt for your records."
@@ -56,6 +58,14 @@ class Asked(msgspec.Struct, gc=False):
                 parts = [part for part in message.content or () if isinstance(part, dict)]
                 found += [part["text"] for part in parts if isinstance(part.get("text"), str)]
         return found
+
+    def too_much(self) -> str | None:
+        """What is asked for beyond reason, in words: an answer must not keep the server from its other callers."""
+        if (self.n or 1) > MOST_CHOICES:
+            return f"'n' must be at most {MOST_CHOICES}"
+        if (self.dimensions or 1) > MOST_DIMENSIONS:
+            return f"'dimensions' must be at most {MOST_DIMENSIONS}"
+        return None
 
     @property
     def limit(self) -> int | None:
