@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.server
 import json
+import os
 import select
 import socket
 import subprocess
@@ -29,7 +30,7 @@ class Rehearsal:
         self.process = subprocess.Popen(
             [
                 sys.executable, "-m", "roadworthy.adapters.providers.simulated", "--profile", str(profile_file),
-                "--port-file", str(self._port), "--ledger", str(self._ledger),
+                "--port-file", str(self._port), "--ledger", str(self._ledger), "--parent", str(os.getpid()),
             ]
         )  # fmt: skip
 

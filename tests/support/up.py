@@ -18,7 +18,7 @@ from typing import Any
 
 import httpx2
 
-from support.waiting import alive, until
+from support.waiting import alive, die_with_this_process, until
 
 ROADWORTHY = (sys.executable, "-m", "roadworthy.cli.main")
 _SAMPLE = re.compile(r"^roadworthy_(\w+)(?:\{(.*)\})? (\S+)$", re.MULTILINE)
@@ -75,8 +75,9 @@ class Up:
             chosen += ["--workers", str(workers)]
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [*command, *chosen], cwd=cwd, env=clean_env(env), stdout=subprocess.PIPE, stderr=log, text=True
-            )
+                [*command, *chosen], cwd=cwd, env=clean_env(env), stdout=subprocess.PIPE, stderr=log, text=True,
+                preexec_fn=die_with_this_process,
+            )  # fmt: skip
         self.lines: list[str] = []
         self._said: queue.Queue[str] = queue.Queue()
         self._reader = threading.Thread(target=self._read, daemon=True)

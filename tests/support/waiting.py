@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import ctypes
+import signal
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
 T = TypeVar("T")
+_PR_SET_PDEATHSIG = 1
+_prctl = ctypes.CDLL(None).prctl
+
+
+def die_with_this_process() -> None:
+    """For ``preexec_fn``: a test run that is cut short leaves no process behind."""
+    _prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
 
 
 def until(found: Callable[[], T | None], what: str, patience: float = 20.0) -> T:
