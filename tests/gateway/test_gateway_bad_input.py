@@ -98,6 +98,7 @@ async def test_a_worker_is_ready_once_it_has_a_snapshot(tmp_path: Path) -> None:
     world, bench.gateway.world = bench.gateway.world, None
     assert (await bench.get("/healthz")).status == 200
     assert (await bench.get("/readyz")).status == 503
+    assert bench.gateway.report().refusals == []  # a probe is no call
     assert (await bench.post()).status == 503
     bench.gateway.world = world
     assert (await bench.post()).status == 200

@@ -135,7 +135,10 @@ class Gateway:
         return Response(200, JSON, b'{"status":"ok"}')
 
     async def _readyz(self, request: Request) -> Response:
-        world = self._loaded()
+        try:
+            world = self._loaded()
+        except Refused as refused:  # the answer to a probe, not a refused call: it is not counted
+            return Response(refused.status, error_headers(refused), error_body(refused))
         ready = {"status": "ready", "worker": self.worker, "snapshot": world.snapshot.seq}
         return Response(200, JSON, _encode(ready))
 
