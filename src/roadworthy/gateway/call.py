@@ -127,7 +127,8 @@ class Call(msgspec.Struct):
     ) -> Inference:
         """The whole record, bodies as policy allows.  ``now``: monotonic seconds."""
         serving, trace = self.serving, self.trace
-        tokens, cost, unknown = pricing.total(self.attempts)
+        attempts = self.attempts
+        tokens, cost, unknown = pricing.total(attempts)
         latency = now - self.began
         record = Inference(
             id=self.id, ts=self.ts, team=self.key.key.team, workflow=serving.name if serving else "",
@@ -138,12 +139,12 @@ class Call(msgspec.Struct):
             latency=latency, checks=self.checks, overrides=self.overrides, notes=self.notes, tags=self.tags,
             worker=worker,
         )  # fmt: skip
-        busy = 0.0
-        for attempt in self.attempts:
-            busy += attempt.ended - attempt.started
-        record.overhead = max(0.0, latency - busy)
-        if self.attempts:
-            last = self.attempts[-1]
+        idle = latency
+        for attempt in attempts:
+            idle -= attempt.ended - attempt.started
+        record.overhead = idle if idle > 0.0 else 0.0
+        if attempts:
+            last = attempts[-1]
             record.model_asked = last.model_asked
             record.first_token = last.first_token
             if self.served_by is not None:
@@ -205,14 +206,14 @@ def spliced(body: bytes, extension: bytes) -> bytes:
 def answer_headers(call: Call, outcome: Outcome | None) -> Headers:
     """Headers of any answer to an authenticated call; ``outcome`` where it is known."""
     ident = call.id.encode()
-    headers: Headers = [(b"x-request-id", ident)]
     if call.key.key.headers == "minimal":
-        return headers
-    headers.append((b"x-roadworthy-inference", ident))
+        return [(b"x-request-id", ident)]
+    headers: Headers = [
+        (b"x-request-id", ident), (b"x-roadworthy-inference", ident), (b"traceparent", call.trace.header),
+    ]  # fmt: skip
     if call.serving is not None:
         headers += call.serving.headers
         headers.append((b"x-roadworthy-route", call.route.encode()))
     if outcome is not None:
         headers.append((b"x-roadworthy-outcome", outcome.encode()))
-    headers.append((b"traceparent", call.trace.header))
     return headers

@@ -7,7 +7,8 @@ writer is dead.  Segments rotate at 64 MiB and end with a ``Seal`` when they are
 
 Disk full, in this order: bodies are left out, then the space of a preallocated reserve is given back to the
 segment, then ``start`` answers ``False`` and the caller decides (``disk_full: bypass`` fails closed,
-``serve_unlogged`` fails open).  What could not be stored is counted, never forgotten silently.
+``serve_unlogged`` fails open).  Records of what ended meanwhile wait in memory, bounded, and are written as soon as
+there is room.  What could not be stored is counted, never forgotten silently.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
+from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 
@@ -30,6 +32,8 @@ BODIES_PAUSE = 5.0
 """Seconds without bodies after the disk was found full."""
 PROBE_PAUSE = 1.0
 """Seconds between two tries to write once nothing can be written."""
+MOST_WAITING = 10_000
+"""Records that wait in memory for room on the disk: about 10 MB."""
 
 
 class JournalCounts(msgspec.Struct):
@@ -37,8 +41,10 @@ class JournalCounts(msgspec.Struct):
     """Starts asked for."""
     stored: int = 0
     """Inferences whose end is on disk."""
+    waiting: int = 0
+    """Inferences whose end waits in memory for room on the disk."""
     dropped: int = 0
-    """Inferences (starts or ends) that could not be written."""
+    """Inferences whose end is lost: too many waited, or the worker stopped before there was room."""
     bodies_dropped: int = 0
     bytes: int = 0
     segments: int = 0
@@ -69,6 +75,7 @@ class Journal:
         self._silent_until = 0.0
         self._fd = -1
         self._closed = False
+        self._waiting: deque[bytes] = deque()
         self._reserve = _Reserve(folder / worker / "reserve", reserve_bytes)
         self._syncer = _Syncer()
         self._open()
@@ -81,23 +88,20 @@ class Journal:
     def start(self, line: InferenceStart) -> bool:
         """Write the line of an admitted inference; ``False``: nothing can be written now."""
         self.counts.accepted += 1
-        if self._append(encode(line)):
-            return True
-        self.counts.dropped += 1
-        return False
+        return self._append(encode(line))
 
     def end(self, record: Inference) -> bool:
-        """Write a whole record, without its bodies when the disk is nearly full.  ``False``: it is lost (counted)."""
+        """Write a whole record, without its bodies when the disk is nearly full.  ``False``: it waits for room."""
         if self._no_bodies_until:
             self._bodies_again_or_not(record)
         if self._end(record):
             self.counts.stored += 1
             return True
-        self.counts.dropped += 1
+        self._let_wait(record)
         return False
 
     def _end(self, record: Inference) -> bool:
-        if self._silenced():
+        if self._silent_until and self._now() < self._silent_until:
             return False
         line = encode(record)
         if self._put_rotating(line):
@@ -116,6 +120,8 @@ class Journal:
         """Seal the active segment, sync it and let it go.  Idempotent."""
         if self._closed:
             return
+        self._catch_up()
+        self.counts.dropped += len(self._waiting)
         self._closed = True
         if self._fd >= 0:
             self._seal()
@@ -153,7 +159,7 @@ class Journal:
 
     def _append(self, line: bytes) -> bool:
         """Write a line that must be kept: with the reserve's help when the disk is full."""
-        if self._silenced():
+        if self._silent_until and self._now() < self._silent_until:
             return False
         if self._put_rotating(line):
             return True
@@ -165,13 +171,29 @@ class Journal:
         self._silent_until = now + PROBE_PAUSE
         return False
 
-    def _silenced(self) -> bool:
-        return self._silent_until > 0.0 and self._now() < self._silent_until
+    def _let_wait(self, record: Inference) -> None:
+        if len(self._waiting) >= MOST_WAITING:
+            self.counts.dropped += 1
+            return
+        self._drop_bodies(record)
+        self._waiting.append(encode(record))
+        self.counts.waiting += 1
+
+    def _catch_up(self) -> None:
+        """Write the records that wait, as far as there is room."""
+        while self._waiting and self._put(self._waiting[0]):
+            self._waiting.popleft()
+            self.counts.waiting -= 1
+            self.counts.stored += 1
 
     def _put_rotating(self, line: bytes) -> bool:
         if self._size + len(line) > self._segment_bytes and self._lines:
             self._rotate()
-        return self._put(line)
+        if not self._put(line):
+            return False
+        if self._waiting:
+            self._catch_up()
+        return True
 
     def _put(self, line: bytes) -> bool:
         """One write.  A line that the disk took only in part is cut off again."""

@@ -54,7 +54,8 @@ class ServedTarget:
     """A target with its wire, its origin and its slots."""
 
     __slots__ = (
-        "_heads", "json_name", "limited", "model_prices", "name", "origin", "price", "private_allowed", "problem", "slots", "target", "wire",
+        "_heads", "json_name", "limited", "model_prices", "name", "origin", "price", "private_allowed", "problem",
+        "slots", "target", "wire",
     )  # fmt: skip
 
     def __init__(self, target: Target, snapshot: Snapshot, wires: WireFactory, secret: SecretLookup, slots: Slots):

@@ -256,7 +256,9 @@ class Connection(asyncio.Protocol):
             if waiter.done():  # cancelled: the body has no taker
                 self._fault = Disconnected("the caller left", "in_body")
             else:
-                self._stream = StreamReply(self, status, self._headers, self._connect_time(), self._wait_time())
+                connected = None if self.reused else self.connected
+                wait = self._first_at - self._sent_at
+                self._stream = StreamReply(self, status, self._headers, connected, wait)
                 waiter.set_result(self._stream)
         if self._head_only:
             self._answered = True
@@ -304,7 +306,8 @@ class Connection(asyncio.Protocol):
         if fault is None and stream is None:
             parts = self._parts
             body = parts if isinstance(parts, bytes) else b"".join(parts)
-            reply = Reply(self._status, self._headers, body, self._connect_time(), self._wait_time(), self.reused)
+            connected = None if self.reused else self.connected
+            reply = Reply(self._status, self._headers, body, connected, self._first_at - self._sent_at, self.reused)
         if stream is not None and stream.paused:
             self.resume()
         if (
@@ -341,9 +344,3 @@ class Connection(asyncio.Protocol):
         if not self._begun:
             return "before_first_byte"
         return "in_body" if self._head_done else "in_head"
-
-    def _connect_time(self) -> float | None:
-        return None if self.reused else self.connected
-
-    def _wait_time(self) -> float:
-        return self._first_at - self._sent_at

@@ -13,6 +13,9 @@ import msgspec
 
 from roadworthy.workflow.inference import Tokens
 
+MOST_TOKENS = 10**12
+"""A count beyond this is no count: no model reads or writes so much, and no log could keep it."""
+
 
 class _Part(msgspec.Struct, gc=False):
     """``message`` of an answer or ``delta`` of a chunk."""
@@ -82,7 +85,9 @@ _typed = msgspec.json.Decoder(Body)
 
 def read(data: bytes) -> Body:
     """Raises ``msgspec.DecodeError`` for what is not JSON, ``msgspec.ValidationError`` (its subclass) for JSON that
-    is no object with choices of the right make-up."""
+    is no object with choices of the right make-up, ``UnicodeDecodeError`` for what is not UTF-8."""
+    if not data.isascii():
+        data.decode()  # what msgspec skips it does not look at, and it goes on to the caller and into the journal
     try:
         return _typed.decode(data)
     except msgspec.ValidationError:
@@ -125,7 +130,7 @@ def _usage(found: Any) -> dict[str, Any] | None:
 
 
 def tokens_of(usage: Usage | None) -> Tokens | None:
-    """Counts in our words; ``None`` where usage is missing, negative or all zero (nothing costs nothing).
+    """Counts in our words; ``None`` where usage is missing, absurd, negative or all zero (nothing costs nothing).
 
     ``prompt_tokens`` includes what was read from and written to the cache.  Gemini's compatible endpoint and xAI
     leave reasoning out of ``completion_tokens`` but in ``total_tokens``: the difference is billed as output.
@@ -138,12 +143,17 @@ def tokens_of(usage: Usage | None) -> Tokens | None:
     written = ((details.cache_write_tokens or details.cache_creation_tokens) if details is not None else None) or 0
     thought = usage.completion_tokens_details
     reasoning = (thought.reasoning_tokens if thought is not None else None) or 0
+    total = usage.total_tokens or 0
+    if not (read or written or reasoning) and prompt > 0 < completion and total == prompt + completion <= MOST_TOKENS:
+        return Tokens(prompt, 0, 0, completion)  # nearly every answer
     if min(prompt, completion, read, written, reasoning) < 0 or prompt + completion == 0:
         return None
-    unseen = (usage.total_tokens or 0) - prompt - completion
+    unseen = total - prompt - completion
     if unseen > 0:
         completion += unseen
         reasoning = max(reasoning, unseen)
+    if max(prompt, completion) > MOST_TOKENS:
+        return None
     read = min(read, prompt)
     written = min(written, prompt - read)
     return Tokens(
