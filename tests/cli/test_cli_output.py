@@ -10,7 +10,7 @@ import os
 from pathlib import Path
 
 import pytest
-from fake_admin import ANOMALY, NOW, RECOVERED, Cli
+from fake_admin import ANOMALY, NOW, RECOVERED, RELEASES, Cli
 
 SNAPSHOTS = Path(__file__).parent / "snapshots"
 
@@ -74,6 +74,19 @@ def test_json_is_one_document_in_which_nothing_acts_on_a_terminal(cli: Cli, name
 def test_json_keeps_what_the_terminal_does_not_show(cli: Cli) -> None:
     entry = json.loads(cli("show", RECOVERED["id"], "--json").stdout)
     assert "\x1b]0;owned\x07" in entry["inference"]["request"]["messages"][0]["content"]
+
+
+def test_sums_name_releases_and_hours_as_a_person_does_and_json_keeps_them_whole(cli: Cli) -> None:
+    row = {"count": 1, "outcomes": {"answered": 1}}
+    digest = RELEASES[0]["digest"]
+    groups = [{"release": digest, "hour": "2026-11-17T14:00+00:00"}, {"release": "rel_" + "9" * 64, "hour": None}]
+    cli.admin.answers["GET", "/v1/stats"] = (200, {"rows": [{**row, "group": group} for group in groups]})
+    table = cli("stats", "--by", "release,hour").stdout
+    assert f"{RELEASES[0]['number']} ({digest[:16]})" in table
+    assert "Tue 17 Nov 2026 14:00" in table
+    assert "rel_999999999999 " in table
+    assert digest not in table
+    assert digest in cli("stats", "--by", "release,hour", "--json").stdout
 
 
 def test_an_anomaly_is_a_negative_answer(cli: Cli) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,7 +13,7 @@ import click
 from roadworthy.cli import words
 from roadworthy.cli.commands.filters import filters, flush, in_words, query, vet_workflow, window_of
 from roadworthy.cli.commands.log import total
-from roadworthy.cli.commands.releases import items
+from roadworthy.cli.commands.releases import items, short
 from roadworthy.cli.context import Work, common, json_option, pass_work
 from roadworthy.cli.errors import AlreadyTold, BadInput, Finding
 from roadworthy.cli.terminal import line
@@ -78,6 +79,7 @@ def _print_stats(work: Work, rows: list[dict[str, Any]]) -> None:
     from roadworthy.cli.tables import Column, print_table
 
     dimensions = [name for name in (rows[0].get("group") or {}) if name != "traffic"]
+    releases = _releases(work) if "release" in dimensions else {}
     classes = {(row.get("group") or {}).get("traffic", "live") for row in rows}
     if classes != {"live"}:
         dimensions.append("traffic")
@@ -93,7 +95,7 @@ def _print_stats(work: Work, rows: list[dict[str, Any]]) -> None:
         columns,
         [
             [
-                *(str((row.get("group") or {}).get(name) or words.UNKNOWN) for name in dimensions),
+                *(_member(name, (row.get("group") or {}).get(name), releases) for name in dimensions),
                 f"{int(row.get('count', 0)):,}", _bar(int(row.get("count", 0)), top), outcomes(row),
                 words.seconds(row.get("p50")), words.seconds(row.get("p95")), words.seconds(row.get("p99")),
                 words.seconds(row.get("first_token_p50")), words.count(total(row.get("tokens"))), cost(row),
@@ -101,6 +103,27 @@ def _print_stats(work: Work, rows: list[dict[str, Any]]) -> None:
             for row in rows
         ],
     )  # fmt: skip
+
+
+def _releases(work: Work) -> dict[str, str]:
+    """Digest → how a person calls the release."""
+    found = items(work.admin.get("/v1/releases"), "releases")
+    several = len({row.get("workflow") for row in found}) > 1
+    return {
+        str(row.get("digest")): f"{row.get('workflow') if several else 'release'} {row.get('number')}" for row in found
+    }
+
+
+def _member(dimension: str, value: Any, releases: Mapping[str, str]) -> str:
+    """A member of a dimension as a person reads it; ``--json`` keeps it whole."""
+    if not value:
+        return words.UNKNOWN
+    if dimension == "release":
+        known = releases.get(str(value))
+        return f"{known} ({short(value)})" if known else short(value)
+    if dimension == "hour":
+        return f"{datetime.datetime.fromisoformat(str(value)):%a %d %b %Y %H:%M}"
+    return str(value)
 
 
 def _bar(number: int, top: int) -> str:
