@@ -135,14 +135,40 @@ def test_nothing_writable_is_said_and_counted_and_the_file_holds_whole_lines(tmp
     disk.room = 30
     assert not journal.end(end(1))
     assert not journal.start(start(2))
-    assert journal.counts.dropped == 2
+    assert (journal.counts.waiting, journal.counts.dropped) == (1, 0)
     disk.room = 10**9
     assert not journal.start(start(3)), "tried again only after a pause"
     clock[0] += 2
     assert journal.start(start(4))
     [path] = segments(tmp_path)
     assert [line.id for line in lines(path) if isinstance(line, InferenceStart)] == [start(1).id, start(4).id]
+    assert [line.id for line in lines(path) if isinstance(line, Inference)] == [end(1).id], "it had waited for room"
+    assert (journal.counts.stored, journal.counts.waiting, journal.counts.dropped) == (1, 0, 0)
     journal.close()
+
+
+def test_what_waits_for_room_is_bounded_and_what_is_lost_is_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("roadworthy.gateway.journal.MOST_WAITING", 5)
+    disk = Disk(0)
+    journal = Journal(tmp_path, "w0", now=lambda: 5.0, reserve_bytes=0, write=disk.write)
+    for number in range(8):
+        journal.end(end(number))
+    assert (journal.counts.waiting, journal.counts.dropped) == (5, 3)
+    journal.close()
+    assert journal.counts.dropped == 8
+
+
+def test_what_waits_is_written_when_the_worker_stops(tmp_path: Path) -> None:
+    disk = Disk(0)
+    journal = Journal(tmp_path, "w0", now=lambda: 5.0, reserve_bytes=0, write=disk.write)
+    journal.end(end(1))
+    disk.room = 10**9
+    journal.close()
+    [path] = segments(tmp_path)
+    assert [type(line) for line in lines(path)] == [Inference, Seal]
+    assert (journal.counts.stored, journal.counts.dropped) == (1, 0)
 
 
 def test_bodies_come_back_once_there_is_room_again(tmp_path: Path) -> None:

@@ -96,7 +96,7 @@ def test_counters_are_read_over_the_private_socket_only(running: Workers) -> Non
     assert report["inferences"][0]["count"] == 1
     assert report["inferences"][0]["outcome"] == "answered"
     assert report["journal"] == {
-        "accepted": 1, "stored": 1, "dropped": 0, "bodies_dropped": 0, "segments": 1,
+        "accepted": 1, "stored": 1, "waiting": 0, "dropped": 0, "bodies_dropped": 0, "segments": 1,
         "bytes": report["journal"]["bytes"],
     }  # fmt: skip
     assert report["in_flight"] == 0

@@ -14,6 +14,7 @@ PATIENCE = 0.5
 
 
 class _Journal(msgspec.Struct):
+    waiting: int = 0
     dropped: int = 0
     bodies_dropped: int = 0
 
@@ -25,10 +26,11 @@ class _Report(msgspec.Struct):
 
 
 def dropped(folder: DataFolder) -> dict[str, int]:
-    """What the workers that answer could not write to their journals: whole inferences, and bodies alone."""
-    counts = {"dropped": 0, "bodies_dropped": 0}
+    """What the workers that answer could not write to their journals: inferences (yet, at all), and bodies alone."""
+    counts = {"waiting": 0, "dropped": 0, "bodies_dropped": 0}
     for answer in _ask(folder, "GET", "/internal/counters"):
         report = msgspec.json.decode(answer, type=_Report)
+        counts["waiting"] += report.journal.waiting
         counts["dropped"] += report.journal.dropped
         counts["bodies_dropped"] += report.journal.bodies_dropped
     return counts

@@ -128,6 +128,13 @@ SUMMED: tuple[Family, ...] = (
         lambda worker: [((), worker.journal.stored)],
     ),
     Family(
+        "journal_waiting",
+        "Inferences whose end waits in memory for room on the disk.",
+        (),
+        lambda worker: [((), worker.journal.waiting)],
+        "gauge",
+    ),
+    Family(
         "journal_dropped_total",
         "Inferences that the journal could not hold.",
         (),

@@ -71,13 +71,18 @@ def _tell(work: Work, answer: Facts) -> None:
 
 
 def journal_words(journal: Facts) -> str:
-    """``accepted 1,204, stored 1,204, dropped 0, lag 0 s``."""
-    dropped = int(journal.get("malformed", 0)) + int(journal.get("torn", 0))
+    """``accepted 1,204, stored 1,204, dropped 0, lag 0 s``, and what a full disk did to it."""
+    dropped = sum(int(journal.get(name, 0)) for name in ("dropped", "malformed", "torn"))
+    full = "".join(
+        f", {text} {int(journal[name]):,}"
+        for name, text in (("waiting", "waiting for disk"), ("bodies_dropped", "without bodies"))
+        if journal.get(name)
+    )
     return (
         f"accepted {int(journal.get('accepted', 0)):,}, stored {int(journal.get('stored', 0)):,}, "
         f"in flight {int(journal.get('in_flight', 0)):,}, lost {int(journal.get('lost', 0)):,}, dropped {dropped:,}, "
         f"lag {words.seconds(float(journal.get('pending_seconds', 0.0)))} "
-        f"({words.size(journal.get('pending_bytes', 0))})"
+        f"({words.size(journal.get('pending_bytes', 0))}){full}"
     )
 
 
@@ -148,6 +153,8 @@ def trouble(answer: Facts) -> list[str]:
     journal: Facts = answer.get("journal") or {}
     if float(journal.get("pending_seconds", 0.0)) > 60:
         found.append(f"the journal has not been shipped for {words.seconds(float(journal['pending_seconds']))}")
+    if int(journal.get("waiting", 0)):
+        found.append(f"the disk is full: {words.plural(int(journal['waiting']), 'inference')} cannot be written")
     if int(journal.get("malformed", 0)):
         found.append(f"{words.plural(int(journal['malformed']), 'journal line')} could not be read")
     return found
