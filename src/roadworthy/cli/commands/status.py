@@ -148,7 +148,7 @@ def trouble(answer: Facts) -> list[str]:
     found += [
         f"{duty.get('name')} fails: {duty.get('last_error')}"
         for duty in (answer.get("control") or {}).get("engine") or ()
-        if duty.get("state") == "failing"
+        if duty.get("failures_in_a_row")  # its state reads `running` while it is tried again
     ]
     journal: Facts = answer.get("journal") or {}
     if float(journal.get("pending_seconds", 0.0)) > 60:
