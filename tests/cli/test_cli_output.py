@@ -89,6 +89,22 @@ def test_sums_name_releases_and_hours_as_a_person_does_and_json_keeps_them_whole
     assert digest in cli("stats", "--by", "release,hour", "--json").stdout
 
 
+@pytest.mark.parametrize(
+    ("named", "asked"),
+    [("1", "rel_" + "00" * 32), ("rel_29", "rel_29"), ("29a7", "rel_29a7"), ("0000000", "rel_0000000")],
+)
+def test_a_release_is_found_by_its_number_or_how_its_digest_begins(cli: Cli, named: str, asked: str) -> None:
+    cli("log", "--release", named)
+    query = next(query for _method, path, query, _body in cli.admin.asked if path == "/v1/log")
+    assert query["release"] == asked
+
+
+def test_a_release_that_there_is_not_is_wrong_input(cli: Cli) -> None:
+    result = cli("stats", "--release", "7")
+    assert result.exit_code == 2
+    assert "there is no release 7" in result.stderr
+
+
 def test_an_anomaly_is_a_negative_answer(cli: Cli) -> None:
     cli.admin.answers["GET", "/v1/anomalies"] = (200, {"items": [ANOMALY]})
     result = cli("anomalies")

@@ -312,3 +312,9 @@ def test_readers_never_wait_for_a_shipment_and_see_one_state(sqlite: SqliteLog) 
     sqlite.ship(batch(*records[15:]))
     assert sum(1 for _ in reading) == 14
     assert len(everything(sqlite)) == 30
+
+
+def test_nobody_else_may_read_the_databases_files(sqlite: SqliteLog, tmp_path: Path) -> None:
+    modes = {path.name: path.stat().st_mode & 0o777 for path in tmp_path.glob("log.db*")}
+    assert modes
+    assert set(modes.values()) == {0o600}

@@ -5,6 +5,7 @@ One connection writes, under a lock; readers have connections of their own and n
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -46,6 +47,7 @@ class SqliteLog:
         self._cold = ColdDays(cold if cold is not None else path.with_name("cold"))
         self._lock = threading.RLock()
         self._idle: list[apsw.Connection] = []
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))  # its WAL takes the mode over
         self._writer = connect(path)
         migrate(self._writer)
         self._packer = Packer(self._writer)

@@ -9,10 +9,14 @@ from typing import Any, TypeVar
 import click
 
 from roadworthy.cli.admin import Refused
+from roadworthy.cli.commands.releases import items
 from roadworthy.cli.context import Work
 from roadworthy.cli.errors import BadInput, suggestion
 from roadworthy.cli.when import Unreadable, Window, parse
 from roadworthy.workflow.inference import FAILURES, OUTCOMES, ROUTES, TRAFFIC_CLASSES
+
+_LONGEST_NUMBER = 6
+"""Digits of a release's number; more are the beginning of a digest."""
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -54,7 +58,7 @@ _OPTIONS = (
     click.option("--user", "-u", help="Calls for this user (the unit)."),
     click.option("--outcome", type=Words(OUTCOMES), help=f"How it ended: {', '.join(OUTCOMES)}; several with commas."),
     click.option("--failure", type=Words(FAILURES), help=f"What went wrong: {', '.join(FAILURES)}."),
-    click.option("--release", metavar="DIGEST", help="Served by this release (beginning of its digest)."),
+    click.option("--release", metavar="RELEASE", help="Served by this release: its number, or how its digest begins."),
     click.option("--route", type=Words(ROUTES), help=f"Which side served: {', '.join(ROUTES)}."),
     click.option("--target", help="Answered by this target."),
     click.option("--class", "traffic", type=Words(TRAFFIC_CLASSES), help=f"Traffic: {', '.join(TRAFFIC_CLASSES)}."),
@@ -63,15 +67,22 @@ _OPTIONS = (
     click.option("--tag", metavar="NAME[=VALUE]", help="Carries this tag."),
     click.option("--min-cost", type=click.FloatRange(min=0), metavar="USD", help="Cost at least this."),
     click.option("--slower-than", type=Seconds(), metavar="TIME", help="Took longer than this: 800ms, 2s."),
-    click.option("--text", help="Holds this text in prompt, request or answer."),
     click.option(
         "--tz", metavar="ZONE", help="Time zone, such as Europe/Berlin.  [default: settings, else this machine]"
     ),
 )
 
 
+_TEXT = click.option("--text", help="Holds this text in prompt, request or answer.")
+
+
 def filters(command: F) -> F:
     """Add WHEN and the filter options; the command takes them as ``**chosen``."""
+    return summable_filters(_TEXT(command))
+
+
+def summable_filters(command: F) -> F:
+    """The same without ``--text``: texts are searched, not summed."""
     for option in reversed(_OPTIONS):
         command = option(command)
     return click.argument("when", nargs=-1, metavar="[WHEN]...")(command)
@@ -88,13 +99,30 @@ def window_of(work: Work, when: tuple[str, ...], tz: str | None) -> Window | Non
         raise BadInput(str(error)) from error
 
 
-def query(chosen: dict[str, Any], window: Window | None) -> dict[str, Any]:
-    """Filter options → query parameters of the admin API."""
+def query(work: Work, chosen: dict[str, Any], window: Window | None) -> dict[str, Any]:
+    """Filter options → query parameters of the admin API.  Raises ``BadInput`` for names that nothing has."""
+    vet_workflow(work, chosen["workflow"])
     params = {name: value for name, value in chosen.items() if name not in ("when", "tz", "user")}
     params["unit"] = chosen.get("user")
+    if params.get("release"):
+        params["release"] = _digest(work, str(params["release"]), chosen["workflow"])
     if window is not None:
         params["since"], params["until"] = repr(window.since), repr(window.until)
     return {name: value for name, value in params.items() if value is not None}
+
+
+def _digest(work: Work, release: str, workflow: str | None) -> str:
+    """The beginning of a digest, of one or of the number that people call it by."""
+    if not release.isdecimal() or len(release) > _LONGEST_NUMBER:
+        return release if release.startswith("rel_") else f"rel_{release}"
+    known = items(work.admin.get("/v1/releases", {"workflow": workflow}), "releases")
+    found = [row for row in known if row.get("number") == int(release)]
+    if len(found) > 1:
+        names = ", ".join(str(row.get("workflow")) for row in found)
+        raise BadInput(f"several workflows have a release {release}: {names}", "name one with --workflow")
+    if not found:
+        raise BadInput(f"there is no release {release}", "`roadworthy releases` lists them")
+    return str(found[0]["digest"])
 
 
 def in_words(params: dict[str, Any], window: Window | None) -> str:

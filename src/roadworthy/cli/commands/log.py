@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from roadworthy.cli import words
-from roadworthy.cli.commands.filters import filters, flush, in_words, query, vet_workflow, window_of
+from roadworthy.cli.commands.filters import filters, flush, in_words, query, window_of
 from roadworthy.cli.context import Work, common, json_option, pass_work
 from roadworthy.cli.errors import AlreadyTold, BadInput
 from roadworthy.cli.terminal import line
@@ -40,8 +40,7 @@ def log(work: Work, /, limit: int, after: str | None, follow: bool, **chosen: An
         raise BadInput("--follow starts now", "leave WHEN and --after away")
     window = window_of(work, chosen["when"], chosen["tz"])
     zone = work.zone(chosen["tz"])
-    vet_workflow(work, chosen["workflow"])
-    params = query(chosen, window)
+    params = query(work, chosen, window)
     flush(work)
     if follow:
         _follow(work, params, limit, zone)

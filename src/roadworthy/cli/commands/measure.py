@@ -11,7 +11,15 @@ from typing import Any, BinaryIO
 import click
 
 from roadworthy.cli import words
-from roadworthy.cli.commands.filters import filters, flush, in_words, query, vet_workflow, window_of
+from roadworthy.cli.commands.filters import (
+    filters,
+    flush,
+    in_words,
+    query,
+    summable_filters,
+    vet_workflow,
+    window_of,
+)
 from roadworthy.cli.commands.log import total
 from roadworthy.cli.commands.releases import items, short
 from roadworthy.cli.context import Work, common, json_option, pass_work
@@ -22,7 +30,7 @@ SORTS = ("group", "count", "errors", "p50", "p95", "p99", "tokens", "cost")
 
 
 @click.command()
-@filters
+@summable_filters
 @click.option("--by", default="workflow", show_default=True, metavar="A,B",
               help="Dimensions: workflow, hour, day, release, outcome, failure, target, model, user, class, key, "
               "session, route, code, tag:NAME…")  # fmt: skip
@@ -37,8 +45,7 @@ def stats(work: Work, /, by: str, sort: str, limit: int, **chosen: Any) -> None:
     `roadworthy stats yesterday --by workflow,hour`.  Traffic classes (live, tester, load…) are never pooled.
     """
     window = window_of(work, chosen["when"], chosen["tz"])
-    vet_workflow(work, chosen["workflow"])
-    params = query(chosen, window)
+    params = query(work, chosen, window)
     flush(work)
     answer = work.admin.get("/v1/stats", {**params, "by": by, "tz": str(work.zone(chosen["tz"]))})
     rows = [row for row in answer.get("rows") or [] if isinstance(row, dict)]
@@ -210,8 +217,7 @@ def export(work: Work, /, form: str | None, output: Path | None, bodies: bool, *
     The file appears only when it is whole.
     """
     window = window_of(work, chosen["when"], chosen["tz"])
-    vet_workflow(work, chosen["workflow"])
-    params = query(chosen, window)
+    params = query(work, chosen, window)
     params["format"] = form or _form_of(output)
     if bodies:
         params["bodies"] = "true"
