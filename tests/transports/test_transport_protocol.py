@@ -11,6 +11,7 @@ import msgspec
 import pytest
 from transport_support import Cut, Echo, Raw, get, on_loop, own, post
 
+from roadworthy.gateway.messages import Request, Response
 from roadworthy.gateway.transports.limits import Limits
 from roadworthy.gateway.transports.protocol import Server
 
@@ -156,6 +157,28 @@ async def test_pipelined_bytes_are_bounded_while_a_request_is_under_way() -> Non
         for _ in range(200):
             assert msgspec.json.decode((await client.answer()).body)["length"] == 100_000
         await sending
+
+
+@on_loop
+async def test_a_client_that_pipelines_and_reads_nothing_is_not_read_from_and_then_cut() -> None:
+    async def big(request: Request) -> Response:
+        return Response(200, [], b"x" * 100_000)
+
+    async with own(Limits(ahead=10_000, write_time=60)) as running, running.client() as client:
+        running.echo.paths["/big"] = big
+        client.writer.transport.pause_reading()
+        more = asyncio.ensure_future(client.send(get(b"/big") * 1000))
+        taken = -1
+        while taken != len(running.echo.requests) or not taken:
+            taken = len(running.echo.requests)
+            await asyncio.sleep(0.1)
+        assert taken < 500, f"{taken} answers were made that nobody read"
+        assert running.server is not None
+        [connection] = running.server.connections
+        assert connection._transport.get_write_buffer_size() < 500_000
+        await running.skip(61)
+        assert not running.server.connections
+        more.cancel()
 
 
 @on_loop

@@ -321,9 +321,12 @@ class Connection(asyncio.Protocol):
             self._keep = self._keep and head.keep_alive and not server.stopping
             if isinstance(response, Response):
                 self._write(_whole(response, self._connection_header(head), with_body=head.method != "HEAD"))
+                answered = True
+                if self._writable is not None:  # pipelined requests of a client that reads no answer must wait
+                    await self._writable
             else:
                 await self._stream(head, response)
-            answered = True
+                answered = True
         finally:
             self._task = None
             server.answering -= 1
