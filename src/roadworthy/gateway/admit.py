@@ -16,6 +16,9 @@ from roadworthy.gateway.prompting import prepare
 from roadworthy.gateway.sse import stream_options
 from roadworthy.gateway.world import World
 
+MOST_OVERRIDES = 50
+"""How many of a caller's own fields are named in its record."""
+
 _TRUE = msgspec.Raw(b"true")
 _PLAIN_TEXT = b'{"type":"text"}'
 
@@ -44,7 +47,8 @@ def admit(
     prepared = prepare(serving, fields, extension, tester=call.traffic == "tester")
     call.fields = prepared.fields
     call.prompt = prepared.prompt
-    call.overrides = prepared.overrides
+    if prepared.overrides:
+        call.overrides = [name[: body.LONGEST_NAME] for name in prepared.overrides[:MOST_OVERRIDES]]
     call.notes = prepared.notes
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 
 from roadworthy.gateway import pricing
+from roadworthy.gateway.body import LONGEST_VALUE
 from roadworthy.gateway.call import Call
 from roadworthy.gateway.capabilities import refuse_what_it_lacks
 from roadworthy.gateway.checks import SCHEMA_CHECK, SchemaCheck
@@ -149,6 +150,11 @@ class Caller:
         except Full:
             detail = f"{target.slots.limit} calls of {target.name} are under way already"
             raise self._throttled(call, attempt, detail, None) from None
+        except asyncio.CancelledError:
+            attempt.detail = "the client left before its turn came"
+            attempt.ended = self._now() - call.began
+            pricing.charge_nothing(attempt)
+            raise
         return True
 
     def _throttled(self, call: Call, attempt: Attempt, detail: str, wait: float | None) -> Unusable:
@@ -206,7 +212,7 @@ def _time_head(attempt: Attempt, connected: float | None, first_byte: float) -> 
 
 
 def _settle(attempt: Attempt, answer: Answer, target: ServedTarget) -> None:
-    attempt.model_answered = answer.model
+    attempt.model_answered = None if answer.model is None else answer.model[:LONGEST_VALUE]
     attempt.provider_request_id = answer.request_id
     if answer.finishes:
         attempt.finish = "length" if "length" in answer.finishes else answer.finishes[0]

@@ -83,10 +83,13 @@ def read_count(fields: Fields, name: str, default: int) -> int:
 
 
 def read_model(fields: Fields) -> str:
-    """Raises ``Refused`` when ``model`` is missing or not a string."""
+    """Raises ``Refused`` when ``model`` is missing, not a string or too long: it becomes a fact."""
     if "model" not in fields:
         raise Refused(400, "invalid_type", "'model' is missing: name the workflow to call.", param="model")
-    return read(fields, "model", _string, "a string") or ""
+    model = read(fields, "model", _string, "a string") or ""
+    if len(model) > LONGEST_VALUE:
+        raise Refused(400, "invalid_type", f"'model' is longer than {LONGEST_VALUE} characters.", param="model")
+    return model
 
 
 def read_extension(fields: Fields) -> Extension:

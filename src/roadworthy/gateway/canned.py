@@ -64,9 +64,10 @@ def as_chunks(body: bytes, *, usage: bool) -> list[bytes]:
     finishes: list[bytes] = []
     for choice in completion.get("choices", []):
         index = choice.get("index", 0)
-        delta = {name: value for name, value in choice.get("message", {}).items() if value is not None}
+        delta = {name: value for name, value in (choice.get("message") or {}).items() if value is not None}
         for number, call in enumerate(delta.get("tool_calls", ())):
-            call.setdefault("index", number)
+            if isinstance(call, dict):
+                call.setdefault("index", number)
         said = {"index": index, "delta": delta, "logprobs": choice.get("logprobs"), "finish_reason": None}
         chunks.append(_encode({**base, "choices": [said]}))
         ended = {"index": index, "delta": {}, "logprobs": None, "finish_reason": choice.get("finish_reason")}

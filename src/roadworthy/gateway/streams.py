@@ -14,6 +14,7 @@ from collections.abc import AsyncIterator
 from roadworthy.gateway import pricing
 from roadworthy.gateway.assemble import assemble
 from roadworthy.gateway.attempt import Caller
+from roadworthy.gateway.body import LONGEST_VALUE
 from roadworthy.gateway.call import Call, roadworthy_object, spliced
 from roadworthy.gateway.checks import SchemaCheck
 from roadworthy.gateway.errors import error_body, failed
@@ -100,7 +101,7 @@ class LiveStream:
         if chunk.tokens is not None:
             self.tokens = chunk.tokens
         if chunk.model is not None:
-            self.attempt.model_answered = chunk.model
+            self.attempt.model_answered = chunk.model[:LONGEST_VALUE]
         for index, reason in chunk.finishes:
             self.ends[index] = reason
         if chunk.usage_only and not self.call.usage_asked:
@@ -244,16 +245,25 @@ class Relay:
         except Unusable as unusable:
             return await self._end(unusable)
         except asyncio.CancelledError:
-            await self.aclose()
+            self._abandon()
             raise
 
     async def aclose(self) -> None:
         """The client left (or has read everything).  Idempotent."""
-        if self._over:
-            return
+        if not self._over:
+            self._abandon()
+        elif not self._live.call.recorded:  # a defect broke the end: no call goes unrecorded
+            self._finisher.record(self._live.call, "error", status=200, failure="gateway_lost", code="gateway_lost")
+            self._tell(None, None)
+
+    def _abandon(self) -> None:
+        """Also while the end is being made (an answer under check): it is not sent then."""
         live = self._live
-        self._stop()
-        live.settle()
+        if live.call.recorded:
+            return
+        if not self._over:
+            self._stop()
+            live.settle()
         live.attempt.detail = "the client left"
         self._finisher.abandoned(live.call, live.answer())
         self._tell(None, None)

@@ -14,6 +14,7 @@ import msgspec
 from roadworthy.adapters.providers import refusals
 from roadworthy.adapters.providers.anthropic_request import ANSWER_TOOL, translate
 from roadworthy.adapters.providers.common import BaseWire, expect_events, invalid, reported
+from roadworthy.adapters.providers.openai_shape import MOST_TOKENS
 from roadworthy.adapters.providers.sse import EventSplitter, EventTooLarge
 from roadworthy.gateway.ports import (
     ANY_MODEL,
@@ -138,7 +139,7 @@ def tokens_of(usage: _Usage | None) -> Tokens | None:
     output = usage.output_tokens or 0
     thought = (usage.output_tokens_details or {}).get("thinking_tokens")
     reasoning = thought if isinstance(thought, int) else 0
-    if min(*counts, output, reasoning) < 0 or sum(counts) + output == 0:
+    if min(*counts, output, reasoning) < 0 or not 0 < sum(counts) + output <= MOST_TOKENS:
         return None
     return Tokens(counts[0], counts[1], counts[2], output, min(reasoning, output))
 
