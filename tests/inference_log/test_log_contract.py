@@ -298,3 +298,11 @@ def test_a_forgotten_user_is_gone_and_stays_gone_until_new_calls(store: LogStore
     assert store.ship(batch(returned)).stored == 1
     assert {item.id for item in store.find(Filter()).items} == {other.id, returned.id}
     assert store.forget("nobody", NOON)["facts"] == 0
+
+
+def test_a_line_with_an_impossible_number_keeps_no_other_out(store: LogStore) -> None:
+    odd = inference(tokens=Tokens(input=10**30, output=2**63))
+    good = inference(NOON + 1)
+    assert store.ship(batch(odd, good)).stored == 2
+    assert store.get(good.id) is not None
+    assert store.get(odd.id) is not None

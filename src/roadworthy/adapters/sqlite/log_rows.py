@@ -23,6 +23,9 @@ NUMBERS = ("cost_usd", "latency", "first_token", "overhead")
 COLUMNS = ("id", "ts", *TEXTS, *COUNTS, *TOKENS, *NUMBERS, "tags", "attempts", "more")
 """Order of a fact row everywhere."""
 
+MOST_COUNT = 2**53
+"""What a column takes at most: one line with a larger number must not keep all others out of the log."""
+
 _AT = {name: index for index, name in enumerate(COLUMNS)}
 
 Row = Sequence[Any]
@@ -75,7 +78,7 @@ def to_row(inference: Inference) -> tuple[Any, ...]:
         *(getattr(inference, name) for name in TEXTS),
         inference.status,
         int(inference.stream),
-        *(getattr(tokens, name) for name in TOKENS),
+        *(min(getattr(tokens, name), MOST_COUNT) for name in TOKENS),
         inference.cost_usd,
         None if inference.failure == "gateway_lost" else inference.latency,
         inference.first_token,
