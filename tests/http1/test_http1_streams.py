@@ -273,3 +273,20 @@ async def test_a_cancelled_consumer_can_still_abort() -> None:
         consumer.cancel()
         await asyncio.gather(consumer, return_exceptions=True)
         assert client.open_connections == 0
+
+
+@on_loop
+async def test_a_reading_that_is_cancelled_closes_the_connection() -> None:
+    async def script(peer: Peer) -> None:
+        await peer.request()
+        await peer.say(STREAM_HEAD + chunk(b"some"))
+        await peer.reader.read()
+
+    async with scripted(script) as server, calling(server.origin) as client:
+        stream = await open_stream(client, server.origin)
+        reading = asyncio.create_task(stream.read(1000))
+        await asyncio.sleep(0.01)
+        reading.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await reading
+        assert client.open_connections == 0

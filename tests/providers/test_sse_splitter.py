@@ -62,3 +62,13 @@ def test_an_unfinished_event_is_kept_until_it_ends():
     assert splitter.rest == b"data: half"
     assert splitter.feed(b" more\n\n") == [b"half more"]
     assert splitter.rest == b""
+
+
+def test_an_event_of_many_lines_in_small_pieces_is_joined_once():
+    splitter = sse.EventSplitter()
+    for _ in range(20_000):
+        assert splitter.feed(b"data: a\n") == []
+    assert len(splitter._pieces) == 20_000, "joined before it ended: a long event costs the square of its length"
+    [event] = splitter.feed(b"\n")
+    assert event == b"\n".join([b"a"] * 20_000)
+    assert splitter.feed(b"data: b\n\n") == [b"b"]

@@ -96,15 +96,22 @@ class StreamReply:
         return data
 
     async def read(self, max_body: int) -> bytes:
-        """The rest of the body in one piece.  Raises ``BodyTooLarge`` (and aborts) past ``max_body`` bytes."""
+        """The rest of the body in one piece.  Raises ``BodyTooLarge`` past ``max_body`` bytes.
+
+        Aborts then, and when it is cancelled.
+        """
         parts: list[bytes] = []
         size = 0
-        async for data in self:
-            size += len(data)
-            if size > max_body:
-                self.abort()
-                raise BodyTooLarge(f"a body of more than {max_body} bytes")
-            parts.append(data)
+        try:
+            async for data in self:
+                size += len(data)
+                if size > max_body:
+                    self.abort()
+                    raise BodyTooLarge(f"a body of more than {max_body} bytes")
+                parts.append(data)
+        except asyncio.CancelledError:
+            self.abort()
+            raise
         return b"".join(parts)
 
     def abort(self) -> None:

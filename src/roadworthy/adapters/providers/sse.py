@@ -17,13 +17,15 @@ class EventTooLarge(Exception):
 class EventSplitter:
     """``feed(bytes) -> [data of each event that these bytes complete]``; an event without data is skipped."""
 
-    __slots__ = ("_held", "_pieces", "size", "started")
+    __slots__ = ("_broken", "_held", "_pieces", "size", "started")
 
     def __init__(self) -> None:
         self._pieces: list[bytes] = []
         """The unfinished event, in the pieces in which it came (so a long line is not scanned again and again)."""
         self.size = 0
         """Bytes of the unfinished event."""
+        self._broken = False
+        """The unfinished event ends with a line break."""
         self._held = False
         """The last byte was a CR, which may be half of a CRLF."""
         self.started = False
@@ -40,9 +42,11 @@ class EventSplitter:
             data = data.removeprefix(b"\xef\xbb\xbf")
         if self._held or b"\r" in data:
             data = self._unify(data)
-        if b"\n" not in data:
+        # an unfinished event is joined only once it ends, however many lines and pieces it has
+        if b"\n\n" not in (b"\n" + data if self._broken else data):
             self._keep(data)
             return []
+        self._broken = False
         if self._pieces:
             self._pieces.append(data)
             data = b"".join(self._pieces)
@@ -63,6 +67,9 @@ class EventSplitter:
         return events
 
     def _keep(self, data: bytes) -> None:
+        if not data:
+            return
+        self._broken = data.endswith(b"\n")
         self._pieces.append(data)
         self.size += len(data)
         if self.size > MAX_EVENT:
