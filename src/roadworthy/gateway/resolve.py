@@ -44,6 +44,8 @@ def workflow_for(model: str, key: ServedKey, world: World, operation: Operation)
             failure="unavailable",
         )
     if serving.release is not None and serving.operation != operation:
+        if serving.beside is not None:
+            return serving.beside
         path = "/v1/embeddings" if serving.operation == "embeddings" else "/v1/chat/completions"
         raise Refused(
             400, "bad_request", f"Workflow '{serving.name}' answers at {path}.", param="model", failure="bad_request"

@@ -133,6 +133,13 @@ class Serving:
         self.policy: Policy = served.policy
         self.release: Release | None = snapshot.releases[served.release] if served.release else None
         self.digest = served.release
+        self.adopted = served.passthrough is not None
+        """Its callers are an app that asks for models by their own names."""
+        self.beside: Serving | None = None
+        """What serves the calls of the other kind (embeddings beside chats) of an adopted app under ``observe``: they
+        are passed through as before."""
+        if self.release is not None and self.adopted and not self.enforced:
+            self.beside = Serving(msgspec.structs.replace(served, release=None), snapshot, targets)
         self.route: Route = "release" if self.release else "passthrough"
         self.behaviour: Behaviour | None = self.release.behaviour if self.release else None
         handling = self.release.handling if self.release else PASSTHROUGH_HANDLING
@@ -210,7 +217,7 @@ class ServedKey:
             names = [name for name in key.workflows if name in workflows]
         self.names = tuple(sorted(names))
         only = workflows[names[0]] if len(names) == 1 and key.workflows != ["*"] else None
-        self.only = only if only is not None and not only.enforced else None
+        self.only = only if only is not None and (only.adopted or not only.enforced) else None
         """The one adopted workflow to which the key is bound: ``model`` is then a hint."""
 
 
