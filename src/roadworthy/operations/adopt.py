@@ -213,11 +213,15 @@ def _schema(
         notes.append("the response format differs from call to call: there is no schema to check answers against")
     if not isinstance(wanted, dict) or wanted.get("type") == "text":
         return []
-    schema = wanted.get("json_schema", {}).get("schema") if wanted.get("type") == "json_schema" else None
+    described = wanted.get("json_schema", {}) if wanted.get("type") == "json_schema" else {}
+    schema = described.get("schema")
     if not isinstance(schema, dict):
         varying.append("response_format")
         notes.append("the app asks for JSON without a schema: write an output schema and answers will be checked")
         return []
+    if described.get("strict") is not True or described.keys() - {"name", "schema", "strict"}:
+        varying.append("response_format")  # a release asks for its schema strictly, which not every schema allows
+        notes.append("the app's schema is not strict, so its response format stays the app's own; answers are checked")
     files[workflow_path(name, "output.schema.json")] = json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
     if any(call.body.get("stream") for call in calls):
         notes.append("the app streams answers that have a schema: once released they arrive whole, after the check")
@@ -320,6 +324,11 @@ class Adoption:
             raise Unknown(f"no workflow '{name}': {did_you_mean(name, workflows)}")
         if workflow.passthrough is None:
             raise AdoptRefused(f"'{name}' has files of its own and is not passed through; expected an adopted workflow")
+        if workflow.behaviour is not None:
+            raise AdoptRefused(
+                f"'{name}' is adopted already; expected a workflow without files of its own: edit workflows/{name}/, "
+                f"then 'roadworthy apply' it and 'roadworthy freeze {name}'"
+            )
         passthrough = applied.configuration.targets[workflow.passthrough]
         owners = f"owners: {dumped(msgspec.to_builtins(workflow.owners))}"
         made, target = derive(name, self._observed(name), passthrough, owners)
