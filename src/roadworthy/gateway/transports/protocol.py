@@ -21,7 +21,7 @@ from typing import cast
 
 from roadworthy.gateway.messages import Gateway, Headers, Request, Response, StreamResponse
 from roadworthy.gateway.transports.chunked import ChunkedBody
-from roadworthy.gateway.transports.head import CHUNKED, Head, Malformed, parse_head, too_long
+from roadworthy.gateway.transports.head import CHUNKED, Head, Heads, Malformed, too_long
 from roadworthy.gateway.transports.limits import Limits
 
 SWEEP = 0.25
@@ -124,7 +124,7 @@ class Connection(asyncio.Protocol):
     """One client connection."""
 
     __slots__ = (
-        "_body", "_buffer", "_chunked", "_head", "_keep", "_lingering", "_lost", "_need", "_peer", "_reading",
+        "_body", "_buffer", "_chunked", "_head", "_heads", "_keep", "_lingering", "_lost", "_need", "_peer", "_reading",
         "_server", "_since", "_task", "_transport", "_writable",
     )  # fmt: skip
 
@@ -134,6 +134,7 @@ class Connection(asyncio.Protocol):
         self._peer = ""
         self._buffer = b""
         """Received and not yet parsed."""
+        self._heads = Heads()
         self._head: Head | None = None
         """Of the request whose body is being read."""
         self._body = bytearray()
@@ -246,7 +247,7 @@ class Connection(asyncio.Protocol):
                 _check_unfinished(data, limits)
                 return
             self._buffer = b""
-            head = parse_head(data[: end + 4], limits)
+            head = self._heads.read(data[: end + 4], limits)
             if head.length > limits.body:
                 raise Malformed(
                     413, "body_too_large", f"a body of {head.length} bytes: at most {limits.body} are taken"
