@@ -198,3 +198,17 @@ def test_a_journal_that_cannot_be_opened_yet_is_opened_when_it_can(tmp_path: Pat
     assert journal.start(start())
     journal.close()
     assert isinstance(lines(segments(tmp_path)[0])[-1], Seal)
+
+
+def test_a_wall_clock_that_is_set_back_does_not_silence_the_journal(tmp_path: Path) -> None:
+    wall, running = [10_000.0], [5.0]
+    disk = Disk(0)
+    journal = Journal(
+        tmp_path, "w0", now=lambda: wall[0], monotonic=lambda: running[0], reserve_bytes=0, write=disk.write
+    )
+    assert not journal.start(start(1))
+    disk.room = 10**9
+    wall[0] -= 3600.0
+    running[0] += 2.0
+    assert journal.start(start(2))
+    journal.close()

@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -100,3 +101,26 @@ def test_counters_are_read_over_the_private_socket_only(running: Workers) -> Non
         "bytes": report["journal"]["bytes"],
     }  # fmt: skip
     assert report["in_flight"] == 0
+
+
+def test_a_snapshot_that_could_not_be_read_is_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from roadworthy.wiring import gateway as wired
+
+    path = tmp_path / "current.json"
+    path.write_bytes(b"{}")
+    tried: list[bytes] = []
+    counted = SimpleNamespace(counters=SimpleNamespace(snapshots_refused=0))
+    file = wired.SnapshotFile(path, counted, None)  # type: ignore[arg-type]
+    monkeypatch.setattr(wired, "decode", tried.append)
+    monkeypatch.setattr(file, "_serve", lambda snapshot: None)
+    with monkeypatch.context() as starved:
+        starved.setattr(Path, "read_bytes", _no_descriptors)
+        file.load()
+    assert (tried, counted.counters.snapshots_refused) == ([], 1)
+    file.load()
+    file.load()
+    assert tried == [b"{}"]
+
+
+def _no_descriptors(path: Path) -> bytes:
+    raise OSError(24, "Too many open files")

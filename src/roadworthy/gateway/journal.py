@@ -18,9 +18,8 @@ import os
 import threading
 from collections import deque
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-
-import msgspec
 
 from roadworthy.inference_log.segments import SEGMENT_BYTES, SegmentName, create, encode
 from roadworthy.workflow.inference import Inference, InferenceStart, Seal
@@ -36,7 +35,8 @@ MOST_WAITING = 10_000
 """Records that wait in memory for room on the disk: about 10 MB."""
 
 
-class JournalCounts(msgspec.Struct):
+@dataclass(slots=True)
+class JournalCounts:
     accepted: int = 0
     """Starts asked for."""
     stored: int = 0
@@ -59,12 +59,16 @@ class Journal:
         worker: str,
         *,
         now: Callable[[], float],
+        monotonic: Callable[[], float] | None = None,
         segment_bytes: int = SEGMENT_BYTES,
         reserve_bytes: int = RESERVE_BYTES,
         write: Callable[[int, bytes], int] = os.write,
     ) -> None:
+        """``now``: Unix seconds.  ``monotonic`` (default ``now``) measures the pauses: a wall clock that is set back
+        must not silence the journal until the hour has come again."""
         self.counts = JournalCounts()
         self._now = now
+        self._monotonic = monotonic or now
         self._segment_bytes = segment_bytes
         self._write_to = write
         self._folder = folder
@@ -101,13 +105,13 @@ class Journal:
         return False
 
     def _end(self, record: Inference) -> bool:
-        if self._silent_until and self._now() < self._silent_until:
+        if self._silent_until and self._monotonic() < self._silent_until:
             return False
         line = encode(record)
         if self._put_rotating(line):
             return True
         if self._drop_bodies(record):
-            self._no_bodies_until = self._now() + BODIES_PAUSE
+            self._no_bodies_until = self._monotonic() + BODIES_PAUSE
             line = encode(record)
         return self._append(line)
 
@@ -143,7 +147,7 @@ class Journal:
         return True
 
     def _bodies_again_or_not(self, record: Inference) -> None:
-        if self._now() < self._no_bodies_until:
+        if self._monotonic() < self._no_bodies_until:
             self._drop_bodies(record)
         else:
             self._no_bodies_until = 0.0
@@ -159,11 +163,11 @@ class Journal:
 
     def _append(self, line: bytes) -> bool:
         """Write a line that must be kept: with the reserve's help when the disk is full."""
-        if self._silent_until and self._now() < self._silent_until:
+        if self._silent_until and self._monotonic() < self._silent_until:
             return False
         if self._put_rotating(line):
             return True
-        now = self._now()
+        now = self._monotonic()
         self._no_bodies_until = now + BODIES_PAUSE
         while self._reserve.give_back(RESERVE_STEP):
             if self._put(line):

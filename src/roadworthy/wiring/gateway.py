@@ -93,7 +93,7 @@ class Worker:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._ask_to_stop)
         upstream = ProxiedUpstream()
-        journal = Journal(self._folder.journal, f"w{self._number}", now=time.time)
+        journal = Journal(self._folder.journal, f"w{self._number}", now=time.time, monotonic=time.monotonic)
         if not journal.writable:
             log.error("journal cannot be written", extra={"folder": str(self._folder.journal)})
         gateway = Gateway(
@@ -166,11 +166,12 @@ class SnapshotFile:
             mark = (status.st_mtime_ns, status.st_ino, status.st_size)
             if mark == self._seen:
                 return
+            data = self._path.read_bytes()
             self._seen = mark
-            self._serve(decode(self._path.read_bytes()))
+            self._serve(decode(data))
         except FileNotFoundError:
             return
-        except (SnapshotRefused, OSError) as error:
+        except (SnapshotRefused, OSError) as error:  # one that could not be read is tried again
             self._gateway.counters.snapshots_refused += 1
             log.error("snapshot refused", extra={"reason": str(error)})
 
