@@ -305,7 +305,26 @@ def test_built_in_rules_redact_what_they_name_and_nothing_plain(name: str, text:
     assert redactor.text(plain) == plain
 
 
+@pytest.mark.parametrize("rule", [RedactionRule("x", "(", "y"), RedactionRule("x", "(a)", r"\2")])
+def test_a_redaction_rule_that_cannot_be_used_is_refused_before_it_serves(rule: RedactionRule) -> None:
+    with pytest.raises(ValueError, match="redaction rule x"):
+        Redactor([rule])
+
+
 def test_a_redaction_that_falls_on_a_number_keeps_the_body_json() -> None:
     body = Redactor([RedactionRule("digits", r"[0-9]{6,}", "[n]")]).json(b'{"a": 12345678, "b": ["x 123456"], "c": 1}')
     assert body is not None
     assert msgspec.json.decode(body) == {"a": "[n]", "b": ["x [n]"], "c": 1}
+
+
+@on_loop
+async def test_a_key_loses_a_workflow_that_moves_to_another_team(tmp_path: Path) -> None:
+    token = "rw-" + "m" * 40
+    moved = ServedWorkflow("moved", "other-team", "enforce", Policy(), release=release().digest)
+    bench = Bench(tmp_path, workflows={"moved": moved}, keys=[key(token, workflows=["support", "moved"])])
+    answer = await bench.post(chat(model="moved"), token=token)
+    assert answer.status == 404
+    assert said(answer)["error"]["code"] == "model_not_found"
+    assert bench.upstream.sent == []
+    listed = said(await bench.get("/v1/models", token=token))
+    assert [model["id"] for model in listed["data"]] == ["support"]

@@ -217,6 +217,13 @@ def test_a_pattern_that_is_not_re2_or_matches_everything_is_refused(files: Files
     assert only(changed(files, MAIN, "version: 1", rules)).field == "redaction[0].pattern"
 
 
+@pytest.mark.parametrize("replacement", ["\\2", "ends with \\"])
+def test_a_replacement_that_names_a_group_its_pattern_has_not_is_refused(files: Files, replacement: str) -> None:
+    rules = f"version: 1\nredaction:\n  - {{name: order, pattern: '(a)b', replacement: '{replacement}'}}"
+    problem = only(changed(files, MAIN, "version: 1", rules))
+    assert (problem.field, problem.line) == ("redaction[0].replacement", 3)
+
+
 def test_more_than_25_testers_are_refused(files: Files) -> None:
     people = "people:\n" + "".join(f"  p{n}: {{name: P, email: p@example.com}}\n" for n in range(26))
     bad = changed(files, FLOW, "testers: [ada]", f"testers: [{', '.join(f'p{n}' for n in range(26))}]")

@@ -35,9 +35,17 @@ class Redactor:
     """The rules of one workflow, compiled.  Linear in the length of the text (RE2)."""
 
     def __init__(self, rules: Sequence[RedactionRule]) -> None:
+        """Raises ``ValueError`` for a pattern that is not RE2 and a replacement that names a group it has not."""
         import re2  # loaded by the workers that redact
 
-        self._rules: list[tuple[Any, str]] = [(re2.compile(rule.pattern), rule.replacement) for rule in rules]
+        self._rules: list[tuple[Any, str]] = []
+        for rule in rules:
+            try:
+                pattern = re2.compile(rule.pattern)
+                re2.compile("()" * pattern.groups).sub(rule.replacement, "")  # what else only a match would tell
+            except (re2.error, IndexError, ValueError) as error:
+                raise ValueError(f"redaction rule {rule.name} cannot be used: {error}") from error
+            self._rules.append((pattern, rule.replacement))
 
     def text(self, text: str) -> str:
         for pattern, replacement in self._rules:

@@ -214,7 +214,7 @@ class ServedKey:
         if key.workflows == ["*"]:
             names = [name for name, serving in workflows.items() if serving.team == key.team]
         else:
-            names = [name for name in key.workflows if name in workflows]
+            names = [name for name in key.workflows if name in workflows and workflows[name].team == key.team]
         self.names = tuple(sorted(names))
         only = workflows[names[0]] if len(names) == 1 and key.workflows != ["*"] else None
         self.only = only if only is not None and (only.adopted or not only.enforced) else None

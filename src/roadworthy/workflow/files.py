@@ -78,6 +78,7 @@ def read_configuration(files: Mapping[str, str], price_known: PriceKnown = price
             workflows[named[1]] = workflow
     _check_prices(reading, targets, trees.get("roadworthy.yaml"), workflows, price_known)
     _check_references(reading, trees, install)
+    _check_replacements(reading, trees.get("roadworthy.yaml"), install)
     _check_secrets(reading)
     problems = sorted(set(map(_key, reading.problems)))
     ordered = [msgspec.convert(dict(zip(Problem.__struct_fields__, key, strict=True)), Problem) for key in problems]
@@ -145,6 +146,24 @@ def _check_secrets(reading: Reading) -> None:
                 At(reading, file).problem(
                     number, "what looks like a real key (not shown)", "names of secrets only", mend
                 )
+
+
+def _check_replacements(reading: Reading, tree: Value | None, install: Mapping[str, Any]) -> None:
+    r"""A replacement may name groups (``\1``) of its own pattern only; a gateway refuses the snapshot otherwise."""
+    import re2  # only control reads configuration
+
+    rules = tree.data.get("redaction") if tree is not None and isinstance(tree.data, dict) else None
+    if rules is None or errors(reading.problems):
+        return
+    for index, rule in enumerate(install.get("redaction", [])):
+        groups = re2.compile(rule["pattern"]).groups
+        try:
+            re2.compile("()" * groups).sub(rule.get("replacement", ""), "")
+        except (re2.error, IndexError, ValueError):
+            at = At(reading, "roadworthy.yaml", f"redaction[{index}].replacement")
+            expected = f"text that names no group beyond the {groups} of its pattern"
+            mend = "write \\1 for the first group in brackets, and two backslashes for one"
+            at.problem(rules.data[index].data["replacement"].line, f"'{rule['replacement']}'", expected, mend)
 
 
 def _check_references(reading: Reading, trees: Mapping[str, Value | None], install: Mapping[str, Any]) -> None:
