@@ -27,6 +27,7 @@ MOST_LOGGED_BYTES = 4 * 1024 * 1024
 MOST_REDACTED_BYTES = 256 * 1024
 """The same where bodies are redacted: what keeps the event loop's pause to a few milliseconds."""
 
+_NO_ATTEMPT = Attempt("")
 _encode = msgspec.json.encode
 
 
@@ -63,48 +64,56 @@ def _parse_traceparent(given: bytes) -> tuple[str, str, str] | None:
     return parts[1].decode(), parts[2].decode(), parts[3].decode()
 
 
-class Call(msgspec.Struct):
+class Call:
     """State of one inference.  Clocks in it are seconds since ``began`` (monotonic)."""
 
-    id: str
-    ts: float
-    began: float
-    request: Request
-    key: ServedKey
-    trace: Trace
-    traffic: TrafficClass
-    operation: Operation = "chat"
-    serving: Serving | None = None
-    route: Route = "release"
-    deadline: float = 0.0
-    """Set when the call is admitted."""
-    unit: str | None = None
-    unit_source: UnitSource = "random"
-    session: str | None = None
-    tags: dict[str, str] = {}
-    stream: bool = False
-    usage_asked: bool = False
-    n: int = 1
-    structured: bool = False
-    """A schema or tools apply to the answer."""
-    left_as_is: bool = False
-    """``observe`` or passthrough: a whole answer is served as it came, its faults only recorded."""
-    logged: bool = False
-    """Its start line is in the journal."""
-    model: str = ""
-    """What the caller asked for."""
-    relayed: bool = False
-    """A committed stream: its ``Relay`` records the end."""
-    recorded: bool = False
-    """Its end is in the journal (or could not be written and was counted)."""
-    fields: Fields = {}
-    prompt: str | None = None
-    overrides: list[str] = []
-    notes: list[str] = []
-    checks: list[Check] = []
-    attempts: list[Attempt] = []
-    history: list[Tried] = []
-    served_by: ServedTarget | None = None
+    __slots__ = (
+        "attempts", "began", "checks", "deadline", "fields", "history", "id", "key", "left_as_is", "logged", "model",
+        "n", "notes", "operation", "overrides", "prompt", "recorded",
+        "relayed", "request", "route", "served_by",
+        "serving", "session", "stream", "structured", "tags", "trace", "traffic", "ts", "unit", "unit_source",
+        "usage_asked",
+    )  # fmt: skip
+
+    def __init__(self, id: str, ts: float, began: float, request: Request, key: ServedKey, trace: Trace) -> None:
+        self.id = id
+        self.ts = ts
+        self.began = began
+        self.request = request
+        self.key = key
+        self.trace = trace
+        self.operation: Operation = "chat"
+        self.serving: Serving | None = None
+        self.route: Route = "release"
+        self.deadline = began
+        self.traffic: TrafficClass = key.traffic
+        self.unit: str | None = None
+        self.unit_source: UnitSource = "random"
+        self.session: str | None = None
+        self.tags: dict[str, str] = {}
+        self.stream = False
+        self.usage_asked = False
+        self.n = 1
+        self.structured = False
+        """A schema or tools apply to the answer."""
+        self.left_as_is = False
+        """``observe`` or passthrough: a whole answer is served as it came, its faults only recorded."""
+        self.logged = False
+        """Its start line is in the journal."""
+        self.model = ""
+        """What the caller asked for."""
+        self.relayed = False
+        """A committed stream: its ``Relay`` records the end."""
+        self.recorded = False
+        """Its end is in the journal (or could not be written and was counted)."""
+        self.fields: Fields = {}
+        self.prompt: str | None = None
+        self.overrides: list[str] = []
+        self.notes: list[str] = []
+        self.checks: list[Check] = []
+        self.attempts: list[Attempt] = []
+        self.history: list[Tried] = []
+        self.served_by: ServedTarget | None = None
 
     def start_line(self) -> InferenceStart:
         serving = self.serving
@@ -126,58 +135,45 @@ class Call(msgspec.Struct):
         worker: str,
     ) -> Inference:
         """The whole record, bodies as policy allows.  ``now``: monotonic seconds."""
-        serving, trace = self.serving, self.trace
-        attempts = self.attempts
+        serving, trace, key, attempts = self.serving, self.trace, self.key.key, self.attempts
         tokens, cost, unknown = pricing.total(attempts)
-        latency = now - self.began
-        record = Inference(
-            id=self.id, ts=self.ts, team=self.key.key.team, workflow=serving.name if serving else "",
-            outcome=outcome, route=self.route, digest=serving.digest if serving else None, traffic=self.traffic,
-            unit=self.unit, unit_source=self.unit_source, session=self.session, trace=trace.trace, span=trace.span,
-            parent_span=trace.parent, key=self.key.key.id, failure=failure, code=code, status=status,
-            stream=self.stream, attempts=self.attempts, tokens=tokens, cost_usd=cost, cost_unknown=unknown,
-            latency=latency, checks=self.checks, overrides=self.overrides, notes=self.notes, tags=self.tags,
-            worker=worker,
-        )  # fmt: skip
-        idle = latency
+        latency = idle = now - self.began
         for attempt in attempts:
             idle -= attempt.ended - attempt.started
-        record.overhead = idle if idle > 0.0 else 0.0
-        if attempts:
-            last = attempts[-1]
-            record.model_asked = last.model_asked
-            record.first_token = last.first_token
-            if self.served_by is not None:
-                record.target = last.target
-                record.model_answered = last.model_answered
-                record.provider_request_id = last.provider_request_id
-        self._add_bodies(record, response)
-        return record
+        last = attempts[-1] if attempts else _NO_ATTEMPT
+        good = last if self.served_by is not None else _NO_ATTEMPT
+        request, prompt, answer, dropped = self._bodies(response)
+        return Inference(
+            id=self.id, ts=self.ts, team=key.team, workflow=serving.name if serving else "",
+            outcome=outcome, route=self.route, digest=serving.digest if serving else None, traffic=self.traffic,
+            unit=self.unit, unit_source=self.unit_source, session=self.session, trace=trace.trace, span=trace.span,
+            parent_span=trace.parent, key=key.id, failure=failure, code=code, status=status, stream=self.stream,
+            target=good.target or None, model_asked=last.model_asked, model_answered=good.model_answered,
+            provider_request_id=good.provider_request_id, attempts=attempts, tokens=tokens, cost_usd=cost,
+            cost_unknown=unknown, latency=latency, first_token=last.first_token, overhead=idle if idle > 0.0 else 0.0,
+            checks=self.checks, overrides=self.overrides, notes=self.notes, tags=self.tags, worker=worker,
+            request=request, prompt=prompt, response=answer, bodies_dropped=dropped,
+        )  # fmt: skip
 
-    def _add_bodies(self, record: Inference, response: bytes | None) -> None:
+    def _bodies(self, response: bytes | None) -> tuple[msgspec.Raw | None, str | None, msgspec.Raw | None, str]:
+        """(request, prompt, response, why they are missing), redacted, as policy allows."""
         serving = self.serving
         if serving is None:
-            return
+            return None, None, None, ""
         if not serving.policy.log_bodies:
-            record.bodies_dropped = "policy"
-            return
-        request = self.request.body
+            return None, None, None, "policy"
+        request, prompt = self.request.body, self.prompt
         most = MOST_LOGGED_BYTES if serving.redactor is None else MOST_REDACTED_BYTES
         if len(request) + len(response or b"") > most:
-            record.bodies_dropped = "too_large"
-            return
-        prompt = self.prompt
+            return None, None, None, "too_large"
         if serving.redactor is not None:
             redacted = serving.redactor.json(request)
             answer = None if response is None else serving.redactor.json(response)
             if redacted is None or (response is not None and answer is None):
-                record.bodies_dropped = "policy"
-                return
+                return None, None, None, "policy"
             request, response = redacted, answer
             prompt = None if prompt is None else serving.redactor.text(prompt)
-        record.request = msgspec.Raw(request)
-        record.prompt = prompt
-        record.response = None if response is None else msgspec.Raw(response)
+        return msgspec.Raw(request), prompt, None if response is None else msgspec.Raw(response), ""
 
 
 def roadworthy_object(record: Inference, serving: Serving | None) -> bytes:

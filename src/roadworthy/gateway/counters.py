@@ -7,6 +7,7 @@ Labels come from the snapshot (workflows, targets) and from closed word lists, n
 from __future__ import annotations
 
 from bisect import bisect_left
+from dataclasses import dataclass, field
 
 import msgspec
 
@@ -18,8 +19,9 @@ LATENCY_BOUNDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
 """Upper bounds in seconds; one more bucket holds what is slower."""
 
 
-class Histogram(msgspec.Struct):
-    buckets: list[int] = msgspec.field(default_factory=lambda: [0] * (len(LATENCY_BOUNDS) + 1))
+@dataclass(slots=True)
+class Histogram:
+    buckets: list[int] = field(default_factory=lambda: [0] * (len(LATENCY_BOUNDS) + 1))
     """Not cumulative."""
     count: int = 0
     sum: float = 0.0
@@ -30,7 +32,8 @@ class Histogram(msgspec.Struct):
         self.sum += value
 
 
-class InferenceCount(msgspec.Struct):
+@dataclass(slots=True)
+class InferenceCount:
     workflow: str
     outcome: str
     route: str
@@ -39,7 +42,8 @@ class InferenceCount(msgspec.Struct):
     count: int = 0
 
 
-class WorkflowSums(msgspec.Struct):
+@dataclass(slots=True)
+class WorkflowSums:
     workflow: str
     tokens_input: int = 0
     tokens_cache_read: int = 0
@@ -49,19 +53,21 @@ class WorkflowSums(msgspec.Struct):
     cost_unknown: int = 0
     """Inferences whose cost is not known."""
     checks_failed: int = 0
-    latency: Histogram = msgspec.field(default_factory=Histogram)
-    first_token: Histogram = msgspec.field(default_factory=Histogram)
-    overhead: Histogram = msgspec.field(default_factory=Histogram)
+    latency: Histogram = field(default_factory=Histogram)
+    first_token: Histogram = field(default_factory=Histogram)
+    overhead: Histogram = field(default_factory=Histogram)
 
 
-class AttemptCount(msgspec.Struct):
+@dataclass(slots=True)
+class AttemptCount:
     target: str
     step: str
     failure: str
     count: int = 0
 
 
-class RefusalCount(msgspec.Struct):
+@dataclass(slots=True)
+class RefusalCount:
     """Requests that never became an inference (no key, no route, not HTTP)."""
 
     code: str

@@ -99,7 +99,7 @@ class Server:
         bits = self._ids.bits(272)
         trace = Trace(headers.get(b"traceparent"), bits >> 80)
         ident = new_inference_id(now, bits & ((1 << 80) - 1))
-        return Call(ident, now, self._clock.monotonic(), request, key, trace, key.traffic)
+        return Call(ident, now, self._clock.monotonic(), request, key, trace)
 
     async def _stream(self, call: Call) -> StreamResponse:
         live = await climb(call, self._streamer.open, self._clock, self._ids)
