@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import stat
 import subprocess
 import sys
 from pathlib import Path
 
+import jsonschema_rs
 import pytest
+import yaml
 from click.testing import CliRunner
 from fake_admin import NOW, RECOVERED, Cli, refusal
 
@@ -43,6 +46,18 @@ def test_help_loads_nothing_heavy() -> None:
 @pytest.mark.parametrize("provider", ["openai", "anthropic", "local", "simulated"])
 def test_the_example_of_init_validates(provider: str) -> None:
     assert check_files(example(provider)) == []
+
+
+def test_the_example_of_init_brings_schemas_that_its_files_name_and_satisfy(cli: Cli) -> None:
+    folder = cli.home / "app"
+    assert cli("init", str(folder), "--provider", "local").exit_code == 0
+    for file in sorted(folder.rglob("*.yaml")):
+        text = file.read_text()
+        named = re.match(r"# yaml-language-server: \$schema=(\S+)\n", text)
+        assert named, file
+        schema = json.loads((file.parent / named[1]).read_text())
+        assert schema["title"] == f"Roadworthy: {file.name}"
+        jsonschema_rs.validator_for(schema).validate(yaml.safe_load(text))
 
 
 def test_init_overwrites_nothing(cli: Cli) -> None:

@@ -10,10 +10,13 @@ from pathlib import Path
 import pytest
 import zstandard
 
+from roadworthy.inference_log.model import Batch, Filter
 from roadworthy.operations.keys import Keys, KeySpec
 from roadworthy.wiring.backup import BackupRefused, back_up, restore
 from roadworthy.wiring.control import Control
 from roadworthy.wiring.data_folder import DataFolderTooNew, FolderLock, create_folder
+from roadworthy.workflow.inference import Inference, new_inference_id
+from roadworthy.workflow.model import Retention
 from roadworthy.workflow.service import Actor
 
 FILES = {"roadworthy.yaml": "version: 1\n", "workflows/a/prompt.md": "Hello.\n"}
@@ -119,3 +122,39 @@ def test_a_backup_of_a_newer_roadworthy_is_refused(control: Control, tmp_path: P
     with pytest.raises(DataFolderTooNew):
         restore(tmp_path / "copy", tmp_path / "restored")
     assert not (tmp_path / "restored").exists()
+
+
+def called_by(unit: str, ts: float) -> Batch:
+    return Batch(ends=[Inference(new_inference_id(ts, 7), ts, "default", "a", "answered", unit=unit)])
+
+
+@pytest.mark.parametrize("given", ["data", "data/forgotten.jsonl"])
+def test_who_was_forgotten_after_the_backup_stays_forgotten_in_its_restore(
+    control: Control, tmp_path: Path, given: str
+) -> None:
+    control.store.ship(called_by("u-42", 1_700_000_000.0))
+    back_up(control.folder, tmp_path / "copy", FILES)
+    control.store.forget("u-42", 1_700_000_100.0)
+    again = Control(restore(tmp_path / "copy", tmp_path / "restored", forgotten=tmp_path / given))
+    try:
+        assert again.store.find(Filter(unit="u-42"), limit=1).items == []
+    finally:
+        again.close()
+
+
+def test_tombstones_of_another_install_are_refused(control: Control, tmp_path: Path) -> None:
+    back_up(control.folder, tmp_path / "copy", FILES)
+    Control(create_folder(tmp_path / "other")).close()
+    with pytest.raises(BackupRefused, match="another install"):
+        restore(tmp_path / "copy", tmp_path / "restored", forgotten=tmp_path / "other")
+    assert not (tmp_path / "restored").exists()
+
+
+def test_a_backup_without_a_day_that_its_log_counts_is_not_whole(control: Control, tmp_path: Path) -> None:
+    control.store.ship(called_by("u-42", 1_700_000_000.0))
+    control.store.expire(1_700_000_000.0 + 30 * 86400, Retention())
+    back_up(control.folder, tmp_path / "copy", FILES)
+    [day] = (tmp_path / "copy" / "cold").iterdir()
+    day.unlink()
+    with pytest.raises(BackupRefused, match="not whole"):
+        restore(tmp_path / "copy", tmp_path / "restored")

@@ -24,7 +24,7 @@ _TARGETS: Final = {
     key: env:ANTHROPIC_API_KEY     # the name of the secret, never the secret""",
     "local": """\
     provider: local                # the small model of the extra `demo`, in a process of its own
-    model: SmolLM2-135M
+    model: SmolLM2-135M-Instruct
     price: {input: 0, output: 0}""",
     "simulated": """\
     provider: simulated            # a rehearsal target: it answers with made-up text, and every record says so
@@ -36,7 +36,11 @@ _TARGETS: Final = {
     # key: env:OPENAI_API_KEY      # the name of the secret, never the secret""",
 }
 
+SCHEMAS: Final = ".roadworthy-schemas"
+"""Folder of the JSON Schemas by which an editor completes and checks the files, offline."""
+
 _SETTINGS: Final = """\
+# yaml-language-server: $schema=.roadworthy-schemas/roadworthy.schema.json
 # The settings of this install and its targets.  `roadworthy check` validates everything here.
 version: 1
 timezone: {timezone}
@@ -49,6 +53,7 @@ retention:
 """
 
 _PEOPLE: Final = """\
+# yaml-language-server: $schema=.roadworthy-schemas/people.schema.json
 # Who owns, tests and approves.  Workflows name these ids.
 people:
   me:
@@ -57,6 +62,7 @@ people:
 """
 
 _WORKFLOW: Final = """\
+# yaml-language-server: $schema=../../.roadworthy-schemas/workflow.schema.json
 # One AI feature.  Callers name it as the OpenAI `model`.
 description: Answers a greeting, to see that everything works.
 owners:
@@ -108,14 +114,18 @@ def example(provider: str, timezone: str = "UTC") -> dict[str, str]:
 
 
 def write_example(folder: Path, provider: str) -> list[Path]:
-    """Write the example, whole or not at all, and return the paths.
+    """Write the example and the schemas for editors, whole or not at all, and return the example's paths.
 
     Raises ``BadInput`` naming the first file that exists already.
     """
     from tzlocal import get_localzone_name
 
+    from roadworthy.workflow import published
+
     zone = get_localzone_name() or "UTC"
-    return write_files(folder, example(provider, "UTC" if zone == "Etc/UTC" else zone))
+    files = example(provider, "UTC" if zone == "Etc/UTC" else zone)
+    schemas = {f"{SCHEMAS}/{name}.schema.json": published.schema_text(name) for name in published.FILES}
+    return write_files(folder, {**files, **schemas})[: len(files)]
 
 
 def write_files(folder: Path, files: Mapping[str, str]) -> list[Path]:

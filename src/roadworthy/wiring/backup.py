@@ -33,7 +33,11 @@ WARNING = (
 )
 
 _DATABASES = ("state.db", "log.db")
-_FILES = ("VERSION", "hmac.key", "forgotten.jsonl")
+FORGOTTEN = "forgotten.jsonl"
+_FILES = ("VERSION", "hmac.key", FORGOTTEN)
+
+COPIES = 3
+"""How often the log is copied again while its days move under the copy."""
 
 
 class BackupRefused(Exception):
@@ -56,6 +60,10 @@ def back_up(
         content = work / "content"
         content.mkdir(mode=0o700)
         _copy(folder, content, configuration)
+        for _attempt in range(COPIES):
+            if not _missing_days(content):
+                break
+            _copy_log(folder, content)  # retention wrote a day anew between the two copies
         _check(content)
         files = sorted(str(file.relative_to(content)) for file in content.rglob("*") if file.is_file())
         if path.name.endswith(ARCHIVE):
@@ -69,10 +77,13 @@ def back_up(
     return {"path": str(path), "bytes": size, "files": files}
 
 
-def restore(source: str | os.PathLike[str], root: str | os.PathLike[str]) -> DataFolder:
+def restore(
+    source: str | os.PathLike[str], root: str | os.PathLike[str], *, forgotten: str | os.PathLike[str] | None = None
+) -> DataFolder:
     """Restore a backup into a folder that is new or empty.
 
-    Raises ``BackupRefused`` and ``OSError``; the folder is as before then.
+    ``forgotten``: the ``forgotten.jsonl`` of the install that was backed up, or its data folder; the log forgets them
+    when it is opened first.  Raises ``BackupRefused`` and ``OSError``; the folder is as before then.
     """
     path, folder = Path(source), DataFolder(root)
     if folder.root.exists():
@@ -93,6 +104,8 @@ def restore(source: str | os.PathLike[str], root: str | os.PathLike[str]) -> Dat
             _unpack(path, content)
         open_folder(content)
         _check(content)
+        if forgotten is not None:
+            _join_forgotten(Path(forgotten), content / FORGOTTEN)
         shutil.rmtree(content / "configuration", ignore_errors=True)
         (content / "READ-ME-FIRST.txt").unlink(missing_ok=True)
         for directory in ("snapshot", "journal", "run", "cold", "models"):
@@ -105,19 +118,57 @@ def restore(source: str | os.PathLike[str], root: str | os.PathLike[str]) -> Dat
 
 
 def _copy(folder: DataFolder, content: Path, configuration: Mapping[str, str]) -> None:
-    for name in _DATABASES:
-        if (folder.root / name).exists():
-            _copy_database(folder.root / name, content / name)
+    if folder.state_db.exists():
+        _copy_database(folder.state_db, content / folder.state_db.name)
+    _copy_log(folder, content)
     for name in _FILES:
         if (folder.root / name).exists():
             shutil.copy2(folder.root / name, content / name)
-    if folder.cold.is_dir():
-        shutil.copytree(folder.cold, content / "cold")
     for name, text in configuration.items():
         file = content / "configuration" / name
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text, encoding="utf-8")
     (content / "READ-ME-FIRST.txt").write_text(WARNING)
+
+
+def _copy_log(folder: DataFolder, content: Path) -> None:
+    """The log and its cold days, in this order: a day that leaves the database meanwhile is in both, and the copy of
+    the database says which counts."""
+    if folder.log_db.exists():
+        (content / "log.db").unlink(missing_ok=True)
+        _copy_database(folder.log_db, content / "log.db")
+    if folder.cold.is_dir():
+        shutil.rmtree(content / "cold", ignore_errors=True)
+        shutil.copytree(folder.cold, content / "cold")
+
+
+def _missing_days(content: Path) -> list[str]:
+    """Parquet days that the copied log counts and the copy does not hold."""
+    if not (content / "log.db").exists():
+        return []
+    connection = apsw.Connection(str(content / "log.db"), flags=apsw.SQLITE_OPEN_READONLY)
+    try:
+        counted = [str(row[0]) for row in connection.execute("SELECT file FROM cold_day")]
+    except apsw.SQLError:  # an older log has no such table
+        return []
+    finally:
+        connection.close()
+    return [name for name in counted if not (content / "cold" / name).exists()]
+
+
+def _join_forgotten(given: Path, kept: Path) -> None:
+    """Add the tombstones of ``given`` to those of the backup: who was forgotten since stays so."""
+    source = given / FORGOTTEN if given.is_dir() else given
+    try:
+        lines = source.read_bytes().splitlines()
+    except OSError as error:
+        raise BackupRefused(
+            f"{source}: cannot be read ({error.strerror}); name the {FORGOTTEN} to take along"
+        ) from error
+    held = kept.read_bytes().splitlines() if kept.exists() else lines[:1]
+    if not lines or lines[0] != held[0]:
+        raise BackupRefused(f"{source}: of another install than this backup (its salt differs)")
+    kept.write_bytes(b"\n".join([*held, *(line for line in lines[1:] if line not in held)]) + b"\n")
 
 
 def _copy_database(source: Path, destination: Path) -> None:
@@ -153,6 +204,8 @@ def _check(content: Path) -> None:
             connection.close()
         if verdict != "ok":
             raise BackupRefused(f"{name}: the copy is damaged: {verdict}")
+    if missing := _missing_days(content):
+        raise BackupRefused(f"cold/{missing[0]}: counted by log.db and not there; the backup is not whole")
 
 
 def _pack(content: Path, archive: Path) -> None:

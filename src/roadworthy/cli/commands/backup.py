@@ -35,18 +35,25 @@ def backup(work: Work, path: Path) -> None:
 
 @click.command("restore-backup")
 @click.argument("path", type=click.Path(path_type=Path, exists=True))
+@click.option(
+    "--forgotten",
+    type=click.Path(path_type=Path, exists=True),
+    help="Data folder that was backed up, or its forgotten.jsonl: who is forgotten there stays so.",
+)
 @common
 @pass_work
-def restore_backup(work: Work, path: Path) -> None:
+def restore_backup(work: Work, path: Path, forgotten: Path | None) -> None:
     """Restore the backup PATH into --data, which must be new or empty.
 
-    Users that were forgotten after the backup must be forgotten again.
+    Users that were forgotten after the backup are in it: give --forgotten, or forget them again.
     """
     from roadworthy.wiring.backup import BackupRefused, restore
     from roadworthy.wiring.data_folder import DataFolderError
 
     try:
-        restore(path, work.data)
+        restore(path, work.data, forgotten=forgotten)
     except (BackupRefused, DataFolderError) as error:
         raise BadInput(str(error)) from error
+    if forgotten is None:
+        work.say("Users that were forgotten after this backup are in it again: forget them anew.")
     work.say(f"Restored into {work.data}. Next: roadworthy up --data {work.data}")

@@ -130,11 +130,12 @@ def init(work: Work, folder: Path, provider: str | None) -> None:
 
     Nothing that exists is overwritten.
     """
-    from roadworthy.cli.example import ME, likely_provider, write_example
+    from roadworthy.cli.example import ME, SCHEMAS, likely_provider, write_example
 
     provider = provider or likely_provider(work.environ)
     for path in write_example(folder, provider):
         work.say(f"wrote {path}")
+    work.say(f"wrote {folder / SCHEMAS}/ (for editors that speak the YAML language server)")
     where = folder.as_posix()
     work.say()
     work.say(f"The target `main` is {provider}: see {folder / 'roadworthy.yaml'}.")
@@ -143,3 +144,6 @@ def init(work: Work, folder: Path, provider: str | None) -> None:
     work.say("and in another:")
     work.say("  roadworthy freeze hello")
     work.say(f"  roadworthy keys create mine --workflow hello --tester {ME}")
+    work.say("then, with the two lines that it prints:")
+    message = '{"model": "hello", "messages": [{"role": "user", "content": "Good morning!"}]}'
+    work.say(f"  curl $OPENAI_BASE_URL/chat/completions -H \"Authorization: Bearer $OPENAI_API_KEY\" -d '{message}'")
