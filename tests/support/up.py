@@ -21,6 +21,7 @@ import httpx2
 from support.waiting import alive, die_with_this_process, until
 
 ROADWORTHY = (sys.executable, "-m", "roadworthy.cli.main")
+FREE_PORTS = ("--listen", "127.0.0.1:0", "--metrics", "127.0.0.1:0")
 _SAMPLE = re.compile(r"^roadworthy_(\w+)(?:\{(.*)\})? (\S+)$", re.MULTILINE)
 
 
@@ -42,7 +43,11 @@ def exported(text: str) -> dict[str, str]:
 
 def clean_env(more: Mapping[str, str] | None = None) -> dict[str, str]:
     """This process's environment without what would steer the command line or an OpenAI client."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("ROADWORTHY_", "OPENAI_"))}
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("ROADWORTHY_", "OPENAI_", "ANTHROPIC_"))
+    }
     return {**kept, "NO_PROXY": "127.0.0.1,localhost", **(more or {})}
 
 
@@ -64,7 +69,7 @@ class Up:
         cwd: Path | None = None,
         data: Path | None = None,
         command: Sequence[str] = ROADWORTHY,
-        arguments: Iterable[str] = ("--listen", "127.0.0.1:0", "--metrics", "127.0.0.1:0"),
+        arguments: Iterable[str] = FREE_PORTS,
     ) -> None:
         """``command`` stands in for the ``roadworthy`` script (see ``impatient.py``)."""
         root.mkdir(parents=True, exist_ok=True)
