@@ -29,7 +29,7 @@ demo: setup
 	@$(BIN)/roadworthy demo $(if $(CHECK),--check)
 
 test: setup
-	$(BIN)/pytest $(ARGS)
+	$(BIN)/pytest -n 2 --dist loadfile $(ARGS)
 
 check: setup
 	$(BIN)/ruff check .
