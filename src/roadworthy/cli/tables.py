@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 import click
 
@@ -36,10 +36,18 @@ STYLES = {
 
 
 class Column:
-    """A column; ``keep`` says how many characters of it survive on a narrow terminal, 0 all of them."""
+    """A column; ``keep`` says how many characters of it survive on a narrow terminal, 0 as many as there is room for.
+    Numbers (``right``) are never cut."""
 
     def __init__(
-        self, title: str, *, right: bool = False, keep: int = 0, optional: bool = False, wrap: bool = False
+        self,
+        title: str,
+        *,
+        right: bool = False,
+        keep: int = 0,
+        optional: bool = False,
+        wrap: bool = False,
+        spare: int = 0,
     ) -> None:
         self.title = title
         self.justify: Literal["left", "right"] = "right" if right else "left"
@@ -47,6 +55,12 @@ class Column:
         self.optional = optional
         """Left out when every cell of it is empty."""
         self.wrap = wrap
+        self.spare = spare
+        """Left out when the terminal is too narrow for all columns, those with the highest number first; 0: never."""
+
+
+PADDING: Final = 3
+"""Blanks between two columns."""
 
 
 def print_table(console: Console, columns: Sequence[Column], rows: Iterable[Sequence[str]]) -> None:
@@ -60,6 +74,8 @@ def print_table(console: Console, columns: Sequence[Column], rows: Iterable[Sequ
         for index, column in enumerate(columns)
         if not column.optional or any(row[index] not in ("", "–") for row in cells)
     ]
+    widths = [max((len(row[index]) for row in cells), default=0) for index in range(len(columns))]
+    shown = fitting(columns, widths, shown, console.width)
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
     for index in shown:
         column = columns[index]
@@ -68,11 +84,26 @@ def print_table(console: Console, columns: Sequence[Column], rows: Iterable[Sequ
             justify=column.justify,
             no_wrap=not column.wrap,
             overflow="fold" if column.wrap else "ellipsis",
-            min_width=min(column.keep, max((len(row[index]) for row in cells), default=0)) if column.keep else None,
+            min_width=widths[index] if column.justify == "right" else min(column.keep, widths[index]) or None,
         )
     for row in cells:
         table.add_row(*(styled(row[index]) for index in shown))
     print_trimmed(console, table)
+
+
+def fitting(columns: Sequence[Column], widths: Sequence[int], shown: list[int], room: int) -> list[int]:
+    """Indices of the columns to show in ``room`` characters: spare ones go until the others fit."""
+    shown = list(shown)
+
+    def needed() -> int:
+        return sum(max(len(columns[index].title), widths[index]) + PADDING for index in shown) - PADDING
+
+    while needed() > room:
+        spare = max(shown, key=lambda index: columns[index].spare)
+        if columns[spare].spare == 0:
+            break
+        shown.remove(spare)
+    return shown
 
 
 def print_trimmed(console: Console, what: RenderableType) -> None:

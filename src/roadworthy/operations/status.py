@@ -33,6 +33,8 @@ class WorkflowStatus(msgspec.Struct, frozen=True):
     owner: str
     calls: int
     """Live ones of the last hour, as everything below up to ``p95``."""
+    tester_calls: int
+    """Calls with tester keys in that hour; in none of the figures beside it."""
     outcomes: dict[str, int]
     p95: float | None
     spend_today: float | None
@@ -76,7 +78,8 @@ def workflow_statuses(
     last_hour: Sequence[StatsRow],
     today: Sequence[StatsRow],
 ) -> list[WorkflowStatus]:
-    """``last_hour``: live rows by workflow; ``today``: rows of every class by workflow."""
+    """Both: rows by workflow and class."""
+    testers = {row.group["workflow"]: row.count for row in last_hour if row.group.get("traffic") == "tester"}
     hours = {row.group["workflow"]: row for row in last_hour if row.group.get("traffic") == "live"}
     found = []
     for name, workflow in sorted(configuration.workflows.items()):
@@ -98,6 +101,7 @@ def workflow_statuses(
                 share=1.0 if frozen is not None else 0.0,
                 owner=workflow.owners.workflow,
                 calls=0 if hour is None else hour.count,
+                tester_calls=testers.get(name, 0),
                 outcomes={} if hour is None else hour.outcomes,
                 p95=None if hour is None else hour.p95,
                 spend_today=sum(costs) if costs else (None if any(row.count for row in days) else 0.0),

@@ -58,7 +58,7 @@ class StatusBoard:
         configuration = Configuration(Settings(), {}, {}, {}) if applied is None else applied.configuration
         zone = ZoneInfo(configuration.settings.timezone)
         served = self._workflows.served()
-        hour = self._log.stats("workflow", Filter(traffic="live", since=now - 3600.0)).rows
+        hour = self._log.stats("workflow", Filter(since=now - 3600.0)).rows
         today = self._log.stats("workflow", Filter(since=midnight(now, zone))).rows
         snapshot = self._publisher.current
         endpoints = {} if snapshot is None else {name: end.url for name, end in snapshot.endpoints.items()}

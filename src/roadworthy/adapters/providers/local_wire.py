@@ -29,4 +29,3 @@ class LocalWire(OpenAIWire):
 def _refuse(field: str, why: str) -> None:
     message = f"`{field}`: the bundled local model {why}; use another target"
     raise Unusable("bad_request", message, status=400, message=message, param=field)
-

@@ -93,9 +93,10 @@ def _print_stats(work: Work, rows: list[dict[str, Any]]) -> None:
     top = max(int(row.get("count", 0)) for row in rows)
     columns = [Column("class" if name == "traffic" else "user" if name == "unit" else name) for name in dimensions]
     columns += [
-        Column("calls", right=True), Column(""), Column("outcomes", wrap=True), Column("p50", right=True),
-        Column("p95", right=True), Column("p99", right=True), Column("first token", right=True, optional=True),
-        Column("tokens", right=True), Column("cost", right=True),
+        Column("calls", right=True), Column("", spare=6), Column("outcomes", wrap=True),
+        Column("p50", right=True, spare=2), Column("p95", right=True), Column("p99", right=True, spare=4),
+        Column("first token", right=True, optional=True, spare=5), Column("tokens", right=True, spare=3),
+        Column("cost", right=True),
     ]  # fmt: skip
     print_table(
         work.console,
@@ -129,7 +130,7 @@ def _member(dimension: str, value: Any, releases: Mapping[str, str]) -> str:
         known = releases.get(str(value))
         return f"{known} ({short(value)})" if known else short(value)
     if dimension == "hour":
-        return f"{datetime.datetime.fromisoformat(str(value)):%a %d %b %Y %H:%M}"
+        return f"{datetime.datetime.fromisoformat(str(value)):%Y-%m-%d %H:%M}"
     return str(value)
 
 

@@ -110,14 +110,16 @@ def _workflows(work: Work, workflows: list[Facts]) -> None:
     print_table(
         work.console,
         [
-            Column("workflow"), Column("state"), Column("serves"), Column("share", right=True), Column("owner"),
-            Column("calls, last hour", right=True), Column("outcomes", wrap=True), Column("p95", right=True),
+            Column("workflow", keep=12), Column("state"), Column("serves", keep=10), Column("share", right=True),
+            Column("owner"), Column("calls/h", right=True), Column("testers/h", right=True, optional=True, spare=1),
+            Column("outcomes", wrap=True, optional=True), Column("p95", right=True, optional=True),
             Column("spent today", right=True),
         ],
         [
             [
                 str(row.get("name", "")), str(row.get("state", "on")), _serves(row), words.share(row.get("share")),
-                str(row.get("owner") or ""), f"{int(row.get('calls', 0)):,}", outcomes(row),
+                str(row.get("owner") or ""), f"{int(row.get('calls', 0)):,}",
+                f"{row['tester_calls']:,}" if row.get("tester_calls") else "", outcomes(row),
                 words.seconds(row.get("p95")),
                 cost({"cost_usd": row.get("spend_today"), "cost_unknown": row.get("spend_unknown")}),
             ]

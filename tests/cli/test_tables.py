@@ -1,0 +1,45 @@
+"""Tables on terminals of any width: numbers are never cut, and what is least needed goes first."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+from rich.console import Console
+
+from roadworthy.cli.tables import Column, print_table
+
+COLUMNS = [
+    Column("release"),
+    Column("calls", right=True),
+    Column("p50", right=True, spare=1),
+    Column("first token", right=True, spare=2),
+    Column("cost", right=True),
+]
+ROW = ["release 2 (rel_ab12cd34ab12)", "1,204", "410 ms", "200 ms", "$12.40 + 3 unknown"]
+
+
+def printed(width: int, capsys: pytest.CaptureFixture[str]) -> str:
+    print_table(Console(width=width, file=io.StringIO()), COLUMNS, [ROW])
+    return capsys.readouterr().out
+
+
+def test_a_wide_terminal_shows_every_column(capsys: pytest.CaptureFixture[str]) -> None:
+    assert all(cell in printed(100, capsys) for cell in ROW)
+
+
+@pytest.mark.parametrize(("width", "left_out"), [(78, ["first token"]), (66, ["first token", "p50"])])
+def test_a_narrow_one_leaves_out_what_is_least_needed(
+    width: int, left_out: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    shown = printed(width, capsys)
+    assert [column.title for column in COLUMNS if column.title not in shown] == left_out
+    assert ROW[0] in shown
+
+
+@pytest.mark.parametrize("width", [40, 50, 60])
+def test_numbers_are_never_cut(width: int, capsys: pytest.CaptureFixture[str]) -> None:
+    shown = printed(width, capsys)
+    assert "1,204" in shown
+    assert "$12.40 + 3 unknown" in shown
+    assert max(len(line) for line in shown.splitlines()) <= width
