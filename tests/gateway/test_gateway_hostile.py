@@ -163,3 +163,17 @@ async def test_the_facts_of_a_call_are_bounded_whatever_its_caller_sends(tmp_pat
     for record in bench.records():
         facts = msgspec.structs.replace(record, request=None, response=None)
         assert len(msgspec.json.encode(facts)) < 10_000
+
+
+@on_loop
+async def test_what_comes_after_the_last_finish_is_held_in_bounded_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("roadworthy.gateway.streams.MAX_ANSWER", 10_000)
+    bench = Bench(tmp_path)
+    bench.upstream.will([SAID, END, *[part({}, padding="x" * 1000)] * 100, DONE])
+    found = await events(await bench.post(chat(stream=True)))
+    assert found[-1]["error"]["code"] == "invalid"
+    assert not any(choice.get("finish_reason") for told in found for choice in told.get("choices", ()))
+    assert bench.record().outcome == "error"
+    assert bench.taken() == 0

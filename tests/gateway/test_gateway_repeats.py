@@ -149,3 +149,24 @@ async def test_a_key_is_served_by_its_owner(tmp_path: Path) -> None:
     assert (await home.post(headers=ONCE)).status == 200
     gone = Bench(tmp_path / "gone", worker=stranger, workers=4, peers=Peer(PeerGone("no socket")))
     assert (await gone.post(headers=ONCE)).status == 200, "an owner that is gone is stood in for"
+
+
+@on_loop
+async def test_one_patience_covers_every_first_call_that_fails(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    bench.upstream.gate = asyncio.Event()
+
+    async def turns() -> None:
+        for _ in range(10):
+            await asyncio.sleep(0)
+
+    calls = [asyncio.ensure_future(bench.post(headers=ONCE)) for _ in range(3)]
+    await turns()
+    bench.clock.time += 61.0
+    calls[0].cancel()  # the second takes its place; the third has waited long enough
+    await turns()
+    answer = await calls[2]
+    assert (answer.status, said(answer)["error"]["code"]) == (409, "idempotency_in_progress")
+    bench.upstream.gate.set()
+    assert (await calls[1]).status == 200
+    assert bench.taken() == 0

@@ -466,3 +466,35 @@ def test_events_of_a_later_api_are_skipped_and_broken_ones_are_not():
     reader, _ = play(b"data: {broken\n\n")
     assert reader.failed is not None
     assert reader.failed.failure == "invalid"
+
+
+def nested(depth: int) -> dict[str, Any]:
+    made: dict[str, Any] = {"type": "array"}
+    for _ in range(depth):
+        made = {"type": "array", "items": made}
+    return made
+
+
+TOOL = {"type": "function", "function": {"name": "f"}}
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"tools": 5},
+        {"tools": [TOOL], "tool_choice": {"type": "function", "function": 5}},
+        {"tools": [{**TOOL, "function": {"name": "f", "strict": True, "parameters": {"properties": [1]}}}]},
+        {"tools": [{**TOOL, "function": {"name": "f", "strict": True, "parameters": {"$defs": [1], "anyOf": 5}}}]},
+        {"messages": [{"role": "user", "content": "x"}, {"role": "assistant", "content": "x", "tool_calls": 5}]},
+        {"response_format": {"type": "json_schema", "json_schema": {"schema": nested(800)}}},
+    ],
+    ids=["tools", "tool choice", "properties", "definitions", "tool calls", "depth"],
+)
+def test_what_has_the_wrong_type_is_the_callers_to_mend_and_no_defect(asked: dict[str, Any]) -> None:
+    fields = {"model": "m", "messages": [{"role": "user", "content": "x"}], **asked}
+    raw = {name: msgspec.Raw(msgspec.json.encode(value)) for name, value in fields.items()}
+    try:
+        found = wire().encode("chat", raw, stream=False)  # what Anthropic itself may refuse
+    except Unusable as unusable:
+        found = unusable
+    assert not isinstance(found, Unusable) or (found.failure, found.status) == ("bad_request", 400)

@@ -63,11 +63,12 @@ class Repeats:
                     f"The worker that served this key was lost ({type(error).__name__}).",
                     failure="gateway_lost",
                 ) from error
+        until = self._clock.monotonic() + LONGEST_WAIT  # for all first calls that fail before one answers
         while True:
             entry, ours = self._table.claim(scope, fingerprint(request.path, request.body), self._clock.monotonic())
             if ours:
                 return await self._first(scope, entry, first)
-            stored = await self._wait(entry)
+            stored = await self._wait(entry, until - self._clock.monotonic())
             if stored is not None:
                 self._counters.replayed += 1
                 return _told_again(request, stored)
@@ -99,11 +100,11 @@ class Repeats:
 
         whole.add_done_callback(done)
 
-    async def _wait(self, entry: Entry) -> Stored | None:
+    async def _wait(self, entry: Entry, patience: float) -> Stored | None:
         if entry.answer.done():
             return entry.answer.result()
         try:
-            return await asyncio.wait_for(asyncio.shield(entry.answer), LONGEST_WAIT)
+            return await asyncio.wait_for(asyncio.shield(entry.answer), patience)
         except TimeoutError:
             raise Refused(
                 409,

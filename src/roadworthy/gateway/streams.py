@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator
 
 from roadworthy.gateway import pricing
 from roadworthy.gateway.assemble import assemble
-from roadworthy.gateway.attempt import Caller
+from roadworthy.gateway.attempt import MAX_ANSWER, Caller
 from roadworthy.gateway.body import LONGEST_VALUE
 from roadworthy.gateway.call import Call, roadworthy_object, spliced
 from roadworthy.gateway.checks import SchemaCheck
@@ -107,6 +107,8 @@ class LiveStream:
         if chunk.usage_only and not self.call.usage_asked:
             return
         if self.held or len(self.ends) >= self.call.n:
+            if self.kept_bytes > MAX_ANSWER:
+                raise Unusable("invalid", f"the provider went on for {MAX_ANSWER} bytes after its last choice ended")
             self.held.append(data)
         else:
             self.ready.append(event(data))

@@ -112,7 +112,11 @@ class AnthropicWire(BaseWire):
         if model == ANY_MODEL:
             model = msgspec.json.decode(fields["model"])
         enforce = self._target.capabilities.response_schema
-        body = translate(fields, model=model, stream=stream, enforce_schema=enforce)
+        try:
+            body = translate(fields, model=model, stream=stream, enforce_schema=enforce)
+        except RecursionError:
+            message = "the request is nested too deeply to be translated for Anthropic"
+            raise Unusable("bad_request", message, status=400, message=message) from None
         return Outgoing(self._path, self._fixed_headers(), _encode(body))
 
     def answer(self, operation: Operation, headers: Headers, body: bytes) -> Answer:

@@ -131,6 +131,8 @@ def _sampling(asked: dict[str, Any], body: dict[str, Any]) -> None:
 
 def _tools(asked: dict[str, Any], body: dict[str, Any]) -> None:
     tools = asked.pop("tools", None) or []
+    if not isinstance(tools, list):
+        refuse("tools", "expected a list")
     choice, parallel = asked.pop("tool_choice", None), asked.pop("parallel_tool_calls", None)
     if tools:
         body["tools"] = [_tool(tool, f"tools[{index}]") for index, tool in enumerate(tools)]
@@ -142,7 +144,8 @@ def _tools(asked: dict[str, Any], body: dict[str, Any]) -> None:
     if isinstance(choice, str) and choice in ("auto", "none", "required"):
         picked = {"type": "any" if choice == "required" else choice}
     elif isinstance(choice, dict) and choice.get("type") == "function":
-        picked = {"type": "tool", "name": choice.get("function", {}).get("name")}
+        function = choice.get("function")
+        picked = {"type": "tool", "name": function.get("name") if isinstance(function, dict) else None}
     elif choice is not None:
         refuse("tool_choice", "expected auto, none, required or one function")
     if parallel is False and (picked is None or picked["type"] != "none"):
@@ -213,16 +216,22 @@ def unenforceable(schema: Any) -> str | None:
     if _recursive(schema):
         return "a recursive schema"
     for key in ("properties", "$defs", "definitions"):
-        for inner in (schema.get(key) or {}).values():
+        for inner in _mapping(schema.get(key)).values():
             if found_inside := unenforceable(inner):
                 return found_inside
-    branches = [*(schema.get("anyOf") or []), *(schema.get("allOf") or []), schema.get("items")]
+    several = [schema.get("anyOf"), schema.get("allOf")]
+    branches = [inner for found in several if isinstance(found, list) for inner in found] + [schema.get("items")]
     return next((found_inside for inner in branches if (found_inside := unenforceable(inner))), None)
+
+
+def _mapping(found: Any) -> dict[str, Any]:
+    """What is no object where a schema wants one is the provider's to refuse."""
+    return found if isinstance(found, dict) else {}
 
 
 def _recursive(schema: dict[str, Any]) -> bool:
     """Does a definition reach itself?"""
-    definitions = {**(schema.get("$defs") or {}), **(schema.get("definitions") or {})}
+    definitions = {**_mapping(schema.get("$defs")), **_mapping(schema.get("definitions"))}
     reaches = {name: _references(inner) for name, inner in definitions.items()}
     for start in reaches:
         seen, open_ = set[str](), list(reaches[start])
@@ -287,14 +296,17 @@ def _assistant(message: dict[str, Any], where: str) -> list[dict[str, Any]]:
     blocks = _content(message, where, images=False)
     if isinstance(message.get("refusal"), str) and message["refusal"]:
         blocks.append({"type": "text", "text": message["refusal"]})
-    for index, call in enumerate(message.get("tool_calls") or ()):
+    calls = message.get("tool_calls") or []
+    if not isinstance(calls, list):
+        refuse(f"{where}.tool_calls", "expected a list")
+    for index, call in enumerate(calls):
         at = f"{where}.tool_calls[{index}]"
         function = call.get("function") if isinstance(call, dict) else None
         if not isinstance(function, dict) or not isinstance(call.get("id"), str):
             refuse(at, "expected a function call with its id")
         try:
             arguments = msgspec.json.decode(function.get("arguments") or "{}")
-        except (msgspec.DecodeError, TypeError):
+        except (msgspec.DecodeError, TypeError, RecursionError):
             arguments = None
         if not isinstance(arguments, dict):
             refuse(f"{at}.function.arguments", "is not a JSON object; Anthropic takes no other")
