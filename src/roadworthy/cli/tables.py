@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Final, Literal
 
 import click
@@ -62,10 +62,17 @@ class Column:
 PADDING: Final = 3
 """Blanks between two columns."""
 
+SHORTEST: Final = 4
+"""Characters to which a text may be cut."""
+
+SHORTEST_FOLD: Final = 12
+"""Characters at which a text is folded before another is cut."""
+
 
 def print_table(console: Console, columns: Sequence[Column], rows: Iterable[Sequence[str]]) -> None:
     """Print rows of cells (one per column)."""
     from rich import box
+    from rich.cells import cell_len
     from rich.table import Table
 
     cells = [[line(cell) for cell in row] for row in rows]
@@ -74,36 +81,46 @@ def print_table(console: Console, columns: Sequence[Column], rows: Iterable[Sequ
         for index, column in enumerate(columns)
         if not column.optional or any(row[index] not in ("", "–") for row in cells)
     ]
-    widths = [max((len(row[index]) for row in cells), default=0) for index in range(len(columns))]
-    shown = fitting(columns, widths, shown, console.width)
+    natural = {
+        index: max(cell_len(text) for text in (columns[index].title, *(row[index] for row in cells))) for index in shown
+    }
+    widths = fitted(columns, natural, console.width)
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
-    for index in shown:
+    for index, width in widths.items():
         column = columns[index]
         table.add_column(
             column.title,
             justify=column.justify,
             no_wrap=not column.wrap,
             overflow="fold" if column.wrap else "ellipsis",
-            min_width=widths[index] if column.justify == "right" else min(column.keep, widths[index]) or None,
+            width=width,
         )
     for row in cells:
-        table.add_row(*(styled(row[index]) for index in shown))
+        table.add_row(*(styled(row[index]) for index in widths))
     print_trimmed(console, table)
 
 
-def fitting(columns: Sequence[Column], widths: Sequence[int], shown: list[int], room: int) -> list[int]:
-    """Indices of the columns to show in ``room`` characters: spare ones go until the others fit."""
-    shown = list(shown)
+def fitted(columns: Sequence[Column], natural: Mapping[int, int], room: int) -> dict[int, int]:
+    """Index → width of the columns to show in ``room`` characters: spare ones go first, then texts that fold,
+    then the others are cut, the widest first.  Where even that is too little the terminal wraps."""
+    widths = dict(natural)
 
-    def needed() -> int:
-        return sum(max(len(columns[index].title), widths[index]) + PADDING for index in shown) - PADDING
+    def excess() -> int:
+        return sum(widths.values()) + PADDING * (len(widths) - 1) - room
 
-    while needed() > room:
-        spare = max(shown, key=lambda index: columns[index].spare)
+    while excess() > 0:
+        spare = max(widths, key=lambda index: columns[index].spare)
         if columns[spare].spare == 0:
             break
-        shown.remove(spare)
-    return shown
+        del widths[spare]
+    while excess() > 0:
+        texts = [index for index in widths if widths[index] > max(columns[index].keep, SHORTEST)]
+        texts = [index for index in texts if columns[index].justify == "left"]
+        if not texts:
+            break
+        folds = [index for index in texts if columns[index].wrap and widths[index] > SHORTEST_FOLD]
+        widths[max(folds or texts, key=lambda index: widths[index])] -= 1
+    return widths
 
 
 def print_trimmed(console: Console, what: RenderableType) -> None:
