@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import http.server
+import resource
 import signal
 import threading
 import time
@@ -41,6 +42,18 @@ def running(tmp_path: Path, provider: Any) -> Iterator[Workers]:
     worker = Workers(create_folder(tmp_path / "data"), f"http://127.0.0.1:{provider.server_port}/v1")
     yield worker
     worker.end()
+
+
+def test_a_worker_takes_the_descriptors_that_the_system_grants(tmp_path: Path, provider: Any) -> None:
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (512, before[1]))
+    try:
+        worker = Workers(create_folder(tmp_path / "data"), f"http://127.0.0.1:{provider.server_port}/v1")
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+    soft, _ = resource.prlimit(worker.processes[0].pid, resource.RLIMIT_NOFILE)
+    worker.end()
+    assert soft == (65_536 if before[1] == resource.RLIM_INFINITY else min(65_536, before[1]))
 
 
 def test_a_worker_that_has_served_holds_no_heavy_library(running: Workers) -> None:

@@ -12,6 +12,7 @@ import asyncio
 import gc
 import logging
 import os
+import resource
 import signal
 import socket
 import sys
@@ -45,6 +46,7 @@ log = logging.getLogger("roadworthy.gateway")
 SNAPSHOT_POLL = 0.2
 GRACE = 30.0
 """Seconds that calls under way get after SIGTERM; a second SIGTERM cuts them at once."""
+DESCRIPTORS = 65_536
 POOL = PoolLimits(per_origin=4096, waiting=4096)
 """Targets' own concurrency limits come first; this one only keeps a mistake from exhausting file descriptors."""
 
@@ -56,6 +58,7 @@ def main(arguments: list[str] | None = None) -> int:
     listener = socket.socket(fileno=options.fd)
     listener.setblocking(False)
     _calm_collector()
+    _take_descriptors()
     return uvloop.run(Worker(DataFolder(options.data), options.worker, options.workers, listener, options.grace).run())
 
 
@@ -74,6 +77,14 @@ def _calm_collector() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 20, 50)
+
+
+def _take_descriptors() -> None:
+    """Callers and upstream connections hold one each, and shells grant 1,024: take what may be had."""
+    granted, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = DESCRIPTORS if most == resource.RLIM_INFINITY else min(DESCRIPTORS, most)
+    if granted != resource.RLIM_INFINITY and granted < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, most))
 
 
 class Worker:
