@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
+import pytest
 
 from roadworthy.gateway import snapshot as snapshots
+from roadworthy.gateway.snapshot import SNAPSHOT_FORMAT, Snapshot, SnapshotRefused
 from roadworthy.operations.snapshot import Picture, build, unresolved
 from roadworthy.workflow.digest import release
 from roadworthy.workflow.files import target_identity
@@ -139,3 +143,49 @@ def test_an_undeclared_price_is_looked_up_and_an_unknown_one_left_out() -> None:
     listed = Price(3.0, 4.0, source="list")
     built = build(shown, {}, lambda t: listed if t.name == "main" else None, epoch=1, seq=1, now=9.0)
     assert built.snapshot.prices == {"main": listed}
+
+
+def whole() -> dict[str, Any]:
+    """A snapshot of everything, as JSON."""
+    one = frozen("triage", behaviour(MAIN))
+    keys = (ApiKey("key_1", "hash1", "k", "default", ["*"]),)
+    built = build(picture(applied(1, MAIN), served=(one,), keys=keys), {}, declared_price, epoch=1, seq=1, now=9.0)
+    made: dict[str, Any] = msgspec.json.decode(snapshots.encode(built.snapshot))
+    return made
+
+
+def with_news(value: Any) -> Any:
+    """The same with a field more in every object that is a struct (not in maps by name, where it would be a name)."""
+    if isinstance(value, list):
+        return [with_news(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    maps = {"workflows", "releases", "targets", "endpoints", "prices", "keys", "ladder"}
+    out = {
+        name: {key: with_news(each) for key, each in item.items()}
+        if name in maps and isinstance(item, dict)
+        else with_news(item)
+        for name, item in value.items()
+    }
+    return {**out, "of_the_next_version": {"x": [1]}}
+
+
+def test_a_gateway_reads_the_snapshot_of_the_next_version_with_fields_it_does_not_know() -> None:
+    newer = {**with_news(whole()), "format": SNAPSHOT_FORMAT + 1}
+    assert "of_the_next_version" in newer["targets"]["main"]
+    read = snapshots.decode(msgspec.json.encode(newer))
+    mine = snapshots.decode(msgspec.json.encode(whole()))
+    assert msgspec.structs.replace(read, format=SNAPSHOT_FORMAT) == mine
+
+
+def test_a_gateway_reads_the_snapshot_of_the_version_before_without_newer_fields() -> None:
+    needed = {field.encode_name for field in msgspec.structs.fields(Snapshot) if field.required}
+    older = {name: value for name, value in whole().items() if name in needed} | {"format": SNAPSHOT_FORMAT - 1}
+    assert snapshots.decode(msgspec.json.encode(older)).workflows.keys() == {"triage"}
+
+
+@pytest.mark.parametrize("apart", [-2, 2])
+def test_two_versions_apart_is_refused_and_says_what_to_do(apart: int) -> None:
+    far = msgspec.json.encode({**whole(), "format": SNAPSHOT_FORMAT + apart})
+    with pytest.raises(SnapshotRefused, match="run the same version of Roadworthy"):
+        snapshots.decode(far)
