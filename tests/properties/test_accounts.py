@@ -68,6 +68,8 @@ class Accounts:
     """Of the worker, once idle ones have expired."""
     segments: list[Path]
     """In the journal, after the stop."""
+    libraries: str
+    """What the worker has mapped into its memory, after the load."""
 
     def attempts(self) -> Iterator[dict[str, Any]]:
         return (attempt for record in self.log for attempt in record.get("attempts", []))
@@ -103,6 +105,7 @@ def accounts(tmp_path_factory: pytest.TempPathFactory) -> Accounts:
         assert worker is not None
         until(lambda: not connections(worker), "end of idle connections", patience=40.0)
         left = connections(worker)
+        libraries = Path(f"/proc/{worker}/maps").read_text()
         assert up.stop() == 0
     return Accounts(
         keys=keys,
@@ -114,6 +117,7 @@ def accounts(tmp_path_factory: pytest.TempPathFactory) -> Accounts:
         journal=journal,
         connections=left,
         segments=list((up.data / "journal").glob("*/*.jsonl")),
+        libraries=libraries,
     )
 
 
@@ -266,6 +270,12 @@ def test_the_journal_held_everything_and_is_shipped_whole(accounts: Accounts) ->
     assert journal["accepted"] == journal["stored"] == len(accounts.log)
     assert (journal["in_flight"], journal["pending_bytes"], journal["duplicates"], journal["malformed"]) == (0, 0, 0, 0)
     assert accounts.segments == []
+
+
+def test_the_worker_has_loaded_no_database_and_no_statistics(accounts: Accounts) -> None:
+    assert "httptools" in accounts.libraries
+    for heavy in ("apsw", "sqlite", "sqlalchemy", "numpy", "scipy", "pyarrow", "pydantic", "markupsafe"):
+        assert f"/{heavy}" not in accounts.libraries
 
 
 @pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool is not installed (Debian package prometheus)")

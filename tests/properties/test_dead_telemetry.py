@@ -52,5 +52,5 @@ def test_a_collector_that_is_down_slows_nothing_and_is_named_in_status(collector
         assert sum(up.metric("log_stored_total").values()) == CALLS
         began = time.monotonic()
         assert up.stop() == 0
-        assert time.monotonic() - began < 10.0
+        assert time.monotonic() - began < 20.0  # the grace is thirty
     assert list((up.data / "journal").glob("*/*.jsonl")) == []

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import signal
-import time
 from pathlib import Path
 from typing import Any
 
@@ -57,14 +56,12 @@ def test_fifty_calls_in_flight_are_all_answered_and_recorded(tmp_path: Path) -> 
 
 
 def test_calls_that_outlast_the_grace_are_cut_and_recorded_as_lost_with_the_gateway(tmp_path: Path) -> None:
-    config = configuration(tmp_path, SLOW | {"inter_token": "500ms"})
+    config = configuration(tmp_path, SLOW | {"inter_token": "5s"})
     where = ("--listen", "127.0.0.1:0", "--metrics", "127.0.0.1:0", "--grace", "1.5")
     with Up(tmp_path, config=config, arguments=where) as up:
         started(up)
-        began = time.monotonic()
         heard = stopped_meanwhile(up, up.key("app"))
-        assert up.process.wait(30) == 0
-    assert time.monotonic() - began < 9.0  # an answer takes eleven seconds
+        assert up.process.wait(30) == 0  # an answer takes a hundred seconds
     assert not any(one.whole for one in heard)
     log = log_of(up, tmp_path)
     assert len(log) == CALLS
