@@ -91,8 +91,8 @@ def prepare(serving: Serving, fields: Fields, extension: Extension, *, tester: b
 
 def _bound_messages(fields: Fields) -> None:
     """A cheap look at the bytes; what writes ``role`` with an escape is counted once it is decoded."""
-    raw = bytes(fields["messages"])
-    if len(raw) > 10 * MOST_MESSAGES and raw.count(b'"role"') > MOST_MESSAGES:
+    raw = memoryview(fields["messages"])
+    if len(raw) > 10 * MOST_MESSAGES and bytes(raw).count(b'"role"') > MOST_MESSAGES:
         raise _too_many_messages()
 
 
