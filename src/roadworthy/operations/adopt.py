@@ -165,7 +165,7 @@ def _prompt(name: str, calls: Sequence[ObservedCall], files: dict[str, str], not
             for hole in template.holes
         ]
         notes.append(
-            f"the prompt varies in {len(template.holes)} places: {', '.join(template.holes)}; rename them as you like"
+            f"the prompt varies in {_places(len(template.holes))}: {', '.join(template.holes)}; rename as you like"
         )
     return lines
 
@@ -184,6 +184,10 @@ def _fields(calls: Sequence[ObservedCall]) -> tuple[dict[str, Any], list[str]]:
         else:
             varying.append(name)
     return constant, varying
+
+
+def _places(count: int) -> str:
+    return "1 place" if count == 1 else f"{count} places"
 
 
 def _tools(name: str, fields: dict[str, Any], varying: list[str], files: dict[str, str], notes: list[str]) -> list[str]:
@@ -236,7 +240,7 @@ def _parameters(fields: Mapping[str, Any], varying: list[str], notes: list[str])
     fixed = {name: value for name, value in fields.items() if name not in varying}
     lines = [f"parameters: {dumped(fixed)}"] if fixed else []
     if varying:
-        lines.append(f"caller_overrides: {dumped(sorted(varying))}   # these differ from call to call")
+        lines.append(f"caller_overrides: {dumped(sorted(varying))}   # these stay the app's")
         notes.append(f"these request fields vary and stay the app's: {', '.join(sorted(varying))}")
     return lines
 
