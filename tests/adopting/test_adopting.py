@@ -181,6 +181,8 @@ def test_a_prompt_changed_in_the_app_is_served_and_recorded_as_unreleased(adopte
         assert changed.ask("Ada", "gold", "Where is my bike?").status_code == 200
     record = adopted.up.record(adopted.up.records()[0]["id"])
     assert (record["route"], record["outcome"], record["notes"]) == ("release", "answered", ["prompt_unreleased"])
+    listed = roadworthy("log", "--workflow", "desk", "--json", cwd=adopted.folder).stdout
+    assert [line for line in listed.splitlines() if "prompt_unreleased" in line], listed
 
 
 def test_what_was_adopted_once_is_never_drafted_over(adopted: Adopted) -> None:

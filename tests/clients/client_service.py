@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, NamedTuple
 
+import httpx2
 import openai
 from openai.lib._parsing import type_to_response_format_param
 from pydantic import BaseModel
+
+from support.provider import Recorder
+from support.up import Up
 
 SIMULATED = ("main", "backup")
 RELEASED = (
@@ -15,6 +19,23 @@ RELEASED = (
     "tiny", "tested", "whole",
 )  # fmt: skip
 CANNED = "We will write to you tomorrow."
+
+
+class Service(NamedTuple):
+    up: Up
+    recorder: Recorder
+    """The provider behind the target ``wire``."""
+    token: str
+    """Of a key that may call everything."""
+
+    def client(self, token: str | None = None) -> openai.OpenAI:
+        """The official client, told nothing but where and who."""
+        return openai.OpenAI(base_url=self.up.base_url, api_key=token or self.token)
+
+    def post(self, body: dict[str, Any], headers: dict[str, str]) -> httpx2.Response:
+        """A chat over a connection of its own."""
+        url = f"{self.up.base_url}/chat/completions"
+        return httpx2.post(url, json=body, headers=headers, trust_env=False, verify=False)
 
 
 class Topic(BaseModel):
@@ -80,7 +101,7 @@ def files(recorder: str) -> dict[str, str]:
             f"  main: {{{simulated}, model: sim-main, simulation: main.yaml}}\n"
             f"  backup: {{{simulated}, model: sim-backup, simulation: backup.yaml}}\n"
             f"  wire: {{provider: openai, model: wire-1, endpoint: '{recorder}', allow_private: true, "
-            "price: {input: 1, output: 2, per: 1M}}\n"
+            "key: env:WIRE_KEY, price: {input: 1, output: 2, per: 1M}}\n"
             "  down: {provider: openai, model: none, endpoint: 'http://127.0.0.1:9/v1', allow_private: true, "
             "price: {input: 1, output: 2}}\n"
             "  tiny: {provider: local, model: SmolLM2-135M-Instruct}\n"

@@ -3,27 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple
 
 import openai
 import pytest
-from client_service import RELEASED, SIMULATED, files
+from client_service import RELEASED, SIMULATED, Service, files
 
 from support.provider import Exchange, Recorder, Sent, completion
 from support.up import Up
 from support.waiting import until, write_files
-
-
-class Service(NamedTuple):
-    up: Up
-    recorder: Recorder
-    """The provider behind the target ``wire``."""
-    token: str
-    """Of a key that may call everything."""
-
-    def client(self, token: str | None = None) -> openai.OpenAI:
-        """The official client, told nothing but where and who."""
-        return openai.OpenAI(base_url=self.up.base_url, api_key=token or self.token)
 
 
 def good(sent: Sent, exchange: Exchange) -> None:
@@ -35,7 +22,9 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     root = tmp_path_factory.mktemp("c")  # short: the path of a Unix socket has at most 107 bytes
     with (
         Recorder(good) as recorder,
-        Up(root, config=write_files(root / "config", files(recorder.url)), workers=2) as up,
+        Up(
+            root, config=write_files(root / "config", files(recorder.url)), workers=2, env={"WIRE_KEY": "sk-wire"}
+        ) as up,
     ):
         up.ready(*SIMULATED)
         up.freeze(*RELEASED)
@@ -51,7 +40,12 @@ def service(running: Service) -> Iterator[Service]:
     until(running.up.idle, "end of every call and slot")
 
 
-@pytest.fixture
-def client(service: Service) -> Iterator[openai.OpenAI]:
-    with service.client() as made:
+@pytest.fixture(scope="session")
+def one_client(running: Service) -> Iterator[openai.OpenAI]:
+    with running.client() as made:
         yield made
+
+
+@pytest.fixture
+def client(service: Service, one_client: openai.OpenAI) -> openai.OpenAI:
+    return one_client

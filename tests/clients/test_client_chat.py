@@ -10,8 +10,7 @@ import httpx2
 import msgspec
 import openai
 import pytest
-from client_service import ask, text_of, told
-from conftest import Service
+from client_service import Service, ask, text_of, told
 
 from support.provider import Exchange, Sent, completion
 
@@ -142,6 +141,7 @@ def test_images_and_unknown_fields_reach_the_provider_byte_for_byte(service: Ser
     assert theirs.pop("model") == b'"wire-1"'
     assert theirs == {name: value for name, value in mine.items() if name != "model"}
     assert answer.json()["roadworthy"]["overrides"] == ["zz"]
+    assert sent.headers["authorization"] == "Bearer sk-wire"
     assert not [name for name in sent.headers if name.startswith("x-roadworthy") or service.token in sent.headers[name]]
 
 

@@ -10,8 +10,7 @@ from typing import Any
 
 import openai
 import pytest
-from client_service import ask, told
-from conftest import Service
+from client_service import Service, ask, told
 
 from support.provider import Exchange, Sent
 from support.waiting import until

@@ -9,8 +9,7 @@ from typing import Any
 import httpx2
 import openai
 import pytest
-from client_service import ask, text_of, told
-from conftest import Service
+from client_service import Service, ask, text_of, told
 
 from support.provider import completion
 
@@ -125,7 +124,9 @@ def repeated(service: Service, key: str, **body: Any) -> httpx2.Response:
     """Over a connection of its own, which either worker may get."""
     headers = {"authorization": f"Bearer {service.token}", "idempotency-key": key, "connection": "close"}
     asked = {"model": "wire", "messages": ask(key), **body}
-    return httpx2.post(f"{service.up.base_url}/chat/completions", json=asked, headers=headers, trust_env=False)
+    return httpx2.post(
+        f"{service.up.base_url}/chat/completions", json=asked, headers=headers, trust_env=False, verify=False
+    )
 
 
 def test_an_idempotency_key_gets_one_answer_whichever_worker_is_asked(service: Service) -> None:
@@ -193,7 +194,9 @@ OURS = re.compile("x-roadworthy-|x-request-id|traceparent")
 def raw(service: Service, token: str, **body: Any) -> httpx2.Response:
     asked = {"model": "plain", "messages": ask("x"), **body}
     headers = {"authorization": f"Bearer {token}"}
-    return httpx2.post(f"{service.up.base_url}/chat/completions", json=asked, headers=headers, trust_env=False)
+    return httpx2.post(
+        f"{service.up.base_url}/chat/completions", json=asked, headers=headers, trust_env=False, verify=False
+    )
 
 
 def test_headers_and_object_say_what_served_the_call(service: Service) -> None:

@@ -7,8 +7,7 @@ from typing import Any
 
 import openai
 import pytest
-from client_service import CANNED, Topic, ask, told
-from conftest import Service
+from client_service import CANNED, Service, Topic, ask, told
 from pydantic import BaseModel
 
 

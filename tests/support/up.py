@@ -87,6 +87,7 @@ class Up:
         self._said: queue.Queue[str] = queue.Queue()
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
+        self._metrics = httpx2.Client(trust_env=False, verify=False, timeout=20)  # plain HTTP: no certificates to load
         self._admin: httpx2.Client | None = None
 
     def _read(self) -> None:
@@ -154,7 +155,7 @@ class Up:
 
     def admin(self, method: str, path: str, body: Any = None) -> Any:
         if self._admin is None:
-            transport = httpx2.HTTPTransport(uds=str(self.data / "run" / "control.sock"))
+            transport = httpx2.HTTPTransport(uds=str(self.data / "run" / "control.sock"), verify=False)
             self._admin = httpx2.Client(transport=transport, base_url="http://control", timeout=20)
         answer = self._admin.request(method, path, json=body)
         assert answer.status_code == 200, answer.text
@@ -190,7 +191,7 @@ class Up:
 
     def page(self) -> str:
         """``/metrics``."""
-        return httpx2.get(self.metrics_url, trust_env=False).text
+        return self._metrics.get(self.metrics_url).text
 
     def idle(self) -> bool:
         """No call under way, no slot of a target taken, in any worker."""
@@ -205,6 +206,7 @@ class Up:
         return None
 
     def stop(self, number: int = signal.SIGTERM) -> int:
+        self._metrics.close()
         if self._admin is not None:
             self._admin.close()
             self._admin = None
