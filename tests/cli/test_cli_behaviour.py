@@ -185,7 +185,11 @@ def test_an_export_appears_whole_or_not_at_all(cli: Cli) -> None:
     path = cli.home / "out.json"
     assert cli("export", "-o", str(path)).exit_code == 0
     assert json.loads(path.read_text()) == [{"id": "a"}]
+    assert path.stat().st_mode & 0o777 == 0o600  # it may hold prompts
     assert cli("export", "-o", str(path)).exit_code == 2  # never overwrites
+    nowhere = cli("export", "-o", str(cli.home / "missing" / "x.csv"))
+    assert nowhere.exit_code == 2
+    assert f"{cli.home / 'missing'}: no such folder" in nowhere.stderr
     cli.admin.answers["GET", "/v1/export"] = (400, refusal("format: found 'x'", "bad_request"))
     assert cli("export", "-o", str(cli.home / "bad.csv")).exit_code == 2
     assert sorted(p.name for p in cli.home.iterdir()) == ["data", "out.json"]

@@ -81,7 +81,7 @@ def parse_yaml(file: str, text: str) -> Value:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = mark.line + 1 if mark is not None else 1
-        found = " ".join(part for part in (error.problem, error.context) if part)
+        found = " ".join(part for part in (error.problem, error.context) if part).removeprefix("found ")
         raise _error(file, line, found, "YAML", "check indentation, quotes and the ':' after each key") from error
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, error.position) + 1

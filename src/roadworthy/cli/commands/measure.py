@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -233,6 +234,8 @@ def export(work: Work, /, form: str | None, output: Path | None, bodies: bool, *
         return
     if output.exists():
         raise BadInput(f"{output}: exists already", "give another name, or remove it first")
+    if not output.parent.is_dir():
+        raise BadInput(f"{output.parent}: no such folder", "create it, or give another place")
     size = _to_file(work, output, params)
     work.note(f"Wrote {words.size(size)} to {output}: {line(in_words(_filters_only(params), window))}")
     if size == 0:
@@ -249,11 +252,11 @@ def _form_of(output: Path | None) -> str:
 
 
 def _to_file(work: Work, output: Path, params: dict[str, Any]) -> int:
-    """Write beside the file and rename; an interrupted export leaves nothing.  Returns bytes."""
+    """Write beside the file, private, and rename; an interrupted export leaves nothing.  Returns bytes."""
     temporary = output.with_name(f".{output.name}.part")
     done = False
     try:
-        with temporary.open("wb") as file:
+        with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
             size = _copy(work, file, params)
         temporary.replace(output)
         done = True
