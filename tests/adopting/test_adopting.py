@@ -185,6 +185,17 @@ def test_a_prompt_changed_in_the_app_is_served_and_recorded_as_unreleased(adopte
     assert [line for line in listed.splitlines() if "prompt_unreleased" in line], listed
 
 
+def test_a_model_changed_in_the_app_is_recorded_while_the_released_one_answers(
+    adopted: Adopted, tmp_path: Path
+) -> None:
+    (tmp_path / "shop.py").write_text((HERE / "shop.py").read_text().replace("gpt-4o-mini", "gpt-5"))
+    with Shop(tmp_path, adopted.exports["OPENAI_BASE_URL"], adopted.exports["OPENAI_API_KEY"]) as changed:
+        assert changed.ask("Ada", "gold", "Where is my bike?").status_code == 200
+    record = adopted.up.record(adopted.up.records()[0]["id"])
+    assert (record["model_asked"], record["overrides"]) == ("gpt-4o-mini", ["model"])
+    assert record["request"]["model"] == "gpt-5"
+
+
 def test_what_was_adopted_once_is_never_drafted_over(adopted: Adopted) -> None:
     place = adopted.folder / "workflows" / "desk" / "workflow.yaml"
     mine = place.read_text().replace("description: desk, adopted from a running app.", "description: Mine.")

@@ -49,6 +49,8 @@ def admit(
     call.prompt = prepared.prompt
     if prepared.overrides:
         call.overrides = [name[: body.LONGEST_NAME] for name in prepared.overrides[:MOST_OVERRIDES]]
+    if serving.asked_otherwise(call.model):
+        call.overrides = [*call.overrides, "model"]
     call.notes = prepared.notes
 
 

@@ -171,6 +171,12 @@ class Serving:
             return self.reachable
         return self.reachable - {target.name for target in self._limited if lacking(target.target, fields)}
 
+    def asked_otherwise(self, model: str) -> bool:
+        """Does an adopted app ask for another model than its release calls?"""
+        if not self.adopted or self.release is None or self.target is None:
+            return False
+        return model != self.target.target.model and model != self.name
+
     def _compile_behaviour(self) -> None:
         behaviour = self.behaviour
         prompt = behaviour.prompt if behaviour else None
