@@ -129,13 +129,16 @@ def waiting(
     warnings: Sequence[str],
 ) -> list[Waiting]:
     """What goes on only when somebody acts, most urgent first."""
+    running = any(process.alive for process in processes)
     found = [
         Waiting(
             "operator", f"{process.name} is not running ({process.last_exit or process.state})", "roadworthy doctor"
         )
         for process in processes
-        if not process.alive
+        if running and not process.alive
     ]
+    if not running:
+        found.append(Waiting("operator", "nothing runs: callers are refused", "roadworthy up"))
     if lag.pending_seconds > 60:
         found.append(
             Waiting("operator", f"the journal is {lag.pending_seconds:.0f} s behind the log", "roadworthy doctor")
@@ -145,7 +148,7 @@ def waiting(
     found += [
         Waiting("operator", f"target {target.name} is down: its calls are unavailable", "roadworthy doctor")
         for target in targets
-        if target.url is None
+        if running and target.url is None
     ]
     for name, workflow in sorted(applied.configuration.workflows.items()):
         found += _workflow_waits(name, workflow, served.get(name))

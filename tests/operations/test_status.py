@@ -1,0 +1,48 @@
+"""What ``status`` says that somebody must do."""
+
+from __future__ import annotations
+
+import msgspec
+
+from roadworthy.inference_log.model import Lag, StatsRow
+from roadworthy.operations.status import ProcessStatus, TargetStatus, Waiting, waiting, workflow_statuses
+from roadworthy.workflow.inference import Tokens
+from roadworthy.workflow.model import Configuration, Owners, Settings, Workflow
+from roadworthy.workflow.ports import AppliedConfiguration
+
+OWNERS = Owners("ada", "ada", "ada")
+FLOW = Workflow("triage", "default", OWNERS, "observe", passthrough="main")
+CONFIGURATION = Configuration(Settings(), {}, {}, {"triage": FLOW})
+APPLIED = AppliedConfiguration(1, 1.0, "ada", {}, CONFIGURATION)
+NO_LAG = Lag(**dict.fromkeys((field.name for field in msgspec.structs.fields(Lag)), 0))
+DOWN = TargetStatus("main", "local", "small", None, True)
+
+
+def process(name: str, alive: bool) -> ProcessStatus:
+    return ProcessStatus(name, 7, "running" if alive else "stopped", 1.0, alive=alive)
+
+
+def asked(*processes: ProcessStatus) -> list[Waiting]:
+    return waiting(APPLIED, {}, [DOWN], processes, NO_LAG, [])
+
+
+def test_what_is_down_in_a_running_install_is_named_one_by_one() -> None:
+    said = [one.what for one in asked(process("control", True), process("worker w0", False))]
+    assert said[:2] == ["worker w0 is not running (stopped)", "target main is down: its calls are unavailable"]
+
+
+def test_an_install_that_was_stopped_waits_for_one_thing() -> None:
+    for processes in ((), (process("control", False), process("worker w0", False))):
+        operator = [one for one in asked(*processes) if one.who == "operator"]
+        assert [(one.what, one.do) for one in operator] == [("nothing runs: callers are refused", "roadworthy up")]
+
+
+def test_testers_are_counted_beside_the_live_calls_never_among_them() -> None:
+    def row(traffic: str, count: int) -> StatsRow:
+        group: dict[str, str | None] = {"workflow": "triage", "traffic": traffic}
+        return StatsRow(group, count, {"answered": count}, 1.0, 1.0, 1.0, None, Tokens(), 0.5, 0)
+
+    rows = [row("live", 3), row("tester", 2), row("drill", 9)]
+    [status] = workflow_statuses(CONFIGURATION, {}, rows, rows)
+    assert (status.calls, status.tester_calls, status.outcomes) == (3, 2, {"answered": 3})
+    assert status.spend_today == 1.5
