@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from roadworthy.fallback.model import NextStep, Remaining, Tried
-from roadworthy.fallback.rules import DEFAULT_LADDER, FINAL_FAILURES, LEAST_USEFUL_SECONDS, next_step
-from roadworthy.workflow.inference import FAILURES, Failure
+from roadworthy.fallback.rules import DEFAULT_LADDER, LEAST_USEFUL_SECONDS, next_step
+from roadworthy.workflow.inference import FAILURES, FINAL_FAILURES, Failure
 from roadworthy.workflow.model import Ladder, Step
 
 TARGETS = ["main", "backup", "third"]

@@ -12,11 +12,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from roadworthy.fallback.model import NextStep, Remaining, Rung, Tried
-from roadworthy.workflow.inference import Failure
+from roadworthy.workflow.inference import FINAL_FAILURES, Failure
 from roadworthy.workflow.model import Ladder, Step
-
-FINAL_FAILURES: frozenset[Failure] = frozenset({"misconfigured", "bad_request", "context_length"})
-"""The target said no for good: asking it again cannot succeed."""
 
 NEVER_RETRIED: frozenset[Failure] = FINAL_FAILURES | {"overspent", "gateway_lost"}
 

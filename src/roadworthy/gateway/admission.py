@@ -4,7 +4,8 @@ Authentication fails closed: a key is looked up by the full HMAC of the whole to
 learnt from timing, and a key that is not in the snapshot (unknown, revoked) or has expired does not exist.
 
 Limits are per worker: with N workers each one grants 1/N of a key's limit, since callers' connections are spread
-over the workers by the kernel.  A caller with a single connection may therefore be limited early, never late.
+over the workers by the kernel.  A caller with a single connection may therefore be limited early; a limit below
+the number of workers is enforced late, for each worker grants at least one call.
 """
 
 from __future__ import annotations

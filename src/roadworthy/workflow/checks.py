@@ -10,12 +10,12 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from roadworthy.workflow.inference import Failure
+from roadworthy.workflow.inference import FINAL_FAILURES, Failure
 from roadworthy.workflow.model import Canned, InputSpec, Ladder, Prompt, StreamMode, Target
 from roadworthy.workflow.problems import Problem, Severity, did_you_mean, nearest
 from roadworthy.workflow.prompt import Template, TemplateError
 from roadworthy.workflow.source import Value
-from roadworthy.workflow.tables import NEVER_RETRIED, WORKFLOW
+from roadworthy.workflow.tables import WORKFLOW
 
 SET_ELSEWHERE: Final[Mapping[str, str]] = {
     "model": "the target",
@@ -260,7 +260,7 @@ def _ladder(draft: Draft) -> Iterator[Problem]:
     for failure, steps in ladder.items():
         path = ("ladder", failure)
         kinds = [step.kind for step in steps]
-        if failure in NEVER_RETRIED and "retry" in kinds:
+        if failure in FINAL_FAILURES and "retry" in kinds:
             mend = "remove it; another target or 'canned' can help"
             yield draft.problem(path, "'retry'", "a step that can mend it: the same call fails again", mend)
         if "canned" in kinds[:-1]:

@@ -63,6 +63,9 @@ ROUTES: tuple[Route, ...] = get_args(Route)
 TRAFFIC_CLASSES: tuple[TrafficClass, ...] = get_args(TrafficClass)
 STEP_KINDS: tuple[StepKind, ...] = get_args(StepKind)
 
+FINAL_FAILURES: frozenset[Failure] = frozenset({"misconfigured", "bad_request", "context_length"})
+"""The target said no for good: the same call fails again."""
+
 SERVED_BY_MODEL: frozenset[Outcome] = frozenset({"answered", "recovered"})
 """Outcomes whose text a model wrote for this very call."""
 

@@ -49,8 +49,6 @@ LADDER_FAILURES: Final = (
     "misconfigured",
 )
 _NOT_BUILT_FAILURES: Final = ("unsafe", "overspent")
-NEVER_RETRIED: Final = frozenset({"bad_request", "context_length", "misconfigured", "throttled"})
-"""Failures that the same call to the same target cannot mend."""
 assert set(LADDER_FAILURES) | set(_NOT_BUILT_FAILURES) | {"gateway_lost"} == set(get_args(Failure))
 
 _TOKENS_PER: Final = {"1": 1, "1K": 1_000, "1M": 1_000_000}
