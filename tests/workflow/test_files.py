@@ -145,6 +145,12 @@ def test_an_unknown_price_is_an_error_that_the_price_list_can_settle(files: File
     assert read_configuration(unpriced, price_known=lambda target: True).problems == []
 
 
+def test_a_misspelt_model_is_suggested_from_the_price_list(files: Files) -> None:
+    unpriced = changed(files, MAIN, "    price: {input: 0.8, output: 4}\n", "")
+    checked = read_configuration(unpriced, listed=lambda target: ["claude-3-5-haiku-latest", "gpt-4o"])
+    assert checked.problems[0].mend.startswith("did you mean 'claude-3-5-haiku-latest'? Else add 'price:")
+
+
 def test_an_unknown_price_only_warns_while_its_target_is_observed(files: Files) -> None:
     unpriced = changed(files, MAIN, "    price: {input: 0.8, output: 4}\n", "")
     observed = changed(unpriced, FLOW, "bypass: app", "enforcement: observe\nbypass: app")

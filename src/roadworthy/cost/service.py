@@ -67,6 +67,10 @@ class PriceList:
                 out |= dict.fromkeys(_names(model), discounted(price, target.discount))
         return out
 
+    def names_of(self, target: Target) -> list[str]:
+        """Names of models at the target's provider that the public list prices."""
+        return [name for name in self.models_of(target) if not name.endswith("*")]
+
     def _undiscounted(self, target: Target) -> Priced:
         if target.price is not None:
             return Priced(target.price)

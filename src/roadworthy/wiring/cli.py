@@ -116,7 +116,7 @@ def check_files(files: Mapping[str, str]) -> list[dict[str, Any]]:
     from roadworthy.workflow.files import read_configuration
 
     prices = PriceList()
-    checked = read_configuration(files, price_known=lambda target: prices.price_of(target) is not None)
+    checked = read_configuration(files, lambda target: prices.price_of(target) is not None, prices.names_of)
     problems: list[dict[str, Any]] = msgspec.to_builtins(checked.problems)
     return problems
 

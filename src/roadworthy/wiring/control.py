@@ -81,7 +81,7 @@ class Control:
         with self.state.write() as tx:
             self.epoch = tx.next_epoch()
         self.prices = PriceList()
-        self.workflows = Workflows(self.state, clock=clock, price_known=self._price_known)
+        self.workflows = Workflows(self.state, clock=clock, price_known=self._price_known, listed=self.prices.names_of)
         tracing = Tracing(self.configuration)
         self._closing.callback(tracing.close)
         self.spans = SpanQueue(tracing.exporter)

@@ -7,7 +7,7 @@ half-valid is ever applied.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -33,12 +33,20 @@ from roadworthy.workflow.model import (
     TargetIdentity,
     Workflow,
 )
-from roadworthy.workflow.problems import Problem, did_you_mean, errors, hide_secrets, looks_secret
+from roadworthy.workflow.problems import Problem, did_you_mean, errors, hide_secrets, looks_secret, nearest
 from roadworthy.workflow.source import SourceError, Value, parse_yaml
 from roadworthy.workflow.tables import BUILT_IN_REDACTION, PEOPLE, ROADWORTHY, WORKFLOW
 
 PriceKnown = Callable[[Target], bool]
 """Is there a price for this target, declared or on the public list?"""
+
+ModelsListed = Callable[[Target], Iterable[str]]
+"""Names of models at the target's provider whose price is on the public list."""
+
+
+def nothing_listed(target: Target) -> Iterable[str]:
+    return ()
+
 
 DEFAULT_ENDPOINTS: Final = {"openai": "https://api.openai.com/v1", "anthropic": "https://api.anthropic.com/v1"}
 MAX_FILES: Final = 2_000
@@ -57,7 +65,9 @@ def price_declared(target: Target) -> bool:
     return target.price is not None
 
 
-def read_configuration(files: Mapping[str, str], price_known: PriceKnown = price_declared) -> Checked:
+def read_configuration(
+    files: Mapping[str, str], price_known: PriceKnown = price_declared, listed: ModelsListed = nothing_listed
+) -> Checked:
     """Read and check everything.  Problems are ordered by file and line."""
     reading = Reading(files)
     _check_folder(reading)
@@ -76,7 +86,7 @@ def read_configuration(files: Mapping[str, str], price_known: PriceKnown = price
         workflow = _workflow(named[1], draft)
         if workflow is not None:
             workflows[named[1]] = workflow
-    _check_prices(reading, targets, trees.get("roadworthy.yaml"), workflows, price_known)
+    _check_prices(reading, targets, trees.get("roadworthy.yaml"), workflows, price_known, listed)
     _check_references(reading, trees, install)
     _check_replacements(reading, trees.get("roadworthy.yaml"), install)
     _check_secrets(reading)
@@ -203,7 +213,7 @@ def _targets(reading: Reading, install: Mapping[str, Any], tree: Value | None) -
 
 def _check_prices(
     reading: Reading, targets: Mapping[str, Target], tree: Value | None, workflows: Mapping[str, Workflow],
-    price_known: PriceKnown,
+    price_known: PriceKnown, listed: ModelsListed,
 ) -> None:  # fmt: skip
     """An unknown price is an error, but for targets that only workflows under ``observe`` use: an adopted app is
     recorded before anybody knows what it costs, and its costs are recorded as unknown, with the reason."""
@@ -217,7 +227,10 @@ def _check_prices(
             continue
         assert tree is not None
         place: Value = tree.data["targets"].data[name]
+        close = nearest(target.model, listed(target))
         mend = "add 'price: {input: …, output: …}' in US dollars per 1M tokens, or mend the model's name"
+        if close is not None:
+            mend = f"did you mean '{close}'? Else {mend.partition(', or')[0]}"
         found, at = f"no price for {target.provider} {target.model}", At(reading, "roadworthy.yaml", f"targets.{name}")
         observed = users.get(name) == {"observe"}
         expected = "a price before it is enforced; until then its cost is unknown" if observed else "a price"

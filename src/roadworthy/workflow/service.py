@@ -13,7 +13,7 @@ import msgspec
 
 from roadworthy.workflow.audit import Event, chain
 from roadworthy.workflow.digest import NotReleasable, canonical, release_of
-from roadworthy.workflow.files import PriceKnown, price_declared, read_configuration
+from roadworthy.workflow.files import ModelsListed, PriceKnown, nothing_listed, price_declared, read_configuration
 from roadworthy.workflow.model import FrozenRelease, Release, Workflow
 from roadworthy.workflow.ports import AppliedConfiguration, State, Transaction
 from roadworthy.workflow.problems import Problem, did_you_mean, errors
@@ -67,10 +67,18 @@ class ListedRelease(msgspec.Struct, frozen=True):
 class Workflows:
     """Configuration and releases over a state store."""
 
-    def __init__(self, state: State, *, clock: Callable[[], float], price_known: PriceKnown = price_declared) -> None:
+    def __init__(
+        self,
+        state: State,
+        *,
+        clock: Callable[[], float],
+        price_known: PriceKnown = price_declared,
+        listed: ModelsListed = nothing_listed,
+    ) -> None:
         self._state = state
         self._clock = clock
         self._price_known = price_known
+        self._listed = listed
 
     def check(self, files: Mapping[str, str]) -> list[Problem]:
         """All errors and warnings, those against the served releases included.  Changes nothing."""
@@ -88,7 +96,7 @@ class Workflows:
             if dry_run or not judged.plan or errors(judged.problems):
                 return judged
             old = transaction.applied()
-            checked = read_configuration(files, self._price_known)
+            checked = read_configuration(files, self._price_known, self._listed)
             assert checked.configuration is not None
             now = self._clock()
             version = judged.version + 1
@@ -121,7 +129,7 @@ class Workflows:
         with self._state.write() as transaction:
             applied = self._applied(transaction)
             draft = self._workflow(applied, workflow)
-            checked = read_configuration(applied.files, self._price_known)
+            checked = read_configuration(applied.files, self._price_known, self._listed)
             found = errors(checked.problems) or _not_releasable(draft)
             if found:
                 raise Refused(found)
@@ -177,7 +185,7 @@ class Workflows:
     def _judge(self, transaction: Transaction, files: Mapping[str, str]) -> Applied:
         old = transaction.applied()
         version = old.version if old else 0
-        checked = read_configuration(files, self._price_known)
+        checked = read_configuration(files, self._price_known, self._listed)
         new = checked.configuration
         if new is None:
             return Applied([], checked.problems, False, version)

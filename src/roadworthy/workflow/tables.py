@@ -130,9 +130,6 @@ TARGET: Final = Section(
             Section(
                 "capabilities",
                 {
-                    "prefill": Field(
-                        Choice(("native", "prompted", "none")), "Can it continue a half-written answer?", default="none"
-                    ),
                     "response_schema": Field(Boolean(), "Does it obey a JSON schema?", default="true"),
                     "tools": Field(Boolean(), "Does it call tools?", default="true"),
                     "images": Field(Boolean(), "Does it read images?", default="true"),
