@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import threading
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from roadworthy.engine.supervise import LONGEST_PAUSE, Engine, Module, blocking, pause_after
+from roadworthy.engine.supervise import LONGEST_PAUSE, NICENESS_BEHIND, Engine, Module, blocking, pause_after
 
 
 async def fine() -> None:
@@ -150,3 +151,16 @@ def test_blocking_work_never_runs_twice_at_once() -> None:
 def test_two_modules_of_one_name_are_refused() -> None:
     with pytest.raises(ValueError, match="share a name"):
         Engine([Module("m", fine, 1.0), Module("m", fine, 1.0)])
+
+
+def test_work_behind_serving_gives_way_in_its_own_thread_alone() -> None:
+    seen: list[int] = []
+
+    def work() -> None:
+        seen.append(os.getpriority(os.PRIO_PROCESS, threading.get_native_id()))
+
+    own = os.getpriority(os.PRIO_PROCESS, 0)
+    asyncio.run(blocking(work, name="polite", behind=True)())
+    asyncio.run(blocking(work, name="prompt")())
+    assert seen == [max(own, NICENESS_BEHIND), own]
+    assert os.getpriority(os.PRIO_PROCESS, 0) == own

@@ -60,4 +60,6 @@ def _about(finding: Finding) -> tuple[str, str, str]:
 
 
 def module(watch: AnomalyWatch, *, interval: float = 60.0) -> Module:
-    return Module(name="anomalies", run=blocking(watch.look, name="anomalies"), interval=interval, timeout=120.0)
+    return Module(
+        name="anomalies", run=blocking(watch.look, name="anomalies", behind=True), interval=interval, timeout=120.0
+    )

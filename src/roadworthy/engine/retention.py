@@ -20,7 +20,7 @@ def module(
     """``retention`` is asked before every round: it may change while control runs."""
     return Module(
         name="retention",
-        run=blocking(lambda: store.expire(now(), retention()), name="retention"),
+        run=blocking(lambda: store.expire(now(), retention()), name="retention", behind=True),
         interval=interval,
         timeout=3600.0,
     )

@@ -12,7 +12,7 @@ from roadworthy.inference_log.ports import LogStore
 def module(store: LogStore, *, interval: float = 15.0, now: Callable[[], float] = time.time) -> Module:
     return Module(
         name="rollup",
-        run=blocking(lambda: store.rollup(now()), name="rollup"),
+        run=blocking(lambda: store.rollup(now()), name="rollup", behind=True),
         interval=interval,
         timeout=300.0,
     )

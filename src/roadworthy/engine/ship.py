@@ -20,4 +20,6 @@ def module(shipper: Shipper, *, interval: float = 0.25, shipped: Callable[[Shipp
         if shipped is not None:
             shipped(done)
 
-    return Module(name="ship", run=blocking(work, name="ship"), interval=interval, timeout=60.0, last_round=True)
+    return Module(
+        name="ship", run=blocking(work, name="ship", behind=True), interval=interval, timeout=60.0, last_round=True
+    )

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
+import threading
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -18,6 +20,8 @@ import msgspec
 
 log = logging.getLogger("roadworthy.engine")
 
+NICENESS_BEHIND = 10
+"""Of threads that work behind what serves: about a tenth of a contended core."""
 LONGEST_PAUSE = 60.0
 """Most seconds between two runs of a failing module, unless its own interval is longer."""
 
@@ -57,18 +61,25 @@ def pause_after(interval: float, failures_in_a_row: int) -> float:
     return min(doubled, max(LONGEST_PAUSE, interval))
 
 
-def blocking(work: Callable[[], object], *, name: str) -> Callable[[], Awaitable[None]]:
+def blocking(work: Callable[[], object], *, name: str, behind: bool = False) -> Callable[[], Awaitable[None]]:
     """Wrap a blocking function: it runs in a thread of its own, never twice at once.
+
+    ``behind``: its thread gives way to what serves callers on the same cores; a backlog is worked off later.
 
     A thread cannot be cancelled; a round that hangs past its time-out keeps the thread, and later rounds time out
     until it ends, which ``ModuleHealth`` shows.
     """
-    threads = ThreadPoolExecutor(max_workers=1, thread_name_prefix=f"engine-{name}")
+    threads = ThreadPoolExecutor(1, f"engine-{name}", initializer=_give_way if behind else None)
 
     async def run() -> None:
         await asyncio.get_running_loop().run_in_executor(threads, work)
 
     return run
+
+
+def _give_way() -> None:
+    """Lower the priority of this thread alone (Linux counts niceness by thread)."""
+    os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS_BEHIND)
 
 
 class Engine:

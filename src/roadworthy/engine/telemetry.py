@@ -125,4 +125,6 @@ def without_bodies(inference: Inference) -> Inference:
 
 def module(queue: SpanQueue) -> Module:
     """The engine module that empties the queue every second, and once more when control stops."""
-    return Module("telemetry", blocking(queue.round, name="telemetry"), interval=1.0, timeout=60.0, last_round=True)
+    return Module(
+        "telemetry", blocking(queue.round, name="telemetry", behind=True), interval=1.0, timeout=60.0, last_round=True
+    )
