@@ -94,6 +94,7 @@ def snippet_works(told: Told, system: System) -> str:
 
 def snippet_call_is_found(told: Told, system: System) -> str:
     """the calls just made are found by their user"""
+    system.admin.post("/v1/journal/flush")  # the calls were made this very moment
     items = system.admin.get("/v1/log", {"unit": USER, "limit": 50})["items"]
     recent = [item for item in items if item["digest"] == told.second_release]
     _expect(len(recent) >= 2, f"{len(recent)} inferences of user {USER}")
