@@ -13,9 +13,9 @@ import msgspec
 
 from roadworthy.adapters.providers import refusals
 from roadworthy.adapters.providers.anthropic_request import ANSWER_TOOL, translate
-from roadworthy.adapters.providers.common import BaseWire, expect_events, invalid, reported
+from roadworthy.adapters.providers.common import BaseWire, invalid, reported, split_events
 from roadworthy.adapters.providers.openai_shape import MOST_TOKENS
-from roadworthy.adapters.providers.sse import EventSplitter, EventTooLarge
+from roadworthy.adapters.providers.sse import EventSplitter
 from roadworthy.gateway.ports import (
     ANY_MODEL,
     Answer,
@@ -234,12 +234,7 @@ class AnthropicEvents:
     def feed(self, data: bytes) -> list[Chunk]:
         if self.done or self.failed is not None:
             return []
-        if not self._splitter.started:
-            expect_events(data)
-        try:
-            events = self._splitter.feed(data)
-        except EventTooLarge as error:
-            raise Unusable("invalid", "the provider sent one stream event of more than 4 MiB") from error
+        events = split_events(self._splitter, data)
         chunks: list[Chunk] = []
         for data_of_event in events:
             try:

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from roadworthy.adapters.providers import refusals
+from roadworthy.adapters.providers.sse import EventSplitter, EventTooLarge
 from roadworthy.gateway.ports import Headers, Unusable
 from roadworthy.workflow.model import Target
 
@@ -80,6 +81,19 @@ def invalid(body: bytes, error: Exception, request_id: str | None) -> Unusable:
     else:
         what = "a body that is not JSON"
     return Unusable("invalid", f"the provider answered 200 with {what}", request_id=request_id)
+
+
+def split_events(splitter: EventSplitter, data: bytes) -> list[bytes]:
+    """Data of the events that these bytes complete.
+
+    Raises ``Unusable`` (``invalid``) for what is no event stream and for an event that is too large.
+    """
+    if not splitter.started:
+        expect_events(data)
+    try:
+        return splitter.feed(data)
+    except EventTooLarge as error:
+        raise Unusable("invalid", "the provider sent one stream event of more than 4 MiB") from error
 
 
 def expect_events(start: bytes) -> None:

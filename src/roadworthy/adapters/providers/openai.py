@@ -14,8 +14,8 @@ import msgspec
 
 from roadworthy.adapters.providers import openai_shape as shape
 from roadworthy.adapters.providers import refusals
-from roadworthy.adapters.providers.common import BaseWire, expect_events, invalid, reported
-from roadworthy.adapters.providers.sse import EventSplitter, EventTooLarge
+from roadworthy.adapters.providers.common import BaseWire, invalid, reported, split_events
+from roadworthy.adapters.providers.sse import EventSplitter
 from roadworthy.gateway.ports import (
     ANY_MODEL,
     Answer,
@@ -122,12 +122,7 @@ class OpenAIEvents:
     def feed(self, data: bytes) -> list[Chunk]:
         if self.done or self.failed is not None:
             return []
-        if not self._splitter.started:
-            expect_events(data)
-        try:
-            events = self._splitter.feed(data)
-        except EventTooLarge as error:
-            raise Unusable("invalid", "the provider sent one stream event of more than 4 MiB") from error
+        events = split_events(self._splitter, data)
         chunks: list[Chunk] = []
         for event in events:
             if event == b"[DONE]":
