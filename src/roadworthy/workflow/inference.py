@@ -104,6 +104,16 @@ class Check(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     detail: str = ""
     """What was found, at most 300 characters, never the whole text."""
     seconds: float = 0.0
+    failure: Failure | None = None
+    """What a failed check makes of the answer; ``None`` while it passed or is only recorded."""
+    score: float | None = None
+    """In [0, 1], where the check measures one: 1 is certainly bad."""
+    span: tuple[int, int] | None = None
+    """Characters of the answer's text that the finding is about, [begin, end)."""
+    cost_usd: float | None = 0.0
+    """Of a check that calls a target; ``None``: unknown."""
+    broke: str = ""
+    """Why the check itself could not be done (time-out, unreachable); ``passed`` then says fail-open or -closed."""
 
 
 class Attempt(msgspec.Struct, omit_defaults=True):
@@ -133,6 +143,16 @@ class Attempt(msgspec.Struct, omit_defaults=True):
     cost_usd: float | None = None
     cost_unknown: str = ""
     """Why ``cost_usd`` is ``None`` ("no price for …", "no usage reported")."""
+
+
+class Rung(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
+    """One step that the ladder took, for the record."""
+
+    failure: Failure
+    step: StepKind
+    target: str = ""
+    at: float = 0.0
+    """Seconds since the inference was admitted."""
 
 
 class InferenceStart(msgspec.Struct, tag_field="k", tag="start", omit_defaults=True, gc=False):
@@ -215,6 +235,16 @@ class Inference(msgspec.Struct, tag_field="k", tag="end", omit_defaults=True):
     """The body that the caller read, in chat-completion shape also for streams (JSON, redacted)."""
     bodies_dropped: str = ""
     """Why bodies are missing: ``policy``, ``disk_full``, ``too_large``, ``expired``."""
+    ladder: list[Rung] = []
+    """Steps that were taken, in order; empty for most."""
+    cached_age: float | None = None
+    """Seconds since a ``cached`` answer was made."""
+    cached_from: str = ""
+    """Inference that the model answered when the cached answer was made."""
+    permit: str = ""
+    """Id of the permit (``prm_…``) under which an eval, load, drill or shadow call was made."""
+    drill: str = ""
+    """Name of the fault that a drill call met."""
 
 
 class Feedback(msgspec.Struct, tag_field="k", tag="feedback", omit_defaults=True):
@@ -228,6 +258,37 @@ class Feedback(msgspec.Struct, tag_field="k", tag="feedback", omit_defaults=True
     by: str = ""
 
 
+class Escalation(msgspec.Struct, tag_field="k", tag="escalation", omit_defaults=True):
+    """Journal line of a call that was handed to a human; its id is the inference's.
+
+    Synced to disk before the holding answer leaves and never dropped as a body; control opens it at shipping.
+    """
+
+    inference: str
+    ts: float
+    team: str
+    workflow: str
+    failure: Failure | None
+    """Why; ``None`` for a human bypass."""
+    answer_by: float
+    """Unix seconds by which a human should have answered."""
+    digest: str | None = None
+    unit: str | None = None
+    session: str | None = None
+    key: str = ""
+    traffic: TrafficClass = "live"
+    drill: str = ""
+    detail: str = ""
+    messages: msgspec.Raw | None = None
+    """The caller's messages (JSON, redacted by policy)."""
+    draft: str | None = None
+    """What a model wrote and a check refused; ``None``: nothing, or it was dropped."""
+    holding: str = ""
+    """What the customer reads meanwhile."""
+    callback: str | None = None
+    """Registered URL to which the answer is sent."""
+
+
 class Seal(msgspec.Struct, tag_field="k", tag="seal"):
     """Last line of a segment that its writer closed in good order."""
 
@@ -235,7 +296,7 @@ class Seal(msgspec.Struct, tag_field="k", tag="seal"):
     lines: int
 
 
-JournalLine = InferenceStart | Inference | Feedback | Seal
+JournalLine = InferenceStart | Inference | Feedback | Escalation | Seal
 
 
 def new_inference_id(now: float, random80: int) -> str:

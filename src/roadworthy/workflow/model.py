@@ -48,9 +48,25 @@ class Capabilities(_Frozen, frozen=True):
     images: bool = True
 
 
+class Breaker(_Frozen, frozen=True):
+    """When a target that keeps failing is left alone for a while."""
+
+    share: float = 0.5
+    """Opens when this share of the calls in ``window`` failed…"""
+    calls: int = 10
+    """…of at least so many."""
+    window: float = 10.0
+    cooldown: float = 5.0
+    """Seconds until a half-open probe; doubled after each probe that fails, at most 60 s."""
+
+
 class TargetLimits(_Frozen, frozen=True):
     concurrency: int = 256
-    """Most calls under way at once, per worker."""
+    """Most calls under way at once, per worker: the ceiling of the adaptive limit."""
+    adaptive: bool = True
+    """Let the limit follow what the target bears (latency, time-outs, 429), down to 1."""
+    queue: int = 64
+    """Most calls that wait for a slot, per worker; the next ones are shed to the ladder."""
     requests_per_minute: int | None = None
     tokens_per_minute: int | None = None
 
@@ -76,6 +92,7 @@ class Target(_Frozen, frozen=True):
     """Profile of a ``simulated`` target (see docs/targets.md)."""
     headers: dict[str, str] = {}
     """Extra fixed headers (no secrets) such as ``anthropic-version``."""
+    breaker: Breaker = Breaker()
 
 
 class InputSpec(_Frozen, frozen=True):
@@ -92,6 +109,8 @@ class Prompt(_Frozen, frozen=True):
     system: str
     """Template text with ``{{ holes }}``; for ``app`` the frozen template the caller's system messages must match."""
     inputs: dict[str, InputSpec] = {}
+    canary: bool = False
+    """``managed`` only: the rendered prompt ends with a secret mark that no answer may hold (check ``prompt_leak``)."""
 
 
 class Step(_Frozen, frozen=True):
@@ -100,9 +119,11 @@ class Step(_Frozen, frozen=True):
     kind: StepKind
     target: str | None = None
     times: int = 1
-    """``retry`` only: how many retries."""
+    """``retry`` and ``repair`` only: how many."""
     backoff: float = 0.2
     """``retry`` only: seconds before the first retry, doubled each time, with full jitter."""
+    max_age: float | None = None
+    """``cache`` only: seconds; ``None``: as the release's cache says."""
 
 
 Ladder = dict[Failure, list[Step]]
@@ -114,6 +135,65 @@ class Canned(_Frozen, frozen=True):
     text: str
     json: Any = None
     """The declared JSON answer where a schema applies; must validate against the schema."""
+
+
+CheckKind = Literal[
+    "language",
+    "refusal",
+    "repetition",
+    "forbidden",  # promises and words that the workflow's own rules forbid
+    "personal_data",
+    "secrets",
+    "prompt_leak",
+    "markup",  # HTML and script
+    "garbage",  # NUL, control characters, replacement characters
+    "length",
+    "moderation",  # a target that speaks OpenAI's /v1/moderations
+    "guard",  # a model as a target, asked whether the answer is safe
+    "python",  # the user's function by dotted path
+    "http",  # the user's endpoint
+]
+"""Checks that a release declares.  Structure (JSON Schema, tool arguments, emptiness, truncation, content filter and
+``message.refusal``) is always checked."""
+
+
+class CheckSpec(_Frozen, frozen=True):
+    """One declared check of every answer."""
+
+    kind: CheckKind
+    failure: Literal["invalid", "refused", "unsafe"]
+    """What an answer that does not pass becomes."""
+    on_error: Literal["pass", "fail"] = "fail"
+    """Fail-open or fail-closed when the check itself cannot be done in time."""
+    timeout: float = 1.0
+    """Seconds that the check may take."""
+    record_only: bool = False
+    """The verdict is recorded and changes nothing."""
+    target: str | None = None
+    """``moderation`` and ``guard``."""
+    options: dict[str, Any] = {}
+    """Settings of the kind (docs/checks.md)."""
+
+
+class Hedge(_Frozen, frozen=True):
+    """A second attempt beside one that is late."""
+
+    after: float | None = None
+    """Seconds without a first token; ``None``: the observed p95 of the target."""
+    target: str | None = None
+    """``None``: the same target."""
+    share: float = 0.05
+    """Most of the calls that may be hedged."""
+
+
+class CacheSpec(_Frozen, frozen=True):
+    """Exact cache of good answers, keyed by release and normalised request."""
+
+    use: Literal["step", "always"] = "step"
+    """``step``: only where a ladder says ``cache``; ``always``: before a target is called."""
+    max_age: float = 3600.0
+    shared: bool = False
+    """Declared safe to give to another user than the one for whom it was made."""
 
 
 class Bypass(_Frozen, frozen=True):
@@ -156,8 +236,9 @@ class Behaviour(_Frozen, frozen=True):
     schema: dict[str, Any] | None = None
     caller_overrides: Literal["refuse", "ignore"] | list[str] = "refuse"
     repair_prompt: str | None = None
+    """Template of the message that asks for a repair, with the hole ``{{ errors }}``; ``None``: the built-in one."""
     checks: dict[str, str] = {}
-    """Name of a user check → hash of its code."""
+    """Name of a ``python`` check → SHA-256 of its source."""
 
 
 class Handling(_Frozen, frozen=True):
@@ -165,12 +246,25 @@ class Handling(_Frozen, frozen=True):
 
     ladder: Ladder = {}
     canned: Canned | None = None
-    holding: str | None = None
+    holding: Canned | None = None
+    """What an escalated caller reads while a human looks at it; without it nothing is escalated."""
     bypass: Bypass = Bypass()
     clocks: Clocks = Clocks()
     deadline: float = 60.0
     """Seconds for the whole inference, all attempts included."""
     stream: StreamMode = "passthrough"
+    window: int = 400
+    """``windowed`` streams: characters that are held back."""
+    continuation: int = 0
+    """How often a stream that broke after its first bytes is continued (0: it ends with an error event)."""
+    blocked: Canned | None = None
+    """What a caller reads whose answer was dropped and for whom no step is left; ``None``: a built-in text."""
+    checks: dict[str, CheckSpec] = {}
+    """Name → check, in the order in which they run."""
+    repair_json: bool = False
+    """Mend an answer that is nearly JSON (json-repair), then validate it again."""
+    hedge: Hedge | None = None
+    cache: CacheSpec | None = None
 
 
 class Release(_Frozen, frozen=True):
@@ -202,6 +296,36 @@ class Objective(_Frozen, frozen=True):
     error_share: float | None = None
 
 
+class Budget(_Frozen, frozen=True):
+    """US dollars in a calendar day and month of the install's time zone; ``None``: no limit."""
+
+    day: float | None = None
+    month: float | None = None
+
+
+class Budgets(_Frozen, frozen=True):
+    """Most that a workflow may spend."""
+
+    inference: float | None = None
+    """Cost allowance of one inference, all of its attempts and checks included."""
+    user: Budget = Budget()
+    """Of each user (unit) of the workflow."""
+    key: Budget = Budget()
+    """Of each key on the workflow."""
+    workflow: Budget = Budget()
+    alert_at: float = 0.8
+    """Share of a budget at which its cost owner is told; at 1 it is told again."""
+
+
+class EscalationPolicy(_Frozen, frozen=True):
+    helpdesk: str | None = None
+    """Name of a helpdesk in roadworthy.yaml; ``None``: only our own queue."""
+    answer_within: float = 4 * 3600.0
+    """Seconds that a human has to answer."""
+    capacity: int = 200
+    """Open escalations at which the step is skipped."""
+
+
 class Policy(_Frozen, frozen=True):
     """What may change without a release."""
 
@@ -216,6 +340,8 @@ class Policy(_Frozen, frozen=True):
     redact: list[str] = []
     """Names of redaction rules applied before anything is written."""
     log_bodies: bool = True
+    budgets: Budgets = Budgets()
+    escalation: EscalationPolicy = EscalationPolicy()
 
 
 class Owners(_Frozen, frozen=True):
@@ -263,6 +389,15 @@ class Retention(_Frozen, frozen=True):
     """Facts older than this move to Parquet days."""
 
 
+class Webhook(_Frozen, frozen=True):
+    """Where somebody is told over HTTP, signed as Standard Webhooks do."""
+
+    url: str
+    secret: str
+    """Name of the secret (``env:NAME``, ``file:/path``) that signs what is sent and what comes back."""
+    allow_private: bool = False
+
+
 class Settings(_Frozen, frozen=True):
     """``roadworthy.yaml`` beside the targets."""
 
@@ -277,6 +412,11 @@ class Settings(_Frozen, frozen=True):
     otlp_headers: str | None = None
     """Name of a secret holding ``k=v,k=v``."""
     proxy: str | None = None
+    team_budgets: dict[str, Budget] = {}
+    """Team → what all of its workflows together may spend."""
+    helpdesks: dict[str, Webhook] = {}
+    notify: Webhook | None = None
+    """Who is told of incidents and alerts."""
 
 
 class Configuration(_Frozen, frozen=True):
@@ -306,6 +446,8 @@ class ApiKey(_Frozen, frozen=True):
     body_object: bool = True
     """``False``: no ``roadworthy`` object in bodies."""
     requests_per_minute: int | None = None
+    callbacks: list[str] = []
+    """URLs to which answers of escalated calls may be sent."""
     created_at: float = 0.0
     created_by: str = ""
     expires_at: float | None = None
