@@ -35,6 +35,10 @@ class Extension(msgspec.Struct, omit_defaults=True):
     inputs: dict[str, str] = {}
     tags: dict[str, str] = {}
     session: str | None = None
+    wait: float | None = None
+    """Seconds that the caller holds on for a human's answer, should its call be escalated."""
+    callback: str | None = None
+    """URL registered on the key to which a human's answer is sent as well."""
 
 
 _extension = msgspec.json.Decoder(Extension)
@@ -96,7 +100,7 @@ def read_extension(fields: Fields) -> Extension:
     """The caller's ``roadworthy`` object, with bounded tags.  Raises ``Refused`` 400 ``invalid_type``."""
     if "roadworthy" not in fields:
         return NO_EXTENSION
-    extension = read(fields, "roadworthy", _extension, "an object {inputs, tags, session} of strings")
+    extension = read(fields, "roadworthy", _extension, "an object {inputs, tags, session, wait, callback}")
     if extension is None:
         return NO_EXTENSION
     check_tags(extension.tags)

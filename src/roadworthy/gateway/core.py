@@ -12,6 +12,8 @@ import msgspec
 from roadworthy.gateway.admission import KeyedHash, Limits, authenticate
 from roadworthy.gateway.counters import Counters, CountersReport
 from roadworthy.gateway.errors import Refused, error_body, error_headers
+from roadworthy.gateway.escalations import PATH as ESCALATIONS
+from roadworthy.gateway.escalations import Control, Escalations
 from roadworthy.gateway.finish import JSON, Finisher
 from roadworthy.gateway.journal import Journal
 from roadworthy.gateway.messages import Request, Response, StreamResponse
@@ -26,7 +28,7 @@ Answered = Response | StreamResponse
 Handler = Callable[[Request], Awaitable[Answered]]
 
 INFERENCE_ROUTES = ("/v1/chat/completions", "/v1/embeddings")
-_SERVED = "POST /v1/chat/completions, POST /v1/embeddings, GET /v1/models, GET /healthz, GET /readyz"
+_SERVED = "POST /v1/chat/completions, POST /v1/embeddings, GET /v1/models, GET /v1/escalations/ID, GET /readyz"
 _encode = msgspec.json.encode
 
 
@@ -44,6 +46,7 @@ class Gateway:
         worker: int = 0,
         workers: int = 1,
         peers: Peers | None = None,
+        control: Control | None = None,
     ) -> None:
         self.world: World | None = None
         self.slots: dict[str, Slots] = {}
@@ -57,6 +60,7 @@ class Gateway:
         self._started_at = clock.now()
         finisher = Finisher(journal, self.counters, self.limits, clock, self.worker)
         self._finisher = finisher
+        self.escalations = Escalations(journal, clock, control)
         self._server = Server(upstream, finisher, journal, self.counters, self.limits, clock, ids)
         self._repeats = Repeats(self.counters, clock, worker, workers, peers)
         self._routes: dict[str, dict[str, Handler]] = {
@@ -131,6 +135,19 @@ class Gateway:
             raise Refused(404, "model_not_found", f"There is no workflow '{name[:100]}'. This key may call: {names}.")
         return Response(200, JSON, _encode(_model(world, name)))
 
+    async def _escalation(self, request: Request, rest: str) -> Response:
+        ident, slash, last = rest.partition("/")
+        if slash and last == "answer":
+            if request.method != "POST":
+                raise _method_not_allowed(request, {"POST": self._healthz})
+            return await self.escalations.relay(request, ident)
+        if slash:
+            raise Refused(404, "not_found", f"There is nothing at {request.path[:200]}. Served: {_SERVED}.")
+        if request.method != "GET":
+            raise _method_not_allowed(request, {"GET": self._healthz})
+        _, _, key = self._authenticated(request)
+        return await self.escalations.poll(key, ident)
+
     async def _healthz(self, request: Request) -> Response:
         return Response(200, JSON, b'{"status":"ok"}')
 
@@ -149,6 +166,10 @@ class Gateway:
         if request.internal and path == "/internal/rotate" and request.method == "POST":
             self._journal.rotate()
             return Response(200, JSON, b"{}")
+        if request.internal and path == "/internal/escalations" and request.method == "POST":
+            return Response(200, JSON, b'{"told":%d}' % self.escalations.learn(request.body))
+        if path.startswith(ESCALATIONS):
+            return await self._escalation(request, path[len(ESCALATIONS) :])
         if path.startswith("/v1/models/"):
             if request.method != "GET":
                 raise _method_not_allowed(request, {"GET": self._models})

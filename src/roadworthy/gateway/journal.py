@@ -9,10 +9,13 @@ Disk full, in this order: bodies are left out, then the space of a preallocated 
 segment, then ``start`` answers ``False`` and the caller decides (``disk_full: bypass`` fails closed,
 ``serve_unlogged`` fails open).  Records of what ended meanwhile wait in memory, bounded, and are written as soon as
 there is room.  What could not be stored is counted, never forgotten silently.
+
+An escalation is kept as a fact is, text and all: a human needs it.  It is synced before it counts as written.
 """
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import threading
@@ -22,7 +25,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from roadworthy.inference_log.segments import SEGMENT_BYTES, SegmentName, create, encode
-from roadworthy.workflow.inference import Inference, InferenceStart, Seal
+from roadworthy.workflow.inference import Escalation, Inference, InferenceStart, Seal
 
 SYNC_SECONDS = 0.05
 RESERVE_BYTES = 8 * 1024 * 1024
@@ -48,6 +51,10 @@ class JournalCounts:
     bodies_dropped: int = 0
     bytes: int = 0
     segments: int = 0
+    escalations: int = 0
+    """Calls handed to a human whose line is on disk, synced."""
+    escalations_refused: int = 0
+    """Calls that could not be handed to a human, because the line could not be written or synced in time."""
 
 
 class Journal:
@@ -63,6 +70,7 @@ class Journal:
         segment_bytes: int = SEGMENT_BYTES,
         reserve_bytes: int = RESERVE_BYTES,
         write: Callable[[int, bytes], int] = os.write,
+        fdatasync: Callable[[int], None] = os.fdatasync,
     ) -> None:
         """``now``: Unix seconds.  ``monotonic`` (default ``now``) measures the pauses: a wall clock that is set back
         must not silence the journal until the hour has come again."""
@@ -71,6 +79,7 @@ class Journal:
         self._monotonic = monotonic or now
         self._segment_bytes = segment_bytes
         self._write_to = write
+        self._fdatasync = fdatasync
         self._folder = folder
         self._name = SegmentName(worker, int(now() * 1000), 1)
         self._lines = 0
@@ -114,6 +123,33 @@ class Journal:
             self._no_bodies_until = self._monotonic() + BODIES_PAUSE
             line = encode(record)
         return self._append(line)
+
+    async def escalation(self, line: Escalation, patience: float) -> bool:
+        """Write the line of a call that is handed to a human and sync it, for at most ``patience`` seconds.
+
+        Fails closed: ``False`` when it cannot be written or synced, and then nobody may be told that a human looks at
+        it.  (What was written and not synced may still reach the queue; nobody waits for it then.)
+        """
+        if not self._append(encode(line)):
+            self.counts.escalations_refused += 1
+            return False
+        synced = asyncio.ensure_future(asyncio.to_thread(self._sync_to, os.dup(self._fd)))
+        done, _ = await asyncio.wait([synced], timeout=max(0.0, patience))
+        if not done or not synced.result():
+            self.counts.escalations_refused += 1
+            return False
+        self.counts.escalations += 1
+        return True
+
+    def _sync_to(self, fd: int) -> bool:
+        """Sync a descriptor of its own, which a rotation meanwhile does not close."""
+        try:
+            self._fdatasync(fd)
+        except OSError:
+            return False
+        finally:
+            os.close(fd)
+        return True
 
     def rotate(self) -> None:
         """Begin a new segment now, so that control can ship and delete the one that was being written."""

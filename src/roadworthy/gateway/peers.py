@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 
-from roadworthy.gateway.messages import Request, Response, StreamResponse
+from roadworthy.gateway.messages import Headers, Request, Response, StreamResponse
 from roadworthy.gateway.ports import StreamReply, Upstream
-from roadworthy.http1.errors import NotConnected
+from roadworthy.http1.errors import Http1Error, NotConnected
 from roadworthy.http1.messages import Clocks, head
 from roadworthy.http1.origin import Origin
 
 CLOCKS = Clocks(connect=2.0, first_byte=660.0, idle=660.0, total=3600.0)
 """The peer keeps the deadline; these only bound a peer that hangs."""
 MAX_BODY = 64 * 1024 * 1024
+MAX_ASKED = 4 * 1024 * 1024
 
 _FRAMING = frozenset(
     {b"host", b"content-length", b"transfer-encoding", b"connection", b"expect", b"te", b"upgrade", b"keep-alive"}
@@ -21,6 +22,24 @@ _FRAMING = frozenset(
 
 class PeerGone(Exception):
     """The worker that owns the key cannot be reached."""
+
+
+class ControlLine:
+    """Control on this machine, over its socket.  Whoever asks goes on without an answer."""
+
+    def __init__(self, upstream: Upstream, origin: Origin, patience: float = 1.0) -> None:
+        self._upstream = upstream
+        self._origin = origin
+        self._clocks = Clocks(patience, patience, patience, patience)
+
+    async def ask(self, method: str, path: str, headers: Headers, body: bytes) -> Response | None:
+        """Its answer, or ``None`` when there is none in time."""
+        made = head(method.encode(), path.encode("latin-1"), self._origin, headers)
+        try:
+            reply = await self._upstream.fetch(self._origin, made, body, self._clocks, max_body=MAX_ASKED)
+        except Http1Error:
+            return None
+        return Response(reply.status, list(reply.headers), reply.body)
 
 
 class Peers:

@@ -24,7 +24,7 @@ from pathlib import Path
 
 import msgspec
 
-from roadworthy.workflow.inference import Feedback, Inference, InferenceStart, JournalLine, Seal
+from roadworthy.workflow.inference import Escalation, Feedback, Inference, InferenceStart, JournalLine, Seal
 
 SEGMENT_BYTES = 64 * 1024 * 1024
 """A writer rotates when its segment has reached this size."""
@@ -49,12 +49,19 @@ class _End(Inference, tag_field="k", tag="end", omit_defaults=True):
     response: msgspec.Raw = _ABSENT
 
 
+class _Handed(Escalation, tag_field="k", tag="escalation", omit_defaults=True):
+    """``Escalation`` as msgspec can decode it."""
+
+    messages: msgspec.Raw = _ABSENT
+
+
 _encoder = msgspec.json.Encoder()
-_decoder: msgspec.json.Decoder[InferenceStart | _End | Feedback | Seal] = msgspec.json.Decoder(
-    InferenceStart | _End | Feedback | Seal
+_decoder: msgspec.json.Decoder[InferenceStart | _End | Feedback | _Handed | Seal] = msgspec.json.Decoder(
+    InferenceStart | _End | Feedback | _Handed | Seal
 )
 _inference_decoder: msgspec.json.Decoder[_End] = msgspec.json.Decoder(_End)
 _fields = attrgetter(*Inference.__struct_fields__)
+_escalation_fields = attrgetter(*Escalation.__struct_fields__)
 
 
 class SegmentName(msgspec.Struct, frozen=True, order=True):
@@ -153,6 +160,8 @@ def decode(data: bytes | memoryview) -> JournalLine:
     Fields that this version does not know are ignored: journals may skew by one version.
     """
     line = _decoder.decode(data)
+    if isinstance(line, _Handed):
+        return _whole_escalation(line)
     return _whole(line) if isinstance(line, _End) else line
 
 
@@ -168,6 +177,13 @@ def _whole(end: _End) -> Inference:
     if end.response is _ABSENT or end.response == _NULL:
         inference.response = None
     return inference
+
+
+def _whole_escalation(handed: _Handed) -> Escalation:
+    escalation = Escalation(*_escalation_fields(handed))
+    if handed.messages is _ABSENT or handed.messages == _NULL:
+        escalation.messages = None
+    return escalation
 
 
 def create(journal: Path, name: SegmentName) -> int:

@@ -27,7 +27,7 @@ from roadworthy.adapters.providers.registry import wire_for
 from roadworthy.adapters.telemetry.logs import configure
 from roadworthy.gateway.core import Gateway
 from roadworthy.gateway.journal import Journal
-from roadworthy.gateway.peers import Peers
+from roadworthy.gateway.peers import ControlLine, Peers
 from roadworthy.gateway.snapshot import Snapshot, SnapshotRefused, decode
 from roadworthy.gateway.transports.protocol import Server
 from roadworthy.gateway.world import World
@@ -116,6 +116,7 @@ class Worker:
             worker=self._number,
             workers=self._workers,
             peers=Peers(upstream, self._peer) if self._workers > 1 else None,
+            control=ControlLine(upstream, Origin.unix(str(self._folder.control_socket))),
         )
         snapshots = SnapshotFile(self._folder.snapshot, gateway, upstream)
         snapshots.load()
@@ -125,6 +126,7 @@ class Worker:
         await public.start(self._listener)
         watching = loop.create_task(snapshots.watch(), name="watch the snapshot")
         await self._stop.wait()
+        gateway.escalations.let_go()
         cut = await self._drain(public, private)
         watching.cancel()
         await upstream.close()

@@ -287,6 +287,8 @@ class Escalation(msgspec.Struct, tag_field="k", tag="escalation", omit_defaults=
     """What the customer reads meanwhile."""
     callback: str | None = None
     """Registered URL to which the answer is sent."""
+    structured: bool = False
+    """A schema or tools apply to the answer that the caller expects."""
 
 
 class Seal(msgspec.Struct, tag_field="k", tag="seal"):
