@@ -8,7 +8,6 @@ from __future__ import annotations
 import msgspec
 
 from roadworthy.gateway import body, resolve
-from roadworthy.gateway.admission import Limits
 from roadworthy.gateway.call import Call
 from roadworthy.gateway.errors import Refused
 from roadworthy.gateway.ports import Fields, Operation
@@ -23,10 +22,8 @@ _TRUE = msgspec.Raw(b"true")
 _PLAIN_TEXT = b'{"type":"text"}'
 
 
-def admit(
-    call: Call, headers: dict[bytes, bytes], operation: Operation, world: World, limits: Limits, monotonic: float
-) -> None:
-    """Resolve, limit and prepare ``call``.  Raises ``Refused`` and ``prompting.PromptUnreleased``."""
+def admit(call: Call, headers: dict[bytes, bytes], operation: Operation, world: World) -> None:
+    """Resolve and prepare ``call``.  Raises ``Refused`` and ``prompting.PromptUnreleased``."""
     fields = body.parse_fields(call.request.body)
     extension = body.read_extension(fields)
     call.model = body.read_model(fields)
@@ -39,7 +36,6 @@ def admit(
     call.session = resolve.session_of(headers, extension)
     call.unit, call.unit_source = resolve.unit_of(headers, fields, call.session)
     call.tags = resolve.tags_of(headers, extension)
-    limits.admit(call.key, serving, now=call.ts, monotonic=monotonic)
     if operation == "chat":
         _read_chat(call, fields)
     elif "input" not in fields:

@@ -7,22 +7,27 @@ its slot is given back and its ``Attempt`` tells the whole story.
 from __future__ import annotations
 
 import asyncio
+from typing import Literal
 
 from roadworthy.gateway import pricing
 from roadworthy.gateway.body import LONGEST_VALUE
 from roadworthy.gateway.call import Call
 from roadworthy.gateway.capabilities import refuse_what_it_lacks
 from roadworthy.gateway.checks import SCHEMA_CHECK, SchemaCheck
-from roadworthy.gateway.ports import Answer, Clock, Outgoing, Reply, StreamReply, Unusable, Upstream
+from roadworthy.gateway.ports import ANY_MODEL, Answer, Clock, Outgoing, Reply, StreamReply, Unusable, Upstream
+from roadworthy.gateway.repair import MOST_ANSWER_CHARS, text_of
 from roadworthy.gateway.slots import Full
 from roadworthy.gateway.verdict import broken, judge, may_be_charged
 from roadworthy.gateway.world import ServedTarget
-from roadworthy.http1.errors import Http1Error
+from roadworthy.http1.errors import Http1Error, nothing_sent
 from roadworthy.http1.messages import Clocks
 from roadworthy.workflow.inference import Attempt
 
 MAX_ANSWER = 32 * 1024 * 1024
 MAX_REFUSAL = 1024 * 1024
+WHEN_FULL = 1.0
+"""Seconds after which to come again while every slot is taken: slots come free at any moment."""
+StepWord = Literal["first", "retry", "repair", "target", "hedge", "continuation"]
 CLOCK_PRECISION = 0.025
 """Seconds; the HTTP client keeps its clocks no closer, so a shorter total is not worth a struct of its own."""
 
@@ -35,15 +40,23 @@ class Caller:
         self._clock = clock
         self._now = clock.monotonic
 
+    def begin(self, call: Call, target: ServedTarget, step: StepWord) -> Attempt:
+        """The one place where an attempt begins, whoever wants it: ladder, hedge or continuation."""
+        asked = call.model if target.target.model == ANY_MODEL else target.target.model
+        attempt = Attempt(target.name, step, self._now() - call.began, model_asked=asked)
+        call.attempts.append(attempt)
+        call.bad_answer = None
+        return attempt
+
     async def whole(self, call: Call, target: ServedTarget, attempt: Attempt) -> Answer:
         """A whole answer that is good, or that is served as it came (``call.left_as_is``).
 
         Raises ``Unusable``; ``CancelledError`` when the client left.
         """
-        begun = self._begin(call, target, attempt) or await self._queue(call, target, attempt)
-        sent = False
+        held = sent = False
         try:
-            outgoing = self._encode(call, target, stream=False)
+            held = self._enter(call, target) or await self._queue(call, target)
+            outgoing = self._encode(call, target, attempt, stream=False)
             assert target.origin is not None
             sent = True
             reply = await self._upstream.fetch(
@@ -59,12 +72,13 @@ class Caller:
                 raise target.wire.refusal(reply.status, reply.headers, reply.body)
             answer = self._read(call, target, attempt, reply)
             attempt.first_token = attempt.first_byte
-            _settle(attempt, answer, target)
+            _settle(call, attempt, answer, target)
             unusable = judge(call.operation, answer, call.n)
             if unusable is None and call.serving is not None and call.serving.schema is not None:
-                unusable = await _checked(call, answer, call.serving.schema)
+                unusable = await _checked(call, answer, call.serving.schema)  # hook [C]: serving.checking.verdict
             if unusable is not None:
                 if not call.left_as_is:
+                    _withhold(call, answer.body, unusable)
                     raise unusable
                 _fail(attempt, unusable)
             return answer
@@ -73,26 +87,23 @@ class Caller:
         except Unusable as unusable:
             _fail(attempt, unusable)
             raise
-        except asyncio.CancelledError:
-            attempt.detail = "the client left"
-            if sent:
-                pricing.charge_estimate(attempt, len(call.request.body), 0, target.price_of(attempt))
+        except asyncio.CancelledError as gone:
+            _left(call, target, attempt, charged=sent and not nothing_sent(gone))
             raise
         finally:
-            attempt.ended = self._now() - call.began
-            if begun:
-                target.slots.give_back()
+            self.release(call, target, attempt, held=held)
 
     async def head(self, call: Call, target: ServedTarget, attempt: Attempt) -> StreamReply:
         """The head of a stream; on success the slot stays taken (``Caller.release``).
 
         Raises ``Unusable``; ``CancelledError`` when the client left.
         """
-        begun = self._begin(call, target, attempt) or await self._queue(call, target, attempt)
-        kept = False
+        held = sent = kept = False
         try:
-            outgoing = self._encode(call, target, stream=True)
+            held = self._enter(call, target) or await self._queue(call, target)
+            outgoing = self._encode(call, target, attempt, stream=True)
             assert target.origin is not None
+            sent = True
             reply = await self._upstream.open(
                 target.origin,
                 target.head(outgoing, call.trace.header),
@@ -111,36 +122,39 @@ class Caller:
         except Unusable as unusable:
             _fail(attempt, unusable)
             raise
-        except asyncio.CancelledError:
-            attempt.detail = "the client left"
-            pricing.charge_estimate(attempt, len(call.request.body), 0, target.price_of(attempt))
+        except asyncio.CancelledError as gone:
+            _left(call, target, attempt, charged=sent and not nothing_sent(gone))
             raise
         finally:
             if not kept:
-                self.release(call, target, attempt, held=begun)
+                self.release(call, target, attempt, held=held)
 
     def since(self, call: Call) -> float:
         """Seconds since the inference was admitted."""
         return self._now() - call.began
 
     def release(self, call: Call, target: ServedTarget, attempt: Attempt, *, held: bool = True) -> None:
-        """The attempt is over: stop its clock and give its slot back."""
+        """The attempt is over, well or badly: stop its clock and give back all that it held.  Called once for each."""
         attempt.ended = self._now() - call.began
+        # hook [F]: purses.settle(hold of this attempt, attempt)
         if held:
+            # hook [E]: target.breaker.ended(now, attempt.failure)
             target.slots.give_back()
 
-    def _begin(self, call: Call, target: ServedTarget, attempt: Attempt) -> bool:
-        """Take a slot without waiting.  ``False``: ``_queue`` for one."""
+    def _enter(self, call: Call, target: ServedTarget) -> bool:
+        """Take what an attempt needs without waiting.  ``False``: ``_queue`` for a slot.  Raises ``Unusable``."""
         if target.problem is not None:
             return False
+        # hook [F]: purses.reserve(call, target)
+        # hook [E]: target.breaker.may_call(now), begin(now)
         slots = target.slots
         if slots.quota is not None:
             wait = slots.quota.take(self._now())
             if wait > 0.0:
-                raise self._throttled(call, attempt, f"{target.name} has reached its limit per minute", wait)
+                raise Unusable("throttled", f"{target.name} has reached its limit per minute", retry_after=wait)
         return slots.take_now()
 
-    async def _queue(self, call: Call, target: ServedTarget, attempt: Attempt) -> bool:
+    async def _queue(self, call: Call, target: ServedTarget) -> bool:
         """Wait for a slot.  ``False``: the target cannot be called at all (``_encode`` says why)."""
         if target.problem is not None:
             return False
@@ -149,26 +163,18 @@ class Caller:
             await target.slots.take(patience)
         except Full:
             detail = f"{target.slots.limit} calls of {target.name} are under way already"
-            raise self._throttled(call, attempt, detail, None) from None
-        except asyncio.CancelledError:
-            attempt.detail = "the client left before its turn came"
-            attempt.ended = self._now() - call.began
-            pricing.charge_nothing(attempt)
-            raise
+            raise Unusable("throttled", detail, retry_after=WHEN_FULL) from None
         return True
 
-    def _throttled(self, call: Call, attempt: Attempt, detail: str, wait: float | None) -> Unusable:
-        unusable = Unusable("throttled", detail, retry_after=wait)
-        _fail(attempt, unusable)
-        attempt.ended = self._now() - call.began
-        return unusable
-
-    def _encode(self, call: Call, target: ServedTarget, *, stream: bool) -> Outgoing:
+    def _encode(self, call: Call, target: ServedTarget, attempt: Attempt, *, stream: bool) -> Outgoing:
         if target.problem is not None:
             raise Unusable(*target.problem)
         if target.limited:
             refuse_what_it_lacks(target.target, call.fields)
-        return target.wire.encode(call.operation, call.fields, stream=stream)
+        fields = call.fields
+        if attempt.step == "repair" and call.repaired is not None:
+            fields = call.repaired
+        return target.wire.encode(call.operation, fields, stream=stream)
 
     def _clocks(self, call: Call, *, whole: bool) -> Clocks:
         """The release's clocks, cut to what is left of the deadline."""
@@ -211,12 +217,33 @@ def _time_head(attempt: Attempt, connected: float | None, first_byte: float) -> 
     attempt.first_byte = attempt.started + (connected or 0.0) + first_byte
 
 
-def _settle(attempt: Attempt, answer: Answer, target: ServedTarget) -> None:
+def _settle(call: Call, attempt: Attempt, answer: Answer, target: ServedTarget) -> None:
     attempt.model_answered = None if answer.model is None else answer.model[:LONGEST_VALUE]
     attempt.provider_request_id = answer.request_id
     if answer.finishes:
         attempt.finish = "length" if "length" in answer.finishes else answer.finishes[0]
-    pricing.charge(attempt, answer.tokens, target.price_of(attempt))
+    if answer.tokens is not None:
+        pricing.charge(attempt, answer.tokens, target.price_of(attempt))
+    else:
+        written = len(text_of(answer.body) or "") // pricing.BYTES_PER_TOKEN if call.operation == "chat" else 0
+        pricing.charge_estimate(attempt, len(call.request.body), written, target.price_of(attempt))
+
+
+def _withhold(call: Call, body: bytes, unusable: Unusable, errors: list[str] | None = None) -> None:
+    """Keep what was written: for a human, and for a repair where there is one answer that is not too long."""
+    call.draft = text = text_of(body)
+    if text is not None and call.n == 1 and len(text) <= MOST_ANSWER_CHARS:
+        call.bad_answer = text
+        call.repair = errors or [unusable.detail]
+
+
+def _left(call: Call, target: ServedTarget, attempt: Attempt, *, charged: bool) -> None:
+    """The client left (or a hedge lost) during the attempt: a provider that has the request charges for it."""
+    attempt.detail = "the client left"
+    if charged:
+        pricing.charge_estimate(attempt, len(call.request.body), 0, target.price_of(attempt))
+    else:
+        pricing.charge_nothing(attempt)
 
 
 def _fail(attempt: Attempt, unusable: Unusable) -> None:

@@ -17,6 +17,7 @@ from roadworthy.workflow.inference import (
     InferenceStart,
     Outcome,
     Route,
+    Rung,
     TrafficClass,
     UnitSource,
 )
@@ -68,11 +69,11 @@ class Call:
     """State of one inference.  Clocks in it are seconds since ``began`` (monotonic)."""
 
     __slots__ = (
-        "attempts", "began", "checks", "deadline", "fields", "history", "id", "key", "left_as_is", "logged", "model",
-        "n", "notes", "operation", "overrides", "prompt", "recorded",
-        "relayed", "request", "route", "served_by",
-        "serving", "session", "stream", "structured", "tags", "trace", "traffic", "ts", "unit", "unit_source",
-        "usage_asked",
+        "attempts", "bad_answer", "began", "cache_key", "cached_age", "cached_from", "checks", "deadline", "draft",
+        "dropped", "escalation", "fields", "good", "history", "id", "key", "left_as_is", "logged", "model", "n", "notes",
+        "operation", "overrides", "prompt", "recorded", "relayed", "repair", "repaired", "request", "route", "rungs",
+        "served_by", "serving", "session", "stream", "structured", "tags", "trace", "traffic", "ts", "unit",
+        "unit_source", "usage_asked",
     )  # fmt: skip
 
     def __init__(self, id: str, ts: float, began: float, request: Request, key: ServedKey, trace: Trace) -> None:
@@ -114,6 +115,31 @@ class Call:
         self.attempts: list[Attempt] = []
         self.history: list[Tried] = []
         self.served_by: ServedTarget | None = None
+        self.good: Attempt | None = None
+        """The attempt that answered; with a hedge not always the last one."""
+        self.rungs: list[Rung] = []
+        """Steps that the ladder took."""
+        self.dropped = False
+        """An answer was withheld for good: nobody is shown it, and without a further step the call is ``blocked``."""
+        self.draft: str | None = None
+        """Text of the last answer that a check refused, for a human; ``None``: none, or it was dropped."""
+        self.bad_answer: str | None = None
+        """Text of the last answer where it can be sent back with what is wrong with it."""
+        self.repair: list[str] = []
+        """What is wrong with ``bad_answer``, one sentence each."""
+        self.repaired: Fields | None = None
+        """What a ``repair`` attempt sends instead of ``fields``."""
+        self.cache_key: bytes | None = None
+        """Set by the cache: what this call may share an answer by; empty: nothing."""
+        self.cached_age: float | None = None
+        self.cached_from = ""
+        self.escalation: bytes | None = None
+        """``{"id", "poll_url", "answer_by"}`` of a call that was handed to a human, as JSON."""
+
+    def served(self, target: ServedTarget, attempt: Attempt) -> None:
+        """``attempt`` is the good one."""
+        self.served_by = target
+        self.good = attempt
 
     def start_line(self) -> InferenceStart:
         serving = self.serving
@@ -140,19 +166,20 @@ class Call:
         latency = idle = now - self.began
         for attempt in attempts:
             idle -= attempt.ended - attempt.started
-        last = attempts[-1] if attempts else _NO_ATTEMPT
-        good = last if self.served_by is not None else _NO_ATTEMPT
+        good = self.good or _NO_ATTEMPT
+        shown = self.good or (attempts[-1] if attempts else _NO_ATTEMPT)
         request, prompt, answer, dropped = self._bodies(response)
         return Inference(
             id=self.id, ts=self.ts, team=key.team, workflow=serving.name if serving else "",
             outcome=outcome, route=self.route, digest=serving.digest if serving else None, traffic=self.traffic,
             unit=self.unit, unit_source=self.unit_source, session=self.session, trace=trace.trace, span=trace.span,
             parent_span=trace.parent, key=key.id, failure=failure, code=code, status=status, stream=self.stream,
-            target=good.target or None, model_asked=last.model_asked, model_answered=good.model_answered,
+            target=good.target or None, model_asked=shown.model_asked, model_answered=good.model_answered,
             provider_request_id=good.provider_request_id, attempts=attempts, tokens=tokens, cost_usd=cost,
-            cost_unknown=unknown, latency=latency, first_token=last.first_token, overhead=idle if idle > 0.0 else 0.0,
+            cost_unknown=unknown, latency=latency, first_token=shown.first_token, overhead=idle if idle > 0.0 else 0.0,
             checks=self.checks, overrides=self.overrides, notes=self.notes, tags=self.tags, worker=worker,
             request=request, prompt=prompt, response=answer, bodies_dropped=dropped,
+            ladder=self.rungs, cached_age=self.cached_age, cached_from=self.cached_from,
         )  # fmt: skip
 
     def _bodies(self, response: bytes | None) -> tuple[msgspec.Raw | None, str | None, msgspec.Raw | None, str]:
@@ -176,8 +203,8 @@ class Call:
         return msgspec.Raw(request), prompt, None if response is None else msgspec.Raw(response), ""
 
 
-def roadworthy_object(record: Inference, serving: Serving | None) -> bytes:
-    """What the caller is told about its inference, as JSON."""
+def roadworthy_object(record: Inference, serving: Serving | None, escalation: bytes | None = None) -> bytes:
+    """What the caller is told about its inference, as JSON; ``escalation`` is JSON already."""
     made = b'{"inference":"%b"%b,"route":"%b","outcome":"%b"' % (
         record.id.encode(), serving.json_start if serving else b"", record.route.encode(), record.outcome.encode(),
     )  # fmt: skip
@@ -185,6 +212,10 @@ def roadworthy_object(record: Inference, serving: Serving | None) -> bytes:
         made += b',"failure":"%b"' % record.failure.encode()
     if record.target is not None:
         made += b',"target":%b' % _encode(record.target)
+    if record.cached_age is not None:
+        made += b',"age_seconds":%d' % record.cached_age
+    if escalation is not None:
+        made += b',"escalation":%b' % escalation
     if record.notes:
         made += b',"notes":%b' % _encode(record.notes)
     if record.overrides:
@@ -212,4 +243,7 @@ def answer_headers(call: Call, outcome: Outcome | None) -> Headers:
         headers.append((b"x-roadworthy-route", call.route.encode()))
     if outcome is not None:
         headers.append((b"x-roadworthy-outcome", outcome.encode()))
+    if call.cached_age is not None:
+        age = b"%d" % call.cached_age
+        headers += [(b"age", age), (b"x-roadworthy-age", age)]
     return headers

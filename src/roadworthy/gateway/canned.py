@@ -1,7 +1,8 @@
-"""Answers that no model wrote, in the shape that the caller expects, whole or as a stream.
+"""Answers that no model wrote (canned, holding, blocked), in the shape that the caller expects, whole or as a stream.
 
-Where a schema or tools apply, a canned answer is the declared JSON, or else ``content: null`` with its text in
-``message.refusal``, so that the OpenAI client's ``.parse()`` never raises.  ``finish_reason`` is always ``stop``.
+Where a schema or tools apply, such an answer is the declared JSON, or else ``content: null`` with its text in
+``message.refusal``, so that the OpenAI client's ``.parse()`` never raises.  A caller that asks for a schema of its own
+reads the refusal: the declared JSON was checked against the release's.  ``finish_reason`` is always ``stop``.
 """
 
 from __future__ import annotations
@@ -12,6 +13,9 @@ import msgspec
 
 from roadworthy.workflow.model import Canned
 
+BLOCKED = Canned("We cannot show an answer to this request.")
+"""What a caller reads whose answer was dropped, where the release declares nothing."""
+
 _encode = msgspec.json.encode
 _NO_USAGE = b'{"prompt_tokens":0,"completion_tokens":0,"total_tokens":0}'
 
@@ -21,14 +25,18 @@ class CannedAnswer:
 
     def __init__(self, canned: Canned) -> None:
         self._plain = _message(canned.text, None)
-        if canned.json is None:
-            self._structured = _message(None, canned.text)
-        else:
+        self._refusing = self._structured = _message(None, canned.text)
+        if canned.json is not None:
             self._structured = _message(_encode(canned.json).decode(), None)
 
-    def body(self, *, inference: str, created: int, model: str, choices: int, structured: bool) -> bytes:
-        """A ``chat.completion`` with ``choices`` equal choices."""
-        message = self._structured if structured else self._plain
+    def body(
+        self, *, inference: str, created: int, model: str, choices: int, structured: bool, declared: bool = True
+    ) -> bytes:
+        """A ``chat.completion`` with ``choices`` equal choices.
+
+        ``structured``: a schema or tools apply; ``declared``: the declared JSON fits them.
+        """
+        message = self._plain if not structured else self._structured if declared else self._refusing
         made = b",".join(
             b'{"index":%d,"message":%b,"logprobs":null,"finish_reason":"stop"}' % (index, message)
             for index in range(max(1, choices))

@@ -86,11 +86,23 @@ _FAILED: dict[Failure, tuple[str, str]] = {
     "refused": ("refused", "The model refused to answer"),
     "unsafe": ("unsafe", "The model's answer was withheld"),
     "overlimit": ("overlimit", "The provider's rate limit is reached"),
-    "throttled": ("throttled", "Too many calls of this target are under way"),
-    "overspent": ("overspent", "The budget of this call is spent"),
+    "throttled": ("throttled", "A limit of ours is reached"),
+    "overspent": ("overspent", "A budget of ours is spent"),
     "misconfigured": ("misconfigured", "The target refused our credentials, model name or address"),
     "gateway_lost": ("gateway_lost", "The gateway was lost while it served this call"),
 }
+
+
+def limited(failure: Failure, detail: str, retry_after: float | None) -> Refused:
+    """The 429 of a call that our own limits or budgets keep from being answered.  ``failure`` is its code."""
+    return Refused(
+        429,
+        failure,
+        f"{detail[:1].upper()}{detail[1:].rstrip('.')}.",
+        outcome="limited",
+        failure=failure,
+        retry_after=retry_after,
+    )
 
 
 def failed(

@@ -10,6 +10,7 @@ from roadworthy.gateway.errors import Refused, error_body, error_headers
 from roadworthy.gateway.journal import Journal
 from roadworthy.gateway.messages import Headers, Response, StreamResponse
 from roadworthy.gateway.ports import Clock
+from roadworthy.gateway.prompting import asks_for_another_schema
 from roadworthy.gateway.sse import Recited
 from roadworthy.workflow.inference import Failure, Inference, Outcome
 
@@ -70,7 +71,7 @@ class Finisher:
 
     def shaped(self, call: Call, record: Inference, body: bytes) -> Response | StreamResponse:
         """200 with our headers and, unless the key opted out, our object; told as a stream if one was asked for."""
-        extension = roadworthy_object(record, call.serving) if call.key.key.body_object else None
+        extension = roadworthy_object(record, call.serving, call.escalation) if call.key.key.body_object else None
         headers = answer_headers(call, record.outcome)
         if call.stream:
             return StreamResponse(
@@ -81,7 +82,7 @@ class Finisher:
     def canned(
         self, call: Call, canned: CannedAnswer, outcome: Outcome, failure: Failure | None
     ) -> Response | StreamResponse:
-        """An answer that no model wrote."""
+        """An answer that no model wrote for this call: canned, holding or blocked text, a bypass."""
         assert call.serving is not None
         body = canned.body(
             inference=call.id,
@@ -89,6 +90,7 @@ class Finisher:
             model=call.serving.name,
             choices=min(call.n, MOST_CANNED_CHOICES),
             structured=call.structured,
+            declared=not (call.structured and asks_for_another_schema(call.serving, call.request.body)),
         )
         return self.shaped(call, self.record(call, outcome, failure=failure, response=body), body)
 
@@ -118,4 +120,7 @@ def served_outcome(call: Call) -> tuple[Outcome, Failure | None]:
     """(outcome, first failure) of a call that a model answered."""
     if call.history:
         return "recovered", call.history[0].failure
-    return "answered", call.attempts[-1].failure
+    good = call.good or call.attempts[-1]
+    if good.step != "first":  # a hedge or a continuation
+        return "recovered", call.attempts[0].failure
+    return "answered", good.failure

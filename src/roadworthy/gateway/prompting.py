@@ -14,7 +14,7 @@ from typing import Any
 
 import msgspec
 
-from roadworthy.gateway.body import Extension, require_array
+from roadworthy.gateway.body import Extension, parse_fields, require_array
 from roadworthy.gateway.errors import Refused
 from roadworthy.gateway.ports import Fields
 from roadworthy.gateway.world import Serving
@@ -225,6 +225,15 @@ def _differs(name: str, given: msgspec.Raw, fixed: msgspec.Raw | None) -> bool:
         return False
     asked, released = _any.decode(given), _any.decode(fixed)
     return asked != released and not (name == "response_format" and _same_schema(asked, released))
+
+
+def asks_for_another_schema(serving: Serving, body: bytes) -> bool:
+    """Does the request (its bytes, read before) bring a ``json_schema`` that is not the release's?"""
+    given = parse_fields(body).get("response_format")
+    if given is None or not _differs("response_format", given, serving.released.get("response_format")):
+        return False
+    asked = _any.decode(given)
+    return isinstance(asked, dict) and asked.get("type") == "json_schema"
 
 
 def _same_schema(asked: Any, released: Any) -> bool:

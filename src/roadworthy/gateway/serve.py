@@ -1,4 +1,4 @@
-"""One inference from its admission to its record: admit, start, climb the ladder, answer.
+"""One inference from its admission to its record: admit, start, pass the gate, climb the ladder, answer.
 
 Whatever happens, every call that has begun ends in exactly one record: an answer, an error, a bypass, or
 ``abandoned`` when the client leaves.
@@ -13,13 +13,13 @@ from roadworthy.gateway.admit import admit
 from roadworthy.gateway.attempt import Caller
 from roadworthy.gateway.bypass import BypassTaker
 from roadworthy.gateway.call import Call, Trace, answer_headers
-from roadworthy.gateway.climb import UseCanned, climb
+from roadworthy.gateway.climb import Blocked, Climber, End, UseCanned
 from roadworthy.gateway.counters import Counters
 from roadworthy.gateway.errors import Refused
 from roadworthy.gateway.finish import EVENT_STREAM, Finisher
 from roadworthy.gateway.journal import Journal
 from roadworthy.gateway.messages import Request, Response, StreamResponse
-from roadworthy.gateway.ports import Clock, Ids, Operation, Upstream
+from roadworthy.gateway.ports import Clock, Ids, Operation, Unusable, Upstream
 from roadworthy.gateway.prompting import PROMPT_UNRELEASED, PromptUnreleased
 from roadworthy.gateway.streams import Relay, Streamer
 from roadworthy.gateway.world import ServedKey, World
@@ -47,6 +47,7 @@ class Server:
     ) -> None:
         self._caller = Caller(upstream, clock)
         self._streamer = Streamer(self._caller)
+        self._climber = Climber(self._caller, clock, ids)
         self._bypass = BypassTaker(upstream, finisher)
         self._finisher = finisher
         self._journal = journal
@@ -74,24 +75,46 @@ class Server:
         self, call: Call, headers: dict[bytes, bytes], operation: Operation, world: World
     ) -> Response | StreamResponse:
         try:
-            admit(call, headers, operation, world, self._limits, call.began)
+            admit(call, headers, operation, world)
             call.logged = self._journal.start(call.start_line())
             if not call.logged and not world.disk_full_serves:
                 return await self._bypass.take(call, "disk_full", DISK_FULL)
+            turned_away = self._gate(call)
+            if turned_away is not None:
+                self._climber.turned_away(call, turned_away)
+            # hook [E]: a release with cache "always" and a fresh entry ends here, as UseCached does
             assert call.serving is not None
-            if call.stream and call.serving.handling.stream == "passthrough":
+            if call.stream and call.serving.handling.stream == "passthrough":  # hook [D]: windowed
                 return await self._stream(call)
-            good = await climb(call, self._caller.whole, self._clock, self._ids)
+            good = await self._climber.climb(call, self._caller.whole)
             return self._finisher.answered(call, good.body)
         except PromptUnreleased:
             call.notes = [PROMPT_UNRELEASED]
             return await self._bypass.take(call, "bypassed", UNRELEASED)
-        except UseCanned:
-            assert call.serving is not None
-            assert call.serving.canned is not None
-            return self._finisher.canned(call, call.serving.canned, "canned", call.history[0].failure)
+        except End as end:
+            return self._ended(call, end)
         except Refused as refused:
             return self._finisher.refused(call, refused)
+
+    def _gate(self, call: Call) -> Unusable | None:
+        """Why the call may not be served now (``throttled``, ``overspent``); ``None``: it is admitted."""
+        assert call.serving is not None
+        try:  # hook [F]: return self._purses.admit(call)
+            self._limits.admit(call.key, call.serving, now=call.ts, monotonic=call.began)
+        except Refused as refused:
+            return Unusable(refused.failure or "throttled", refused.message, retry_after=refused.retry_after)
+        return None
+
+    def _ended(self, call: Call, end: End) -> Response | StreamResponse:
+        """The answer of a ladder that ended without a model's."""
+        serving = call.serving
+        assert serving is not None
+        # hook [E]: UseCached: finisher.cached(call, the entry)
+        # hook [G]: Escalate: the escalation's line is synced, then finisher.escalated
+        if isinstance(end, UseCanned) and serving.canned is not None:
+            return self._finisher.canned(call, serving.canned, "canned", end.failure)
+        assert isinstance(end, Blocked)
+        return self._finisher.canned(call, serving.blocked, "blocked", end.failure)
 
     def _begin(self, request: Request, headers: dict[bytes, bytes], key: ServedKey) -> Call:
         self._counters.in_flight += 1
@@ -102,7 +125,7 @@ class Server:
         return Call(ident, now, self._clock.monotonic(), request, key, trace)
 
     async def _stream(self, call: Call) -> StreamResponse:
-        live = await climb(call, self._streamer.open, self._clock, self._ids)
+        live = await self._climber.climb(call, self._streamer.open)
         call.relayed = True
         relay = Relay(live, self._caller, self._finisher)
         return StreamResponse(200, EVENT_STREAM + answer_headers(call, None), relay)

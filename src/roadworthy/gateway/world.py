@@ -11,13 +11,14 @@ from collections.abc import Callable
 import msgspec
 
 from roadworthy.gateway.buckets import Quota
-from roadworthy.gateway.canned import CannedAnswer
+from roadworthy.gateway.canned import BLOCKED, CannedAnswer
 from roadworthy.gateway.capabilities import is_limited, lacking
 from roadworthy.gateway.checks import SchemaCheck
 from roadworthy.gateway.messages import Headers
 from roadworthy.gateway.ports import Fields, Outgoing, Wire, WireFactory
 from roadworthy.gateway.pricing import ModelPrices
 from roadworthy.gateway.redact import Redactor, redactor
+from roadworthy.gateway.repair import RepairPrompt
 from roadworthy.gateway.slots import Slots
 from roadworthy.gateway.snapshot import ServedWorkflow, Snapshot, SnapshotRefused
 from roadworthy.http1.messages import Clocks as HttpClocks
@@ -45,6 +46,9 @@ PASSTHROUGH_HANDLING = Handling(clocks=Clocks(connect=5.0, first_token=600.0, id
 """An adopted app keeps the patience of the OpenAI client it came with (10 minutes)."""
 
 _HEADS_KEPT = 8
+
+OLD_PATH_HEADERS = [(b"content-type", b"application/json"), (b"accept-encoding", b"identity")]
+"""Its answer is passed on as it comes, and we do not know what the caller can decode."""
 
 SecretLookup = Callable[[str], str | None]
 """Name of a secret (``env:NAME``, ``file:/path``) → the secret; ``None``: it is not there."""
@@ -115,7 +119,7 @@ class OldPath:
         """Raises ``ValueError`` for what is no URL."""
         self.origin = Origin.from_url(url)
         path = "/" + url.split("://", 1)[-1].partition("/")[2]
-        whole = head(b"POST", path.split("#", 1)[0].encode(), self.origin, [(b"content-type", b"application/json")])
+        whole = head(b"POST", path.split("#", 1)[0].encode(), self.origin, OLD_PATH_HEADERS)
         cut = whole.rfind(b"\r\n") + 2
         self._before, self._rest = whole[:cut], whole[cut:]
 
@@ -159,6 +163,9 @@ class Serving:
         self._limited = [targets[name] for name in sorted(self.reachable) if targets[name].limited]
         self.operation = "embeddings" if self.behaviour and self.behaviour.kind == "embeddings" else "chat"
         self.canned = CannedAnswer(handling.canned) if handling.canned else None
+        self.holding = CannedAnswer(handling.holding) if handling.holding else None
+        self.blocked = CannedAnswer(handling.blocked or BLOCKED)
+        self.repair_prompt = RepairPrompt(self.behaviour.repair_prompt if self.behaviour else None)
         self.bypass_canned = CannedAnswer(Canned(handling.bypass.text)) if handling.bypass.text else None
         self.old_path = OldPath(handling.bypass.url) if handling.bypass.url else None
         self.redactor: Redactor | None = redactor(served.policy.redact, snapshot.redaction)

@@ -17,7 +17,7 @@ from typing import Any, cast
 
 from roadworthy.http1.connection import STREAM, Connection
 from roadworthy.http1.connector import Connector
-from roadworthy.http1.errors import ConnectTimeout, Disconnected, NotConnected, PoolFull
+from roadworthy.http1.errors import NOTHING_SENT, ConnectTimeout, Disconnected, NotConnected, PoolFull
 from roadworthy.http1.guard import AddressGuard
 from roadworthy.http1.messages import Clocks, Reply
 from roadworthy.http1.origin import Origin
@@ -141,7 +141,7 @@ class Client:
         started = self._now()
         if self._connector.proxied:
             head = self._connector.addressed(head, origin)
-        connection = self._kept(origin) or await self._obtain(origin, clocks, started, fresh=False)
+        connection = self._kept(origin) or await self._first(origin, clocks, started)
         resend = connection.reused
         while True:
             future = connection.send(head, body, clocks, started, max_body)
@@ -165,6 +165,13 @@ class Client:
                 return connection
             connection.abort()
         return None
+
+    async def _first(self, origin: Origin, clocks: Clocks, started: float) -> Connection:
+        try:
+            return await self._obtain(origin, clocks, started, fresh=False)
+        except asyncio.CancelledError as cancelled:
+            cancelled.add_note(NOTHING_SENT)
+            raise
 
     async def _obtain(self, origin: Origin, clocks: Clocks, started: float, *, fresh: bool) -> Connection:
         """A connection that no idle one could be; ``fresh``: one that has carried nothing, if that can be had."""

@@ -25,6 +25,15 @@ Phase = Literal["before_first_byte", "in_head", "in_body"]
 Clock = Literal["first_byte", "idle", "total"]
 
 
+NOTHING_SENT = "cancelled before anything was sent"
+"""Note (PEP 678) on the ``CancelledError`` of a call that was cancelled while it had no connection yet."""
+
+
+def nothing_sent(cancelled: BaseException) -> bool:
+    """Was the call cancelled before a byte of it left?  The server then knows nothing of it."""
+    return NOTHING_SENT in getattr(cancelled, "__notes__", ())
+
+
 class Http1Error(Exception):
     """Anything that kept a call from ending with a whole answer."""
 
