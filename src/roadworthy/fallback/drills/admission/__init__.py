@@ -1,0 +1,1 @@
+"""Faults in which the provider says no before it begins."""

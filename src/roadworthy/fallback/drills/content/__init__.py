@@ -1,0 +1,1 @@
+"""Faults in what an answer says."""

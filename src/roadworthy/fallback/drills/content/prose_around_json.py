@@ -1,0 +1,18 @@
+"""Good JSON wrapped in prose, as chatty models do."""
+
+from roadworthy.fallback.drills.kit import Drill, Exchange, Wait, step
+
+
+async def fault(call: Exchange) -> None:
+    await call.answer(f"Sure! Here is the JSON:\n```json\n{call.text}\n```\nAnything else?")
+
+
+DRILL = Drill(
+    says="The provider wraps its JSON in prose.",
+    fault=fault,
+    failure="invalid",
+    guard=step("invalid"),
+    needs=("schema",),
+    wait=Wait(3),
+    attempts=3,
+)

@@ -1,0 +1,1 @@
+"""Faults in which several things break at once; drilled in a disposable copy only."""

@@ -1,0 +1,194 @@
+"""Whether a drill applies to a release, what must follow there, and whether it did.  Pure."""
+
+from __future__ import annotations
+
+from roadworthy.fallback.drills.model import Drill, Expected, Miss, Need, Seen
+from roadworthy.fallback.model import Remaining, Rung, Tried
+from roadworthy.fallback.rules import next_step
+from roadworthy.workflow.inference import SERVED_BY_MODEL, Failure, Outcome
+from roadworthy.workflow.model import Budget, Handling, Policy, Release
+
+LATE = 0.25
+"""Seconds past a limit that a busy machine may take."""
+LONGEST_CLIMB = 40
+_JITTER = 0.5
+
+
+def relayed(release: Release, stream: bool) -> bool:
+    """Does the release pass the provider's stream on while it comes?"""
+    return stream and release.behaviour.kind == "chat" and release.handling.stream != "buffered"
+
+
+def not_applicable(drill: Drill, release: Release, policy: Policy, *, stream: bool, priced: bool = True) -> str:
+    """Why the drill means nothing for this release asked in this way; empty: it does."""
+    behaviour = release.behaviour
+    if stream and behaviour.kind != "chat":
+        return "embeddings are not streamed"
+    live = relayed(release, stream)
+    if drill.asked == "stream" and not live:
+        return "the provider is asked for whole answers"
+    if drill.asked == "whole" and live:
+        return "the provider is asked for a stream"
+    for need in drill.needs:
+        lacking = _lacking(need, release, priced)
+        if lacking:
+            return lacking
+    guard = drill.guard
+    if guard.kind == "check" and all(spec.kind != guard.name for spec in release.handling.checks.values()):
+        return f"no check '{guard.name}' is declared"
+    if guard.kind == "setting" and not getattr(release.handling, guard.name):
+        return f"'{guard.name}' is not declared"
+    if guard.kind == "budget" and drill.conditions.budgets is None:
+        found = getattr(policy.budgets, guard.name)
+        if found is None or found == Budget():
+            return f"no budget '{guard.name}' is declared"
+    return ""
+
+
+def _lacking(need: Need, release: Release, priced: bool) -> str:
+    behaviour, handling = release.behaviour, release.handling
+    chat = behaviour.kind == "chat"
+    have = {
+        "chat": (chat, "it makes embeddings"),
+        "text": (chat and behaviour.schema is None and not behaviour.tools, "its answers are no free text"),
+        "schema": (behaviour.schema is not None, "no schema is declared"),
+        "tools": (bool(behaviour.tools), "no tools are declared"),
+        "stream": (chat and handling.stream != "buffered", "its answers are not relayed as streams"),
+        "cache": (handling.cache is not None, "no cache is declared"),
+        "continuation": (handling.continuation > 0, "no continuation is declared"),
+        "repair": (
+            any(step.kind == "repair" for step in handling.ladder.get("invalid", ())),
+            "no repair step is declared for 'invalid'",
+        ),
+        "managed": (behaviour.prompt is not None and behaviour.prompt.mode == "managed", "its prompt is not managed"),
+        "price": (priced, "its target has no known price"),
+    }
+    good, why = have[need]
+    return "" if good else why
+
+
+def expected(drill: Drill, release: Release, *, stream: bool, continues: bool = False) -> Expected:
+    """What must follow.  ``continues``: the first target can go on with a text that broke off."""
+    handling = release.handling
+    attempts = drill.attempts
+    if drill.failure is None:
+        outcomes = drill.right
+    else:
+        if drill.committed and relayed(release, stream):
+            mends = continues and handling.continuation > 0
+            foretold: Outcome = "recovered" if mends else "error"
+        else:
+            foretold, needed = foretell(drill, release)
+            attempts = min(attempts, needed)
+        outcomes = frozenset({foretold}) & drill.right or drill.right
+    return Expected(outcomes, drill.failure, drill.wait.of(handling), handling.deadline, attempts, drill.told)
+
+
+def foretell(drill: Drill, release: Release) -> tuple[Outcome, int]:
+    """(outcome, attempts) when every attempt that meets the fault fails by it, by the ladder's own rule."""
+    assert drill.failure is not None
+    behaviour, handling = release.behaviour, release.handling
+    calls: dict[str, int] = {}
+    history: list[Tried] = []
+    target, rung, dropped, spent = behaviour.target, None, False, 0.0
+    for attempts in range(1, LONGEST_CLIMB):
+        calls[target] = calls.get(target, 0) + 1
+        faulty = target == behaviour.target or drill.everywhere
+        if not faulty or (drill.times is not None and calls[target] > drill.times):
+            return "recovered", attempts
+        spent += _silence(drill, handling)
+        history.append(Tried(target, drill.failure, rung, drill.retry_after, drill.repeatable))
+        step = next_step(handling.ladder, drill.failure, history, _remaining(drill, handling, spent), jitter=_JITTER)
+        while step is not None and step.kind == "drop":
+            dropped = True
+            history.append(Tried("", drill.failure, step.rung))
+            step = next_step(
+                handling.ladder, drill.failure, history, _remaining(drill, handling, spent), jitter=_JITTER
+            )
+        if step is None:
+            return _left_over(drill.failure, dropped), attempts
+        if step.kind in ("cache", "canned", "escalate"):
+            ends: dict[str, Outcome] = {"cache": "cached", "canned": "canned", "escalate": "escalated"}
+            return ends[step.kind], attempts
+        spent += step.wait
+        target, rung = step.target, Rung(step.rung.failure, step.rung.index)
+    raise AssertionError("the ladder did not end")
+
+
+def _left_over(failure: Failure, dropped: bool) -> Outcome:
+    if dropped:
+        return "blocked"
+    return "limited" if failure in ("throttled", "overspent") else "error"
+
+
+def _silence(drill: Drill, handling: Handling) -> float:
+    """Seconds that an attempt takes to fail."""
+    if drill.guard.kind != "clock":
+        return 0.0
+    seconds: float = getattr(handling.clocks, drill.guard.name)
+    return min(seconds, handling.deadline)
+
+
+def _remaining(drill: Drill, handling: Handling, spent: float) -> Remaining:
+    return Remaining(
+        seconds=handling.deadline - spent,
+        canned=handling.canned is not None,
+        escalate=handling.holding is not None,
+        repairable=drill.failure == "invalid",
+    )
+
+
+def score(drill: Drill, must: Expected, seen: Seen) -> list[Miss]:
+    """What is not as it must be; empty: the drill passed."""
+    if seen.status == 0:
+        return [Miss("answer", "one", "none: the connection broke or nothing came")]
+    misses = [*_outcome(drill, must, seen), *_limits(must, seen), *_honesty(seen)]
+    if seen.outcome in SERVED_BY_MODEL:
+        misses += _provenance(seen)
+    if seen.told is not None and seen.told != must.told:
+        misses.append(Miss("who is told", must.told, seen.told))
+    return misses
+
+
+def _outcome(drill: Drill, must: Expected, seen: Seen) -> list[Miss]:
+    misses = []
+    wanted = " or ".join(sorted(must.outcomes))
+    if seen.outcome not in must.outcomes:
+        misses.append(Miss("outcome", wanted, seen.outcome or "not told"))
+    if seen.recorded != seen.outcome:
+        misses.append(Miss("outcome in the record", seen.outcome or wanted, seen.recorded or "no record"))
+    if drill.failure != seen.first_failure and seen.attempts:
+        misses.append(Miss("failure of the attempt", drill.failure or "none", seen.first_failure or "none"))
+    if seen.recorded is not None and seen.traffic != "drill":
+        misses.append(Miss("class in the record", "drill", seen.traffic or "none"))
+    return misses
+
+
+def _limits(must: Expected, seen: Seen) -> list[Miss]:
+    misses = []
+    if seen.seconds > must.wait + LATE:
+        misses.append(Miss("wait", f"at most {must.wait:.2f} s", f"{seen.seconds:.2f} s"))
+    if seen.seconds > must.deadline + LATE:
+        misses.append(Miss("deadline", f"{must.deadline:.2f} s", f"{seen.seconds:.2f} s"))
+    if seen.attempts > must.attempts:
+        misses.append(Miss("attempts", f"at most {must.attempts}", str(seen.attempts)))
+    return misses
+
+
+def _honesty(seen: Seen) -> list[Miss]:
+    misses = []
+    if not seen.finished:
+        misses.append(Miss("end of the answer", "a finish reason or an error", "neither"))
+    if seen.status >= 400 and not seen.retry_header:
+        misses.append(Miss("x-should-retry", "false", "not told"))
+    return misses
+
+
+def _provenance(seen: Seen) -> list[Miss]:
+    """A model's answer must be one that a server sent, word for word where it was sent whole."""
+    sent = next((sent for sent in seen.sent if seen.mark and sent.nonce == seen.mark), None)
+    if sent is None:
+        return [Miss("mark of the answer", "one that a server sent", seen.mark or "none")]
+    if sent.good and seen.text and seen.text != sent.text:
+        return [Miss("text of the answer", sent.text[:80], seen.text[:80])]
+    return []

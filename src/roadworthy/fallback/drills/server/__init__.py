@@ -1,0 +1,1 @@
+"""Faults in which the provider's servers break."""

@@ -1,0 +1,1 @@
+"""Faults in which nothing comes, or too slowly."""

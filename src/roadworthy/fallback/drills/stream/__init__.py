@@ -1,0 +1,1 @@
+"""Faults in a stream of events."""

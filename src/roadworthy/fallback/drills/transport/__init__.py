@@ -1,0 +1,1 @@
+"""Faults between us and the provider: names, connections, TLS."""
