@@ -10,6 +10,7 @@ import msgspec
 from roadworthy.gateway import body, resolve
 from roadworthy.gateway.call import Call
 from roadworthy.gateway.errors import Refused
+from roadworthy.gateway.escalations import vet_wishes
 from roadworthy.gateway.ports import Fields, Operation
 from roadworthy.gateway.prompting import prepare
 from roadworthy.gateway.sse import stream_options
@@ -26,6 +27,8 @@ def admit(call: Call, headers: dict[bytes, bytes], operation: Operation, world: 
     """Resolve and prepare ``call``.  Raises ``Refused`` and ``prompting.PromptUnreleased``."""
     fields = body.parse_fields(call.request.body)
     extension = body.read_extension(fields)
+    if extension.wait is not None or extension.callback is not None:
+        vet_wishes(extension, call.key)
     call.model = body.read_model(fields)
     serving = resolve.workflow_for(call.model, call.key, world, operation)
     call.serving = serving

@@ -2,13 +2,16 @@
 
 ``app`` (the default) is a 503 with a code, so that the app takes its old path itself; a canned text is a 200; ``http``
 passes the request on to the old path and its answer back.  A bypass is no error: its outcome is ``bypassed``, unless
-the old path itself cannot be reached.
+the old path itself cannot be reached.  ``human`` hands the call to a human, outcome ``escalated``; where the queue has
+no room, or the caller wants embeddings, the app takes its old path.
 """
 
 from __future__ import annotations
 
 from roadworthy.gateway.call import Call, answer_headers
+from roadworthy.gateway.climb import Climber
 from roadworthy.gateway.errors import Refused
+from roadworthy.gateway.escalations import Escalations
 from roadworthy.gateway.finish import Finisher
 from roadworthy.gateway.messages import Headers, Response, StreamResponse
 from roadworthy.gateway.ports import Upstream
@@ -18,15 +21,19 @@ from roadworthy.http1.errors import Http1Error
 from roadworthy.http1.messages import Clocks
 
 MAX_BODY = 32 * 1024 * 1024
-_PASSED_ON = frozenset({b"content-type", b"content-language", b"cache-control", b"retry-after", b"x-should-retry"})
+_PASSED_ON = frozenset(
+    {b"content-type", b"content-language", b"cache-control", b"content-encoding", b"retry-after", b"x-should-retry"}
+)
 
 
 class BypassTaker:
     """Takes the bypass that a workflow declares."""
 
-    def __init__(self, upstream: Upstream, finisher: Finisher) -> None:
+    def __init__(self, upstream: Upstream, finisher: Finisher, climber: Climber, escalations: Escalations) -> None:
         self._upstream = upstream
         self._finisher = finisher
+        self._climber = climber
+        self._escalations = escalations
 
     async def take(self, call: Call, code: str, why: str) -> Response | StreamResponse:
         """``code`` and ``why`` are told to an app that takes its old path itself."""
@@ -36,6 +43,8 @@ class BypassTaker:
             return self._finisher.canned(call, serving.bypass_canned, "bypassed", None)
         if serving is not None and serving.old_path is not None:
             return await self._ask_old_path(call, serving.old_path)
+        if serving is not None and serving.bypass.kind == "human" and await self._climber.handed_over(call, None, why):
+            return await self._finisher.escalated(call, None, self._escalations)
         return self._finisher.refused(call, Refused(503, code, why, outcome="bypassed"))
 
     async def _ask_old_path(self, call: Call, old: OldPath) -> Response:

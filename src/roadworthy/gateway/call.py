@@ -70,9 +70,9 @@ class Call:
 
     __slots__ = (
         "attempts", "bad_answer", "began", "cache_key", "cached_age", "cached_from", "checks", "deadline", "draft",
-        "dropped", "escalation", "fields", "good", "history", "id", "key", "left_as_is", "logged", "model", "n", "notes",
-        "operation", "overrides", "prompt", "recorded", "relayed", "repair", "repaired", "request", "route", "rungs",
-        "served_by", "serving", "session", "stream", "structured", "tags", "trace", "traffic", "ts", "unit",
+        "dropped", "escalation", "fields", "good", "history", "id", "key", "left_as_is", "logged", "model", "n",
+        "notes", "operation", "overrides", "prompt", "recorded", "relayed", "repair", "repaired", "request", "route",
+        "rungs", "served_by", "serving", "session", "stream", "structured", "tags", "trace", "traffic", "ts", "unit",
         "unit_source", "usage_asked",
     )  # fmt: skip
 

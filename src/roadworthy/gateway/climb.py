@@ -6,7 +6,7 @@ end in is drawn here::
     End
     ├── UseCached    the answer of an earlier call
     ├── UseCanned    the declared answer
-    ├── Escalate     a human answers; the caller reads the holding text
+    ├── Escalated    a human answers later; the caller reads the holding text
     └── Blocked      an answer was dropped and no step is left
 
 A ladder that has nothing left raises ``errors.Refused``: 429 for what we limit, else the failure's own error.
@@ -21,12 +21,14 @@ from roadworthy.fallback import model as ladder
 from roadworthy.fallback.model import NextStep, Remaining, Tried
 from roadworthy.fallback.rules import next_step
 from roadworthy.gateway.attempt import Caller, StepWord
+from roadworthy.gateway.cache import AnswerCache, Cached
 from roadworthy.gateway.call import Call
 from roadworthy.gateway.errors import failed, limited
+from roadworthy.gateway.escalations import Escalations
 from roadworthy.gateway.ports import Clock, Ids, Unusable
 from roadworthy.gateway.verdict import repeatable
 from roadworthy.gateway.world import ServedTarget, Serving
-from roadworthy.workflow.inference import Attempt, Failure, Rung, StepKind
+from roadworthy.workflow.inference import Attempt, Failure, Rung
 
 T = TypeVar("T")
 One = Callable[[Call, ServedTarget, Attempt], Awaitable[T]]
@@ -40,22 +42,23 @@ _JITTER_BITS = 32
 class End(Exception):
     """The call ends without a model's answer to it."""
 
-    def __init__(self, failure: Failure, detail: str) -> None:
-        """``failure``: what led here, for the record; ``detail``: the same in words for an engineer or a human."""
-        super().__init__(failure, detail)
-        self.failure: Failure = failure
-        self.detail = detail
+    def __init__(self, failure: Failure | None) -> None:
+        """``failure``: what led here, for the record."""
+        super().__init__(failure)
+        self.failure: Failure | None = failure
 
 
 class UseCached(End):
-    pass
+    def __init__(self, failure: Failure | None, cached: Cached) -> None:
+        super().__init__(failure)
+        self.cached = cached
 
 
 class UseCanned(End):
     pass
 
 
-class Escalate(End):
+class Escalated(End):
     pass
 
 
@@ -63,14 +66,13 @@ class Blocked(End):
     pass
 
 
-_ENDS: dict[StepKind, type[End]] = {"cache": UseCached, "canned": UseCanned, "escalate": Escalate}
-
-
 class Climber:
     """Climbs ladders.  Stateless but for its ports."""
 
-    def __init__(self, caller: Caller, clock: Clock, ids: Ids) -> None:
+    def __init__(self, caller: Caller, cache: AnswerCache, escalations: Escalations, clock: Clock, ids: Ids) -> None:
         self._caller = caller
+        self._cache = cache
+        self._escalations = escalations
         self._clock = clock
         self._ids = ids
 
@@ -89,49 +91,67 @@ class Climber:
                 return good
             except Unusable as unusable:
                 call.history.append(_tried(target, attempt, rung, unusable))
-                step = self._next(call, serving, unusable, admitted=True)
+                step = await self._next(call, serving, unusable, admitted=True)
             if step.wait > 0.0:
                 await self._clock.sleep(step.wait)
             target, rung = serving.targets[step.target], step.rung
             attempt = self._caller.begin(call, target, _word(call, serving, step))
 
-    def turned_away(self, call: Call, unusable: Unusable) -> NoReturn:
+    async def turned_away(self, call: Call, unusable: Unusable) -> NoReturn:
         """End a call that was not admitted: nobody is called, and only what its release declares is given."""
         serving = call.serving
         assert serving is not None
         call.history.append(Tried("", unusable.failure, retry_after=unusable.retry_after, repeatable=False))
-        self._next(call, serving, unusable, admitted=False)
+        await self._next(call, serving, unusable, admitted=False)
         raise AssertionError("a call that was not admitted has nobody to call")
 
-    def _next(self, call: Call, serving: Serving, last: Unusable, *, admitted: bool) -> NextStep:
-        """The next call of a target, passing over ``drop``.  Raises how the inference ends without one."""
+    async def _next(self, call: Call, serving: Serving, last: Unusable, *, admitted: bool) -> NextStep:
+        """The next call of a target.  Raises how the inference ends without one."""
         failure = last.failure
         while True:
-            remaining = self._remaining(call, serving, failure, admitted)
+            cached = None if serving.handling.cache is None else self._cache.peek(call, self._clock.monotonic())
+            remaining = self._remaining(call, serving, failure, cached, admitted)
             jitter = self._ids.bits(_JITTER_BITS) / (1 << _JITTER_BITS)
             step = next_step(serving.ladder, failure, call.history, remaining, jitter=jitter)
             if step is None:
                 raise _nothing_left(call, last) from last
             at = self._clock.monotonic() - call.began
-            call.rungs.append(Rung(failure, step.kind, step.target, at))
-            end = _ENDS.get(step.kind)
-            if end is not None:
-                raise end(call.history[0].failure, last.detail) from last
-            if step.kind != "drop":
-                return step
-            call.dropped = True
-            call.draft = call.bad_answer = None
+            if step.kind == "escalate":
+                if await self.handed_over(call, failure, last.detail):
+                    call.rungs.append(Rung(failure, "escalate", at=at))
+                    raise Escalated(call.history[0].failure) from last
+            else:
+                call.rungs.append(Rung(failure, step.kind, step.target, at))
+                if step.kind == "canned":
+                    raise UseCanned(call.history[0].failure) from last
+                if step.kind == "cache" and cached is not None:
+                    raise UseCached(call.history[0].failure, cached) from last
+                if step.kind != "drop":
+                    return step
+                call.dropped = True
+                call.draft = call.bad_answer = None
             call.history.append(Tried("", failure, step.rung, repeatable=False))
 
-    def _remaining(self, call: Call, serving: Serving, failure: Failure, admitted: bool) -> Remaining:
+    async def handed_over(self, call: Call, failure: Failure | None, detail: str) -> bool:
+        """Hand the call to a human, if its release declares what the caller reads meanwhile and there is room."""
+        serving = call.serving
+        if serving is None or serving.handling.holding is None or not self._escalations.has_room(call):
+            return False
+        call.escalation = await self._escalations.open(call, failure, detail, serving.handling.holding.text)
+        return call.escalation is not None
+
+    def _remaining(
+        self, call: Call, serving: Serving, failure: Failure, cached: Cached | None, admitted: bool
+    ) -> Remaining:
         """What the ladder may still use.  ``admitted``: targets may be called at all."""
-        # hook [E]: targets whose breaker is closed; retries=RetryBudget.grants(); cached=age of call's cache entry
+        # hook [E]: targets whose breaker is closed; retries=RetryBudget.grants()
         # hook [F]: targets & purses.affordable(call); dollars=purses.left(call); costs=purses.costs(call)
-        # hook [G]: escalate=serving.holding is not None and escalations.has_room(serving)
         return Remaining(
             seconds=call.deadline - self._clock.monotonic(),
             targets=serving.reachable_for(call.fields) if admitted else NOBODY,
             canned=serving.canned is not None,
+            cached=None if cached is None else cached.age,
+            escalate=self._escalations.has_room(call),
             repairable=admitted and failure == "invalid" and call.operation == "chat",
             retries=admitted,
         )
@@ -150,7 +170,7 @@ def _word(call: Call, serving: Serving, step: NextStep) -> StepWord:
 def _nothing_left(call: Call, last: Unusable) -> Exception:
     if call.dropped:
         dropped = next(rung.failure for rung in reversed(call.rungs) if rung.step == "drop")
-        return Blocked(dropped, last.detail)
+        return Blocked(dropped)
     if last.failure in LIMITED:
         return limited(last.failure, last.detail, last.retry_after)
     return failed(

@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable
 import msgspec
 
 from roadworthy.gateway.admission import KeyedHash, Limits, authenticate
+from roadworthy.gateway.cache import AnswerCache
 from roadworthy.gateway.counters import Counters, CountersReport
 from roadworthy.gateway.errors import Refused, error_body, error_headers
 from roadworthy.gateway.escalations import PATH as ESCALATIONS
@@ -58,10 +59,13 @@ class Gateway:
         self._clock = clock
         self._keyed = KeyedHash(hmac_key)
         self._started_at = clock.now()
-        finisher = Finisher(journal, self.counters, self.limits, clock, self.worker)
+        self.cache = AnswerCache()
+        finisher = Finisher(journal, self.counters, self.limits, self.cache, clock, self.worker)
         self._finisher = finisher
         self.escalations = Escalations(journal, clock, control)
-        self._server = Server(upstream, finisher, journal, self.counters, self.limits, clock, ids)
+        self._server = Server(
+            upstream, finisher, journal, self.counters, self.limits, clock, ids, self.cache, self.escalations
+        )
         self._repeats = Repeats(self.counters, clock, worker, workers, peers)
         self._routes: dict[str, dict[str, Handler]] = {
             "/v1/chat/completions": {"POST": self._chat},

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from roadworthy.gateway.admission import Limits
+from roadworthy.gateway.cache import AnswerCache, Cached
 from roadworthy.gateway.call import Call, answer_headers, roadworthy_object, spliced
 from roadworthy.gateway.canned import CannedAnswer
 from roadworthy.gateway.counters import Counters
 from roadworthy.gateway.errors import Refused, error_body, error_headers
+from roadworthy.gateway.escalations import Escalations
 from roadworthy.gateway.journal import Journal
 from roadworthy.gateway.messages import Headers, Response, StreamResponse
 from roadworthy.gateway.ports import Clock
@@ -22,10 +24,13 @@ EVENT_STREAM: Headers = [(b"content-type", b"text/event-stream"), (b"cache-contr
 class Finisher:
     """Writes records and shapes answers."""
 
-    def __init__(self, journal: Journal, counters: Counters, limits: Limits, clock: Clock, worker: str) -> None:
+    def __init__(
+        self, journal: Journal, counters: Counters, limits: Limits, cache: AnswerCache, clock: Clock, worker: str
+    ) -> None:
         self._journal = journal
         self._counters = counters
         self._limits = limits
+        self._cache = cache
         self._clock = clock
         self._worker = worker
         self.cutting = False
@@ -56,6 +61,8 @@ class Finisher:
         self._counters.in_flight -= 1
         self._counters.count(record)
         if call.serving is not None:
+            if call.serving.handling.cache is not None and response is not None:
+                self._cache.put(call, outcome, response, self._clock.monotonic())
             for attempt in call.attempts:
                 quota = call.serving.targets[attempt.target].slots.quota
                 if quota is not None and attempt.tokens is not None:
@@ -79,20 +86,43 @@ class Finisher:
             )
         return Response(200, JSON + headers, body if extension is None else spliced(body, extension))
 
+    def cached(self, call: Call, cached: Cached, failure: Failure | None) -> Response | StreamResponse:
+        """The answer of an earlier call; it says how old it is."""
+        call.cached_age, call.cached_from = cached.age, cached.inference
+        return self.shaped(call, self.record(call, "cached", failure=failure, response=cached.body), cached.body)
+
+    async def escalated(
+        self, call: Call, failure: Failure | None, escalations: Escalations
+    ) -> Response | StreamResponse:
+        """The holding answer of a call that is in a human's hands, or that human's answer if the caller waits for it.
+
+        The record is written before the wait and holds what the caller reads if nobody answers.
+        """
+        assert call.serving is not None
+        assert call.serving.holding is not None
+        body = self._told(call, call.serving.holding)
+        record = self.record(call, "escalated", failure=failure, response=body)
+        return self.shaped(call, record, await escalations.answer(call) or body)
+
     def canned(
         self, call: Call, canned: CannedAnswer, outcome: Outcome, failure: Failure | None
     ) -> Response | StreamResponse:
-        """An answer that no model wrote for this call: canned, holding or blocked text, a bypass."""
-        assert call.serving is not None
-        body = canned.body(
+        """An answer that no model wrote: canned or blocked text, a canned bypass."""
+        body = self._told(call, canned)
+        return self.shaped(call, self.record(call, outcome, failure=failure, response=body), body)
+
+    def _told(self, call: Call, canned: CannedAnswer) -> bytes:
+        """``canned`` in the shape that the caller expects."""
+        serving = call.serving
+        assert serving is not None
+        return canned.body(
             inference=call.id,
             created=int(call.ts),
-            model=call.serving.name,
+            model=serving.name,
             choices=min(call.n, MOST_CANNED_CHOICES),
             structured=call.structured,
-            declared=not (call.structured and asks_for_another_schema(call.serving, call.request.body)),
+            declared=not (call.structured and asks_for_another_schema(serving, call.request.body)),
         )
-        return self.shaped(call, self.record(call, outcome, failure=failure, response=body), body)
 
     def refused(self, call: Call, refused: Refused) -> Response:
         """An error for an authenticated caller, as an inference of its own."""

@@ -12,10 +12,12 @@ from roadworthy.gateway.admission import Limits
 from roadworthy.gateway.admit import admit
 from roadworthy.gateway.attempt import Caller
 from roadworthy.gateway.bypass import BypassTaker
+from roadworthy.gateway.cache import AnswerCache
 from roadworthy.gateway.call import Call, Trace, answer_headers
-from roadworthy.gateway.climb import Blocked, Climber, End, UseCanned
+from roadworthy.gateway.climb import Blocked, Climber, End, Escalated, UseCached, UseCanned
 from roadworthy.gateway.counters import Counters
 from roadworthy.gateway.errors import Refused
+from roadworthy.gateway.escalations import Escalations
 from roadworthy.gateway.finish import EVENT_STREAM, Finisher
 from roadworthy.gateway.journal import Journal
 from roadworthy.gateway.messages import Request, Response, StreamResponse
@@ -44,11 +46,15 @@ class Server:
         limits: Limits,
         clock: Clock,
         ids: Ids,
+        cache: AnswerCache,
+        escalations: Escalations,
     ) -> None:
         self._caller = Caller(upstream, clock)
         self._streamer = Streamer(self._caller)
-        self._climber = Climber(self._caller, clock, ids)
-        self._bypass = BypassTaker(upstream, finisher)
+        self._climber = Climber(self._caller, cache, escalations, clock, ids)
+        self._bypass = BypassTaker(upstream, finisher, self._climber, escalations)
+        self._cache = cache
+        self._escalations = escalations
         self._finisher = finisher
         self._journal = journal
         self._counters = counters
@@ -81,9 +87,13 @@ class Server:
                 return await self._bypass.take(call, "disk_full", DISK_FULL)
             turned_away = self._gate(call)
             if turned_away is not None:
-                self._climber.turned_away(call, turned_away)
-            # hook [E]: a release with cache "always" and a fresh entry ends here, as UseCached does
+                await self._climber.turned_away(call, turned_away)
             assert call.serving is not None
+            cache = call.serving.handling.cache
+            if cache is not None and cache.use == "always":
+                cached = self._cache.peek(call, self._clock.monotonic())
+                if cached is not None:
+                    return self._finisher.cached(call, cached, None)
             if call.stream and call.serving.handling.stream == "passthrough":  # hook [D]: windowed
                 return await self._stream(call)
             good = await self._climber.climb(call, self._caller.whole)
@@ -92,7 +102,7 @@ class Server:
             call.notes = [PROMPT_UNRELEASED]
             return await self._bypass.take(call, "bypassed", UNRELEASED)
         except End as end:
-            return self._ended(call, end)
+            return await self._ended(call, end)
         except Refused as refused:
             return self._finisher.refused(call, refused)
 
@@ -105,12 +115,14 @@ class Server:
             return Unusable(refused.failure or "throttled", refused.message, retry_after=refused.retry_after)
         return None
 
-    def _ended(self, call: Call, end: End) -> Response | StreamResponse:
+    async def _ended(self, call: Call, end: End) -> Response | StreamResponse:
         """The answer of a ladder that ended without a model's."""
         serving = call.serving
         assert serving is not None
-        # hook [E]: UseCached: finisher.cached(call, the entry)
-        # hook [G]: Escalate: the escalation's line is synced, then finisher.escalated
+        if isinstance(end, UseCached):
+            return self._finisher.cached(call, end.cached, end.failure)
+        if isinstance(end, Escalated):
+            return await self._finisher.escalated(call, end.failure, self._escalations)
         if isinstance(end, UseCanned) and serving.canned is not None:
             return self._finisher.canned(call, serving.canned, "canned", end.failure)
         assert isinstance(end, Blocked)
