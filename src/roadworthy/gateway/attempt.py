@@ -14,7 +14,7 @@ from roadworthy.gateway.body import LONGEST_VALUE
 from roadworthy.gateway.call import Call
 from roadworthy.gateway.capabilities import refuse_what_it_lacks
 from roadworthy.gateway.checks import SCHEMA_CHECK, SchemaCheck
-from roadworthy.gateway.ports import ANY_MODEL, Answer, Clock, Outgoing, Reply, StreamReply, Unusable, Upstream
+from roadworthy.gateway.ports import ANY_MODEL, Answer, Clock, Headers, Outgoing, Reply, StreamReply, Unusable, Upstream
 from roadworthy.gateway.repair import MOST_ANSWER_CHARS, text_of
 from roadworthy.gateway.slots import Full
 from roadworthy.gateway.verdict import broken, judge, may_be_charged
@@ -25,8 +25,6 @@ from roadworthy.workflow.inference import Attempt
 
 MAX_ANSWER = 32 * 1024 * 1024
 MAX_REFUSAL = 1024 * 1024
-WHEN_FULL = 1.0
-"""Seconds after which to come again while every slot is taken: slots come free at any moment."""
 StepWord = Literal["first", "retry", "repair", "target", "hedge", "continuation"]
 CLOCK_PRECISION = 0.025
 """Seconds; the HTTP client keeps its clocks no closer, so a shorter total is not worth a struct of its own."""
@@ -55,7 +53,7 @@ class Caller:
         """
         held = sent = False
         try:
-            held = self._enter(call, target) or await self._queue(call, target)
+            held = self._enter(call, target, attempt) or await self._queue(call, target)
             outgoing = self._encode(call, target, attempt, stream=False)
             assert target.origin is not None
             sent = True
@@ -69,7 +67,7 @@ class Caller:
             attempt.status = reply.status
             _time_head(attempt, reply.connected, reply.first_byte)
             if not 200 <= reply.status < 300:
-                raise target.wire.refusal(reply.status, reply.headers, reply.body)
+                raise self._refusal(target, reply.status, reply.headers, reply.body)
             answer = self._read(call, target, attempt, reply)
             attempt.first_token = attempt.first_byte
             _settle(call, attempt, answer, target)
@@ -100,7 +98,7 @@ class Caller:
         """
         held = sent = kept = False
         try:
-            held = self._enter(call, target) or await self._queue(call, target)
+            held = self._enter(call, target, attempt) or await self._queue(call, target)
             outgoing = self._encode(call, target, attempt, stream=True)
             assert target.origin is not None
             sent = True
@@ -113,7 +111,7 @@ class Caller:
             attempt.status = reply.status
             _time_head(attempt, reply.connected, reply.first_byte)
             if not 200 <= reply.status < 300:
-                raise target.wire.refusal(reply.status, reply.headers, await reply.read(MAX_REFUSAL))
+                raise self._refusal(target, reply.status, reply.headers, await reply.read(MAX_REFUSAL))
             attempt.provider_request_id = target.wire.request_id(reply.headers)
             kept = True
             return reply
@@ -135,19 +133,23 @@ class Caller:
 
     def release(self, call: Call, target: ServedTarget, attempt: Attempt, *, held: bool = True) -> None:
         """The attempt is over, well or badly: stop its clock and give back all that it held.  Called once for each."""
-        attempt.ended = self._now() - call.began
+        now, slots = self._now(), target.slots
+        attempt.ended = now - call.began
         # hook [F]: purses.settle(hold of this attempt, attempt)
         if held:
-            # hook [E]: target.breaker.ended(now, attempt.failure)
-            target.slots.give_back()
+            slots.ended(attempt, call.began + attempt.started, now)
+            slots.give_back()
+        else:
+            slots.breaker.lost(attempt)
 
-    def _enter(self, call: Call, target: ServedTarget) -> bool:
+    def _enter(self, call: Call, target: ServedTarget, attempt: Attempt) -> bool:
         """Take what an attempt needs without waiting.  ``False``: ``_queue`` for a slot.  Raises ``Unusable``."""
         if target.problem is not None:
             return False
         # hook [F]: purses.reserve(call, target)
-        # hook [E]: target.breaker.may_call(now), begin(now)
         slots = target.slots
+        if slots.breaker.shut:
+            _knock(target, attempt, self._now())
         if slots.quota is not None:
             wait = slots.quota.take(self._now())
             if wait > 0.0:
@@ -163,7 +165,7 @@ class Caller:
             await target.slots.take(patience)
         except Full:
             detail = f"{target.slots.limit} calls of {target.name} are under way already"
-            raise Unusable("throttled", detail, retry_after=WHEN_FULL) from None
+            raise Unusable("throttled", detail, retry_after=target.slots.hint(self._now())) from None
         return True
 
     def _encode(self, call: Call, target: ServedTarget, attempt: Attempt, *, stream: bool) -> Outgoing:
@@ -175,6 +177,13 @@ class Caller:
         if attempt.step == "repair" and call.repaired is not None:
             fields = call.repaired
         return target.wire.encode(call.operation, fields, stream=stream)
+
+    def _refusal(self, target: ServedTarget, status: int, headers: Headers, body: bytes) -> Unusable:
+        """A non-2xx in our words; the target's wish to be left alone for a while is kept for its breaker."""
+        unusable = target.wire.refusal(status, headers, body)
+        if unusable.retry_after is not None:
+            target.slots.breaker.asked_to_wait(unusable.retry_after, self._now())
+        return unusable
 
     def _clocks(self, call: Call, *, whole: bool) -> Clocks:
         """The release's clocks, cut to what is left of the deadline."""
@@ -200,6 +209,16 @@ class Caller:
         if may_be_charged(error):
             pricing.charge_estimate(attempt, len(call.request.body), 0, target.price_of(attempt))
         return unusable
+
+
+def _knock(target: ServedTarget, attempt: Attempt, now: float) -> None:
+    """Make this attempt the probe of a breaker that is not closed, or raise ``Unusable``."""
+    breaker = target.slots.breaker
+    if breaker.begin(attempt, now):
+        return
+    wait = breaker.wait(now)
+    when = f"next probe in {wait:.1f} s" if wait > 0.0 else "a probe is under way"
+    raise Unusable("unavailable", f"the breaker of {target.name} is open, {when}", retry_after=wait or None)
 
 
 async def _checked(call: Call, answer: Answer, schema: SchemaCheck) -> Unusable | None:

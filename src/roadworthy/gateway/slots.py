@@ -1,4 +1,12 @@
-"""How many calls of one target may be under way at once, with a short bounded queue, and how many a minute.
+"""What one worker lets through to one target: calls at once, calls a minute, and none while its breaker is open.
+
+**The limit adapts** (``limits.adaptive``) by additive increase and multiplicative decrease, as TCP and Netflix's
+``AIMDLimit`` do, in the form that recovers in a bounded number of rounds at any width (Kelly, *Scalable TCP*, 2003).
+It narrows when the target says that it is too much: its 429, a time-out, a 503 or 529; at most once for all the calls
+that were under way together.  It does not read latency, as gradient and Vegas limits do: a model's answer takes as long
+as it is long, and the time to its first token as its prompt, so both would narrow on a change of traffic.
+
+What finds no slot waits in order, at most ``limits.queue`` calls, each for a bounded time; the rest are shed.
 
 One event loop, no locks.  Kept across snapshots, by the target's name.
 """
@@ -8,24 +16,71 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 
+from roadworthy.gateway.breakers import Breaker
 from roadworthy.gateway.buckets import Quota
+from roadworthy.gateway.retries import RetryBudget
+from roadworthy.workflow.inference import Attempt, Failure
+from roadworthy.workflow.model import Breaker as BreakerSettings
+from roadworthy.workflow.model import TargetLimits
+
+NARROWING = 0.75
+"""Of the calls under way, what is let through after the target said that they are too many."""
+
+WIDENING = 0.05
+"""A round of good answers widens the limit by so much, and by one call at least."""
+
+OVERLOADED: frozenset[Failure] = frozenset({"overlimit", "slow"})
+OVERLOADED_STATUSES = frozenset({503, 529})
+
+SHORTEST_HINT, LONGEST_HINT = 1.0, 30.0
+"""Seconds; bounds of what a shed call is told to wait."""
 
 
 class Full(Exception):
-    """Every slot is taken and no one came free in time, or the queue is full as well."""
+    """Every slot is taken and none came free in time, or too many wait already."""
 
 
 class Slots:
-    """A slot is taken without awaiting while one is free; then callers wait in order, at most ``limit`` of them."""
+    """Calls of one target under way, and those that wait for their turn.  ``now``: monotonic seconds."""
 
-    __slots__ = ("_waiting", "limit", "quota", "taken")
+    __slots__ = (
+        "_changed", "_waiting", "_width", "adaptive", "breaker", "ceiling", "limit", "queue", "quota", "retries",
+        "shed", "taken",
+    )  # fmt: skip
 
-    def __init__(self, limit: int, quota: Quota | None = None) -> None:
-        self.limit = limit
-        self.quota = quota
+    def __init__(self, limits: TargetLimits, breaker: BreakerSettings) -> None:
+        self.limit = self.ceiling = max(1, limits.concurrency)
+        """``limit``: calls that may be under way now, in [1, ``ceiling``]."""
+        self.adaptive = limits.adaptive
+        self.queue = limits.queue
+        self.quota: Quota | None = None
         """Rates per minute, where the target has any."""
+        self.breaker = Breaker(breaker)
+        self.retries = RetryBudget()
         self.taken = 0
+        self.shed = 0
+        """Calls that got no slot."""
+        self._width = float(self.limit)
+        self._changed = -1.0
+        """When the limit was last narrowed."""
         self._waiting: deque[asyncio.Future[None]] = deque()
+
+    def follow(self, limits: TargetLimits, breaker: BreakerSettings) -> None:
+        """Keep to other settings from now on; what was learnt about the target stays."""
+        before, self.ceiling = self.ceiling, max(1, limits.concurrency)
+        self.adaptive, self.queue = limits.adaptive, limits.queue
+        if not self.adaptive or self.limit >= before:
+            self._width = float(self.ceiling)
+        self._resize()
+        self.breaker.follow(breaker)
+
+    @property
+    def waiting(self) -> int:
+        return sum(not waiter.done() for waiter in self._waiting)
+
+    def has_room(self) -> bool:
+        """Is there so much room that a call may be made that is not needed yet (a hedge)?"""
+        return 2 * (self.taken + 1) <= self.limit and not self._waiting
 
     def take_now(self) -> bool:
         """Take a slot if one is free and nobody waits for it."""
@@ -35,10 +90,11 @@ class Slots:
         return False
 
     async def take(self, patience: float) -> None:
-        """Wait at most ``patience`` seconds for a slot.  Raises ``Full``."""
-        if len(self._waiting) >= self.limit:
+        """Wait at most ``patience`` seconds for a slot, behind those who came before.  Raises ``Full``."""
+        if len(self._waiting) >= self.queue:
             self._waiting = deque(waiter for waiter in self._waiting if not waiter.done())
-            if len(self._waiting) >= self.limit:
+            if len(self._waiting) >= self.queue and not self.take_now():
+                self.shed += 1
                 raise Full
         loop = asyncio.get_running_loop()
         waiter: asyncio.Future[None] = loop.create_future()
@@ -47,6 +103,9 @@ class Slots:
         try:
             self._pass_on()
             await waiter
+        except Full:
+            self.shed += 1
+            raise
         except asyncio.CancelledError:
             if waiter.done() and not waiter.cancelled() and waiter.exception() is None:
                 self.give_back()  # handed to us in the very moment in which we were cancelled
@@ -56,6 +115,51 @@ class Slots:
 
     def give_back(self) -> None:
         self.taken -= 1
+        if self._waiting:
+            self._pass_on()
+
+    def hint(self, now: float) -> float:
+        """Seconds after which a call that was shed may find a slot, by the pace of the last ones."""
+        pace = self.breaker.per_second(now)
+        expected = (self.waiting + 1) / pace if pace > 0.0 else SHORTEST_HINT
+        return min(LONGEST_HINT, max(SHORTEST_HINT, expected))
+
+    def ended(self, attempt: Attempt, began: float, now: float) -> None:
+        """A call that held a slot is over: learn from it.  ``began``: when it began.  Comes before ``give_back``."""
+        failure = attempt.failure
+        if failure is None:
+            if attempt.detail:  # its client left, or a hedge overtook it: it showed nothing
+                self.breaker.lost(attempt)
+                return
+            self.retries.earned += 1
+            if self.limit < self.ceiling:
+                self._widen()
+        elif failure in OVERLOADED or attempt.status in OVERLOADED_STATUSES:
+            self._narrow(began, now)
+        if failure == "truncated" and attempt.finish == "length":
+            failure = None  # the target did what it was told
+        self.breaker.ended(attempt, began, now, failure)
+
+    def _narrow(self, began: float, now: float) -> None:
+        """Once a round: calls that began before the last change say nothing about the limit of now.
+
+        A call that was alone says nothing about how many are too many.
+        """
+        if not self.adaptive or began < self._changed or self.taken <= 1:
+            return
+        self._changed = now
+        self._width = max(1.0, NARROWING * min(self._width, self.taken))
+        self._resize()
+
+    def _widen(self) -> None:
+        """Only while the limit is made use of: an unused limit was not shown to be borne."""
+        if 2 * self.taken >= self.limit or self._waiting:
+            self._width += max(1.0 / self._width, WIDENING)
+            self._resize()
+
+    def _resize(self) -> None:
+        self._width = min(self._width, float(self.ceiling))
+        self.limit = max(1, int(self._width))
         self._pass_on()
 
     def _pass_on(self) -> None:

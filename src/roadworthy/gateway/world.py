@@ -161,6 +161,9 @@ class Serving:
         self.target: ServedTarget | None = targets.get(first) if first else None
         self.reachable = frozenset(name for name, target in targets.items() if target.problem is None)
         self._limited = [targets[name] for name in sorted(self.reachable) if targets[name].limited]
+        self.hedge_target = targets.get(handling.hedge.target or "") if handling.hedge else None
+        """Whom a hedge calls; ``None``: the target that is late."""
+        self.cache_first = handling.cache is not None and handling.cache.use == "always"
         self.operation = "embeddings" if self.behaviour and self.behaviour.kind == "embeddings" else "chat"
         self.canned = CannedAnswer(handling.canned) if handling.canned else None
         self.holding = CannedAnswer(handling.holding) if handling.holding else None
@@ -177,6 +180,12 @@ class Serving:
         if not self._limited:
             return self.reachable
         return self.reachable - {target.name for target in self._limited if lacking(target.target, fields)}
+
+    def callable_for(self, fields: Fields, now: float) -> frozenset[str]:
+        """The same without those whose breaker lets nobody through now.  ``now``: monotonic seconds."""
+        targets = self.targets
+        found = self.reachable_for(fields)
+        return frozenset(name for name in found if targets[name].slots.breaker.may_call(now))
 
     def asked_otherwise(self, model: str) -> bool:
         """Does an adopted app ask for another model than its release calls?"""
@@ -267,8 +276,8 @@ def _slots_of(target: Target, slots: dict[str, Slots], share: float) -> Slots:
     limits = target.limits
     kept = slots.get(target.name)
     if kept is None:
-        kept = slots[target.name] = Slots(limits.concurrency)
-    kept.limit = limits.concurrency
+        kept = slots[target.name] = Slots(limits, target.breaker)
+    kept.follow(limits, target.breaker)
     if limits.requests_per_minute is None and limits.tokens_per_minute is None:
         kept.quota = None
     elif kept.quota is None:
