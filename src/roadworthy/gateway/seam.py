@@ -13,7 +13,6 @@ then the longest repetition counts, unless it has fewer than ``DISTINCT`` differ
 from __future__ import annotations
 
 import re
-from os.path import commonprefix
 
 LEAST = 12
 """Characters of the shortest repetition that is not taken for chance."""
@@ -109,7 +108,7 @@ class Seam:
             return overlap
         if self._proof:
             raise Unjoinable("it does not begin with the words at which the answer stopped")
-        if len(commonprefix([said, held])) >= ANEW:
+        if _common(said, held) >= ANEW:
             raise Unjoinable("it began anew and says something else")
         return self._straight_on(held)
 
@@ -139,5 +138,6 @@ def _overlap(said: str, start: str, proof: bool) -> int:
     return 0
 
 
-def _common(white: str, rest: str) -> int:
-    return len(commonprefix([white, rest]))
+def _common(one: str, other: str) -> int:
+    """Length of their common beginning."""
+    return next((at for at, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
