@@ -11,7 +11,7 @@ from roadworthy.gateway import snapshot as snapshots
 from roadworthy.gateway.snapshot import SNAPSHOT_FORMAT, Snapshot, SnapshotRefused
 from roadworthy.operations.snapshot import Picture, build, unresolved
 from roadworthy.workflow.digest import release
-from roadworthy.workflow.files import target_identity
+from roadworthy.workflow.draft import target_identity
 from roadworthy.workflow.model import (
     ApiKey,
     Behaviour,

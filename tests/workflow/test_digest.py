@@ -30,6 +30,15 @@ def frozen(files: Files) -> Release:
 def test_the_golden_digest_has_not_moved(files: Files) -> None:
     release = frozen(files)
     assert release.behaviour_digest == "beh_3885679a7cec37a1acc9d4403b3650b93ecff748f62fc148c6bd0c55833f1222"
+    assert release.handling_digest == "han_2696495c0bf5a343de0a69f9bcef4a62003bebf9a7e7e059178e9f5807c9ec22"
+    assert release.digest == "rel_8a06b60da3b950f84b0bc46117390de253d4ee859ae114990ea3de778512258c"
+
+
+def test_a_release_that_was_frozen_before_default_steps_were_part_of_it_keeps_its_digest(files: Files) -> None:
+    draft = workflow(files)
+    declared = {failure: draft.handling.ladder[failure] for failure in ("unavailable", "invalid")}
+    before = msgspec.structs.replace(draft, handling=msgspec.structs.replace(draft.handling, ladder=declared))
+    release = release_of(before)
     assert release.handling_digest == "han_7b1bbae3a2042b7e292237d0d2ccb6c4dfd977d8bfd635fcdd4e0498e7bad078"
     assert release.digest == "rel_4e8956d9ddfa751106b3afa3f8277a78a6160261adc310d086ae55e262e1f834"
 

@@ -8,22 +8,28 @@ given the target as it was (named ``main@v3`` after the configuration version th
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TypeVar
 
 import msgspec
 
 from roadworthy.gateway.ports import ANY_MODEL
 from roadworthy.gateway.snapshot import SNAPSHOT_FORMAT, Endpoint, ServedWorkflow, Snapshot
-from roadworthy.workflow.files import target_identity
+from roadworthy.workflow.draft import target_identity
 from roadworthy.workflow.model import (
     ApiKey,
+    CheckSpec,
     FrozenRelease,
     Handling,
+    Hedge,
     Price,
     Release,
+    Step,
     Target,
     TargetIdentity,
 )
 from roadworthy.workflow.ports import AppliedConfiguration
+
+T = TypeVar("T", Step, Hedge, CheckSpec)
 
 PriceOf = Callable[[Target], Price | None]
 ModelPricesOf = Callable[[Target], dict[str, Price]]
@@ -142,16 +148,19 @@ def _newest_with(
 
 
 def _renamed(handling: Handling, names: Mapping[str, str]) -> Handling:
-    ladder = {
-        failure: [
-            msgspec.structs.replace(step, target=names[step.target])
-            if step.target is not None and step.target in names
-            else step
-            for step in steps
-        ]
-        for failure, steps in handling.ladder.items()
-    }
-    return msgspec.structs.replace(handling, ladder=ladder)
+    """Handling that names the pinned targets: in the ladder, in the hedge and in checks that call one."""
+
+    def named(part: T) -> T:
+        if part.target is None or part.target not in names:
+            return part
+        return msgspec.structs.replace(part, target=names[part.target])
+
+    return msgspec.structs.replace(
+        handling,
+        ladder={failure: [named(step) for step in steps] for failure, steps in handling.ladder.items()},
+        hedge=None if handling.hedge is None else named(handling.hedge),
+        checks={name: named(spec) for name, spec in handling.checks.items()},
+    )
 
 
 def _pin_warnings(workflow: str, number: int, pinned: Mapping[str, Target], missing: Sequence[str]) -> list[str]:

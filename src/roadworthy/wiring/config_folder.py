@@ -20,7 +20,8 @@ FOLDERS = ("workflows", "simulations")
 
 def read_folder(root: str | os.PathLike[str]) -> dict[str, str]:
     """Text of the configuration files: ``roadworthy.yaml``, ``people.yaml``, what is in ``workflows/`` and
-    ``simulations/``, and the YAML files beside them that ``roadworthy.yaml`` names.
+    ``simulations/``, and the YAML files beside them that ``roadworthy.yaml`` names.  Python is read from the ``checks``
+    folders of workflows only.
 
     Nothing else is read, so a configuration may live in an app's checkout.  Hidden files and folders are left out.
     Raises ``ConfigFolderError`` naming the file.
@@ -38,7 +39,8 @@ def read_folder(root: str | os.PathLike[str]) -> dict[str, str]:
             folders[:] = sorted(name for name in folders if not name.startswith("."))
             for name in sorted(names):
                 path = Path(folder) / name
-                if not name.startswith(".") and path.suffix in SUFFIXES:
+                wanted = path.suffix in SUFFIXES or (path.suffix == ".py" and "checks" in path.relative_to(top).parts)
+                if not name.startswith(".") and wanted:
                     files[path.relative_to(top).as_posix()] = _read(path)
     return files
 

@@ -7,15 +7,14 @@ Lines come from the YAML tree, so a problem points at the key that must change.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any, Final
 
-from roadworthy.workflow.inference import FINAL_FAILURES, Failure
-from roadworthy.workflow.model import Canned, InputSpec, Ladder, Prompt, StreamMode, Target
-from roadworthy.workflow.problems import Problem, Severity, did_you_mean, nearest
+from roadworthy.workflow import checks_of_answers, checks_of_ladder
+from roadworthy.workflow.draft import Draft, named_targets
+from roadworthy.workflow.json_schema import schema_error, validation_error
+from roadworthy.workflow.problems import Problem, did_you_mean, nearest
 from roadworthy.workflow.prompt import Template, TemplateError
-from roadworthy.workflow.source import Value
-from roadworthy.workflow.tables import WORKFLOW
+from roadworthy.workflow.workflow_table import WORKFLOW
 
 SET_ELSEWHERE: Final[Mapping[str, str]] = {
     "model": "the target",
@@ -52,83 +51,6 @@ _TOOLS_SCHEMA: Final[dict[str, Any]] = {
         },
     },
 }
-
-
-@dataclass(frozen=True)
-class Draft:
-    """The keys of one workflow.yaml as read; what was invalid is missing here and already noted."""
-
-    file: str
-    root: Value
-    keys: Mapping[str, Any]
-    targets: Mapping[str, Target]
-
-    def has(self, *path: str) -> bool:
-        """Is the key written in the file, valid or not?"""
-        value = self.root
-        for key in path:
-            if not isinstance(value.data, dict) or key not in value.data:
-                return False
-            value = value.data[key]
-        return True
-
-    def line(self, *path: str) -> int:
-        """Line of the deepest part of ``path`` that is written."""
-        value = self.root
-        for key in path:
-            if not isinstance(value.data, dict) or key not in value.data:
-                break
-            value = value.data[key]
-        return value.line
-
-    def problem(
-        self, path: tuple[str, ...], found: str, expected: str, mend: str, severity: Severity = "error"
-    ) -> Problem:
-        return Problem(
-            file=self.file,
-            line=self.line(*path),
-            field=".".join(path),
-            found=found,
-            expected=expected,
-            mend=mend,
-            severity=severity,
-        )
-
-    @property
-    def embeddings(self) -> bool:
-        return self.keys.get("kind") == "embeddings"
-
-    @property
-    def released(self) -> bool:
-        """Is it meant to be frozen, rather than only passed through?"""
-        return not self.has("passthrough") or any(self.has(key) for key in ("prompt", "target", "bypass", "output"))
-
-    @property
-    def schema(self) -> Any:
-        return self.keys.get("output", {}).get("schema")
-
-    @property
-    def stream(self) -> StreamMode:
-        mode: StreamMode = self.keys.get("stream") or ("buffered" if self.has("output") else "passthrough")
-        return mode
-
-    @property
-    def prompt(self) -> Prompt | None:
-        read = self.keys.get("prompt")
-        if read is None or "system" not in read or "mode" not in read:
-            return None
-        inputs = {name: _input(spec) for name, spec in read.get("inputs", {}).items()}
-        return Prompt(mode=read["mode"], system=prompt_text(read["system"]), inputs=inputs)
-
-
-def prompt_text(text: str) -> str:
-    """The prompt in a file: line ends as ``\\n``, without the newlines that end the file."""
-    return text.replace("\r\n", "\n").replace("\r", "\n").rstrip("\n")
-
-
-def _input(read: dict[str, Any]) -> InputSpec:
-    """An input with a default is optional unless it says otherwise."""
-    return InputSpec(**({"required": "default" not in read} | read))
 
 
 def check_workflow(draft: Draft) -> Iterator[Problem]:
@@ -190,6 +112,9 @@ def _prompt(draft: Draft) -> Iterator[Problem]:
             yield draft.problem((*path, "default"), repr(spec.default)[:60], "text", "put it in quotes")
         elif spec.default is not None and spec.required:
             yield draft.problem(path, "'required: true' and a default", "one of them", "remove one")
+    if prompt.canary and prompt.mode != "managed":
+        found, mend = "'canary: true' of a prompt that the app holds", "remove it: only the app could add the mark"
+        yield draft.problem(("prompt", "canary"), found, "'mode: managed'", mend)
 
 
 def _parameters(draft: Draft) -> Iterator[Problem]:
@@ -230,90 +155,26 @@ def _schema(draft: Draft) -> Iterator[Problem]:
             path, found, "a JSON Schema without remote references or look-around", "mend the schema file"
         )
         return
-    if draft.stream != "buffered":
-        mend = "set 'stream: buffered': an answer can be checked only once it is whole"
-        yield draft.problem(("stream",), f"'{draft.stream}' with a schema", "buffered", mend)
-
-
-def _canned(draft: Draft) -> Iterator[Problem]:
-    canned: Canned | None = draft.keys.get("canned")
-    if canned is None:
-        return
-    if draft.embeddings:
-        mend = "remove 'canned': let the ladder name a target with the same model"
-        yield draft.problem(("canned",), "a canned answer", "none: no text can stand for a vector", mend)
-    elif canned.json is not None and not draft.has("output"):
-        yield draft.problem(
-            ("canned", "json"), "JSON", "only text: the workflow has no schema", "remove it, or add 'output'"
-        )
-    elif isinstance(draft.schema, dict) and canned.json is not None and not schema_error(draft.schema):
-        if found := validation_error(draft.schema, canned.json):
-            expected = "JSON that validates against the output schema"
-            yield draft.problem(("canned", "json"), found, expected, "change it, so that no client breaks on it")
-    elif draft.has("output") and canned.json is None:
-        mend = "add 'canned.json' with an answer that validates; without it clients read a refusal"
-        yield draft.problem(("canned",), "no 'json'", "one, as the workflow has a schema", mend, "warning")
-
-
-def _ladder(draft: Draft) -> Iterator[Problem]:
-    ladder: Ladder = draft.keys.get("ladder", {})
-    for failure, steps in ladder.items():
-        path = ("ladder", failure)
-        kinds = [step.kind for step in steps]
-        if failure in FINAL_FAILURES and "retry" in kinds:
-            mend = "remove it; another target or 'canned' can help"
-            yield draft.problem(path, "'retry'", "a step that can mend it: the same call fails again", mend)
-        if "canned" in kinds[:-1]:
-            yield draft.problem(
-                path, "steps after 'canned'", "'canned' last: it always answers", "remove what follows it"
-            )
-        if "canned" in kinds and draft.embeddings:
-            yield draft.problem(path, "'canned'", "a target with the same model", "remove it")
-        elif "canned" in kinds and not draft.has("canned"):
-            yield draft.problem(path, "'canned'", "a canned answer to give", "add 'canned: {text: …}' to the workflow")
-        yield from _ladder_targets(draft, failure)
-
-
-def _ladder_targets(draft: Draft, failure: Failure) -> Iterator[Problem]:
-    first = draft.keys.get("target")
-    for step in draft.keys["ladder"][failure]:
-        if step.kind != "target":
-            continue
-        if step.target == first:
-            yield draft.problem(
-                ("ladder", failure), f"'target: {first}', the first target", "another one", "use 'retry' to try again"
-            )
-        one, other = draft.targets.get(str(first)), draft.targets.get(str(step.target))
-        if draft.embeddings and one and other and one.model != other.model:
-            found = f"target '{step.target}' with model {other.model}"
-            expected = f"the model {one.model}: vectors of different models cannot be compared"
-            yield draft.problem(("ladder", failure), found, expected, "name a target with the same model")
 
 
 def _targets(draft: Draft) -> Iterator[Problem]:
     """A release needs exact models; a schema needs targets that obey one."""
-    ladder: Ladder = draft.keys.get("ladder", {})
-    named: list[tuple[tuple[str, ...], str | None]] = [(("target",), draft.keys.get("target"))]
-    named += [(("ladder", failure), step.target) for failure, steps in ladder.items() for step in steps]
+    named = [(("target",), str(draft.keys.get("target"))), *named_targets(draft)]
     for path, name in named:
-        target = draft.targets.get(str(name))
+        target = draft.targets.get(name)
         if target is None:
             continue
         if target.model == "*":
             found = f"target '{name}' with model '*'"
             yield draft.problem(path, found, "an exact model", f"set the model of '{name}' in roadworthy.yaml")
+        if path[0] == "checks":
+            continue  # it judges answers, it writes none
         if draft.keys.get("tools") and not target.capabilities.tools:
             yield draft.problem(path, f"target '{name}', which calls no tools", "one that does", "change the target")
         obeys = target.capabilities.response_schema or target.provider == "anthropic"  # its wire forces a tool
         if draft.has("output") and not obeys:
             found = f"target '{name}', which obeys no JSON schema"
             yield draft.problem(path, found, "one that does", "change the target, or remove 'output'")
-
-
-def _bypass(draft: Draft) -> Iterator[Problem]:
-    bypass = draft.keys.get("bypass")
-    if bypass is not None and bypass.kind == "canned" and draft.embeddings:
-        yield draft.problem(("bypass",), "a canned text", "app or http: no text can stand for a vector", "use 'app'")
 
 
 def _clocks(draft: Draft) -> Iterator[Problem]:
@@ -333,32 +194,8 @@ CHECKS: Final[tuple[Callable[[Draft], Iterator[Problem]], ...]] = (
     _parameters,
     _tools,
     _schema,
-    _canned,
-    _ladder,
     _targets,
-    _bypass,
     _clocks,
+    *checks_of_ladder.CHECKS,
+    *checks_of_answers.CHECKS,
 )
-
-
-def schema_error(schema: Any) -> str:
-    """Why this is not a JSON Schema that can be used (offline, linear patterns); empty when it is."""
-    import jsonschema_rs
-
-    try:
-        jsonschema_rs.validator_for(schema, offline=True, pattern_options=jsonschema_rs.RegexOptions())
-    except jsonschema_rs.ValidationError as error:
-        where = "/".join(str(part) for part in error.instance_path)
-        return f"{error.message[:200]}" + (f" at /{where}" if where else "")
-    return ""
-
-
-def validation_error(schema: Any, value: Any) -> str:
-    """The first way in which ``value`` does not satisfy ``schema``; empty when it does."""
-    import jsonschema_rs
-
-    validator = jsonschema_rs.validator_for(schema, offline=True, pattern_options=jsonschema_rs.RegexOptions())
-    for error in validator.iter_errors(value):
-        where = "/".join(str(part) for part in error.instance_path)
-        return f"{error.message[:200]}" + (f" at /{where}" if where else "")
-    return ""

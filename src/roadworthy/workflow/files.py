@@ -9,33 +9,28 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 import msgspec
 
 from roadworthy.workflow import simulation
-from roadworthy.workflow.checks import Draft, check_workflow, prompt_text
+from roadworthy.workflow.checks import check_workflow
+from roadworthy.workflow.draft import Draft, workflow_of
 from roadworthy.workflow.fields import INVALID, NAME, At, Reading, Section
-from roadworthy.workflow.kinds import is_private_host
+from roadworthy.workflow.kinds import address_problem
 from roadworthy.workflow.model import (
-    DEFAULT_TEAM,
-    Behaviour,
-    Bypass,
-    Clocks,
     Configuration,
-    Handling,
     Person,
-    Policy,
     RedactionRule,
     Retention,
     Settings,
     Target,
-    TargetIdentity,
+    Webhook,
     Workflow,
 )
 from roadworthy.workflow.problems import Problem, did_you_mean, errors, hide_secrets, looks_secret, nearest
 from roadworthy.workflow.source import SourceError, Value, parse_yaml
-from roadworthy.workflow.tables import BUILT_IN_REDACTION, PEOPLE, ROADWORTHY, WORKFLOW
+from roadworthy.workflow.tables import BUILT_IN_REDACTION, PEOPLE, ROADWORTHY
+from roadworthy.workflow.workflow_table import WORKFLOW
 
 PriceKnown = Callable[[Target], bool]
 """Is there a price for this target, declared or on the public list?"""
@@ -81,11 +76,12 @@ def read_configuration(
         if named is None or tree is None:
             continue
         keys = _section(reading, WORKFLOW, file, trees)
-        draft = Draft(file, tree, keys, targets)
+        draft = Draft(file, tree, keys, targets, files)
         reading.problems.extend(check_workflow(draft))
-        workflow = _workflow(named[1], draft)
+        workflow = workflow_of(draft)
         if workflow is not None:
             workflows[named[1]] = workflow
+    _check_webhooks(reading, install, trees.get("roadworthy.yaml"))
     _check_prices(reading, targets, trees.get("roadworthy.yaml"), workflows, price_known, listed)
     _check_references(reading, trees, install)
     _check_replacements(reading, trees.get("roadworthy.yaml"), install)
@@ -189,6 +185,7 @@ def _check_references(reading: Reading, trees: Mapping[str, Value | None], insta
     tables = {
         "people": (written("people.yaml", "people"), "a person in people.yaml"),
         "targets": (written("roadworthy.yaml", "targets"), "a target in roadworthy.yaml"),
+        "helpdesks": (written("roadworthy.yaml", "helpdesks"), "a helpdesk in roadworthy.yaml"),
         "redaction": (rules, "a built-in rule or one of 'redaction' in roadworthy.yaml"),
     }
     for reference in reading.references:
@@ -248,18 +245,31 @@ def _check_target(target: Target, place: Value, at: At) -> None:
         at.child("simulation").problem(line("simulation"), "a simulation", "only for simulated", "remove it")
     if target.simulation is not None:
         _check_profile(target.simulation, line("simulation"), at.child("simulation"))
-    if launched or target.endpoint is None:
+    if not launched and target.endpoint is not None:
+        _check_address(target.endpoint, target.allow_private, line("endpoint"), at.child("endpoint"))
+
+
+def _check_address(url: str, allow_private: bool, line: int, at: At) -> None:
+    problem = address_problem(url, allow_private)
+    if problem is not None:
+        at.problem(line, *problem)
+
+
+def _check_webhooks(reading: Reading, install: Mapping[str, Any], tree: Value | None) -> None:
+    if tree is None or not isinstance(tree.data, dict):
         return
-    parts = urlsplit(target.endpoint)
-    private = is_private_host(parts.hostname or "")
-    if private and not target.allow_private:
-        found = f"the private host {parts.hostname}"
-        at.child("endpoint").problem(
-            line("endpoint"), found, "a public one", "add 'allow_private: true' if you mean it"
+    named: list[tuple[tuple[str, ...], Webhook]] = [
+        (("helpdesks", name), hook) for name, hook in install.get("helpdesks", {}).items()
+    ]
+    if "notify" in install:
+        named.append((("notify",), install["notify"]))
+    for path, hook in named:
+        place = tree
+        for key in (*path, "url"):
+            place = place.data[key]
+        _check_address(
+            hook.url, hook.allow_private, place.line, At(reading, "roadworthy.yaml", ".".join((*path, "url")))
         )
-    if parts.scheme == "http" and not private and not target.allow_private:
-        mend = "use https, or add 'allow_private: true' for a host of your own network"
-        at.child("endpoint").problem(line("endpoint"), "http to a public host", "https", mend)
 
 
 def _check_profile(profile: Any, line: int, at: At) -> None:
@@ -268,58 +278,6 @@ def _check_profile(profile: Any, line: int, at: At) -> None:
     except simulation.ProfileError as error:
         where = at if error.field == "profile" else at.child(error.field)
         where.problem(line, repr(error.found), error.expected, "mend the profile; docs/targets.md describes it")
-
-
-def _workflow(name: str, draft: Draft) -> Workflow | None:
-    """The workflow, or ``None`` when too much of it is missing (which is noted already)."""
-    keys = draft.keys
-    if "owners" not in keys:
-        return None
-    return Workflow(
-        name=name,
-        team=keys.get("team", DEFAULT_TEAM),
-        owners=keys["owners"],
-        enforcement=keys.get("enforcement", "enforce"),
-        description=keys.get("description", ""),
-        policy=keys.get("policy", Policy()),
-        behaviour=_behaviour(draft),
-        handling=Handling(
-            ladder=keys.get("ladder", {}),
-            canned=keys.get("canned"),
-            bypass=keys.get("bypass", Bypass()),
-            clocks=keys.get("clocks", Clocks()),
-            deadline=keys.get("deadline", 60.0),
-            stream=draft.stream,
-        ),
-        passthrough=keys.get("passthrough"),
-        rubric=prompt_text(keys["rubric"]) if "rubric" in keys else None,
-    )
-
-
-def _behaviour(draft: Draft) -> Behaviour | None:
-    keys = draft.keys
-    first = keys.get("target")
-    if not draft.released or first is None:
-        return None
-    steps = [step for steps in keys.get("ladder", {}).values() for step in steps]
-    names = [first, *(step.target for step in steps if step.target is not None)]
-    return Behaviour(
-        kind=keys.get("kind", "chat"),
-        prompt=draft.prompt,
-        target=first,
-        targets={name: target_identity(draft.targets[name]) for name in names if name in draft.targets},
-        parameters=keys.get("parameters", {}),
-        tools=keys.get("tools"),
-        schema=draft.schema,
-        caller_overrides=keys.get("caller_overrides", "refuse"),
-    )
-
-
-def target_identity(target: Target) -> TargetIdentity:
-    """What of a target belongs to a release."""
-    if target.endpoint is None:
-        return TargetIdentity(target.provider, target.model, target.provider)
-    return TargetIdentity(target.provider, target.model, urlsplit(target.endpoint).netloc.lower())
 
 
 def _settings(install: Mapping[str, Any]) -> Settings:
@@ -336,6 +294,9 @@ def _settings(install: Mapping[str, Any]) -> Settings:
         disk_full=install.get("journal", {}).get("disk_full", "bypass"),
         otlp_endpoint=otlp.get("endpoint"),
         otlp_headers=otlp.get("headers"),
+        team_budgets=install.get("budgets", {}),
+        helpdesks=install.get("helpdesks", {}),
+        notify=install.get("notify"),
     )
 
 

@@ -121,7 +121,6 @@ class Share:
 @dataclass(frozen=True)
 class Choice:
     options: tuple[str, ...]
-    not_built: tuple[str, ...] = ()
 
     @property
     def says(self) -> str:
@@ -129,8 +128,6 @@ class Choice:
 
     def read(self, value: Value, at: At) -> Any:
         word = value.data
-        if word in self.not_built:
-            return at.problem(value.line, f"'{word}', which is not built yet", self.says, "choose one that exists")
         if not isinstance(word, str) or word not in self.options:
             return at.problem(value.line, show(word), self.says, did_you_mean(str(word), self.options))
         return word
@@ -192,6 +189,19 @@ def is_private_host(host: str) -> bool:
     except ValueError:
         return "." not in host
     return not address.is_global
+
+
+def address_problem(url: str, allow_private: bool) -> tuple[str, str, str] | None:
+    """(found, expected, mend) of an address that is not public and spoken to over TLS, unless somebody said so."""
+    parts = urlsplit(url)
+    if allow_private:
+        return None
+    if is_private_host(parts.hostname or ""):
+        return f"the private host {parts.hostname}", "a public one", "add 'allow_private: true' if you mean it"
+    if parts.scheme == "http":
+        mend = "use https, or add 'allow_private: true' for a host of your own network"
+        return "http to a public host", "https", mend
+    return None
 
 
 @dataclass(frozen=True)

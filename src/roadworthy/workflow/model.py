@@ -124,6 +124,8 @@ class Step(_Frozen, frozen=True):
     """``retry`` only: seconds before the first retry, doubled each time, with full jitter."""
     max_age: float | None = None
     """``cache`` only: seconds; ``None``: as the release's cache says."""
+    admitted_only: bool = False
+    """Not for a call that was turned away before any target was called: the default steps of ``throttled``."""
 
 
 Ladder = dict[Failure, list[Step]]

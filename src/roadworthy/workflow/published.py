@@ -11,8 +11,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
+from roadworthy.workflow.checks_kind import COMMON, ChecksKind
 from roadworthy.workflow.fields import Field, Kind, ListOf, MapOf, Section
-from roadworthy.workflow.tables import PEOPLE, ROADWORTHY, WORKFLOW
+from roadworthy.workflow.tables import PEOPLE, ROADWORTHY
+from roadworthy.workflow.workflow_table import WORKFLOW
 
 FILES: Final = {"roadworthy": ROADWORTHY, "people": PEOPLE, "workflow": WORKFLOW}
 """Name of the published schema → the table."""
@@ -55,6 +57,8 @@ def keys(section: Section, prefix: str = "") -> Iterator[tuple[str, Field]]:
 def _inside(path: str, kind: Kind) -> tuple[str, Kind]:
     if isinstance(kind, MapOf):
         return _inside(f"{path}.NAME", kind.item)
+    if isinstance(kind, ChecksKind):
+        return f"{path}.NAME", COMMON
     if isinstance(kind, ListOf):
         return _inside(f"{path}[]", kind.item)
     return path, kind

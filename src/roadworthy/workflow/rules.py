@@ -12,8 +12,8 @@ from typing import Any, Final, Literal
 import msgspec
 
 from roadworthy.workflow.digest import behaviour_digest, canonical, handling_digest
-from roadworthy.workflow.files import target_identity
-from roadworthy.workflow.model import Behaviour, Configuration, Handling, Policy, Release, Target, Workflow
+from roadworthy.workflow.draft import target_identity
+from roadworthy.workflow.model import Behaviour, Budgets, Configuration, Handling, Policy, Release, Target, Workflow
 from roadworthy.workflow.problems import Problem
 
 Facet = Literal["behaviour", "handling"]
@@ -97,7 +97,7 @@ def _changes(word: str, before: Mapping[str, Any], after: Mapping[str, Any], eff
     return out
 
 
-_LIVE_SETTINGS: Final = frozenset({"retention", "redaction", "disk_full"})
+_LIVE_SETTINGS: Final = frozenset({"retention", "redaction", "disk_full", "team_budgets", "helpdesks", "notify"})
 
 
 def _settings_changes(before: Configuration, after: Configuration) -> list[Change]:
@@ -177,6 +177,14 @@ def _more(a: Any, b: Any) -> bool:
     return a is not None and (b is None or b > a)
 
 
+def _spends_more(a: Budgets, b: Budgets) -> bool:
+    pairs = [(a.inference, b.inference)]
+    for name in ("user", "key", "workflow"):
+        one, other = getattr(a, name), getattr(b, name)
+        pairs += [(one.day, other.day), (one.month, other.month)]
+    return b.alert_at > a.alert_at or any(_more(one, other) for one, other in pairs)
+
+
 LOOSENS: Final[Mapping[str, _Looser]] = {
     "testers": lambda a, b: bool(set(b) - set(a)),
     "pilot_share": lambda a, b: bool(b > a),
@@ -187,6 +195,8 @@ LOOSENS: Final[Mapping[str, _Looser]] = {
     "redact": lambda a, b: bool(set(a) - set(b)),
     "log_bodies": lambda a, b: bool(b and not a),
     "objective": lambda a, b: _more(a.latency_p95, b.latency_p95) or _more(a.error_share, b.error_share),
+    "budgets": _spends_more,
+    "escalation": lambda a, b: bool(b.answer_within > a.answer_within),
 }
 """Field of policy → does going from a to b allow more?  Every field of ``Policy`` is here."""
 

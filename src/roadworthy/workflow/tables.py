@@ -1,55 +1,28 @@
-"""Every key of the three configuration files: the one table behind parser, published schemas and docs."""
+"""Every key of roadworthy.yaml and people.yaml: with ``workflow_table`` the one table behind parser, schemas, docs."""
 
 from __future__ import annotations
 
-from typing import Any, Final, get_args
+from typing import Any, Final
 
 import msgspec
 
 from roadworthy.workflow.fields import NAME, Field, ListOf, MapOf, Section
-from roadworthy.workflow.inference import Failure
 from roadworthy.workflow.kinds import (
     Address,
     Boolean,
     Choice,
     Duration,
     File,
-    Json,
     Number,
-    Ref,
     Secret,
     Share,
     Text,
     Url,
 )
-from roadworthy.workflow.model import (
-    Canned,
-    Capabilities,
-    Clocks,
-    Objective,
-    Owners,
-    Policy,
-    Price,
-    Retention,
-    TargetLimits,
-)
-from roadworthy.workflow.shapes import BypassKind, Overrides, Pattern, StepKind, Timezone, json_file, yaml_file
+from roadworthy.workflow.model import Breaker, Budget, Capabilities, Price, Retention, TargetLimits, Webhook
+from roadworthy.workflow.shapes import Pattern, Timezone, yaml_file
 
 BUILT_IN_REDACTION: Final = ("email", "phone", "card", "iban", "key")
-LADDER_FAILURES: Final = (
-    "unavailable",
-    "slow",
-    "truncated",
-    "invalid",
-    "refused",
-    "overlimit",
-    "throttled",
-    "context_length",
-    "bad_request",
-    "misconfigured",
-)
-_NOT_BUILT_FAILURES: Final = ("unsafe", "overspent")
-assert set(LADDER_FAILURES) | set(_NOT_BUILT_FAILURES) | {"gateway_lost"} == set(get_args(Failure))
 
 _TOKENS_PER: Final = {"1": 1, "1K": 1_000, "1M": 1_000_000}
 
@@ -111,8 +84,16 @@ TARGET: Final = Section(
                 {
                     "concurrency": Field(
                         Number(1, 100_000, "a whole number of calls", whole=True),
-                        "Most calls under way at once, per worker.",
+                        "Most calls under way at once, per worker: the ceiling of the adaptive limit.",
                         default="256",
+                    ),
+                    "adaptive": Field(
+                        Boolean(), "Let the limit follow what the target bears, down to 1.", default="true"
+                    ),
+                    "queue": Field(
+                        Number(0, 100_000, "a whole number of calls", whole=True),
+                        "Most calls that wait for a slot, per worker; the next ones go to the ladder.",
+                        default="64",
                     ),
                     "requests_per_minute": Field(
                         Number(1, 10_000_000, "a whole number of calls", whole=True), "The provider's limit on calls."
@@ -130,6 +111,11 @@ TARGET: Final = Section(
             Section(
                 "capabilities",
                 {
+                    "prefill": Field(
+                        Choice(("native", "prompted", "none")),
+                        "Can it go on from a begun answer? Needed for 'continuation'.",
+                        default="none",
+                    ),
                     "response_schema": Field(Boolean(), "Does it obey a JSON schema?", default="true"),
                     "tools": Field(Boolean(), "Does it call tools?", default="true"),
                     "images": Field(Boolean(), "Does it read images?", default="true"),
@@ -137,6 +123,29 @@ TARGET: Final = Section(
                 lambda read: Capabilities(**read),
             ),
             "What the model can do.",
+        ),
+        "breaker": Field(
+            Section(
+                "a breaker: {share: 50%, calls: 10}",
+                {
+                    "share": Field(
+                        Share(), "It opens when this share of the calls in the window failed.", default="50%"
+                    ),
+                    "calls": Field(
+                        Number(1, 1_000_000, "a whole number of calls", whole=True),
+                        "It needs at least so many calls.",
+                        default="10",
+                    ),
+                    "window": Field(Duration(0.1, 3600.0), "The calls of so long are looked at.", default="10s"),
+                    "cooldown": Field(
+                        Duration(0.1, 3600.0),
+                        "Time until one call is let through as a probe; doubled when it fails, at most 60s.",
+                        default="5s",
+                    ),
+                },
+                lambda read: Breaker(**read),
+            ),
+            "When a target that keeps failing is left alone.",
         ),
         "allow_private": Field(Boolean(), "May the endpoint be on this machine or a private network?", default="false"),
         "headers": Field(
@@ -147,6 +156,25 @@ TARGET: Final = Section(
             File("a YAML file with the profile of a simulated target", yaml_file), "Only for provider simulated."
         ),
     },
+)
+
+BUDGET: Final = Section(
+    "a budget: {day, month}",
+    {
+        "day": Field(Number(0.0, 1e9, "US dollars"), "Most US dollars in a calendar day.", default="no limit"),
+        "month": Field(Number(0.0, 1e9, "US dollars"), "Most US dollars in a calendar month.", default="no limit"),
+    },
+    lambda read: Budget(**read),
+)
+
+WEBHOOK: Final = Section(
+    "a webhook: {url, secret}",
+    {
+        "url": Field(Url(), "Address that is told, by a signed POST.", True),
+        "secret": Field(Secret(), "Name of the secret that signs (Standard Webhooks).", True),
+        "allow_private": Field(Boolean(), "May the address be on this machine or a private network?", default="false"),
+    },
+    lambda read: Webhook(**read),
 )
 
 ROADWORTHY: Final = Section(
@@ -215,6 +243,11 @@ ROADWORTHY: Final = Section(
             "The journal between gateway and log.",
         ),
         "proxy": Field(Url(), "HTTP proxy for calls to providers."),
+        "budgets": Field(MapOf(BUDGET, "budgets by team"), "What all workflows of a team together may spend, by team."),
+        "helpdesks": Field(
+            MapOf(WEBHOOK, "helpdesks by name"), "Helpdesks to which calls are escalated, for policy.escalation."
+        ),
+        "notify": Field(WEBHOOK, "Where incidents and alerts are told."),
     },
 )
 
@@ -239,175 +272,5 @@ PEOPLE: Final = Section(
             "Everybody who may own, test or approve, by id.",
             True,
         )
-    },
-)
-
-INPUT: Final = Section(
-    "an input: {} or {required, default, max_chars, description}",
-    {
-        "required": Field(Boolean(), "Must every caller fill it?", default="true unless there is a default"),
-        "default": Field(Json("text"), "Text when the caller leaves it out."),
-        "max_chars": Field(
-            Number(1, 10_000_000, "a whole number of characters", whole=True), "Longest text.", default="20000"
-        ),
-        "description": Field(Text(), "What goes there."),
-    },
-)
-
-POLICY: Final = Section(
-    "a policy",
-    {
-        "testers": Field(ListOf(Ref("people", "the id of a person"), 25), "People with tester keys, at most 25."),
-        "pilot_share": Field(Share(), "Share of traffic of a pilot.", default="1%"),
-        "projected_peak": Field(Number(0.0001, 1e6, "calls a second"), "Expected peak, in calls a second."),
-        "objective": Field(
-            Section(
-                "objectives",
-                {
-                    "latency_p95": Field(Duration(), "95 % of calls are answered within this."),
-                    "error_share": Field(Share(), "At most this share of calls ends as an error."),
-                },
-                lambda read: Objective(**read),
-            ),
-            "What the workflow aims for.",
-        ),
-        "limits": Field(
-            Section(
-                "limits",
-                {
-                    "requests_per_minute_per_key": Field(
-                        Number(1, 10_000_000, "a whole number of calls", whole=True), "Most calls a minute of one key."
-                    )
-                },
-            ),
-            "Limits on callers.",
-        ),
-        "tester": Field(
-            Section(
-                "tester limits",
-                {
-                    "calls_per_day": Field(
-                        Number(1, 1_000_000, "a whole number of calls", whole=True), "Of one tester key.", default="200"
-                    ),
-                    "usd_per_day": Field(Number(0.0, 1e6, "US dollars"), "Of one tester key.", default="5"),
-                },
-            ),
-            "What one tester may use.",
-        ),
-        "redact": Field(
-            ListOf(Ref("redaction", "the name of a redaction rule")), "Rules applied before anything is written."
-        ),
-        "log_bodies": Field(Boolean(), "Are prompts and answers kept in the log?", default="true"),
-    },
-    lambda read: Policy(
-        **{k: v for k, v in read.items() if k not in ("limits", "tester")},
-        **read.get("limits", {}),
-        **{f"tester_{k}": v for k, v in read.get("tester", {}).items()},
-    ),
-)
-
-PROMPT: Final = Section(
-    "a prompt: {mode: managed, system: prompt.md}",
-    {
-        "mode": Field(
-            Choice(("managed", "app")),
-            "managed: the release renders the system message. app: the app sends it and it must match.",
-            required=True,
-        ),
-        "system": Field(File("a text file with {{ holes }}"), "File with the system prompt.", True),
-        "inputs": Field(
-            MapOf(INPUT, "inputs by name", r"[A-Za-z_][A-Za-z0-9_]{0,63}", "a name of letters, digits and _"),
-            "The holes of the prompt.",
-        ),
-    },
-)
-
-WORKFLOW: Final = Section(
-    "a workflow",
-    {
-        "description": Field(Text(), "What it does, in a sentence."),
-        "team": Field(Text("the name of a team", NAME), "Team it belongs to.", default="default"),
-        "owners": Field(
-            Section(
-                "owners: {workflow, prompt, cost}",
-                {
-                    "workflow": Field(Ref("people", "the id of a person"), "Answers for the workflow.", True),
-                    "prompt": Field(Ref("people", "the id of a person"), "Answers for the prompt.", True),
-                    "cost": Field(Ref("people", "the id of a person"), "Answers for what it costs.", True),
-                },
-                lambda read: Owners(**read),
-            ),
-            "The people who answer for it.",
-            required=True,
-        ),
-        "enforcement": Field(
-            Choice(("enforce", "observe")),
-            "enforce: calls that differ from the release are refused. observe: they are only recorded.",
-            default="enforce",
-        ),
-        "kind": Field(Choice(("chat", "embeddings")), "Which API it serves.", default="chat"),
-        "prompt": Field(PROMPT, "The system prompt (chat only).", default="none"),
-        "target": Field(Ref("targets", "the name of a target"), "First target; required for a release."),
-        "parameters": Field(Json("request fields", mapping=True), "Fixed request fields such as temperature."),
-        "tools": Field(File("a JSON file with a list of tools", json_file), "Tools, as the OpenAI API takes them."),
-        "output": Field(
-            Section(
-                "an output: {schema: output.schema.json}",
-                {
-                    "schema": Field(
-                        File("a JSON Schema file", json_file), "JSON Schema that every answer must satisfy.", True
-                    )
-                },
-            ),
-            "What the answer must look like.",
-        ),
-        "caller_overrides": Field(
-            Overrides(), "What happens to parameters, tools and schema that callers set.", default="refuse"
-        ),
-        "stream": Field(
-            Choice(("passthrough", "buffered"), not_built=("windowed",)),
-            "passthrough: chunks leave as they come. buffered: checked as a whole first.",
-            default="buffered with a schema, else passthrough",
-        ),
-        "deadline": Field(Duration(0.05, 3600.0), "Time for a whole call, all attempts included.", default="60s"),
-        "clocks": Field(
-            Section(
-                "clocks",
-                {
-                    "connect": Field(Duration(0.01, 600.0), "To connect.", default="5s"),
-                    "first_token": Field(Duration(0.01, 3600.0), "To the first token.", default="20s"),
-                    "idle": Field(Duration(0.01, 3600.0), "Between two chunks.", default="15s"),
-                    "total": Field(Duration(0.01, 3600.0), "For one attempt.", default="60s"),
-                },
-                lambda read: Clocks(**read),
-            ),
-            "Time limits of one attempt.",
-        ),
-        "ladder": Field(
-            MapOf(
-                ListOf(StepKind(), 10),
-                "steps by failure",
-                "|".join(LADDER_FAILURES),
-                "a failure: " + ", ".join(LADDER_FAILURES),
-            ),
-            "For each failure, the steps that are taken in order.",
-        ),
-        "canned": Field(
-            Section(
-                "a canned answer: {text: …}",
-                {
-                    "text": Field(Text("what the customer reads"), "What the customer reads.", True),
-                    "json": Field(Json(), "The same as JSON, where a schema applies; must validate."),
-                },
-                lambda read: Canned(**read),
-            ),
-            "The answer when no model answered.",
-        ),
-        "bypass": Field(BypassKind(), "What users get instead of the AI when it is off; required for a release."),
-        "policy": Field(POLICY, "What may change without a release."),
-        "rubric": Field(File("a text file"), "File with the rubric by which people score answers."),
-        "passthrough": Field(
-            Ref("targets", "the name of a target"), "Target of an adopted app until it has a release."
-        ),
     },
 )
