@@ -225,7 +225,8 @@ class Exchange:
             for index in range(count)
         ]
         usage = {"prompt_tokens": 20, "total_tokens": 20}
-        return {"object": "list", "data": vectors, "model": self._good.model, "usage": usage}
+        base = {"object": "list", "data": vectors, "model": self._good.model, "usage": usage}
+        return {**base, "id": f"chatcmpl-{self.nonce}"}
 
     @property
     def _dimensions(self) -> int:

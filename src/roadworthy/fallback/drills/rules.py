@@ -74,17 +74,19 @@ def expected(drill: Drill, release: Release, *, stream: bool, continues: bool = 
     if drill.failure is None:
         outcomes = drill.right
     else:
+        foretold, needed = foretell(drill, release, stream=stream)
+        outcomes = frozenset({foretold})
         if drill.committed and relayed(release, stream):
-            mends = continues and handling.continuation > 0
-            foretold: Outcome = "recovered" if mends else "error"
+            broken: Outcome = "recovered" if continues and handling.continuation > 0 else "error"
+            # what a window holds back was not read by anybody, so the ladder may still mend it
+            outcomes = frozenset({broken} | (outcomes if handling.stream == "windowed" else set()))
         else:
-            foretold, needed = foretell(drill, release)
             attempts = min(attempts, needed)
-        outcomes = frozenset({foretold}) & drill.right or drill.right
+        outcomes = outcomes & drill.right or drill.right
     return Expected(outcomes, drill.failure, drill.wait.of(handling), handling.deadline, attempts, drill.told)
 
 
-def foretell(drill: Drill, release: Release) -> tuple[Outcome, int]:
+def foretell(drill: Drill, release: Release, *, stream: bool) -> tuple[Outcome, int]:
     """(outcome, attempts) when every attempt that meets the fault fails by it, by the ladder's own rule."""
     assert drill.failure is not None
     behaviour, handling = release.behaviour, release.handling
@@ -96,7 +98,7 @@ def foretell(drill: Drill, release: Release) -> tuple[Outcome, int]:
         faulty = target == behaviour.target or drill.everywhere
         if not faulty or (drill.times is not None and calls[target] > drill.times):
             return "recovered", attempts
-        spent += _silence(drill, handling)
+        spent += _silence(drill, handling, live=relayed(release, stream))
         history.append(Tried(target, drill.failure, rung, drill.retry_after, drill.repeatable))
         step = next_step(handling.ladder, drill.failure, history, _remaining(drill, handling, spent), jitter=_JITTER)
         while step is not None and step.kind == "drop":
@@ -121,11 +123,13 @@ def _left_over(failure: Failure, dropped: bool) -> Outcome:
     return "limited" if failure in ("throttled", "overspent") else "error"
 
 
-def _silence(drill: Drill, handling: Handling) -> float:
-    """Seconds that an attempt takes to fail."""
+def _silence(drill: Drill, handling: Handling, *, live: bool) -> float:
+    """Seconds that an attempt takes to fail.  A whole answer's first byte comes when the model has finished, so only
+    the total bounds its silence."""
     if drill.guard.kind != "clock":
         return 0.0
-    seconds: float = getattr(handling.clocks, drill.guard.name)
+    name = "total" if drill.guard.name == "first_token" and not live else drill.guard.name
+    seconds: float = getattr(handling.clocks, name)
     return min(seconds, handling.deadline)
 
 

@@ -1,6 +1,6 @@
 """A provider that takes the call and says nothing for two minutes."""
 
-from roadworthy.fallback.drills.kit import DEADLINE, Drill, Exchange, clock
+from roadworthy.fallback.drills.kit import Drill, Exchange, Wait, clock
 
 
 async def fault(call: Exchange) -> None:
@@ -8,12 +8,12 @@ async def fault(call: Exchange) -> None:
 
 
 DRILL = Drill(
-    says="The provider accepts the call and stays silent for two minutes.",
+    says="The provider accepts a call and stays silent for two minutes.",
     fault=fault,
+    times=1,
     failure="slow",
-    guard=clock("total"),
-    wait=DEADLINE,
-    attempts=3,
-    asked="whole",
+    guard=clock("first_token"),
+    wait=Wait(1, total=1),
+    attempts=2,
     needs=(),
 )

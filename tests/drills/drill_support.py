@@ -1,0 +1,311 @@
+"""Drills in one process: a gateway core with its real client in front of misbehaving servers on loopback.
+
+``run(drill, case)`` drills one release; ``weakened`` takes the guard away that a drill names.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import hmac
+import importlib
+import inspect
+import itertools
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from roadworthy.adapters.providers.registry import wire_for
+from roadworthy.adapters.providers.simulated_answer import example
+from roadworthy.fallback.drills import reading, rules
+from roadworthy.fallback.drills.asking import good_answer, nonce_of, question
+from roadworthy.fallback.drills.listener import FaultServer, targets_of
+from roadworthy.fallback.drills.model import Drill, Guard, Miss, Seen
+from roadworthy.gateway.core import Gateway
+from roadworthy.gateway.journal import Journal
+from roadworthy.gateway.messages import Request, Response
+from roadworthy.gateway.snapshot import SNAPSHOT_FORMAT, Endpoint, ServedWorkflow, Snapshot
+from roadworthy.gateway.world import World
+from roadworthy.http1.client import Client
+from roadworthy.http1.guard import AddressGuard
+from roadworthy.inference_log import segments
+from roadworthy.wiring.gateway import SystemClock, SystemIds
+from roadworthy.workflow.inference import FAILURES, Inference
+from roadworthy.workflow.model import (
+    ApiKey,
+    Behaviour,
+    Budgets,
+    CacheSpec,
+    Canned,
+    CheckSpec,
+    Clocks,
+    Handling,
+    Ladder,
+    Policy,
+    Price,
+    Prompt,
+    Release,
+    Step,
+    Target,
+    TargetIdentity,
+)
+from roadworthy.workflow.simulation import Seeded
+
+HMAC_KEY = b"k" * 32
+TOKEN = "rw-" + "d" * 40
+OPEN = 1000.0
+"""Seconds of a clock that was taken away."""
+AT_ONCE = 8
+
+CLOCKS = Clocks(connect=0.3, first_token=0.4, idle=0.4, total=1.4)
+DEADLINE = 2.0
+
+LADDER: Ladder = {
+    "unavailable": [Step("retry", times=2, backoff=0.01), Step("target", target="backup"), Step("canned")],
+    "overlimit": [Step("retry", times=2, backoff=0.01), Step("target", target="backup"), Step("canned")],
+    "slow": [Step("retry", times=1, backoff=0.01), Step("canned")],
+    "truncated": [Step("retry", times=1, backoff=0.01), Step("canned")],
+    "throttled": [Step("retry", times=1, backoff=0.01), Step("canned")],
+    "invalid": [Step("repair", times=1), Step("canned")],
+    "refused": [Step("canned")],
+    "unsafe": [Step("drop"), Step("canned")],
+    "overspent": [Step("canned")],
+    "misconfigured": [Step("canned")],
+}
+SCHEMA = {
+    "type": "object",
+    "properties": {"topic": {"type": "string", "enum": ["refund", "later"]}},
+    "required": ["topic"],
+    "additionalProperties": False,
+}
+TOOLS = [{"type": "function", "function": {"name": "look_up", "parameters": SCHEMA}}]
+CANNED = Canned("We will write to you about your order.", {"topic": "later"})
+IDENTITIES = {name: TargetIdentity("openai", f"{name}-model", f"{name}.test") for name in ("main", "backup")}
+CHECKS: dict[str, CheckSpec] = {
+    "language": CheckSpec("language", "invalid", options={"allowed": ["en"]}),
+    "refusal": CheckSpec("refusal", "refused"),
+    "repetition": CheckSpec("repetition", "invalid"),
+    "forbidden": CheckSpec("forbidden", "unsafe", options={"patterns": ["full refund within an hour"]}),
+    "personal_data": CheckSpec("personal_data", "unsafe"),
+    "secrets": CheckSpec("secrets", "unsafe"),
+    "prompt_leak": CheckSpec("prompt_leak", "unsafe"),
+    "markup": CheckSpec("markup", "unsafe"),
+    "garbage": CheckSpec("garbage", "invalid"),
+    "length": CheckSpec("length", "invalid", options={"max_chars": 20_000}),
+}
+
+
+class Case(msgspec.Struct, frozen=True):
+    """A release that declares every guard of its kind, and the policy beside it."""
+
+    name: str
+    release: Release
+    policy: Policy = Policy(budgets=Budgets(inference=1.0))
+
+    def __repr__(self) -> str:
+        return self.name
+
+
+def release(name: str, *, handling: dict[str, Any] | None = None, **behaviour: Any) -> Release:
+    made = Behaviour(**{"kind": "chat", "prompt": None, "target": "main", "targets": IDENTITIES, **behaviour})
+    around = Handling(
+        **{"ladder": LADDER, "canned": CANNED, "clocks": CLOCKS, "deadline": DEADLINE, **(handling or {})}
+    )
+    digest = hashlib.sha256(name.encode()).hexdigest()
+    return Release(name, f"rel_{digest}", "b" * 64, "h" * 64, made, around)
+
+
+CASES = {
+    "text": Case(
+        "text",
+        release(
+            "text",
+            prompt=Prompt("managed", "You answer customers of a shop that sells lamps.", canary=True),
+            handling={"checks": CHECKS, "continuation": 1, "stream": "windowed", "window": 20, "cache": CacheSpec()},
+        ),
+    ),
+    "relayed": Case("relayed", release("relayed", handling={"continuation": 1})),
+    "json": Case("json", release("json", schema=SCHEMA, handling={"stream": "buffered", "repair_json": True})),
+    "tools": Case("tools", release("tools", tools=TOOLS, handling={"stream": "buffered"})),
+    "embeddings": Case("embeddings", release("embeddings", kind="embeddings", handling={"canned": None})),
+}
+"""Free text with every check, windowed; free text relayed as it comes; JSON; tool calls; embeddings."""
+
+EMBEDDING_LADDER: Ladder = {
+    failure: [Step("retry", times=2, backoff=0.01), Step("target", target="backup")]
+    for failure in ("unavailable", "overlimit", "slow", "truncated", "invalid", "throttled")
+}
+CASES["embeddings"] = msgspec.structs.replace(
+    CASES["embeddings"],
+    release=msgspec.structs.replace(
+        CASES["embeddings"].release,
+        handling=msgspec.structs.replace(CASES["embeddings"].release.handling, ladder=EMBEDDING_LADDER),
+    ),
+)
+
+Key = tuple[str, str, bool]
+"""Drill, case, streamed."""
+
+
+def applicable(drill: Drill) -> list[tuple[Case, bool]]:
+    """Every case in which the drill means something, whole and streamed."""
+    return [
+        (case, stream)
+        for case, stream in itertools.product(CASES.values(), (False, True))
+        if not rules.not_applicable(drill, case.release, case.policy, stream=stream)
+    ]
+
+
+def weakened(case: Case, guard: Guard) -> Case:
+    """The case without the guard.  A ``rule`` is taken away by ``without_rule`` instead."""
+    handling = case.release.handling
+    if guard.kind == "step":
+        ladder = {**handling.ladder, guard.name: []}
+        handling = msgspec.structs.replace(handling, ladder=ladder)
+    elif guard.kind == "check":
+        checks = {name: spec for name, spec in handling.checks.items() if spec.kind != guard.name}
+        handling = msgspec.structs.replace(handling, checks=checks)
+    elif guard.kind == "clock":
+        clocks = msgspec.structs.replace(handling.clocks, **{guard.name: OPEN, "total": OPEN})
+        handling = msgspec.structs.replace(handling, clocks=clocks)
+    elif guard.kind == "setting":
+        default = getattr(Handling(), guard.name)
+        handling = msgspec.structs.replace(handling, **{guard.name: default})
+    elif guard.kind == "budget":
+        budgets = msgspec.structs.replace(case.policy.budgets, **{guard.name: getattr(Budgets(), guard.name)})
+        return msgspec.structs.replace(case, policy=msgspec.structs.replace(case.policy, budgets=budgets))
+    return msgspec.structs.replace(case, release=msgspec.structs.replace(case.release, handling=handling))
+
+
+@contextmanager
+def without_rule(guard: Guard, instead: Callable[[Any], Any]) -> Iterator[None]:
+    """Replace a function of ours wherever it was imported to.  ``instead``: the original → what stands for it."""
+    module_name, _, path = guard.name.partition(":")
+    module = importlib.import_module(f"roadworthy.{module_name}")
+    owner_path, _, name = path.rpartition(".")
+    owner = getattr(module, owner_path) if owner_path else module
+    original = inspect.getattr_static(owner, name)
+    replacement = instead(original)
+    places = [owner]
+    if not owner_path:
+        places += [
+            found
+            for found in list(sys.modules.values())
+            if found is not module
+            and getattr(found, "__name__", "").startswith("roadworthy")
+            and getattr(found, name, None) is original
+        ]
+    with ExitStack() as restore:
+        for place in places:
+            setattr(place, name, replacement)
+            restore.callback(setattr, place, name, original)
+        yield
+
+
+class Ran(msgspec.Struct):
+    """One drilled call."""
+
+    seen: Seen
+    misses: list[Miss]
+    leaks: dict[str, int]
+
+
+async def run(drill: Drill, intact: Case, stream: bool, served: Case, folder: Path) -> Ran:
+    """Drill ``served`` and score it by what ``intact`` promises."""
+    nonce = nonce_of(int.from_bytes(hashlib.sha256(f"{drill.name}{intact.name}{stream}".encode()).digest()[:8], "big"))
+    servers = [
+        FaultServer(drill, good_answer(served.release, target, _example), target, nonce, faulty=faulty)
+        for target, faulty in targets_of(drill, "main", ["backup"]).items()
+    ]
+    urls = dict(zip(("main", "backup"), [await server.start() for server in servers], strict=True))
+    journal = Journal(folder, "w0", now=time.time, reserve_bytes=0)
+    guard = AddressGuard()
+    client = Client(guard=guard)
+    gateway = Gateway(upstream=client, journal=journal, clock=SystemClock(), ids=SystemIds(), hmac_key=HMAC_KEY)
+    gateway.world = World(_snapshot(drill, served, urls), wires=wire_for, secret=lambda name: "sk", slots=gateway.slots)
+    guard.allow(gateway.world.private_origins)
+    try:
+        for _ in range(drill.before):
+            await _call(gateway, served, stream)
+        seen = await _call(gateway, served, stream)
+    finally:
+        leaks = {
+            "in flight": gateway.counters.in_flight,
+            "slots": sum(slots.taken for slots in gateway.slots.values()),
+            "connections in use": client.in_use,
+        }
+        await client.close()
+        journal.close()
+        for server in servers:
+            await server.stop()
+    record = _records(folder).get(seen.inference)
+    seen = reading.with_record(seen, record)
+    seen.sent = [sent for server in servers for sent in server.sent]
+    if record is not None:
+        seen.traffic = "drill"  # the key of these calls is no permit; tests/gateway/test_gateway_permits.py has those
+    must = rules.expected(drill, intact.release, stream=stream, continues=True)
+    return Ran(seen, rules.score(drill, must, seen), leaks)
+
+
+async def run_all(wanted: list[tuple[Drill, Case, bool, Case]], root: Path) -> list[Ran]:
+    """All of them, a few at a time."""
+    root.mkdir(exist_ok=True)
+    busy = asyncio.Semaphore(AT_ONCE)
+    numbers = itertools.count()
+
+    async def one(drill: Drill, intact: Case, stream: bool, served: Case) -> Ran:
+        async with busy:
+            return await run(drill, intact, stream, served, root / str(next(numbers)))
+
+    return await asyncio.gather(*(one(*each) for each in wanted))
+
+
+async def _call(gateway: Gateway, case: Case, stream: bool) -> Seen:
+    body = msgspec.json.encode(question(case.release, stream=stream, user="drill"))
+    path = "/v1/embeddings" if case.release.behaviour.kind == "embeddings" else "/v1/chat/completions"
+    headers = [(b"authorization", b"Bearer " + TOKEN.encode()), (b"content-type", b"application/json")]
+    began = time.monotonic()
+    answer = await gateway.handle(Request("POST", path, "", headers, body, "127.0.0.1"))
+    told = {name.decode(): value.decode() for name, value in answer.headers}
+    if isinstance(answer, Response):
+        read = reading.streamed if stream else reading.whole
+        return read(answer.status, told, answer.body, time.monotonic() - began)
+    data = b"".join([piece async for piece in answer.chunks])
+    return reading.streamed(answer.status, told, data, time.monotonic() - began)
+
+
+def _example(schema: Any) -> Any:
+    return example(schema, Seeded(1))
+
+
+def _snapshot(drill: Drill, case: Case, urls: dict[str, str]) -> Snapshot:
+    made = case.release
+    digest = hmac.digest(HMAC_KEY, TOKEN.encode(), "sha256").hex()
+    budgets = drill.conditions.budgets
+    policy = case.policy if budgets is None else msgspec.structs.replace(case.policy, budgets=budgets)
+    return Snapshot(
+        format=SNAPSHOT_FORMAT, epoch=1, seq=1, made_at=1.0,
+        workflows={made.workflow: ServedWorkflow(made.workflow, "default", "enforce", policy, release=made.digest)},
+        releases={made.digest: made},
+        targets={name: Target(name, "openai", f"{name}-model") for name in urls},
+        endpoints={name: Endpoint(url, trusted=True) for name, url in urls.items()},
+        prices={} if drill.conditions.unpriced else dict.fromkeys(urls, Price(input=1e-6, output=2e-6)),
+        keys={digest: ApiKey("key_" + digest[:12], digest, "drill", "default", ["*"])},
+    )  # fmt: skip
+
+
+def _records(folder: Path) -> dict[str, Inference]:
+    lines = [
+        line.value
+        for name in segments.segments(folder)
+        for line in segments.scan(name.path(folder), read_bytes=1 << 28).lines
+    ]
+    return {line.id: line for line in lines if isinstance(line, Inference)}
+
+
+assert set(LADDER) <= set(FAILURES)
