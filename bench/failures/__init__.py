@@ -1,0 +1,1 @@
+"""What customers get while a model API misbehaves: ``python -m bench.failures`` (docs/failure-behaviour.md)."""

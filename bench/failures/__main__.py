@@ -1,0 +1,180 @@
+"""``python -m bench.failures [storm tail silence cut]``: the figures of docs/failure-behaviour.md, printed as tables.
+
+Each figure starts an install of its own and providers that fail on purpose; all of it is over when this ends.
+Exit code 1 when a promise of the page does not hold.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import math
+import random
+import sys
+from collections import Counter
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from bench.failures.install import Heard, install
+from bench.failures.provider import Provider, cut_in_mid_stream, rotating, silent
+
+CALLS = 10_001
+LATE = 0.25
+"""Seconds after the deadline that an answer may still take."""
+
+Figure = Callable[[int], Coroutine[Any, Any, bool]]
+
+
+def at(values: list[float], share: float) -> float:
+    """Nearest rank: the smallest value that this share of all does not exceed."""
+    ordered = sorted(values)
+    return ordered[max(0, math.ceil(share * len(ordered)) - 1)]
+
+
+def row(name: str, found: str, promised: str, holds: bool) -> bool:
+    print(f"| {name} | {found} | {promised} | {'yes' if holds else '**no**'} |", flush=True)
+    return holds
+
+
+def title(text: str) -> None:
+    print(f"\n**{text}**\n\n| | found | promised | holds |\n|---|---|---|---|", flush=True)
+
+
+async def storm(calls: int) -> bool:
+    """A target that fails 20 % of the time in rotating ways, with a healthy second one."""
+    main, backup = Provider("main", rotating(0.2)), Provider("backup")
+    main.siblings, backup.siblings = [backup], [main]
+    await asyncio.gather(main.start(), backup.start())
+    steps = [{"retry": {"times": 1, "backoff": "20ms"}}, {"target": "backup"}]
+    deadline = 10.0
+    workflow = {
+        "deadline": f"{deadline}s",
+        "clocks": {"connect": "1s", "first_token": "1500ms", "idle": "1s", "total": "3s"},
+        "continuation": 1,
+        "ladder": {
+            "unavailable": steps, "overlimit": [{"target": "backup"}], "slow": [{"target": "backup"}],
+            "truncated": steps, "invalid": steps, "throttled": [{"target": "backup"}],
+        },
+    }  # fmt: skip
+    targets = {"capabilities": {"prefill": "prompted"}, "limits": {"concurrency": 256}}
+    with install({"main": main, "backup": backup}, workflow, targets) as running:
+        heard = await running.calls(range(calls), at_once=50)
+        records = {record["id"]: record for record in running.records()}
+    await asyncio.gather(main.stop(), backup.stop())
+    served = [one for one in heard if one.outcome in ("answered", "recovered")]
+    matched = [one for one in served if _matches(one, main, backup)]
+    attempts = sum(len(record.get("attempts", [])) for record in records.values())
+    late = [one for one in heard if one.seconds > deadline + LATE]
+    seconds = [one.seconds for one in heard]
+    title(
+        f"{calls:,} calls, half of them streams, 50 at once; {sum(main.struck.values()):,} requests struck by a fault"
+    )
+    print(f"| outcomes | {dict(Counter(one.outcome or one.error or 'broke' for one in heard))} | | |")
+    return all([
+        row("answered or recovered", f"{len(served) / calls:.2%}", "≥ 99.5 %", len(served) / calls >= 0.995),
+        row("text and nonce as sent", f"{len(matched)} of {len(served)}", "all", len(matched) == len(served)),
+        row("unhandled errors", str(sum(bool(one.broke) for one in heard)), "0", not any(one.broke for one in heard)),
+        row("calls past deadline + 250 ms", str(len(late)), "0", not late),
+        row("retry amplification", f"{attempts / len(records):.3f}", "≤ 1.3", attempts / len(records) <= 1.3),
+        row("in the log exactly once", f"{len(records)} of {calls}", "all", len(records) == calls == len(heard)),
+        row("time p50 / p99", f"{at(seconds, 0.5) * 1000:.0f} / {at(seconds, 0.99) * 1000:.0f} ms", "", True),
+    ])  # fmt: skip
+
+
+def _matches(heard: Heard, *providers: Provider) -> bool:
+    nonce = heard.text.partition(":")[0]
+    sent = next((provider.sent[nonce] for provider in providers if nonce in provider.sent), None)
+    return sent is not None and sent.call == heard.call and sent.text == heard.text
+
+
+async def tail(calls: int) -> bool:
+    """p99 with hedging on against off, on a target with a heavy tail."""
+    calls = min(calls, 3000)
+    found: dict[str, list[float]] = {}
+    extra = 0.0
+    for name, hedge in (("off", {}), ("on", {"hedge": {"after": "auto", "share": "5%"}})):
+        rng = random.Random(5)
+
+        def delay(rng: random.Random = rng) -> float:
+            return 2.0 + rng.random() if rng.random() < 0.03 else rng.lognormvariate(math.log(0.05), 0.4)
+
+        main = await Provider("main", delay=delay).start()
+        workflow = {"deadline": "20s", "stream": "passthrough", **hedge}
+        with install({"main": main}, workflow, {"limits": {"concurrency": 256}}) as running:
+            heard = await running.calls(range(calls), at_once=20)
+        await main.stop()
+        found[name] = [one.first for one in heard if one.first is not None]
+        extra = main.requests / calls - 1
+    on, off = found["on"], found["off"]
+    title(f"time to the first text, {calls:,} calls on a target that takes 2–3 s for 3 % of them (else about 50 ms)")
+    for share in (0.5, 0.95, 0.99):
+        row(f"p{share * 100:.0f} off / on", f"{at(off, share) * 1000:.0f} / {at(on, share) * 1000:.0f} ms", "", True)
+    return all([
+        row("p99 on / off", f"{at(on, 0.99) / at(off, 0.99):.2f}", "< 0.5", at(on, 0.99) < 0.5 * at(off, 0.99)),
+        row("further calls made", f"{extra:.1%}", "≤ 5 %", extra <= 0.0501),
+    ])  # fmt: skip
+
+
+async def silence(calls: int) -> bool:
+    """A provider that is silent for 120 s: the first useful answer comes within the declared first-token clock."""
+    calls, clock = min(calls, 100), 2.0
+    main, backup = Provider("main", lambda number: silent), Provider("backup")
+    await asyncio.gather(main.start(), backup.start())
+    workflow = {
+        "deadline": "20s", "clocks": {"connect": "1s", "first_token": f"{clock}s", "idle": "1s", "total": f"{clock}s"},
+        "ladder": {"slow": [{"target": "backup"}], "unavailable": [{"target": "backup"}]},
+    }  # fmt: skip
+    with install({"main": main, "backup": backup}, workflow, {}) as running:
+        heard = await running.calls(range(calls), at_once=25)
+    await asyncio.gather(main.stop(), backup.stop())
+    first = [one.first or 0.0 for one in heard]
+    good = [one for one in heard if _matches(one, backup)]
+    title(f"{calls} calls of a provider that says nothing for 120 s; first-token clock {clock:g} s, a second target")
+    return all([
+        row("answered by the second target", f"{len(good)} of {calls}", "all", len(good) == calls),
+        row("first useful text, worst", f"{max(first):.2f} s", f"≤ {clock + LATE:g} s", max(first) <= clock + LATE),
+        row("after the breaker has opened, p50", f"{at(first, 0.5) * 1000:.0f} ms", "", True),
+    ])  # fmt: skip
+
+
+async def cut(calls: int) -> bool:
+    """A stream cut in the middle is continued: the final text is complete and marked."""
+    calls = min(calls, 500)
+    main, backup = Provider("main"), Provider("backup")
+    cuts = iter(range(10**9))
+    main.choose = lambda number: cut_in_mid_stream if next(cuts) % 2 == 0 else None
+    main.siblings, backup.siblings = [backup], [main]
+    await asyncio.gather(main.start(), backup.start())
+    workflow = {
+        "deadline": "10s",
+        "continuation": 2,
+        "ladder": {"truncated": [{"retry": {"times": 1}}, {"target": "backup"}]},
+    }
+    targets = {"capabilities": {"prefill": "prompted"}, "breaker": {"share": 1.0, "calls": 1000}}
+    with install({"main": main, "backup": backup}, workflow, targets) as running:
+        heard = await running.calls(range(calls), at_once=5, streams=1.0)
+    await asyncio.gather(main.stop(), backup.stop())
+    whole = [one for one in heard if _matches(one, main, backup)]
+    marked = [one for one in heard if "continued" in one.told.get("notes", [])]
+    struck = main.struck["cut_in_mid_stream"]
+    title(f"{calls} streams, {struck} cut after two thirds of their text")
+    return all([
+        row("text complete, word for word", f"{len(whole)} of {calls}", "all", len(whole) == calls),
+        row("marked as continued", f"{len(marked)}", "every broken one", 0 < len(marked) <= struck),
+    ])  # fmt: skip
+
+
+FIGURES: dict[str, Figure] = {"storm": storm, "tail": tail, "silence": silence, "cut": cut}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m bench.failures", description=__doc__)
+    parser.add_argument("figures", nargs="*", choices=[*FIGURES, []], help="which; default all")
+    parser.add_argument("--calls", type=int, default=CALLS)
+    chosen = parser.parse_args()
+    held = [asyncio.run(FIGURES[name](chosen.calls)) for name in chosen.figures or FIGURES]
+    return 0 if all(held) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
