@@ -1,45 +1,37 @@
 """The ladder: which step follows a failure.  Pure, and it always ends.
 
-Steps are followed in order, separately for each failure.  A step is used up once it was taken (``retry`` after
-``times``), and steps before it are never gone back to, so an inference takes at most as many attempts as its
-ladder has rungs.  Skipped without being taken: what cannot be finished before the deadline, a target that said
-no for good (``misconfigured``, ``bad_request``, ``context_length``), and a target that this inference has called
-already (``retry`` is the step that repeats).
+Steps are followed in order, separately for each failure.  A step is used up once it was taken (``retry`` and
+``repair`` after ``times``), and steps before it are never gone back to, so an inference takes at most as many steps
+as its ladder has rungs.  Passed over without being taken:
+
+- what cannot be begun before the deadline, or costs more than is left of the inference's allowance;
+- a target that cannot be reached, that said no for good (``misconfigured``, ``bad_request``, ``context_length``), or,
+  for the step ``target``, that this inference has called already (``retry`` is the step that repeats);
+- a retry that the retry budget refuses, or of an answer that the same target would give again;
+- a repair of what cannot be sent back;
+- a cached answer that is not there or too old, a canned one that is not declared, a human whose queue is full;
+- everything that calls a target, for an inference that was not admitted, and the default steps of ``throttled``.
+
+``cache``, ``canned`` and ``escalate`` end the ladder; ``drop`` forgets the answer and the ladder goes on.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 from roadworthy.fallback.model import NextStep, Remaining, Rung, Tried
-from roadworthy.workflow.inference import FINAL_FAILURES, Failure
+from roadworthy.workflow.inference import Failure, StepKind
+from roadworthy.workflow.ladder import DEFAULT_LADDER, NEVER_RETRIED, WITHOUT_CALL
 from roadworthy.workflow.model import Ladder, Step
 
-NEVER_RETRIED: frozenset[Failure] = FINAL_FAILURES | {"overspent", "gateway_lost"}
-
-LEAST_USEFUL_SECONDS = 0.05
+LEAST_USEFUL_SECONDS: Final = 0.05
 """An attempt with less time than this is not begun."""
 
-LONGEST_BACKOFF = 10.0
+LONGEST_BACKOFF: Final = 10.0
 
-_CANNED = Step(kind="canned")
-_TWICE = [Step(kind="retry", times=2), _CANNED]
-_ONCE = [Step(kind="retry", times=1), _CANNED]
-
-DEFAULT_LADDER: Ladder = {
-    "unavailable": _TWICE,
-    "overlimit": _TWICE,
-    "slow": _ONCE,
-    "truncated": _ONCE,
-    "invalid": _ONCE,
-    "throttled": _ONCE,
-    "refused": [_CANNED],
-    "unsafe": [_CANNED],
-    "overspent": [_CANNED],
-    "misconfigured": [_CANNED],
-}
-"""Steps of every failure that a release's ladder does not name.  ``bad_request`` and ``context_length`` have none:
-the caller must read why.  A ladder switches a default off with an empty list."""
+ENDS: Final[frozenset[StepKind]] = frozenset({"cache", "canned", "escalate"})
+"""Steps after which the caller is answered."""
 
 
 def next_step(
@@ -47,27 +39,52 @@ def next_step(
 ) -> NextStep | None:
     """The step after ``failure`` of the last attempt in ``history``; ``None``: nothing is left, tell the caller.
 
-    ``jitter`` in [0, 1] scales the backoff (full jitter).  The wait of a step always ends before the deadline;
-    a provider's ``Retry-After`` is honoured when it fits and otherwise the retry is skipped.
+    ``jitter`` in [0, 1] scales the backoff (full jitter).  The wait of a step always ends before the deadline; a
+    provider's ``Retry-After`` is honoured when it fits and otherwise the retry is passed over.  A failure that
+    ``ladder`` does not name (an adopted app, a release older than this rule) follows ``DEFAULT_LADDER``.
     """
-    steps = ladder.get(failure)
-    if steps is None:
-        steps = DEFAULT_LADDER.get(failure, [])
     begin, taken = _progress(failure, history)
+    called = _last_called(history)
+    steps = steps_of(ladder, failure)
     for index in range(begin, len(steps)):
         step = steps[index]
-        rung = Rung(failure, index)
-        if step.kind == "retry":
-            done = taken if index == begin else 0
-            wait = _retry_wait(step, done, history, remaining, jitter)
-            if wait is not None:
-                return NextStep("retry", rung, history[-1].target, wait)
-        elif step.kind == "target":
-            if step.target is not None and _may_call(step.target, history, remaining):
-                return NextStep("target", rung, step.target)
-        elif step.kind == "canned" and remaining.canned:
-            return NextStep("canned", rung)
+        if called is None and (step.admitted_only or step.kind not in WITHOUT_CALL):
+            continue
+        done = taken if index == begin else 0
+        found = _take(step, Rung(failure, index), done, called, history, remaining, jitter)
+        if found is not None:
+            return found
     return None
+
+
+def steps_of(ladder: Ladder, failure: Failure) -> Sequence[Step]:
+    """The steps that follow a failure."""
+    steps = ladder.get(failure)
+    return DEFAULT_LADDER.get(failure, []) if steps is None else steps
+
+
+def _take(
+    step: Step,
+    rung: Rung,
+    done: int,
+    called: Tried | None,
+    history: Sequence[Tried],
+    remaining: Remaining,
+    jitter: float,
+) -> NextStep | None:
+    """The step, if it can be taken now.  ``done``: how often it was taken; ``called``: the last attempt."""
+    if step.kind in WITHOUT_CALL:
+        return NextStep(step.kind, rung) if done == 0 and _offered(step, remaining) else None
+    if called is None or done >= step.times:
+        return None
+    if step.kind == "target":
+        fresh = done == 0 and step.target is not None and all(tried.target != step.target for tried in history)
+        return _call(step, rung, step.target or "", 0.0, remaining) if fresh else None
+    if _hopeless(called, remaining):
+        return None
+    if step.kind == "repair":
+        return _call(step, rung, called.target, 0.0, remaining) if remaining.repairable else None
+    return _call(step, rung, called.target, _backoff(step, done, called, jitter), remaining)
 
 
 def _progress(failure: Failure, history: Sequence[Tried]) -> tuple[int, int]:
@@ -84,24 +101,40 @@ def _progress(failure: Failure, history: Sequence[Tried]) -> tuple[int, int]:
     return furthest, taken
 
 
-def _retry_wait(step: Step, done: int, history: Sequence[Tried], remaining: Remaining, jitter: float) -> float | None:
-    """Seconds to wait before the retry, or ``None`` when it is used up, hopeless or too late."""
-    if done >= step.times or not history:
-        return None
-    last = history[-1]
-    if not last.repeatable or last.failure in NEVER_RETRIED or not _reachable(last.target, remaining):
-        return None
+def _last_called(history: Sequence[Tried]) -> Tried | None:
+    """The last attempt; ``None``: the inference was not admitted."""
+    return next((tried for tried in reversed(history) if tried.target), None)
+
+
+def _offered(step: Step, remaining: Remaining) -> bool:
+    match step.kind:
+        case "cache":
+            age = remaining.cached
+            return age is not None and (step.max_age is None or age <= step.max_age)
+        case "canned":
+            return remaining.canned
+        case "escalate":
+            return remaining.escalate
+        case _:
+            return True
+
+
+def _hopeless(called: Tried, remaining: Remaining) -> bool:
+    """Would the same target fail again, or may it not be asked again?"""
+    return not called.repeatable or called.failure in NEVER_RETRIED or not remaining.retries
+
+
+def _backoff(step: Step, done: int, called: Tried, jitter: float) -> float:
     wait = min(step.backoff * 2.0**done, LONGEST_BACKOFF) * jitter
-    if last.retry_after is not None:
-        wait = max(wait, last.retry_after)
-    return wait if wait + LEAST_USEFUL_SECONDS <= remaining.seconds else None
+    return wait if called.retry_after is None else max(wait, called.retry_after)
 
 
-def _may_call(target: str, history: Sequence[Tried], remaining: Remaining) -> bool:
-    if remaining.seconds < LEAST_USEFUL_SECONDS or not _reachable(target, remaining):
-        return False
-    return all(tried.target != target for tried in history)
-
-
-def _reachable(target: str, remaining: Remaining) -> bool:
-    return remaining.targets is None or target in remaining.targets
+def _call(step: Step, rung: Rung, target: str, wait: float, remaining: Remaining) -> NextStep | None:
+    """The call, if it can be reached, begun in time and paid for."""
+    if remaining.targets is not None and target not in remaining.targets:
+        return None
+    if wait + LEAST_USEFUL_SECONDS > remaining.seconds:
+        return None
+    if remaining.dollars is not None and not remaining.costs.get(target, float("inf")) <= remaining.dollars:
+        return None
+    return NextStep(step.kind, rung, target, wait)
