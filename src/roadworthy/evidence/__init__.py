@@ -1,0 +1,1 @@
+"""Typed, dated facts about releases, and signed permissions to make them."""
