@@ -29,6 +29,7 @@ from roadworthy.inference_log import segments
 from roadworthy.wiring.gateway import SystemClock, SystemIds
 from roadworthy.workflow.inference import FAILURES, Failure, Inference, InferenceStart
 from roadworthy.workflow.model import (
+    Breaker,
     Canned,
     Clocks,
     Handling,
@@ -230,6 +231,11 @@ class Sweep:
         return found
 
 
+LIMITS = TargetLimits(concurrency=10_000, adaptive=False)
+NEVER_OPENS = Breaker(calls=1_000_000)
+"""The target fails in every call: left alone by a breaker, it would show one fault and no other."""
+
+
 def snapshot(url: str) -> Snapshot:
     def served(name: str, ladder: Ladder, **behaviour: Any) -> Release:
         stream = "buffered" if behaviour else "passthrough"
@@ -255,7 +261,7 @@ def snapshot(url: str) -> Snapshot:
             for made in releases
         },
         releases={made.digest: made for made in releases},
-        targets={"main": Target("main", "simulated", "m", limits=TargetLimits(concurrency=10_000))},
+        targets={"main": Target("main", "simulated", "m", limits=LIMITS, breaker=NEVER_OPENS)},
         endpoints={"main": Endpoint(url, trusted=True)},
         prices={"main": Price(input=0.001, output=0.002)},
         keys=dict([key()]),

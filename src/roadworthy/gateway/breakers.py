@@ -90,7 +90,18 @@ class Breaker:
     of before the breaker opened is neither taken for the probe's nor counted after it.
     """
 
-    __slots__ = ("_asked", "_closed_at", "_cooldown", "_probe", "_settings", "_tally", "opened", "shut", "state", "until")
+    __slots__ = (
+        "_asked",
+        "_closed_at",
+        "_cooldown",
+        "_probe",
+        "_settings",
+        "_tally",
+        "opened",
+        "shut",
+        "state",
+        "until",
+    )
 
     def __init__(self, settings: BreakerSettings) -> None:
         self._settings = settings

@@ -25,6 +25,7 @@ from roadworthy.gateway.cache import AnswerCache, Cached
 from roadworthy.gateway.call import Call
 from roadworthy.gateway.errors import failed, limited
 from roadworthy.gateway.escalations import Escalations
+from roadworthy.gateway.hedging import Hedger
 from roadworthy.gateway.ports import Clock, Ids, Unusable
 from roadworthy.gateway.verdict import repeatable
 from roadworthy.gateway.world import ServedTarget, Serving
@@ -66,18 +67,26 @@ class Blocked(End):
     pass
 
 
+def _holds_nothing(result: object) -> None:
+    """A whole answer has given everything back."""
+
+
 class Climber:
     """Climbs ladders.  Stateless but for its ports."""
 
     def __init__(self, caller: Caller, cache: AnswerCache, escalations: Escalations, clock: Clock, ids: Ids) -> None:
         self._caller = caller
+        self.hedger = Hedger(caller, clock)
         self._cache = cache
         self._escalations = escalations
         self._clock = clock
         self._ids = ids
 
-    async def climb(self, call: Call, one: One[T]) -> T:
-        """The first good result.  Raises ``End`` or ``Refused``."""
+    async def climb(self, call: Call, one: One[T], discard: Callable[[T], None] = _holds_nothing) -> T:
+        """The first good result.  Raises ``End`` or ``Refused``.
+
+        ``discard`` gives back what a good result holds of which a hedge made two.
+        """
         serving = call.serving
         assert serving is not None
         assert serving.target is not None
@@ -86,7 +95,10 @@ class Climber:
         rung: ladder.Rung | None = None
         while True:
             try:
-                good = await one(call, target, attempt)  # hook [E]: hedged(…) where serving.handling.hedge is declared
+                if serving.handling.hedge is not None and attempt.step == "first":
+                    good, target, attempt = await self.hedger.race(call, target, attempt, one, discard)
+                else:
+                    good = await one(call, target, attempt)
                 call.served(target, attempt)
                 return good
             except Unusable as unusable:
@@ -95,6 +107,8 @@ class Climber:
             if step.wait > 0.0:
                 await self._clock.sleep(step.wait)
             target, rung = serving.targets[step.target], step.rung
+            if step.kind != "target":
+                target.slots.retries.spend(self._clock.monotonic())
             attempt = self._caller.begin(call, target, _word(call, serving, step))
 
     async def turned_away(self, call: Call, unusable: Unusable) -> NoReturn:
@@ -144,16 +158,17 @@ class Climber:
         self, call: Call, serving: Serving, failure: Failure, cached: Cached | None, admitted: bool
     ) -> Remaining:
         """What the ladder may still use.  ``admitted``: targets may be called at all."""
-        # hook [E]: targets whose breaker is closed; retries=RetryBudget.grants()
         # hook [F]: targets & purses.affordable(call); dollars=purses.left(call); costs=purses.costs(call)
+        now = self._clock.monotonic()
+        last = call.history[-1].target
         return Remaining(
-            seconds=call.deadline - self._clock.monotonic(),
-            targets=serving.reachable_for(call.fields) if admitted else NOBODY,
+            seconds=call.deadline - now,
+            targets=serving.callable_for(call.fields, now) if admitted else NOBODY,
             canned=serving.canned is not None,
             cached=None if cached is None else cached.age,
             escalate=self._escalations.has_room(call),
             repairable=admitted and failure == "invalid" and call.operation == "chat",
-            retries=admitted,
+            retries=admitted and (not last or serving.targets[last].slots.retries.grants(now)),
         )
 
 

@@ -6,8 +6,8 @@ where all attempts begin, takes a slot and a reserve of its own, and is charged.
 closed and its cost estimated.  When both fail, the ladder goes on from the first one's failure.
 
 A hedge is made only while it does no harm: within ``hedge.share`` of the calls, with the breaker closed and the target
-at most half busy; a target that is slow because it is overloaded is not helped by more calls.  Every call that is made
-here is a model call without side effects, so making it twice is safe; what a tool call asks for is done by the app, once.
+at most half busy; a target that is slow because it is overloaded is not helped by more calls.  Every call made here is
+a model call without side effects, so making it twice is safe; the act that a tool call asks for is the app's.
 
 A workflow without ``hedge`` never comes here.
 """

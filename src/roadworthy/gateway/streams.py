@@ -172,6 +172,12 @@ class Streamer:
                 reply.abort()
                 self._caller.release(call, target, attempt)
 
+    def discard(self, live: LiveStream) -> None:
+        """Let go of a stream that was overtaken by another one of its call."""
+        live.settle()
+        live.reply.abort()
+        self._caller.release(live.call, live.target, live.attempt)
+
     async def _until_content(self, live: LiveStream) -> None:
         content_type = next((value for name, value in live.reply.headers if name == b"content-type"), b"")
         if not content_type.lower().startswith(b"text/event-stream"):
@@ -263,14 +269,15 @@ class Relay:
         live = self._live
         if live.call.recorded:
             return
+        live.attempt.detail = "the client left"
         if not self._over:
             self._stop()
             live.settle()
-        live.attempt.detail = "the client left"
         self._finisher.abandoned(live.call, live.answer())
         self._tell(None, None)
 
     def _stop(self) -> None:
+        """What the attempt came to is known by now: its slot is given back with it."""
         self._over = True
         self._live.reply.abort()
         self._caller.release(self._live.call, self._live.target, self._live.attempt)
@@ -278,13 +285,13 @@ class Relay:
     async def _end(self, unusable: Unusable | None, *, clean: bool = False) -> bytes:
         """The last bytes of the answer; the record is in the journal when they leave."""
         live, call = self._live, self._live.call
-        self._stop()
-        live.settle()
-        answer = live.answer()
         if unusable is not None:
             live.attempt.failure, live.attempt.detail = unusable.failure, unusable.detail
-            if not (clean and call.left_as_is):
-                return self._broken(unusable, answer)
+        live.settle()
+        self._stop()
+        answer = live.answer()
+        if unusable is not None and not (clean and call.left_as_is):
+            return self._broken(unusable, answer)
         if answer is not None and call.serving is not None and call.serving.schema is not None:
             await _record_check(call, call.serving.schema, answer)
         outcome, failure = served_outcome(call)
