@@ -119,6 +119,7 @@ CHECK_KINDS: Final[Mapping[CheckKind, CheckRow]] = {
         {
             "tags": Option("names", "HTML tags that are fine, without attributes: b, i, br.", ()),
             "hosts": Option("names", "Hosts from which images may come.", ()),
+            "in_code": Option("flag", "Does what stands in Markdown code count, too?", False),
         },
         span=300,
     ),
