@@ -185,6 +185,9 @@ class FakeClock:
     def monotonic(self) -> float:
         return self.time - 1_699_999_000.0
 
+    def an_hour(self) -> None:
+        self.time += 3600.0
+
     async def sleep(self, seconds: float) -> None:
         self.slept.append(seconds)
         self.time += seconds
@@ -249,11 +252,12 @@ class Bench:
         worker: int = 0,
         workers: int = 1,
         peers: Any = None,
+        upstream: FakeUpstream | None = None,
         **more: Any,
     ) -> None:
         self.folder = folder
         self.clock = FakeClock()
-        self.upstream = FakeUpstream()
+        self.upstream = upstream or FakeUpstream()
         self.upstream.will(completion())
         self.journal = Journal(folder, f"w{worker}", now=self.clock.now, reserve_bytes=0, **more)
         self.gateway = Gateway(

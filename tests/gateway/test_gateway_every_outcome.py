@@ -1,0 +1,341 @@
+"""Claims of the official OpenAI client: whatever happens, it reads the declared answer or one clean error.
+
+Every outcome, in every shape that an answer may have to fit, through every way in which the client reads one.  The
+client retries twice by default; a call that it sent twice would show in the journal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+import openai
+import pytest
+from gateway_live import Live
+from gateway_support import DONE, TOKEN, chunk, completion, key, release
+from pydantic import BaseModel
+
+from roadworthy.gateway.snapshot import ServedWorkflow
+from roadworthy.http1.errors import Disconnected, ReadTimeout
+from roadworthy.http1.errors import Refused as ConnectionRefused
+from roadworthy.workflow.inference import OUTCOMES as WORDS
+from roadworthy.workflow.inference import Inference
+from roadworthy.workflow.model import Bypass, CacheSpec, Canned, Handling, Policy, Prompt, Release, Step
+
+SCHEMA = {
+    "type": "object",
+    "properties": {"topic": {"type": "string"}},
+    "required": ["topic"],
+    "additionalProperties": False,
+}
+TOOL: dict[str, Any] = {
+    "type": "function",
+    "function": {
+        "name": "look", "strict": True, "description": "",
+        "parameters": {"type": "object", "properties": {}, "required": [], "additionalProperties": False},
+    },
+}  # fmt: skip
+SHAPES = ["plain", "schema_with_json", "schema_with_text", "tools", "callers_schema", "callers_tools"]
+STRUCTURED = {shape for shape in SHAPES if shape != "plain"}
+WAYS = ["create", "stream", "parse", "helper"]
+HURRIED = "rw-" + "h" * 40
+
+
+class Topic(BaseModel):
+    topic: str
+
+
+LADDER: dict[Any, list[Step]] = {
+    "unavailable": [Step("canned")],
+    "slow": [Step("escalate")],
+    "truncated": [Step("cache")],
+    "refused": [Step("drop")],
+    "invalid": [Step("repair")],
+    "overlimit": [Step("retry", backoff=0.0)],
+    "misconfigured": [Step("target", target="backup")],
+    "throttled": [],
+    "overspent": [],
+}
+TEXTS = {"canned": "We will write to you.", "escalated": "A colleague looks at it.", "blocked": "We cannot say."}
+
+
+def declared(outcome: str, shape: str) -> Canned:
+    return Canned(TEXTS[outcome], {"topic": outcome} if shape == "schema_with_json" else None)
+
+
+def served(shape: str) -> Release:
+    handling = Handling(
+        ladder=LADDER, canned=declared("canned", shape), holding=declared("escalated", shape),
+        blocked=declared("blocked", shape), cache=CacheSpec(), stream="buffered" if "schema" in shape else "passthrough",
+    )  # fmt: skip
+    behaviour: dict[str, Any] = {"caller_overrides": ["response_format", "tools"]}
+    if shape.startswith("schema"):
+        behaviour["schema"] = SCHEMA
+    if shape == "tools":
+        behaviour["tools"] = [TOOL]
+    return release(shape, behaviour=behaviour, handling=handling)
+
+
+def bare() -> Release:
+    nothing: dict[Any, list[Step]] = {failure: [] for failure in LADDER} | {"unsafe": []}
+    return release("bare", handling=Handling(ladder=nothing))
+
+
+def bypassing(name: str, bypass: Bypass) -> Release:
+    handling = Handling(bypass=bypass, holding=Canned(TEXTS["escalated"]))
+    return release(name, behaviour={"prompt": Prompt("app", "You help.")}, handling=handling)
+
+
+@pytest.fixture(scope="module")
+def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
+    releases = [served(shape) for shape in SHAPES] + [
+        bare(), bypassing("old", Bypass()), bypassing("told", Bypass("canned", "Call us.")),
+        bypassing("person", Bypass("human")),
+    ]  # fmt: skip
+    workflows = {
+        made.workflow: ServedWorkflow(made.workflow, "default", "enforce", Policy(), made.digest) for made in releases
+    }
+    folder = tmp_path_factory.mktemp("journal")
+    hurried = key(HURRIED, requests_per_minute=1)
+    with Live(folder, workflows=workflows, releases=releases, keys=[hurried]) as made:
+        yield made
+
+
+@pytest.fixture(autouse=True)
+def an_hour_later(live: Live) -> None:
+    """Breakers have closed, limits and retry budgets are full again."""
+    live.on_loop(live.bench.clock.an_hour)
+
+
+@pytest.fixture
+def client(live: Live) -> Iterator[openai.OpenAI]:
+    with openai.OpenAI(base_url=f"http://127.0.0.1:{live.port}/v1", api_key=TOKEN, max_retries=2) as made:
+        yield made
+
+
+def good(shape: str) -> dict[str, Any]:
+    text = '{"topic": "bill"}' if "schema" in shape else "Hello"
+    return {"whole": completion(text), "stream": [chunk(text), chunk(finish="stop"), DONE]}
+
+
+def bad(shape: str) -> dict[str, Any]:
+    """An answer that is ``invalid``."""
+    text = "The topic is: bill" if shape.startswith("schema") else ""
+    return {"whole": completion(text), "stream": [chunk(text), chunk(finish="stop"), DONE]}
+
+
+FILTERED = {"whole": completion("", "content_filter"), "stream": [chunk(finish="content_filter"), DONE]}
+OVERLIMIT = (429, [(b"retry-after", b"0")], b"{}")
+OUTCOMES: dict[str, Any] = {
+    "answered": lambda shape: [good(shape)],
+    "recovered by a retry": lambda shape: [OVERLIMIT, good(shape)],
+    "recovered by a repair": lambda shape: [bad(shape), good(shape)],
+    "recovered by another target": lambda shape: [(401, [], b"{}"), good(shape)],
+    "cached": lambda shape: [good(shape), Disconnected("cut", "in_body")],
+    "canned": lambda shape: [(500, [], b"{}")],
+    "escalated": lambda shape: [ReadTimeout("total", 1.0)],
+    "blocked": lambda shape: [FILTERED],
+}
+
+
+class Read(msgspec.Struct):
+    """What the client made of an answer."""
+
+    content: str | None
+    refusal: str | None
+    finish: str | None
+    told: dict[str, Any]
+    parsed: Any = None
+
+
+def ask(client: openai.OpenAI, way: str, shape: str, case: str, **more: Any) -> Read:
+    asked: dict[str, Any] = {
+        "model": shape, "messages": [{"role": "user", "content": case}], "user": "u-1", **more,
+    }  # fmt: skip
+    chats: Any = client.chat.completions
+    if shape == "callers_tools":
+        asked["tools"] = [TOOL]
+    if shape == "callers_schema" and way in ("parse", "helper"):
+        asked["response_format"] = Topic
+    elif shape == "callers_schema":
+        asked["response_format"] = {"type": "json_schema", "json_schema": {"name": "Topic", "schema": SCHEMA}}
+    if way == "stream":
+        return _iterated(chats.create(**asked, stream=True))
+    if way == "helper":
+        with chats.stream(**asked) as events:
+            for _ in events:
+                pass
+            final = events.get_final_completion()
+        return _read(final, {})
+    return _read(chats.parse(**asked) if way == "parse" else chats.create(**asked), {})
+
+
+def _read(answer: Any, told: dict[str, Any]) -> Read:
+    [choice] = answer.choices
+    told = told or (answer.model_extra or {}).get("roadworthy") or {}
+    message = choice.message
+    return Read(message.content, message.refusal, choice.finish_reason, told, getattr(message, "parsed", None))
+
+
+def _iterated(stream: Any) -> Read:
+    content = refusal = None
+    finish, told = None, {}
+    for piece in stream:
+        told = (piece.model_extra or {}).get("roadworthy") or told
+        for choice in piece.choices:
+            if choice.delta.content is not None:
+                content = (content or "") + choice.delta.content
+            if choice.delta.refusal is not None:
+                refusal = (refusal or "") + choice.delta.refusal
+            finish = choice.finish_reason or finish
+    return Read(content, refusal, finish, told)
+
+
+def newest(live: Live) -> Inference:
+    return live.on_loop(live.bench.records)[-1]
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("name", OUTCOMES)
+def test_every_outcome_reads_as_declared(live: Live, client: openai.OpenAI, name: str, shape: str, way: str) -> None:
+    outcome = name.split()[0]
+    case = f"{name}, {shape}, {way}"
+    live.upstream.cases[case] = OUTCOMES[name](shape)
+    if outcome == "cached":
+        ask(client, way, shape, case)
+    before = len(live.on_loop(live.bench.records))
+    read = ask(client, way, shape, case)
+    records = live.on_loop(live.bench.records)
+    assert len(records) == before + 1
+    record = records[-1]
+    assert (record.outcome, record.status) == (outcome, 200)
+    assert read.finish == "stop"
+    if way != "helper":  # the helper's own snapshot leaves out what OpenAI does not define
+        assert read.told["outcome"] == outcome
+    if outcome in TEXTS:
+        if shape == "plain":
+            assert (read.content, read.refusal) == (TEXTS[outcome], None)
+        elif shape == "schema_with_json":
+            assert (msgspec.json.decode(read.content or ""), read.refusal) == ({"topic": outcome}, None)
+        else:
+            assert (read.content, read.refusal, read.parsed) == (None, TEXTS[outcome], None)
+    else:
+        assert read.content == ('{"topic": "bill"}' if "schema" in shape else "Hello")
+        if shape == "callers_schema" and way in ("parse", "helper"):
+            assert read.parsed == Topic(topic="bill")
+    if outcome == "cached" and way != "helper":
+        assert (read.told["age_seconds"], record.cached_age) == (0, 0.0)
+        assert record.cached_from == records[-2].id
+    if outcome == "escalated" and way != "helper":
+        assert read.told["escalation"]["id"] == record.id
+        assert read.told["escalation"]["poll_url"] == f"/v1/escalations/{record.id}"
+    assert live.on_loop(live.bench.taken) == 0
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("outcome", TEXTS)
+def test_every_choice_that_was_asked_for_is_there(live: Live, client: openai.OpenAI, outcome: str, shape: str) -> None:
+    case = f"two choices: {outcome}, {shape}"
+    live.upstream.cases[case] = OUTCOMES[outcome](shape)
+    messages: Any = [{"role": "user", "content": case}]
+    answer = client.chat.completions.create(model=shape, messages=messages, n=2)
+    assert [choice.index for choice in answer.choices] == [0, 1]
+    assert answer.choices[0].message == answer.choices[1].message
+    streamed = client.chat.completions.create(model=shape, messages=messages, n=2, stream=True)
+    finished = {choice.index: choice.finish_reason for piece in streamed for choice in piece.choices}
+    assert finished == {0: "stop", 1: "stop"}
+
+
+TERMINAL: list[tuple[str, Any, int, str]] = [
+    ("unavailable", (500, [], b"{}"), 503, "unavailable"),
+    ("unavailable", (529, [], b"{}"), 503, "unavailable"),
+    ("unavailable", ConnectionRefused("nobody listens"), 503, "unavailable"),
+    ("unavailable", Disconnected("reset", "before_first_byte"), 503, "unavailable"),
+    ("slow", ReadTimeout("total", 1.0), 503, "slow"),
+    ("truncated", Disconnected("cut", "in_body"), 503, "truncated"),
+    ("invalid", (200, [(b"content-type", b"text/html")], b"<html>"), 503, "invalid"),
+    ("refused", FILTERED, 503, "refused"),
+    ("overlimit", (429, [(b"retry-after", b"7")], b"{}"), 503, "overlimit"),
+    ("misconfigured", (401, [], b"{}"), 503, "misconfigured"),
+    ("misconfigured", (402, [], b"{}"), 503, "misconfigured"),
+    ("misconfigured", (403, [], b"{}"), 503, "misconfigured"),
+    ("misconfigured", (404, [], b"{}"), 503, "misconfigured"),
+    ("bad_request", (400, [], b'{"error":{"message":"no","code":"x"}}'), 400, "bad_request"),
+    ("bad_request", (422, [], b'{"error":{"message":"no","code":"x"}}'), 422, "bad_request"),
+    (
+        "context_length",
+        (400, [], b'{"error":{"message":"too long","code":"context_length_exceeded"}}'),
+        400,
+        "context_length_exceeded",
+    ),
+]
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize(("failure", "reply", "status", "code"), TERMINAL)
+def test_every_terminal_failure_is_one_status_error_sent_once(
+    live: Live, client: openai.OpenAI, failure: str, reply: Any, status: int, code: str, way: str
+) -> None:
+    case = f"terminal: {failure}"
+    live.upstream.cases[case] = [reply]
+    sent, before = len(live.upstream.sent), len(live.on_loop(live.bench.records))
+    with pytest.raises(openai.APIStatusError) as caught:
+        ask(client, way, "bare", case)
+    assert (caught.value.status_code, caught.value.code) == (status, code)
+    assert caught.value.response.headers["x-should-retry"] == "false"
+    assert (caught.value.response.headers.get("retry-after") == "7") == (failure == "overlimit")
+    assert isinstance(caught.value.body, dict)
+    record = newest(live)
+    assert (record.outcome, record.failure, record.code) == ("error", failure, code)
+    assert len(live.on_loop(live.bench.records)) == before + 1
+    assert len(live.upstream.sent) == sent + 1
+    assert live.on_loop(live.bench.taken) == 0
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_limited_call_is_one_rate_limit_error_that_says_when_to_come_again(live: Live, way: str) -> None:
+    case = "limited"
+    live.upstream.cases[case] = [good("plain")]
+    with openai.OpenAI(base_url=f"http://127.0.0.1:{live.port}/v1", api_key=HURRIED, max_retries=2) as hurried:
+        for _ in range(2):  # the first of them all is admitted
+            try:
+                ask(hurried, way, "plain", case)
+            except openai.RateLimitError:
+                break
+        before = len(live.on_loop(live.bench.records))
+        with pytest.raises(openai.RateLimitError) as caught:
+            ask(hurried, way, "plain", case)
+    assert caught.value.code == "throttled"
+    assert int(caught.value.response.headers["retry-after"]) >= 1
+    assert newest(live).outcome == "limited"
+    assert len(live.on_loop(live.bench.records)) == before + 1
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_bypass_is_an_error_for_the_app_or_an_answer(live: Live, client: openai.OpenAI, way: str) -> None:
+    with pytest.raises(openai.APIStatusError) as caught:
+        ask(client, way, "old", "bypass")
+    assert (caught.value.status_code, caught.value.code) == (503, "bypassed")
+    assert newest(live).outcome == "bypassed"
+    assert ask(client, way, "told", "bypass").content == "Call us."
+    assert (newest(live).outcome, newest(live).route) == ("bypassed", "bypass")
+    assert ask(client, way, "person", "bypass").content == TEXTS["escalated"]
+    record = newest(live)
+    assert (record.outcome, record.route, record.failure) == ("escalated", "bypass", None)
+
+
+def test_a_stream_that_breaks_after_its_first_bytes_raises_in_the_client(live: Live, client: openai.OpenAI) -> None:
+    case = "cut after a word"
+    live.upstream.cases[case] = [[chunk("Hel"), Disconnected("cut", "in_body")]]
+    for way in ("stream", "helper"):
+        with pytest.raises(openai.APIError) as caught:
+            ask(client, way, "plain", case)
+        assert caught.value.code == "truncated"
+        record = newest(live)
+        assert (record.outcome, record.failure) == ("error", "truncated")
+
+
+def test_the_matrix_covers_every_outcome() -> None:
+    assert {name.split()[0] for name in OUTCOMES} | {"limited", "bypassed", "error", "abandoned"} == set(WORDS)
