@@ -42,3 +42,20 @@ def settle(tokens: Tokens | None, price: Price | None, target: str) -> tuple[flo
     if tokens is None:
         return None, NO_USAGE
     return cost_of(tokens, price), ""
+
+
+MOST_PER_BYTE = 25
+"""A report of more than so many times the tokens that the bytes make likely cannot be (a token is about 4 bytes)."""
+UNSEEN_TOKENS = 1000
+"""What a provider may add to a request that we do not see (its own prompt for tools)."""
+
+
+def believable(tokens: Tokens, request_bytes: int, answer_bytes: int) -> bool:
+    """Can a request and an answer of these sizes have had so many tokens?  Reasoning is not in the answer, so of it
+    any amount is believed."""
+    given = tokens.input + tokens.cache_read + tokens.cache_write
+    written = tokens.output - tokens.reasoning
+    return (
+        given <= UNSEEN_TOKENS + MOST_PER_BYTE * request_bytes // 4
+        and written <= UNSEEN_TOKENS + MOST_PER_BYTE * answer_bytes // 4
+    )

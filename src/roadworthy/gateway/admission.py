@@ -1,23 +1,17 @@
-"""Who may call, and how often.
+"""Who may call.
 
 Authentication fails closed: a key is looked up by the full HMAC of the whole token, so nothing about a key can be
 learnt from timing, and a key that is not in the snapshot (unknown, revoked) or has expired does not exist.
-
-Limits are per worker: with N workers each one grants 1/N of a key's limit, since callers' connections are spread
-over the workers by the kernel.  A caller with a single connection may therefore be limited early; a limit below
-the number of workers is enforced late, for each worker grants at least one call.
 """
 
 from __future__ import annotations
 
 import hashlib
 
-from roadworthy.gateway.buckets import Bucket
 from roadworthy.gateway.errors import Refused
-from roadworthy.gateway.world import ServedKey, Serving, World
+from roadworthy.gateway.world import ServedKey, World
 
 LONGEST_TOKEN = 512
-_DAY = 86_400.0
 
 
 def token_of(headers: dict[bytes, bytes]) -> bytes | None:
@@ -67,76 +61,3 @@ def authenticate(headers: dict[bytes, bytes], world: World, keyed: KeyedHash, no
     if found.key.expires_at is not None and found.key.expires_at <= now:
         raise Refused(401, "invalid_api_key", "This API key has expired. Make a new one with 'roadworthy keys rotate'.")
     return found
-
-
-class TesterDay:
-    """What a tester key has used today (UTC)."""
-
-    __slots__ = ("calls", "day", "dollars")
-
-    def __init__(self, day: int) -> None:
-        self.day = day
-        self.calls = 0
-        self.dollars = 0.0
-
-
-class Limits:
-    """Buckets and daily counts of every key, kept across snapshots.  Bounded by the number of keys."""
-
-    def __init__(self, workers: int) -> None:
-        self._share = 1.0 / workers
-        self._buckets: dict[tuple[str, str], Bucket] = {}
-        self._testers: dict[tuple[str, str], TesterDay] = {}
-
-    def admit(self, served: ServedKey, serving: Serving, *, now: float, monotonic: float) -> None:
-        """Count one call.  Raises ``Refused`` 429 (outcome ``limited``)."""
-        key = served.key
-        per_minute = key.requests_per_minute
-        if per_minute is None:
-            per_minute = serving.policy.requests_per_minute_per_key
-        if per_minute is not None:
-            self._admit_minute(key.id, serving.name, per_minute, monotonic)
-        if key.kind == "tester":
-            self._admit_tester(key.id, serving, now)
-
-    def spent(self, key_id: str, workflow: str, dollars: float) -> None:
-        """Settle a tester's call."""
-        day = self._testers.get((key_id, workflow))
-        if day is not None:
-            day.dollars += dollars
-
-    def _admit_minute(self, key_id: str, workflow: str, per_minute: int, now: float) -> None:
-        share = per_minute * self._share
-        bucket = self._buckets.get((key_id, workflow))
-        if bucket is None:
-            bucket = self._buckets[(key_id, workflow)] = Bucket(share, now)
-        wait = bucket.take(now, share)
-        if wait > 0.0:
-            raise Refused(
-                429,
-                "throttled",
-                f"This key may call {workflow} {per_minute} times a minute. Try again in {wait:.1f} s.",
-                outcome="limited",
-                failure="throttled",
-                retry_after=wait,
-            )
-
-    def _admit_tester(self, key_id: str, serving: Serving, now: float) -> None:
-        today = int(now // _DAY)
-        used = self._testers.get((key_id, serving.name))
-        if used is None or used.day != today:
-            used = self._testers[(key_id, serving.name)] = TesterDay(today)
-        policy = serving.policy
-        over_calls = used.calls >= max(1, int(policy.tester_calls_per_day * self._share))
-        over_spend = used.dollars >= policy.tester_usd_per_day * self._share
-        if over_calls or over_spend:
-            limit = f"{policy.tester_calls_per_day} calls" if over_calls else f"{policy.tester_usd_per_day:g} dollars"
-            raise Refused(
-                429,
-                "throttled",
-                f"This tester key has used its {limit} of {serving.name} for today (UTC).",
-                outcome="limited",
-                failure="throttled" if over_calls else "overspent",
-                retry_after=(today + 1) * _DAY - now,
-            )
-        used.calls += 1

@@ -15,6 +15,7 @@ from roadworthy.gateway.call import Call
 from roadworthy.gateway.capabilities import refuse_what_it_lacks
 from roadworthy.gateway.checks import SCHEMA_CHECK, SchemaCheck
 from roadworthy.gateway.ports import ANY_MODEL, Answer, Clock, Headers, Outgoing, Reply, StreamReply, Unusable, Upstream
+from roadworthy.gateway.purses import Purses
 from roadworthy.gateway.repair import MOST_ANSWER_CHARS, text_of
 from roadworthy.gateway.slots import Full
 from roadworthy.gateway.verdict import broken, judge, may_be_charged
@@ -33,8 +34,9 @@ CLOCK_PRECISION = 0.025
 class Caller:
     """Makes attempts.  Stateless but for its ports."""
 
-    def __init__(self, upstream: Upstream, clock: Clock) -> None:
+    def __init__(self, upstream: Upstream, clock: Clock, purses: Purses) -> None:
         self._upstream = upstream
+        self.purses = purses
         self._clock = clock
         self._now = clock.monotonic
 
@@ -135,7 +137,8 @@ class Caller:
         """The attempt is over, well or badly: stop its clock and give back all that it held.  Called once for each."""
         now, slots = self._now(), target.slots
         attempt.ended = now - call.began
-        # hook [F]: purses.settle(hold of this attempt, attempt)
+        if call.tab is not None and (attempt.cost_usd is not None or attempt.cost_unknown):
+            self.purses.settle(call, attempt)  # a stream tells its cost later: ``Finisher.record``
         if held:
             slots.ended(attempt, call.began + attempt.started, now)
             slots.give_back()
@@ -146,7 +149,8 @@ class Caller:
         """Take what an attempt needs without waiting.  ``False``: ``_queue`` for a slot.  Raises ``Unusable``."""
         if target.problem is not None:
             return False
-        # hook [F]: purses.reserve(call, target)
+        if call.money is not None:
+            self.purses.reserve(call, target, attempt)
         slots = target.slots
         if slots.breaker.shut:
             _knock(target, attempt, self._now())
@@ -241,7 +245,7 @@ def _settle(call: Call, attempt: Attempt, answer: Answer, target: ServedTarget) 
     attempt.provider_request_id = answer.request_id
     if answer.finishes:
         attempt.finish = "length" if "length" in answer.finishes else answer.finishes[0]
-    if answer.tokens is not None:
+    if answer.tokens is not None and pricing.credible(call, attempt, answer.tokens, len(answer.body)):
         pricing.charge(attempt, answer.tokens, target.price_of(attempt))
     else:
         written = len(text_of(answer.body) or "") // pricing.BYTES_PER_TOKEN if call.operation == "chat" else 0

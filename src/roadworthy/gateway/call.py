@@ -7,6 +7,7 @@ import msgspec
 from roadworthy.fallback.model import Tried
 from roadworthy.gateway import pricing
 from roadworthy.gateway.messages import Headers, Request
+from roadworthy.gateway.plans import Plan, Tab
 from roadworthy.gateway.ports import Fields, Operation
 from roadworthy.gateway.world import ServedKey, ServedTarget, Serving
 from roadworthy.workflow.inference import (
@@ -70,10 +71,10 @@ class Call:
 
     __slots__ = (
         "attempts", "bad_answer", "began", "cache_key", "cached_age", "cached_from", "checks", "deadline", "draft",
-        "dropped", "escalation", "fields", "good", "history", "id", "key", "left_as_is", "logged", "model", "n",
-        "notes", "operation", "overrides", "prompt", "recorded", "relayed", "repair", "repaired", "request", "route",
-        "rungs", "served_by", "serving", "session", "stream", "structured", "tags", "trace", "traffic", "ts", "unit",
-        "unit_source", "usage_asked",
+        "dropped", "escalation", "fields", "good", "history", "id", "key", "left_as_is", "logged", "model", "money",
+        "n", "notes", "operation", "overrides", "prompt", "recorded", "relayed", "repair", "repaired", "request",
+        "route", "rungs", "served_by", "serving", "session", "stream", "structured", "tab", "tags", "trace", "traffic", "ts",
+        "unit", "unit_source", "usage_asked",
     )  # fmt: skip
 
     def __init__(self, id: str, ts: float, began: float, request: Request, key: ServedKey, trace: Trace) -> None:
@@ -114,6 +115,10 @@ class Call:
         self.checks: list[Check] = []
         self.attempts: list[Attempt] = []
         self.history: list[Tried] = []
+        self.money: Plan | None = None
+        """The budgets that hold for it, once it is admitted; ``None``: none does."""
+        self.tab: Tab | None = None
+        """What it spent and reserved; ``None`` while it was nothing."""
         self.served_by: ServedTarget | None = None
         self.good: Attempt | None = None
         """The attempt that answered; with a hedge not always the last one."""

@@ -18,7 +18,7 @@ from collections.abc import Awaitable, Callable
 from typing import NoReturn, TypeVar
 
 from roadworthy.fallback import model as ladder
-from roadworthy.fallback.model import NextStep, Remaining, Tried
+from roadworthy.fallback.model import NO_COSTS, NextStep, Remaining, Tried
 from roadworthy.fallback.rules import next_step
 from roadworthy.gateway.attempt import Caller, StepWord
 from roadworthy.gateway.cache import AnswerCache, Cached
@@ -158,16 +158,20 @@ class Climber:
         self, call: Call, serving: Serving, failure: Failure, cached: Cached | None, admitted: bool
     ) -> Remaining:
         """What the ladder may still use.  ``admitted``: targets may be called at all."""
-        # hook [F]: targets & purses.affordable(call); dollars=purses.left(call); costs=purses.costs(call)
         now = self._clock.monotonic()
         last = call.history[-1].target
+        purses, targets = self._caller.purses, serving.callable_for(call.fields, now) if admitted else NOBODY
+        if call.money is not None:
+            targets &= purses.affordable(call)
         return Remaining(
             seconds=call.deadline - now,
-            targets=serving.callable_for(call.fields, now) if admitted else NOBODY,
+            targets=targets,
             canned=serving.canned is not None,
             cached=None if cached is None else cached.age,
             escalate=self._escalations.has_room(call),
             repairable=admitted and failure == "invalid" and call.operation == "chat",
+            dollars=None if call.money is None else purses.left(call),
+            costs=NO_COSTS if call.money is None else purses.costs(call),
             retries=admitted and (not last or serving.targets[last].slots.retries.grants(now)),
         )
 

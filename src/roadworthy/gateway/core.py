@@ -9,17 +9,19 @@ from collections.abc import Awaitable, Callable
 
 import msgspec
 
-from roadworthy.gateway.admission import KeyedHash, Limits, authenticate
+from roadworthy.gateway.admission import KeyedHash, authenticate
 from roadworthy.gateway.cache import AnswerCache
-from roadworthy.gateway.counters import Counters, CountersReport
+from roadworthy.gateway.counters import Counters, CountersReport, TargetCount
 from roadworthy.gateway.errors import Refused, error_body, error_headers
 from roadworthy.gateway.escalations import PATH as ESCALATIONS
 from roadworthy.gateway.escalations import Control, Escalations
 from roadworthy.gateway.finish import JSON, Finisher
 from roadworthy.gateway.journal import Journal
+from roadworthy.gateway.ledger import Ledger
 from roadworthy.gateway.messages import Request, Response, StreamResponse
 from roadworthy.gateway.peers import Peers
 from roadworthy.gateway.ports import Clock, Ids, Operation, Upstream
+from roadworthy.gateway.purses import Purses, read_orders
 from roadworthy.gateway.repeat import Repeats
 from roadworthy.gateway.serve import Server
 from roadworthy.gateway.slots import Slots
@@ -30,7 +32,15 @@ Handler = Callable[[Request], Awaitable[Answered]]
 
 INFERENCE_ROUTES = ("/v1/chat/completions", "/v1/embeddings")
 _SERVED = "POST /v1/chat/completions, POST /v1/embeddings, GET /v1/models, GET /v1/escalations/ID, GET /readyz"
+_CACHE_ROUTES = ("/internal/cache/purge", "/internal/cache/count")
 _encode = msgspec.json.encode
+
+
+class _Unit(msgspec.Struct):
+    unit: str
+
+
+_unit = msgspec.json.Decoder(_Unit)
 
 
 class Gateway:
@@ -48,23 +58,24 @@ class Gateway:
         workers: int = 1,
         peers: Peers | None = None,
         control: Control | None = None,
+        ledger: Ledger | None = None,
     ) -> None:
         self.world: World | None = None
         self.slots: dict[str, Slots] = {}
         self.counters = Counters()
         self.worker = f"w{worker}"
         self.workers = workers
-        self.limits = Limits(workers)
+        self.purses = Purses(clock, self.slots, worker=worker, workers=workers, ledger=ledger)
         self._journal = journal
         self._clock = clock
         self._keyed = KeyedHash(hmac_key)
         self._started_at = clock.now()
         self.cache = AnswerCache()
-        finisher = Finisher(journal, self.counters, self.limits, self.cache, clock, self.worker)
+        finisher = Finisher(journal, self.counters, self.purses, self.cache, clock, self.worker)
         self._finisher = finisher
         self.escalations = Escalations(journal, clock, control)
         self._server = Server(
-            upstream, finisher, journal, self.counters, self.limits, clock, ids, self.cache, self.escalations
+            upstream, finisher, journal, self.counters, self.purses, clock, ids, self.cache, self.escalations
         )
         self._repeats = Repeats(self.counters, clock, worker, workers, peers)
         self._routes: dict[str, dict[str, Handler]] = {
@@ -167,6 +178,12 @@ class Gateway:
         path = request.path
         if request.internal and path == "/internal/counters":
             return Response(200, JSON, _encode(self.report()))
+        if request.internal and path == "/internal/slices" and request.method == "POST":
+            return Response(200, JSON, _encode(self.purses.exchange(read_orders(request.body))))
+        if request.internal and path in _CACHE_ROUTES and request.method == "POST":
+            unit = _unit.decode(request.body).unit
+            found = self.cache.purge(unit) if path == "/internal/cache/purge" else self.cache.count(unit)
+            return Response(200, JSON, b'{"answers":%d}' % found)
         if request.internal and path == "/internal/rotate" and request.method == "POST":
             self._journal.rotate()
             return Response(200, JSON, b"{}")
@@ -185,7 +202,7 @@ class Gateway:
     def report(self) -> CountersReport:
         """What this worker has counted."""
         snapshot = self.world.snapshot if self.world is not None else None
-        return self.counters.report(
+        report = self.counters.report(
             worker=self.worker,
             started_at=self._started_at,
             journal=self._journal.counts,
@@ -195,6 +212,19 @@ class Gateway:
             epoch=snapshot.epoch if snapshot else 0,
             made_at=snapshot.made_at if snapshot else 0.0,
         )
+        now, hedger = self._clock.monotonic(), self._server.hedger
+        report.targets = [_target_count(name, slots, now) for name, slots in self.slots.items()]
+        report.hedges_made, report.hedges_won, report.hedges_withheld = hedger.made, hedger.won, hedger.withheld
+        report.cache_entries, report.cache_bytes = len(self.cache), self.cache.bytes
+        return report
+
+
+def _target_count(name: str, slots: Slots, now: float) -> TargetCount:
+    breaker = slots.breaker
+    return TargetCount(
+        name, breaker.state, breaker.opened, breaker.wait(now), slots.limit, slots.waiting, slots.shed,
+        slots.retries.spent,
+    )  # fmt: skip
 
 
 def _model(world: World, name: str) -> dict[str, object]:

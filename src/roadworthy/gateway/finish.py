@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from roadworthy.gateway.admission import Limits
 from roadworthy.gateway.cache import AnswerCache, Cached
 from roadworthy.gateway.call import Call, answer_headers, roadworthy_object, spliced
 from roadworthy.gateway.canned import CannedAnswer
@@ -13,6 +12,7 @@ from roadworthy.gateway.journal import Journal
 from roadworthy.gateway.messages import Headers, Response, StreamResponse
 from roadworthy.gateway.ports import Clock
 from roadworthy.gateway.prompting import asks_for_another_schema
+from roadworthy.gateway.purses import Purses
 from roadworthy.gateway.sse import Recited
 from roadworthy.workflow.inference import Failure, Inference, Outcome
 
@@ -25,11 +25,11 @@ class Finisher:
     """Writes records and shapes answers."""
 
     def __init__(
-        self, journal: Journal, counters: Counters, limits: Limits, cache: AnswerCache, clock: Clock, worker: str
+        self, journal: Journal, counters: Counters, purses: Purses, cache: AnswerCache, clock: Clock, worker: str
     ) -> None:
         self._journal = journal
         self._counters = counters
-        self._limits = limits
+        self._purses = purses
         self._cache = cache
         self._clock = clock
         self._worker = worker
@@ -47,6 +47,8 @@ class Finisher:
         response: bytes | None = None,
     ) -> Inference:
         """Journal and count the inference.  Called exactly once for each."""
+        if call.tab is not None:
+            self._purses.close(call)
         record = call.record(
             outcome,
             self._clock.monotonic(),
@@ -67,8 +69,6 @@ class Finisher:
                 quota = call.serving.targets[attempt.target].slots.quota
                 if quota is not None and attempt.tokens is not None:
                     quota.spend(attempt.tokens.total)
-        if record.traffic == "tester" and record.cost_usd:
-            self._limits.spent(record.key, record.workflow, record.cost_usd)
         return record
 
     def answered(self, call: Call, body: bytes) -> Response | StreamResponse:

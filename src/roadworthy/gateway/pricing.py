@@ -3,13 +3,49 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
-from roadworthy.cost.rules import settle
+from roadworthy.cost.rules import believable, settle
 from roadworthy.workflow.inference import Attempt, Tokens
 from roadworthy.workflow.model import Price
 
+if TYPE_CHECKING:
+    from roadworthy.gateway.call import Call
+
+MOST_LINKED_INPUT = 2_000_000
+"""Tokens that images, files and sound behind short links may amount to."""
 BYTES_PER_TOKEN = 4
 """Rule of thumb for English and JSON, used only where a provider reported nothing and may have charged."""
+
+
+USAGE_IMPLAUSIBLE = "usage_implausible"
+"""Note on a record whose provider reported a usage that cannot be: it is charged by estimate."""
+
+
+def tokens_in(data: bytes) -> int:
+    """About how many tokens ``data`` has: four bytes of ASCII a token, and two of anything else."""
+    if data.isascii():
+        return len(data) // BYTES_PER_TOKEN + 1
+    plain = len(data.decode("utf-8", "ignore").encode("ascii", "ignore"))
+    return plain // BYTES_PER_TOKEN + (len(data) - plain) // 2 + 1
+
+
+def credible(call: Call, attempt: Attempt, tokens: Tokens, answer_bytes: int) -> bool:
+    """May the reported ``tokens`` be charged?  What cannot be is noted; the caller of this then estimates.
+
+    ``answer_bytes``: size of what the tokens wrote.
+    """
+    body = call.request.body
+    if believable(tokens, len(body), answer_bytes):
+        return True
+    if b"image" in body or b"file" in body or b"audio" in body:  # a short link to much input
+        told = Tokens(0, 0, 0, tokens.output, tokens.reasoning)
+        if tokens.total - tokens.output <= MOST_LINKED_INPUT and believable(told, len(body), answer_bytes):
+            return True
+    attempt.detail = f"the provider reported {tokens.total:,} tokens for {len(body):,} bytes; charged by estimate"
+    if USAGE_IMPLAUSIBLE not in call.notes:
+        call.notes = [*call.notes, USAGE_IMPLAUSIBLE]
+    return False
 
 
 class ModelPrices:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 
-from roadworthy.gateway.admission import Limits
 from roadworthy.gateway.admit import admit
 from roadworthy.gateway.attempt import Caller
 from roadworthy.gateway.bypass import BypassTaker
@@ -19,10 +18,12 @@ from roadworthy.gateway.counters import Counters
 from roadworthy.gateway.errors import Refused
 from roadworthy.gateway.escalations import Escalations
 from roadworthy.gateway.finish import EVENT_STREAM, Finisher
+from roadworthy.gateway.hedging import Hedger
 from roadworthy.gateway.journal import Journal
 from roadworthy.gateway.messages import Request, Response, StreamResponse
-from roadworthy.gateway.ports import Clock, Ids, Operation, Unusable, Upstream
+from roadworthy.gateway.ports import Clock, Ids, Operation, Upstream
 from roadworthy.gateway.prompting import PROMPT_UNRELEASED, PromptUnreleased
+from roadworthy.gateway.purses import Purses
 from roadworthy.gateway.streams import Relay, Streamer
 from roadworthy.gateway.world import ServedKey, World
 from roadworthy.workflow.inference import new_inference_id
@@ -43,13 +44,13 @@ class Server:
         finisher: Finisher,
         journal: Journal,
         counters: Counters,
-        limits: Limits,
+        purses: Purses,
         clock: Clock,
         ids: Ids,
         cache: AnswerCache,
         escalations: Escalations,
     ) -> None:
-        self._caller = Caller(upstream, clock)
+        self._caller = Caller(upstream, clock, purses)
         self._streamer = Streamer(self._caller)
         self._climber = Climber(self._caller, cache, escalations, clock, ids)
         self._bypass = BypassTaker(upstream, finisher, self._climber, escalations)
@@ -58,9 +59,13 @@ class Server:
         self._finisher = finisher
         self._journal = journal
         self._counters = counters
-        self._limits = limits
+        self._purses = purses
         self._clock = clock
         self._ids = ids
+
+    @property
+    def hedger(self) -> Hedger:
+        return self._climber.hedger
 
     async def serve(
         self, request: Request, headers: dict[bytes, bytes], key: ServedKey, operation: Operation, world: World
@@ -85,7 +90,7 @@ class Server:
             call.logged = self._journal.start(call.start_line())
             if not call.logged and not world.disk_full_serves:
                 return await self._bypass.take(call, "disk_full", DISK_FULL)
-            turned_away = self._gate(call)
+            turned_away = self._purses.admit(call)
             if turned_away is not None:
                 await self._climber.turned_away(call, turned_away)
             assert call.serving is not None
@@ -105,15 +110,6 @@ class Server:
             return await self._ended(call, end)
         except Refused as refused:
             return self._finisher.refused(call, refused)
-
-    def _gate(self, call: Call) -> Unusable | None:
-        """Why the call may not be served now (``throttled``, ``overspent``); ``None``: it is admitted."""
-        assert call.serving is not None
-        try:  # hook [F]: return self._purses.admit(call)
-            self._limits.admit(call.key, call.serving, now=call.ts, monotonic=call.began)
-        except Refused as refused:
-            return Unusable(refused.failure or "throttled", refused.message, retry_after=refused.retry_after)
-        return None
 
     async def _ended(self, call: Call, end: End) -> Response | StreamResponse:
         """The answer of a ladder that ended without a model's."""
@@ -137,7 +133,7 @@ class Server:
         return Call(ident, now, self._clock.monotonic(), request, key, trace)
 
     async def _stream(self, call: Call) -> StreamResponse:
-        live = await self._climber.climb(call, self._streamer.open)
+        live = await self._climber.climb(call, self._streamer.open, self._streamer.discard)
         call.relayed = True
         relay = Relay(live, self._caller, self._finisher)
         return StreamResponse(200, EVENT_STREAM + answer_headers(call, None), relay)

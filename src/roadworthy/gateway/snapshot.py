@@ -11,6 +11,7 @@ import msgspec
 
 from roadworthy.workflow.model import (
     ApiKey,
+    Budget,
     Enforcement,
     Policy,
     Price,
@@ -66,6 +67,9 @@ class Snapshot(msgspec.Struct, frozen=True, omit_defaults=True):
     redaction: list[RedactionRule] = []
     disk_full: str = "bypass"
     proxy: str | None = None
+    timezone: str = "UTC"
+    """In whose calendar days and months budgets are counted."""
+    team_budgets: dict[str, Budget] = {}
 
 
 class SnapshotRefused(Exception):

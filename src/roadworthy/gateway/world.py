@@ -15,6 +15,7 @@ from roadworthy.gateway.canned import BLOCKED, CannedAnswer
 from roadworthy.gateway.capabilities import is_limited, lacking
 from roadworthy.gateway.checks import SchemaCheck
 from roadworthy.gateway.messages import Headers
+from roadworthy.gateway.plans import plans
 from roadworthy.gateway.ports import Fields, Outgoing, Wire, WireFactory
 from roadworthy.gateway.pricing import ModelPrices
 from roadworthy.gateway.redact import Redactor, redactor
@@ -135,6 +136,8 @@ class Serving:
         self.team = served.team
         self.enforced = served.enforcement == "enforce"
         self.policy: Policy = served.policy
+        self.money, self.tester_money = plans(served, snapshot)
+        """Budgets of its calls (``None``: it has none), and of testers' calls."""
         self.release: Release | None = snapshot.releases[served.release] if served.release else None
         self.digest = served.release
         self.adopted = served.passthrough is not None

@@ -106,6 +106,8 @@ def build(
         redaction=list(configuration.settings.redaction),
         disk_full=configuration.settings.disk_full,
         proxy=configuration.settings.proxy,
+        timezone=configuration.settings.timezone,
+        team_budgets=configuration.settings.team_budgets,
     )
     return Built(snapshot, warnings)
 

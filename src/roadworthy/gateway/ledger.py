@@ -1,0 +1,153 @@
+"""What a worker has spent and reserved, in a table that outlives it.
+
+The table is a file mapped into memory: a plain store into it survives ``kill -9``, costs less than a dictionary look-up
+and waits for no disk.  (Power loss takes what the kernel had not written: ``save``, called every second off the loop,
+bounds it.)  A call that was under way when the worker died may have been charged, so what was reserved then counts as
+spent from then on.
+
+It is a hash table of a fixed number of records.  A scope is looked up by 128 bits of its hash and its period within a
+window of neighbours; records of past periods are used again.  When a window is full, a newcomer shares the record of
+its home with whoever is there: both are then counted together, so a scope may be counted too high and never too low,
+and nobody spends twice however many users there are.
+
+File: 6 words of 64 bits a record, the first record is the header.  One writer, this worker; others may read.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import mmap
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from roadworthy.cost.budgets import stale
+
+RECORDS = 1 << 16
+"""Records of a table: 3 MiB, of which a file takes only what is used."""
+WINDOW = 16
+_WORDS = 6
+_STAMP, _SPENT, _RESERVED, _SHARE = 2, 3, 4, 5
+_MAGIC = 0x5244_5759_0001
+FRESH = -1
+"""Share of a record to which nobody has lent anything yet: 1/N."""
+
+Ident = tuple[int, int, int]
+"""(high and low half of the scope's hash, stamp of the period)."""
+
+
+class LedgerTooOld(Exception):
+    """The file is none of ours, or was made for another number of workers."""
+
+
+def ident_of(parts: tuple[str, ...], stamp: int) -> Ident:
+    digest = hashlib.blake2b("\0".join(parts).encode("utf-8", "surrogatepass"), digest_size=16).digest()
+    high, low = (int.from_bytes(digest[at : at + 8], "big") >> 1 for at in (0, 8))
+    return high | 1, low, stamp  # 0 marks a free record
+
+
+class Ledger:
+    """One worker's table.  Amounts are whole nanodollars (or calls, for scopes that count calls)."""
+
+    def __init__(self, path: Path | None = None, *, workers: int = 1, records: int = RECORDS) -> None:
+        """``path`` ``None``: in memory only.  Raises ``OSError`` and ``LedgerTooOld``."""
+        self._mask = records - 1
+        self._file = -1
+        size = (records + 1) * _WORDS * 8
+        if path is None:
+            self._buffer: bytearray | mmap.mmap = bytearray(size)
+        else:
+            self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            found = os.fstat(self._file).st_size
+            if found not in (0, size):
+                os.close(self._file)
+                raise LedgerTooOld(f"{path}: found {found} bytes, expected {size}")
+            os.ftruncate(self._file, size)
+            self._buffer = mmap.mmap(self._file, size)
+        self.words = memoryview(self._buffer).cast("q")
+        if self.words[0] == 0:
+            self.words[0], self.words[1] = _MAGIC, workers
+        elif self.words[0] != _MAGIC or self.words[1] != workers:
+            made_for = self.words[1]
+            self.close()
+            raise LedgerTooOld(f"{path}: made for {made_for} workers, expected {workers}")
+        self._take_over()
+
+    def find(self, ident: Ident, now: int, *, make: bool = True) -> int | None:
+        """Where the record of a scope begins; made if it is missing and ``make``.  ``now``: stamp of the current period
+        of its kind, by which past records are told."""
+        words = self.words
+        high, low, stamp = ident
+        free = None
+        for step in range(WINDOW):
+            at = (((low + step) & self._mask) + 1) * _WORDS
+            there = words[at]
+            if there == high and words[at + 1] == low and words[at + _STAMP] == stamp:
+                return at
+            if free is None and (there == 0 or stale(words[at + _STAMP], now)):
+                free = at
+            if there == 0:
+                break
+        if not make:
+            return None
+        if free is None:
+            return ((low & self._mask) + 1) * _WORDS  # full: share the home record
+        words[free + _SPENT] = words[free + _RESERVED] = 0
+        words[free + _SHARE] = FRESH
+        words[free + _STAMP], words[free + 1], words[free] = stamp, low, high
+        return free
+
+    def owns(self, at: int, ident: Ident) -> bool:
+        """Is the record at ``at`` the scope's own, not a shared one?"""
+        words = self.words
+        return words[at] == ident[0] and words[at + 1] == ident[1] and words[at + _STAMP] == ident[2]
+
+    def spent(self, at: int) -> int:
+        return self.words[at + _SPENT]
+
+    def reserved(self, at: int) -> int:
+        return self.words[at + _RESERVED]
+
+    def held(self, at: int) -> int:
+        return self.words[at + _SPENT] + self.words[at + _RESERVED]
+
+    def share(self, at: int) -> int:
+        return self.words[at + _SHARE]
+
+    def lend(self, at: int, share: int) -> None:
+        self.words[at + _SHARE] = share
+
+    def reserve(self, at: int, amount: int) -> None:
+        self.words[at + _RESERVED] += amount
+
+    def settle(self, at: int, reserved: int, actual: int) -> None:
+        self.words[at + _RESERVED] -= reserved
+        self.words[at + _SPENT] += actual
+
+    def records(self) -> Iterator[tuple[Ident, int, int, int]]:
+        """(scope, spent, reserved, share) of every record in use."""
+        words = self.words
+        for at, high in enumerate(words[_WORDS::_WORDS].tolist(), 1):
+            if high:
+                begin = at * _WORDS
+                low, stamp, spent, reserved, share = words[begin + 1 : begin + _WORDS].tolist()
+                yield (high, low, stamp), spent, reserved, share
+
+    def save(self) -> None:
+        """Have what was stored so far written to the disk.  Blocking.  Raises ``OSError``."""
+        if self._file >= 0:
+            os.fdatasync(self._file)
+
+    def close(self) -> None:
+        self.words.release()
+        if isinstance(self._buffer, mmap.mmap):
+            self._buffer.close()
+            os.close(self._file)
+
+    def _take_over(self) -> None:
+        """What an earlier worker had reserved when it died may have been charged: it counts as spent."""
+        words = self.words
+        for at, reserved in enumerate(words[_WORDS + _RESERVED :: _WORDS].tolist(), 1):
+            if reserved:
+                words[at * _WORDS + _SPENT] += reserved
+                words[at * _WORDS + _RESERVED] = 0
