@@ -18,6 +18,8 @@ from gateway_support import Bench, FakeUpstream, Sent
 
 from roadworthy.gateway.transports.protocol import Server
 from roadworthy.http1.messages import Clocks
+from roadworthy.inference_log import segments
+from roadworthy.workflow.inference import Inference
 
 T = TypeVar("T")
 
@@ -47,6 +49,9 @@ class Live:
 
     def __init__(self, folder: Path, **bench: Any) -> None:
         self.upstream = CaseUpstream()
+        self._folder = folder
+        self._read: dict[Path, int] = {}
+        self._records: list[Inference] = []
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._thread.start()
@@ -56,6 +61,15 @@ class Live:
         listener.setblocking(False)
         self.port = listener.getsockname()[1]
         asyncio.run_coroutine_threadsafe(self._server.start(listener), self._loop).result(10)
+
+    def records(self) -> list[Inference]:
+        """Every record in the journal so far; each line is read once."""
+        for name in segments.segments(self._folder):
+            path = name.path(self._folder)
+            found = segments.scan(path, self._read.get(path, 0))
+            self._read[path] = found.offset
+            self._records += [line.value for line in found.lines if isinstance(line.value, Inference)]
+        return list(self._records)
 
     def on_loop(self, act: Callable[[], T]) -> T:
         """Do something to the gateway where it lives."""

@@ -67,7 +67,8 @@ def declared(outcome: str, shape: str) -> Canned:
 def served(shape: str) -> Release:
     handling = Handling(
         ladder=LADDER, canned=declared("canned", shape), holding=declared("escalated", shape),
-        blocked=declared("blocked", shape), cache=CacheSpec(), stream="buffered" if "schema" in shape else "passthrough",
+        blocked=declared("blocked", shape), cache=CacheSpec(),
+        stream="buffered" if "schema" in shape else "passthrough",
     )  # fmt: skip
     behaviour: dict[str, Any] = {"caller_overrides": ["response_format", "tools"]}
     if shape.startswith("schema"):
@@ -108,7 +109,7 @@ def an_hour_later(live: Live) -> None:
     live.on_loop(live.bench.clock.an_hour)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def client(live: Live) -> Iterator[openai.OpenAI]:
     with openai.OpenAI(base_url=f"http://127.0.0.1:{live.port}/v1", api_key=TOKEN, max_retries=2) as made:
         yield made
@@ -180,7 +181,8 @@ def _read(answer: Any, told: dict[str, Any]) -> Read:
 
 def _iterated(stream: Any) -> Read:
     content = refusal = None
-    finish, told = None, {}
+    finish: str | None = None
+    told: dict[str, Any] = {}
     for piece in stream:
         told = (piece.model_extra or {}).get("roadworthy") or told
         for choice in piece.choices:
@@ -193,7 +195,7 @@ def _iterated(stream: Any) -> Read:
 
 
 def newest(live: Live) -> Inference:
-    return live.on_loop(live.bench.records)[-1]
+    return live.records()[-1]
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -205,9 +207,9 @@ def test_every_outcome_reads_as_declared(live: Live, client: openai.OpenAI, name
     live.upstream.cases[case] = OUTCOMES[name](shape)
     if outcome == "cached":
         ask(client, way, shape, case)
-    before = len(live.on_loop(live.bench.records))
+    before = len(live.records())
     read = ask(client, way, shape, case)
-    records = live.on_loop(live.bench.records)
+    records = live.records()
     assert len(records) == before + 1
     record = records[-1]
     assert (record.outcome, record.status) == (outcome, 200)
@@ -280,7 +282,7 @@ def test_every_terminal_failure_is_one_status_error_sent_once(
 ) -> None:
     case = f"terminal: {failure}"
     live.upstream.cases[case] = [reply]
-    sent, before = len(live.upstream.sent), len(live.on_loop(live.bench.records))
+    sent, before = len(live.upstream.sent), len(live.records())
     with pytest.raises(openai.APIStatusError) as caught:
         ask(client, way, "bare", case)
     assert (caught.value.status_code, caught.value.code) == (status, code)
@@ -289,7 +291,7 @@ def test_every_terminal_failure_is_one_status_error_sent_once(
     assert isinstance(caught.value.body, dict)
     record = newest(live)
     assert (record.outcome, record.failure, record.code) == ("error", failure, code)
-    assert len(live.on_loop(live.bench.records)) == before + 1
+    assert len(live.records()) == before + 1
     assert len(live.upstream.sent) == sent + 1
     assert live.on_loop(live.bench.taken) == 0
 
@@ -304,13 +306,13 @@ def test_a_limited_call_is_one_rate_limit_error_that_says_when_to_come_again(liv
                 ask(hurried, way, "plain", case)
             except openai.RateLimitError:
                 break
-        before = len(live.on_loop(live.bench.records))
+        before = len(live.records())
         with pytest.raises(openai.RateLimitError) as caught:
             ask(hurried, way, "plain", case)
     assert caught.value.code == "throttled"
     assert int(caught.value.response.headers["retry-after"]) >= 1
     assert newest(live).outcome == "limited"
-    assert len(live.on_loop(live.bench.records)) == before + 1
+    assert len(live.records()) == before + 1
 
 
 @pytest.mark.parametrize("way", WAYS)
