@@ -74,6 +74,26 @@ class RefusalCount:
     count: int = 0
 
 
+@dataclass(slots=True)
+class TargetCount:
+    """How this worker finds a target."""
+
+    target: str
+    breaker: str = "closed"
+    """Its state: closed, open or half_open."""
+    opened: int = 0
+    """How often it has opened."""
+    probe_in: float = 0.0
+    """Seconds until an open breaker lets a probe through."""
+    limit: int = 0
+    """Calls that may be under way at once now."""
+    waiting: int = 0
+    shed: int = 0
+    """Calls that got no slot."""
+    retried: int = 0
+    """Retries and repairs made out of the retry budget."""
+
+
 class CountersReport(msgspec.Struct):
     """Answer of ``GET /internal/counters``."""
 
@@ -96,6 +116,14 @@ class CountersReport(msgspec.Struct):
     latency_bounds: list[float]
     repeats_in_progress: int = 0
     """Idempotency keys whose first call has not ended."""
+    targets: list[TargetCount] = []
+    hedges_made: int = 0
+    hedges_won: int = 0
+    """Hedges that answered first."""
+    hedges_withheld: int = 0
+    """Late calls that got no hedge: budget, load or breaker."""
+    cache_entries: int = 0
+    cache_bytes: int = 0
 
 
 class Counters:

@@ -18,6 +18,7 @@ from typing import Any, get_args, get_type_hints
 
 import msgspec
 
+from roadworthy.gateway.breakers import STATES as BREAKER_STATES
 from roadworthy.gateway.counters import CountersReport, Histogram, WorkflowSums
 from roadworthy.workflow.inference import FAILURES, OUTCOMES, ROUTES, TRAFFIC_CLASSES, Attempt
 
@@ -37,6 +38,8 @@ _WORDS: dict[str, frozenset[str]] = {
     "class": frozenset(TRAFFIC_CLASSES),
     "failure": frozenset({*FAILURES, GOOD}),
     "step": frozenset(get_args(get_type_hints(Attempt)["step"])),
+    "state": frozenset(BREAKER_STATES),
+    "result": frozenset({"won", "lost", "withheld"}),
     "kind": frozenset({"input", "cache_read", "cache_write", "output"}),
 }
 _NAMES = frozenset({"workflow", "target", "code"})
@@ -108,6 +111,57 @@ SUMMED: tuple[Family, ...] = (
         lambda worker: (((target,), count) for target, count in worker.target_slots.items()),
         "gauge",
     ),
+    Family(
+        "target_breaker_workers",
+        "Workers whose breaker of the target is in that state.",
+        ("target", "state"),
+        lambda worker: (
+            ((row.target, state), int(row.breaker == state)) for row in worker.targets for state in BREAKER_STATES
+        ),
+        "gauge",
+    ),
+    Family(
+        "target_breaker_opened_total",
+        "Times that a breaker of the target opened.",
+        ("target",),
+        lambda worker: (((row.target,), row.opened) for row in worker.targets),
+    ),
+    Family(
+        "target_limit",
+        "Calls of a target that may be under way now: the adaptive limit.",
+        ("target",),
+        lambda worker: (((row.target,), row.limit) for row in worker.targets),
+        "gauge",
+    ),
+    Family(
+        "target_waiting",
+        "Calls that wait for a slot of a target.",
+        ("target",),
+        lambda worker: (((row.target,), row.waiting) for row in worker.targets),
+        "gauge",
+    ),
+    Family(
+        "target_shed_total",
+        "Calls that got no slot of a target and went on to their ladder.",
+        ("target",),
+        lambda worker: (((row.target,), row.shed) for row in worker.targets),
+    ),
+    Family(
+        "target_retries_total",
+        "Retries and repairs made out of a target's retry budget.",
+        ("target",),
+        lambda worker: (((row.target,), row.retried) for row in worker.targets),
+    ),
+    Family(
+        "hedges_total",
+        "Late calls by what became of their hedge.",
+        ("result",),
+        lambda worker: (
+            (("won",), worker.hedges_won),
+            (("lost",), worker.hedges_made - worker.hedges_won),
+            (("withheld",), worker.hedges_withheld),
+        ),
+    ),
     Family("replayed_total", "Answers given again for an Idempotency-Key.", (), lambda worker: [((), worker.replayed)]),
     Family(
         "snapshots_refused_total",
@@ -165,6 +219,8 @@ PER_WORKER: tuple[tuple[str, str, Callable[[CountersReport, float], float]], ...
         "Idempotency keys whose first call has not ended.",
         lambda worker, now: worker.repeats_in_progress,
     ),
+    ("cache_entries", "Answers kept.", lambda worker, now: worker.cache_entries),
+    ("cache_bytes", "Bytes of the answers kept.", lambda worker, now: worker.cache_bytes),
     ("snapshot_epoch", "Epoch of the snapshot that the worker serves.", lambda worker, now: worker.snapshot_epoch),
     ("snapshot_seq", "Number of the snapshot that the worker serves.", lambda worker, now: worker.snapshot_seq),
     (
