@@ -13,9 +13,6 @@ import msgspec
 
 from roadworthy.workflow.model import Canned
 
-BLOCKED = Canned("We cannot show an answer to this request.")
-"""What a caller reads whose answer was dropped, where the release declares nothing."""
-
 _encode = msgspec.json.encode
 _NO_USAGE = b'{"prompt_tokens":0,"completion_tokens":0,"total_tokens":0}'
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import msgspec
 
+from roadworthy.fallback.words import FAILED, NO_STEP_LEFT
 from roadworthy.gateway.messages import Headers
 from roadworthy.workflow.inference import Failure, Outcome
 
@@ -78,21 +79,6 @@ def error_headers(refused: Refused) -> Headers:
     return headers
 
 
-_FAILED: dict[Failure, tuple[str, str]] = {
-    "unavailable": ("unavailable", "The model could not be reached"),
-    "slow": ("slow", "The model did not answer in time"),
-    "truncated": ("truncated", "The model's answer was cut short"),
-    "invalid": ("invalid", "The model's answer was not usable"),
-    "refused": ("refused", "The model refused to answer"),
-    "unsafe": ("unsafe", "The model's answer was withheld"),
-    "overlimit": ("overlimit", "The provider's rate limit is reached"),
-    "throttled": ("throttled", "A limit of ours is reached"),
-    "overspent": ("overspent", "A budget of ours is spent"),
-    "misconfigured": ("misconfigured", "The target refused our credentials, model name or address"),
-    "gateway_lost": ("gateway_lost", "The gateway was lost while it served this call"),
-}
-
-
 def limited(failure: Failure, detail: str, retry_after: float | None) -> Refused:
     """The 429 of a call that our own limits or budgets keep from being answered.  ``failure`` is its code."""
     return Refused(
@@ -117,11 +103,10 @@ def failed(
         code = "bad_request" if failure == "bad_request" else "context_length_exceeded"
         shown = status if status is not None and 400 <= status < 500 else 400
         return Refused(shown, code, message or detail, param=param, failure=failure)
-    code, words = _FAILED[failure]
     return Refused(
         503,
-        code,
-        f"{words}, and the workflow's ladder has no further step ({detail}).",
+        failure,
+        f"{FAILED[failure]}, {NO_STEP_LEFT} ({detail}).",
         failure=failure,
         retry_after=retry_after,
     )

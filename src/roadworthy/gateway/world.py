@@ -10,8 +10,9 @@ from collections.abc import Callable
 
 import msgspec
 
+from roadworthy.fallback.words import BLOCKED
 from roadworthy.gateway.buckets import Quota
-from roadworthy.gateway.canned import BLOCKED, CannedAnswer
+from roadworthy.gateway.canned import CannedAnswer
 from roadworthy.gateway.capabilities import is_limited, lacking
 from roadworthy.gateway.checks import SchemaCheck
 from roadworthy.gateway.messages import Headers
@@ -231,10 +232,14 @@ class Serving:
 class ServedKey:
     """A key with the workflows that it may call."""
 
-    __slots__ = ("key", "names", "only", "traffic")
+    __slots__ = ("drill", "key", "names", "only", "permit", "traffic")
 
     def __init__(self, key: ApiKey, workflows: dict[str, Serving]) -> None:
         self.key = key
+        self.permit = ""
+        """Id of the permit that stands in the key's place."""
+        self.drill = ""
+        """Fault that its calls meet."""
         self.traffic: TrafficClass = "tester" if key.kind == "tester" else "live"
         if key.workflows == ["*"]:
             names = [name for name, serving in workflows.items() if serving.team == key.team]
