@@ -93,7 +93,9 @@ class Slots:
         """Wait at most ``patience`` seconds for a slot, behind those who came before.  Raises ``Full``."""
         if len(self._waiting) >= self.queue:
             self._waiting = deque(waiter for waiter in self._waiting if not waiter.done())
-            if len(self._waiting) >= self.queue and not self.take_now():
+            if self.take_now():
+                return
+            if len(self._waiting) >= self.queue:
                 self.shed += 1
                 raise Full
         loop = asyncio.get_running_loop()
