@@ -94,6 +94,11 @@ class Calendar:
         return self.day(now) if kind == "day" else self.month(now)
 
 
+def kind_of(stamp: int) -> int:
+    """What a stamp is of: ``RATE``, or a kind of period."""
+    return stamp % _KINDS
+
+
 def stale(stamp: int, now: int) -> bool:
     """May what was booked under ``stamp`` be forgotten, the period now being ``now`` (of any kind)?
 

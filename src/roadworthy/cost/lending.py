@@ -17,7 +17,7 @@ The protocol, under which the shares that workers hold never add up to more than
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import msgspec
 
@@ -26,7 +26,7 @@ WHOLE = 1 << 30
 MOST_SCOPES = 1000
 """Scopes of which a message speaks; the rest waits for the next round."""
 _LEAST_MOVE = WHOLE >> 10
-"""Shares that differ by less are left alone."""
+"""A share is not moved for less, but to grant a call that was refused."""
 _HUNGRY_WEIGHT, _QUIET_WEIGHT = 4, 1
 
 
@@ -210,7 +210,7 @@ class Lender:
             return {}
         targets = split(words)
         hungry = [worker for worker, word in enumerate(words) if word.want]
-        if all(targets[worker] - scope.granted[worker] < _LEAST_MOVE for worker in hungry):
+        if all(targets[worker] - scope.granted[worker] < _least_move(words[worker]) for worker in hungry):
             return {}
         free = WHOLE - sum(scope.granted.values())
         moves: dict[int, int | None] = {}
@@ -225,9 +225,5 @@ class Lender:
         return moves
 
 
-def spread(totals: Mapping[str, int], workers: int) -> list[dict[str, int]]:
-    """What each of ``workers`` is to hold of what others held before, when their number changes."""
-    return [
-        {ident: held // workers + (1 if worker < held % workers else 0) for ident, held in totals.items()}
-        for worker in range(workers)
-    ]
+def _least_move(word: Slice) -> int:
+    return _LEAST_MOVE if word.want == 1 else 1

@@ -73,8 +73,8 @@ class Call:
         "attempts", "bad_answer", "began", "cache_key", "cached_age", "cached_from", "checks", "deadline", "draft",
         "dropped", "escalation", "fields", "good", "history", "id", "key", "left_as_is", "logged", "model", "money",
         "n", "notes", "operation", "overrides", "prompt", "recorded", "relayed", "repair", "repaired", "request",
-        "route", "rungs", "served_by", "serving", "session", "stream", "structured", "tab", "tags", "trace", "traffic", "ts",
-        "unit", "unit_source", "usage_asked",
+        "route", "rungs", "served_by", "serving", "session", "stream", "structured", "tab", "tags", "trace", "traffic",
+        "ts", "unit", "unit_source", "usage_asked",
     )  # fmt: skip
 
     def __init__(self, id: str, ts: float, began: float, request: Request, key: ServedKey, trace: Trace) -> None:
@@ -133,7 +133,7 @@ class Call:
         self.repair: list[str] = []
         """What is wrong with ``bad_answer``, one sentence each."""
         self.repaired: Fields | None = None
-        """What a ``repair`` attempt sends instead of ``fields``."""
+        """What a ``repair`` or ``continuation`` attempt sends instead of ``fields``."""
         self.cache_key: bytes | None = None
         """Set by the cache: what this call may share an answer by; empty: nothing."""
         self.cached_age: float | None = None
@@ -185,6 +185,7 @@ class Call:
             checks=self.checks, overrides=self.overrides, notes=self.notes, tags=self.tags, worker=worker,
             request=request, prompt=prompt, response=answer, bodies_dropped=dropped,
             ladder=self.rungs, cached_age=self.cached_age, cached_from=self.cached_from,
+            permit=self.key.permit, drill=self.key.drill,
         )  # fmt: skip
 
     def _bodies(self, response: bytes | None) -> tuple[msgspec.Raw | None, str | None, msgspec.Raw | None, str]:

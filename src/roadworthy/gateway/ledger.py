@@ -18,8 +18,8 @@ from __future__ import annotations
 import hashlib
 import mmap
 import os
-from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 from roadworthy.cost.budgets import stale
 
@@ -29,6 +29,7 @@ WINDOW = 16
 _WORDS = 6
 _STAMP, _SPENT, _RESERVED, _SHARE = 2, 3, 4, 5
 _MAGIC = 0x5244_5759_0001
+_SIZE = (RECORDS + 1) * _WORDS * 8
 FRESH = -1
 """Share of a record to which nobody has lent anything yet: 1/N."""
 
@@ -36,8 +37,16 @@ Ident = tuple[int, int, int]
 """(high and low half of the scope's hash, stamp of the period)."""
 
 
-class LedgerTooOld(Exception):
-    """The file is none of ours, or was made for another number of workers."""
+class LedgerRefused(Exception):
+    """The file is no ledger, or was made for another number of workers."""
+
+
+class Booked(NamedTuple):
+    """A record as others read it."""
+
+    spent: int
+    reserved: int
+    share: int
 
 
 def ident_of(parts: tuple[str, ...], stamp: int) -> Ident:
@@ -50,7 +59,7 @@ class Ledger:
     """One worker's table.  Amounts are whole nanodollars (or calls, for scopes that count calls)."""
 
     def __init__(self, path: Path | None = None, *, workers: int = 1, records: int = RECORDS) -> None:
-        """``path`` ``None``: in memory only.  Raises ``OSError`` and ``LedgerTooOld``."""
+        """``path`` ``None``: in memory only.  Raises ``OSError`` and ``LedgerRefused``."""
         self._mask = records - 1
         self._file = -1
         size = (records + 1) * _WORDS * 8
@@ -61,7 +70,7 @@ class Ledger:
             found = os.fstat(self._file).st_size
             if found not in (0, size):
                 os.close(self._file)
-                raise LedgerTooOld(f"{path}: found {found} bytes, expected {size}")
+                raise LedgerRefused(f"{path}: found {found} bytes, expected {size}")
             os.ftruncate(self._file, size)
             self._buffer = mmap.mmap(self._file, size)
         self.words = memoryview(self._buffer).cast("q")
@@ -70,7 +79,7 @@ class Ledger:
         elif self.words[0] != _MAGIC or self.words[1] != workers:
             made_for = self.words[1]
             self.close()
-            raise LedgerTooOld(f"{path}: made for {made_for} workers, expected {workers}")
+            raise LedgerRefused(f"{path}: made for {made_for} workers, expected {workers}")
         self._take_over()
 
     def find(self, ident: Ident, now: int, *, make: bool = True) -> int | None:
@@ -124,15 +133,6 @@ class Ledger:
         self.words[at + _RESERVED] -= reserved
         self.words[at + _SPENT] += actual
 
-    def records(self) -> Iterator[tuple[Ident, int, int, int]]:
-        """(scope, spent, reserved, share) of every record in use."""
-        words = self.words
-        for at, high in enumerate(words[_WORDS::_WORDS].tolist(), 1):
-            if high:
-                begin = at * _WORDS
-                low, stamp, spent, reserved, share = words[begin + 1 : begin + _WORDS].tolist()
-                yield (high, low, stamp), spent, reserved, share
-
     def save(self) -> None:
         """Have what was stored so far written to the disk.  Blocking.  Raises ``OSError``."""
         if self._file >= 0:
@@ -144,6 +144,12 @@ class Ledger:
             self._buffer.close()
             os.close(self._file)
 
+    def book(self, ident: Ident, spent: int) -> None:
+        """Enter what was spent before (by workers whose number was another)."""
+        at = self.find(ident, ident[2])
+        assert at is not None
+        self.words[at + _SPENT] += spent
+
     def _take_over(self) -> None:
         """What an earlier worker had reserved when it died may have been charged: it counts as spent."""
         words = self.words
@@ -151,3 +157,22 @@ class Ledger:
             if reserved:
                 words[at * _WORDS + _SPENT] += reserved
                 words[at * _WORDS + _RESERVED] = 0
+
+
+def read(path: Path) -> tuple[int, dict[Ident, Booked]]:
+    """(number of workers for which it was made, its records) of a ledger that a worker may be writing to.
+
+    Raises ``OSError`` and ``LedgerRefused``.
+    """
+    data = path.read_bytes()
+    if len(data) != _SIZE:
+        raise LedgerRefused(f"{path}: found {len(data)} bytes, expected {_SIZE}")
+    words = memoryview(data).cast("q")
+    if words[0] != _MAGIC:
+        raise LedgerRefused(f"{path}: is not a table of what was spent")
+    found: dict[Ident, Booked] = {}
+    for at, high in enumerate(words[_WORDS::_WORDS].tolist(), 1):
+        if high:
+            low, stamp, spent, reserved, share = words[at * _WORDS + 1 : (at + 1) * _WORDS].tolist()
+            found[(high, low, stamp)] = Booked(spent, reserved, share)
+    return words[1], found

@@ -116,11 +116,14 @@ class Purses:
         self._told: set[Ident] = set()
         """Scopes whose alert a record has carried."""
         self._recent: dict[str, Recent] = {}
+        self.active = False
+        """Has any workflow a budget?"""
         self._named: dict[tuple[str, str, str], tuple[Scope, Plan]] = {}
 
     def follow(self, world: World) -> None:
         """Serve another snapshot: what was spent stays spent, whatever the budgets are now."""
         self._named = {}
+        self.active = any(serving.money is not None for serving in world.workflows.values())
         for serving in world.workflows.values():
             plan = serving.money
             for scope in plan.scopes if plan is not None else ():

@@ -75,6 +75,10 @@ class DataFolder:
     def worker_socket(self, index: int) -> Path:
         return self.run / f"worker-{index}.sock"
 
+    def spend_file(self, index: int) -> Path:
+        """What a worker has spent and reserved."""
+        return self.run / f"spend-w{index}.bin"
+
     def hmac_key(self) -> bytes:
         """32 random bytes under which API keys are hashed.  Raises ``DataFolderError`` when they are not there."""
         try:

@@ -27,6 +27,7 @@ from roadworthy.adapters.providers.registry import wire_for
 from roadworthy.adapters.telemetry.logs import configure
 from roadworthy.gateway.core import Gateway
 from roadworthy.gateway.journal import Journal
+from roadworthy.gateway.ledger import Ledger
 from roadworthy.gateway.peers import ControlLine, Peers
 from roadworthy.gateway.snapshot import Snapshot, SnapshotRefused, decode
 from roadworthy.gateway.transports.protocol import Server
@@ -38,12 +39,15 @@ from roadworthy.http1.origin import Origin
 from roadworthy.http1.pool import PoolLimits
 from roadworthy.http1.stream import StreamReply
 from roadworthy.wiring.data_folder import DataFolder
+from roadworthy.wiring.lanes import permit_ports
+from roadworthy.wiring.ledgers import open_ledger
 from roadworthy.wiring.secrets import find_secret
 from roadworthy.wiring.sockets import listen_unix
 
 log = logging.getLogger("roadworthy.gateway")
 
 SNAPSHOT_POLL = 0.2
+SAVE_EVERY = 1.0
 GRACE = 30.0
 """Seconds that calls under way get after SIGTERM; a second SIGTERM cuts them at once."""
 DESCRIPTORS = 65_536
@@ -107,6 +111,7 @@ class Worker:
         journal = Journal(self._folder.journal, f"w{self._number}", now=time.time, monotonic=time.monotonic)
         if not journal.writable:
             log.error("journal cannot be written", extra={"folder": str(self._folder.journal)})
+        ledger = open_ledger(self._folder, self._number, self._workers)
         gateway = Gateway(
             upstream=upstream,
             journal=journal,
@@ -116,7 +121,9 @@ class Worker:
             worker=self._number,
             workers=self._workers,
             peers=Peers(upstream, self._peer) if self._workers > 1 else None,
+            ledger=ledger,
             control=ControlLine(upstream, Origin.unix(str(self._folder.control_socket))),
+            permits=permit_ports(upstream),
         )
         snapshots = SnapshotFile(self._folder.snapshot, gateway, upstream)
         snapshots.load()
@@ -125,12 +132,15 @@ class Worker:
         await private.start(listen_unix(self._folder.worker_socket(self._number)))
         await public.start(self._listener)
         watching = loop.create_task(snapshots.watch(), name="watch the snapshot")
+        saving = loop.create_task(_save(ledger, gateway), name="save what was spent")
         await self._stop.wait()
         gateway.escalations.let_go()
         cut = await self._drain(public, private)
         watching.cancel()
+        saving.cancel()
         await upstream.close()
         journal.close()
+        ledger.close()
         log.info("stopped", extra={"cut": cut})
         return 0
 
@@ -152,6 +162,17 @@ class Worker:
             draining.cancel()
             return await _drained(public, private, 0.0)
         return draining.result()
+
+
+async def _save(ledger: Ledger, gateway: Gateway) -> None:
+    """Bound what power loss takes of what was spent; ``kill -9`` takes nothing."""
+    while True:
+        await asyncio.sleep(SAVE_EVERY)
+        if gateway.purses.active:
+            try:
+                await asyncio.to_thread(ledger.save)
+            except OSError as error:
+                log.error("what was spent cannot be saved", extra={"error": str(error)})
 
 
 async def _drained(public: Server, private: Server, grace: float) -> int:
@@ -199,6 +220,7 @@ class SnapshotFile:
         world = World(snapshot, wires=wire_for, secret=find_secret, slots=gateway.slots, workers=gateway.workers)
         self._upstream.follow(snapshot.proxy, world)
         gateway.world = world
+        gateway.purses.follow(world)
         log.info("snapshot loaded", extra={"epoch": snapshot.epoch, "seq": snapshot.seq})
 
 

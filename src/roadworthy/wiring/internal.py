@@ -33,6 +33,16 @@ class Internal:
             return None
         return reply.status, reply.body
 
+    async def post(self, sock: Path, path: str, body: bytes, *, timeout: float = 1.0) -> tuple[int, bytes] | None:
+        """The same with a JSON body."""
+        origin = Origin.unix(str(sock))
+        begun = head(b"POST", path.encode(), origin, [(b"content-type", b"application/json")])
+        try:
+            reply = await self._client.fetch(origin, begun, body, Clocks(timeout, timeout, timeout, timeout))
+        except Http1Error:
+            return None
+        return reply.status, reply.body
+
     async def until(self, sock: Path, path: str, good: Callable[[int], bool], *, every: float) -> None:
         """Return once ``path`` answers with a status that is good; processes announce themselves in no other way."""
         while True:

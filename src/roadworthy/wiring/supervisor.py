@@ -19,6 +19,7 @@ import msgspec
 from roadworthy.adapters.files import write_atomically
 from roadworthy.adapters.telemetry.logs import configure
 from roadworthy.engine.ports import Launcher
+from roadworthy.wiring import ledgers
 from roadworthy.wiring.config_folder import read_folder
 from roadworthy.wiring.data_folder import DataFolder, FolderLock, create_folder
 from roadworthy.wiring.internal import Internal
@@ -286,6 +287,7 @@ def up(options: Options, *, say: Say = print) -> int:
         listener = listen_tcp(options.listen or settings.listen, "--listen", patience=patience)
         metrics = listen_tcp(options.metrics or settings.metrics, "--metrics", backlog=64, patience=patience)
         _clear_run(folder)
+        ledgers.prepare(folder, options.workers if options.workers is not None else settings.workers)
 
         async def run() -> int:
             supervisor = Supervisor(

@@ -1,0 +1,80 @@
+"""The workers' tables of what they have spent: made ready before they start, read while they run.
+
+A worker's table is its own while it lives.  When the number of workers changes, nobody would go on with the tables of
+those that are no more, so what they hold is spread over the new ones here, by the supervisor, before any worker runs.
+"""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+from roadworthy.cost.budgets import RATE, kind_of
+from roadworthy.gateway.ledger import Booked, Ident, Ledger, LedgerRefused, read
+from roadworthy.wiring.data_folder import DataFolder
+
+log = logging.getLogger("roadworthy.ledgers")
+
+
+def prepare(folder: DataFolder, workers: int) -> None:
+    """Carry what was spent over to ``workers`` workers.  None may run.
+
+    Fails open: a table that cannot be read is put aside and what it held counts as not spent; the log line says so.
+    """
+    kept: dict[Path, tuple[int, dict[Ident, Booked]]] = {}
+    for path in _files(folder):
+        try:
+            kept[path] = read(path)
+        except (OSError, LedgerRefused) as error:
+            log.error("what a worker had spent cannot be read", extra={"path": str(path), "error": str(error)})
+            path.replace(path.with_suffix(".damaged"))
+    wanted = {folder.spend_file(index) for index in range(workers)}
+    if all(path in wanted and made_for == workers for path, (made_for, _) in kept.items()):
+        return
+    totals: dict[Ident, int] = {}
+    for _, records in kept.values():
+        for ident, booked in records.items():
+            if kind_of(ident[2]) != RATE:
+                totals[ident] = totals.get(ident, 0) + booked.spent + booked.reserved
+    fresh = []
+    for index in range(workers):
+        path = folder.spend_file(index).with_suffix(".new")
+        path.unlink(missing_ok=True)
+        ledger = Ledger(path, workers=workers)
+        for ident, held in totals.items():
+            ledger.book(ident, held // workers + (index < held % workers))
+        ledger.save()
+        ledger.close()
+        fresh.append(path)
+    for path in fresh:  # cut short here, a part is counted twice next time and nothing is forgotten
+        path.replace(path.with_suffix(".bin"))
+    for path in kept.keys() - wanted:
+        path.unlink()
+
+
+def open_ledger(folder: DataFolder, worker: int, workers: int) -> Ledger:
+    """A worker's own table.  Fails open: without it, what this worker spends is forgotten with it."""
+    path = folder.spend_file(worker)
+    try:
+        return Ledger(path, workers=workers)
+    except (OSError, LedgerRefused) as error:
+        log.error("what this worker spends cannot be kept", extra={"path": str(path), "error": str(error)})
+        return Ledger(workers=workers)
+
+
+def totals(folder: DataFolder) -> dict[Ident, Booked]:
+    """What all workers together have spent and reserved, running or not; shares are added up too."""
+    found: dict[Ident, Booked] = {}
+    for path in _files(folder):
+        try:
+            _, records = read(path)
+        except (OSError, LedgerRefused):
+            continue
+        for ident, booked in records.items():
+            known = found.get(ident)
+            found[ident] = booked if known is None else Booked(*(a + b for a, b in zip(known, booked, strict=True)))
+    return found
+
+
+def _files(folder: DataFolder) -> list[Path]:
+    return sorted(folder.run.glob("spend-w*.bin"))
