@@ -253,6 +253,7 @@ class Bench:
         workers: int = 1,
         peers: Any = None,
         upstream: FakeUpstream | None = None,
+        permits: Any = None,
         **more: Any,
     ) -> None:
         self.folder = folder
@@ -262,7 +263,7 @@ class Bench:
         self.journal = Journal(folder, f"w{worker}", now=self.clock.now, reserve_bytes=0, **more)
         self.gateway = Gateway(
             upstream=self.upstream, journal=self.journal, clock=self.clock, ids=FakeIds(), hmac_key=HMAC_KEY,
-            worker=worker, workers=workers, peers=peers,
+            worker=worker, workers=workers, peers=peers, permits=permits,
         )  # fmt: skip
         if served is None and passthrough is None:
             served = release()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 
+from roadworthy.evidence.tokens import PREFIX as PERMIT
 from roadworthy.gateway.errors import Refused
 from roadworthy.gateway.world import ServedKey, World
 
@@ -22,6 +23,14 @@ def token_of(headers: dict[bytes, bytes]) -> bytes | None:
         if scheme.lower() == b"bearer":
             return token.strip()
     return headers.get(b"x-api-key")
+
+
+class PermitShown(Exception):
+    """The token is a permit: it is vetted by ``permits.py`` and opens a lane of its own."""
+
+    def __init__(self, token: bytes) -> None:
+        super().__init__("a permit")
+        self.token = token
 
 
 class KeyedHash:
@@ -43,9 +52,11 @@ class KeyedHash:
 
 
 def authenticate(headers: dict[bytes, bytes], world: World, keyed: KeyedHash, now: float) -> ServedKey:
-    """The caller's key.  Raises ``Refused`` 401 ``invalid_api_key``."""
+    """The caller's key.  Raises ``Refused`` 401 ``invalid_api_key`` and ``PermitShown``."""
     token = token_of(headers)
     if not token or len(token) > LONGEST_TOKEN:
+        if token and token.startswith(PERMIT):
+            raise PermitShown(token)
         raise Refused(
             401,
             "invalid_api_key",
@@ -53,6 +64,8 @@ def authenticate(headers: dict[bytes, bytes], world: World, keyed: KeyedHash, no
         )
     found = world.keys.get(keyed.hex(token))
     if found is None or found.key.revoked_at is not None:
+        if token.startswith(PERMIT):
+            raise PermitShown(token)
         raise Refused(
             401,
             "invalid_api_key",

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 
 import msgspec
 
-from roadworthy.gateway.admission import KeyedHash, authenticate
+from roadworthy.gateway.admission import KeyedHash, PermitShown, authenticate
 from roadworthy.gateway.cache import AnswerCache
 from roadworthy.gateway.counters import Counters, CountersReport, TargetCount
 from roadworthy.gateway.errors import Refused, error_body, error_headers
@@ -20,6 +20,7 @@ from roadworthy.gateway.journal import Journal
 from roadworthy.gateway.ledger import Ledger
 from roadworthy.gateway.messages import Request, Response, StreamResponse
 from roadworthy.gateway.peers import Peers
+from roadworthy.gateway.permits import Lane, LaneFinisher, PermitPorts, Permits
 from roadworthy.gateway.ports import Clock, Ids, Operation, Upstream
 from roadworthy.gateway.purses import Purses, read_orders
 from roadworthy.gateway.repeat import Repeats
@@ -33,6 +34,8 @@ Handler = Callable[[Request], Awaitable[Answered]]
 INFERENCE_ROUTES = ("/v1/chat/completions", "/v1/embeddings")
 _SERVED = "POST /v1/chat/completions, POST /v1/embeddings, GET /v1/models, GET /v1/escalations/ID, GET /readyz"
 _CACHE_ROUTES = ("/internal/cache/purge", "/internal/cache/count")
+LANE_RECORDS = 256
+"""Budgets of a lane: one workflow's, for the few users that a permit's calls name."""
 _encode = msgspec.json.encode
 
 
@@ -59,6 +62,7 @@ class Gateway:
         peers: Peers | None = None,
         control: Control | None = None,
         ledger: Ledger | None = None,
+        permits: PermitPorts | None = None,
     ) -> None:
         self.world: World | None = None
         self.slots: dict[str, Slots] = {}
@@ -68,6 +72,7 @@ class Gateway:
         self.purses = Purses(clock, self.slots, worker=worker, workers=workers, ledger=ledger)
         self._journal = journal
         self._clock = clock
+        self._ids = ids
         self._keyed = KeyedHash(hmac_key)
         self._started_at = clock.now()
         self.cache = AnswerCache()
@@ -78,6 +83,7 @@ class Gateway:
             upstream, finisher, journal, self.counters, self.purses, clock, ids, self.cache, self.escalations
         )
         self._repeats = Repeats(self.counters, clock, worker, workers, peers)
+        self._permits = Permits(permits, self._lane_server, clock, worker=worker, workers=workers, peers=peers)
         self._routes: dict[str, dict[str, Handler]] = {
             "/v1/chat/completions": {"POST": self._chat},
             "/v1/embeddings": {"POST": self._embeddings},
@@ -99,6 +105,8 @@ class Gateway:
             return await handler(request)
         except Refused as refused:
             return self._unrecorded(refused)
+        except PermitShown:
+            return self.refuse(403, "permit_not_allowed", "A permit is good for inferences only.")
 
     def cut(self) -> None:
         """We are stopping and their grace is over: calls that end without an answer from now on were cut by us."""
@@ -119,7 +127,10 @@ class Gateway:
         return self._inference(request, "embeddings")
 
     def _inference(self, request: Request, operation: Operation) -> Awaitable[Answered]:
-        headers, world, key = self._authenticated(request)
+        try:
+            headers, world, key = self._authenticated(request)
+        except PermitShown as shown:
+            return self._permits.serve(request, dict(request.headers), shown.token, operation, self._loaded())
         repeat = headers.get(b"idempotency-key")
         if repeat is None:
             return self._server.serve(request, headers, key, operation, world)
@@ -131,6 +142,16 @@ class Gateway:
         world = self._loaded()
         headers = dict(request.headers)
         return headers, world, authenticate(headers, world, self._keyed, self._clock.now())
+
+    def _lane_server(self, lane: Lane, upstream: Upstream) -> tuple[Server, Purses]:
+        """What serves one permit's calls: the journal, counters and escalations are everybody's, the rest its own."""
+        purses = Purses(self._clock, lane.slots, ledger=Ledger(records=LANE_RECORDS))
+        cache = AnswerCache()
+        finisher = LaneFinisher(lane, self._journal, self.counters, purses, cache, self._clock, self.worker)
+        server = Server(
+            upstream, finisher, self._journal, self.counters, purses, self._clock, self._ids, cache, self.escalations
+        )
+        return server, purses
 
     def _loaded(self) -> World:
         if self.world is None:

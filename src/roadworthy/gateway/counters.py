@@ -148,6 +148,8 @@ class Counters:
                 label = ("other", *label[1:])
             counted = self._inferences.setdefault(label, InferenceCount(*label))
         counted.count += 1
+        if record.permit:
+            return  # sums and attempts are of callers with keys: a drill's targets are none
         self._add_sums(record)
         for attempt in record.attempts:
             key = (attempt.target, attempt.step, attempt.failure or "")

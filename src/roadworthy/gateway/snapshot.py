@@ -67,6 +67,8 @@ class Snapshot(msgspec.Struct, frozen=True, omit_defaults=True):
     redaction: list[RedactionRule] = []
     disk_full: str = "bypass"
     proxy: str | None = None
+    permit_keys: list[str] = []
+    """Public keys, of which one must have signed a permit."""
     timezone: str = "UTC"
     """In whose calendar days and months budgets are counted."""
     team_budgets: dict[str, Budget] = {}
