@@ -43,9 +43,12 @@ def test_what_changes_state_is_never_a_read() -> None:
             assert endpoint.path == "/v1/check"
 
 
-def test_an_os_user_never_approves() -> None:
-    assert "approve" not in OS_USER
-    assert {"approve"} == PERSON - OS_USER
+def test_an_os_user_never_approves_and_never_answers_a_customer() -> None:
+    assert {"approve", "answer"} == PERSON - OS_USER
+
+
+def test_only_the_gateways_own_user_speaks_for_a_gateway() -> None:
+    assert {"gateway"} == OS_USER - PERSON
 
 
 @pytest.mark.parametrize("endpoint", SECURED, ids=lambda endpoint: f"{endpoint.method} {endpoint.path}")

@@ -2,7 +2,7 @@
 
 A caller is the person of a login session (``Authorization: Bearer rws-…``), else the operating-system user at the
 other end of the Unix socket, vouched for by the kernel.  An OS user may read, stop, configure and run tools, and
-never approve, accept, waive or restore: those need a named person.
+never answer a customer, approve, accept, waive or restore: those need a named person.
 """
 
 from __future__ import annotations
@@ -20,11 +20,13 @@ Permission = Literal[
     "stop",
     "configure",  # init, adopt, apply, freeze, keys
     "tools",  # backup, forget, ship the journal
+    "gateway",  # what this install's own gateways ask: the OS user they run as, and nobody else
+    "answer",  # claim, answer, return and cancel escalations, resolve incidents: persons only
     "approve",  # approve, accept, waive, restore: persons only
 ]
 
-OS_USER: frozenset[Permission] = frozenset({"anyone", "read", "stop", "configure", "tools"})
-PERSON: frozenset[Permission] = OS_USER | {"approve"}
+OS_USER: frozenset[Permission] = frozenset({"anyone", "read", "stop", "configure", "tools", "gateway"})
+PERSON: frozenset[Permission] = (OS_USER - {"gateway"}) | {"answer", "approve"}
 
 
 class Caller:

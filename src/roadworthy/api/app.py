@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
@@ -26,6 +26,9 @@ from roadworthy.api.encoding import json_bytes
 from roadworthy.api.services import Services
 from roadworthy.inference_log.model import FilterRefused
 from roadworthy.operations.keys import KeyRefused
+from roadworthy.people.escalation.rules import Refused as EscalationRefused
+from roadworthy.people.escalation.service import NotAllowed
+from roadworthy.people.incident.rules import Refused as IncidentRefused
 from roadworthy.people.service import NoSuchPerson, SignInRefused
 from roadworthy.workflow.audit import Event, chain
 from roadworthy.workflow.ports import StateConflict
@@ -47,7 +50,9 @@ class Call:
     token: str
     """The login session's token, empty for an OS user."""
     body: Any
-    """An instance of the endpoint's ``body`` type; ``None`` when it takes none."""
+    """An instance of the endpoint's ``body`` type; the bytes as they came where it is ``raw``; ``None`` when it takes
+    none."""
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 Handler = Callable[[Services, Call], Any]
@@ -63,6 +68,8 @@ class Endpoint:
     body: type[msgspec.Struct] | None = None
     publishes: bool = False
     """May change what gateways are told."""
+    raw: bool = False
+    """Takes the body's very bytes: their signature is verified."""
 
 
 def make_app(services: Services, endpoints: Sequence[Endpoint]) -> Starlette:
@@ -91,7 +98,7 @@ def _serve(services: Services, methods: Mapping[str, Endpoint]) -> Callable[[Req
             raise
         body = await _decoded(request, endpoint)
         token = request.headers.get("authorization", "").partition(" ")[2].strip()
-        call = Call(caller.actor, request.path_params, request.query_params, token, body)
+        call = Call(caller.actor, request.path_params, request.query_params, token, body, request.headers)
         result = await run_in_threadpool(_handled, services, endpoint, call)
         if isinstance(result, Response):
             return result
@@ -107,13 +114,15 @@ def _identified(services: Services, request: Request) -> Caller:
 
 
 async def _decoded(request: Request, endpoint: Endpoint) -> Any:
-    if endpoint.body is None:
+    if endpoint.body is None and not endpoint.raw:
         return None
     body = bytearray()
     async for chunk in request.stream():
         body += chunk
         if len(body) > LARGEST_BODY:
             raise errors.TooLarge(f"the body is larger than {LARGEST_BODY:,} bytes")
+    if endpoint.body is None:
+        return bytes(body)
     try:
         return msgspec.json.decode(bytes(body) or b"{}", type=endpoint.body)
     except msgspec.ValidationError as error:
@@ -138,6 +147,10 @@ def _handled(services: Services, endpoint: Endpoint, call: Call) -> Any:
         raise errors.NotFound(str(error)) from error
     except SignInRefused as error:
         raise errors.Unauthenticated(str(error)) from error
+    except NotAllowed as error:
+        raise errors.Denied(str(error)) from error
+    except (EscalationRefused, IncidentRefused) as error:
+        raise errors.Conflict(str(error)) from error
     except StateConflict as error:
         raise errors.Conflict(f"somebody else was faster: {error}; try again") from error
     if endpoint.publishes:

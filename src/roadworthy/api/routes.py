@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from starlette.applications import Starlette
 
-from roadworthy.api import adopting, configuration, inferences, keys, operating
+from roadworthy.api import adopting, configuration, escalations, inferences, keys, operating
 from roadworthy.api.app import Endpoint, make_app
 from roadworthy.api.services import Services
 
@@ -13,6 +13,7 @@ ENDPOINTS: list[Endpoint] = [
     *configuration.ENDPOINTS,
     *keys.ENDPOINTS,
     *inferences.ENDPOINTS,
+    *escalations.ENDPOINTS,
     *adopting.ENDPOINTS,
 ]
 

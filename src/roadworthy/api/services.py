@@ -9,8 +9,12 @@ from zoneinfo import ZoneInfo
 
 from roadworthy.inference_log.service import Log, Shipper
 from roadworthy.operations.adopt import Adoption
+from roadworthy.operations.explain import Explainer
 from roadworthy.operations.forget import Forgetter
 from roadworthy.operations.keys import Keys
+from roadworthy.people.escalation.service import Queue
+from roadworthy.people.incident.service import Incidents
+from roadworthy.people.outbox.service import Outbox
 from roadworthy.people.service import SignIn
 from roadworthy.workflow.ports import State
 from roadworthy.workflow.service import Workflows
@@ -24,10 +28,14 @@ class Services:
     workflows: Workflows
     keys: Keys
     sign_in: SignIn
+    escalations: Queue
+    incidents: Incidents
+    outbox: Outbox
     log: Log
     shipper: Shipper
     forgetter: Forgetter
     adoption: Adoption
+    explainer: Explainer
     status: Callable[[], dict[str, Any]]
     counters: Callable[[], dict[str, dict[str, float]]]
     backup: Callable[[str], dict[str, Any]]

@@ -15,6 +15,7 @@ from roadworthy.workflow.inference import (
     OUTCOMES,
     ROUTES,
     TRAFFIC_CLASSES,
+    Escalation,
     Feedback,
     Inference,
     InferenceStart,
@@ -298,6 +299,8 @@ class Batch(msgspec.Struct):
     lost: list[Inference] = []
     """Made by the shipper for the starts of dead workers; a real end that turns up later replaces them."""
     feedback: list[Feedback] = []
+    escalations: list[Escalation] = []
+    """Not the log's: they are opened before the batch is committed."""
     malformed: list[Quarantined] = []
     torn: int = 0
     deleted: list[SegmentName] = []

@@ -63,6 +63,9 @@ class LogStore(Protocol):
     def forget(self, unit: str, at: float) -> dict[str, int]:
         """Delete what is known of a unit until ``at``, now and at every later shipment or restore → rows per store."""
 
+    def covers(self, unit: str | None, ts: float) -> bool:
+        """Is what a unit did at this instant forgotten?"""
+
     def search(self, needle: str) -> dict[str, int]:
         """How often the raw files (or memory) hold a text → occurrences per store, zeros included."""
 

@@ -32,7 +32,7 @@ from roadworthy.inference_log.model import (
 )
 from roadworthy.inference_log.ports import LogStore
 from roadworthy.inference_log.segments import Scan, SegmentName
-from roadworthy.workflow.inference import Feedback, Inference, InferenceStart, Seal
+from roadworthy.workflow.inference import Escalation, Feedback, Inference, InferenceStart, Seal
 
 Boot = tuple[str, int]
 
@@ -68,7 +68,17 @@ def lost(start: InferenceStart, worker: str) -> Inference:
 class Shipper:
     """Moves the journal of all workers into the log.  One at a time; resumes after a crash at any point."""
 
-    def __init__(self, journal: Path, store: LogStore, *, now: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        journal: Path,
+        store: LogStore,
+        *,
+        now: Callable[[], float] = time.time,
+        before: Callable[[Batch], None] | None = None,
+    ) -> None:
+        """``before`` is given every batch before it is committed, and may be given it again after a crash: what it
+        stores elsewhere is there at the latest when the log has the batch."""
+        self._before = before
         self._journal = journal
         self._store = store
         self._now = now
@@ -117,6 +127,8 @@ class Shipper:
         self._net(batch, over)
         if batch.empty:
             return False
+        if self._before is not None:
+            self._before(batch)
         total += self._store.ship(batch)
         self._delete((name for name, progress in batch.progress.items() if progress.finished), total)
         return more
@@ -140,6 +152,8 @@ class Shipper:
                     batch.ends.append(value)
                 case Feedback() as value:
                     batch.feedback.append(value)
+                case Escalation() as value:
+                    batch.escalations.append(value)
                 case Seal():
                     pass
         batch.malformed += [Quarantined(name, bad.offset, bad.reason, bad.data) for bad in scan.malformed]

@@ -33,8 +33,9 @@ from roadworthy.api.inferences import bounds_of
 from roadworthy.api.routes import admin_app
 from roadworthy.api.services import Services
 from roadworthy.cost.service import PriceList
-from roadworthy.engine import anomalies, retention, rollup, ship, telemetry, train
+from roadworthy.engine import anomalies, lend, retention, rollup, ship, telemetry, train
 from roadworthy.engine.anomalies import AnomalyWatch
+from roadworthy.engine.lend import Lending
 from roadworthy.engine.publish import Publisher
 from roadworthy.engine.supervise import Engine, Module, blocking
 from roadworthy.engine.telemetry import SpanQueue
@@ -44,12 +45,15 @@ from roadworthy.inference_log.model import Batch, Shipped
 from roadworthy.inference_log.ports import LogStore
 from roadworthy.inference_log.service import Log, Shipper
 from roadworthy.operations.adopt import Adoption
+from roadworthy.operations.explain import Explainer
 from roadworthy.operations.forget import Forgetter
 from roadworthy.operations.keys import Keys
 from roadworthy.people.service import NoSuchPerson, SignIn
 from roadworthy.wiring.backup import BackupRefused, back_up
 from roadworthy.wiring.config_folder import ConfigFolderError, read_folder
 from roadworthy.wiring.data_folder import DataFolder, DataFolderError, DataFolderHeld, FolderLock, create_folder
+from roadworthy.wiring.internal import Internal
+from roadworthy.wiring.people import People
 from roadworthy.wiring.sockets import CannotListen, listen_unix
 from roadworthy.wiring.status import StatusBoard
 from roadworthy.wiring.tracing import Tracing
@@ -59,6 +63,9 @@ from roadworthy.workflow.problems import errors
 from roadworthy.workflow.service import Actor, Workflows
 
 log = logging.getLogger("roadworthy.control")
+
+LENDING_PATIENCE = 0.25
+"""Seconds that a worker has to answer what it is ordered to lend; the others wait for it."""
 
 EXIT_REFUSED = 2
 """No restart mends it: see ``supervisor.CONTROL_REFUSED``."""
@@ -85,7 +92,20 @@ class Control:
         tracing = Tracing(self.configuration)
         self._closing.callback(tracing.close)
         self.spans = SpanQueue(tracing.exporter)
-        self.shipper = Shipper(folder.journal, cast(LogStore, OfferingLog(self.store, self.spans)), now=clock)
+        self.people = People(
+            self.state,
+            self.store,
+            folder,
+            settings=self.settings,
+            base_url=lambda: self.board.base_url(),
+            clock=clock,
+        )
+        self.shipper = Shipper(
+            folder.journal,
+            cast(LogStore, OfferingLog(self.store, self.spans)),
+            now=clock,
+            before=self.people.arrivals,
+        )
         self.publisher = Publisher(
             self.state,
             epoch=self.epoch,
@@ -109,6 +129,7 @@ class Control:
             clock=clock,
         )
         self.clock = clock
+        self._internal = Internal()
         self.app = admin_app(self._services(key))
 
     def configuration(self) -> Configuration | None:
@@ -136,7 +157,23 @@ class Control:
             retention.module(self.store, lambda: self.settings().retention, now=self.clock),
             train.module(Training(self.store, self.workflows.served)),
             anomalies.module(self.anomalies),
+            lend.module(Lending(self.epoch, self._exchange, self._worker_numbers, lambda: self.publisher.current)),
+            *self.people.modules(),
         ]
+
+    async def hang_up(self) -> None:
+        """Close what was opened to the workers."""
+        await self._internal.close()
+
+    async def _exchange(self, worker: int, orders: bytes) -> bytes | None:
+        answer = await self._internal.post(
+            self.folder.worker_socket(worker), "/internal/slices", orders, timeout=LENDING_PATIENCE
+        )
+        return answer[1] if answer is not None and answer[0] == 200 else None
+
+    def _worker_numbers(self) -> list[int]:
+        names = (path.stem.removeprefix("worker-") for path in self.folder.run.glob("worker-*.sock"))
+        return sorted(int(name) for name in names if name.isdigit())
 
     def counters(self) -> dict[str, dict[str, float]]:
         """Numbers for ``/metrics``."""
@@ -173,16 +210,21 @@ class Control:
             workflows=self.workflows,
             keys=Keys(self.state, key, clock=self.clock),
             sign_in=self.sign_in,
+            escalations=self.people.queue,
+            incidents=self.people.incidents,
+            outbox=self.people.outbox,
             log=self.log,
             shipper=self.shipper,
             forgetter=Forgetter(
                 self.store,
                 self.shipper,
                 self.folder.journal,
+                [self.people.eraser],
                 rotate=lambda: rotate_journals(self.folder),
                 now=self.clock,
             ),
             adoption=Adoption(self.workflows, self.store, price_known=self._price_known),
+            explainer=Explainer(self.workflows, self.log, self.prices.price_of, now=self.clock),
             status=self.board.read,
             counters=self.counters,
             backup=self.backup,
@@ -258,6 +300,7 @@ async def serve(control: Control) -> None:
     http.should_exit = True
     engine.stop()
     await asyncio.gather(serving, running)
+    await control.hang_up()
     control.folder.control_socket.unlink(missing_ok=True)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import httpx2
 import msgspec
@@ -40,6 +41,15 @@ def rotate_journals(folder: DataFolder) -> None:
     """Have every worker begin a new segment, so that what it wrote so far can be shipped and deleted."""
     for _ in _ask(folder, "POST", "/internal/rotate"):
         pass
+
+
+def tell_worker(sock: Path, news: bytes) -> bool:
+    """Push news of escalations to one worker.  Did it take them?"""
+    try:
+        with httpx2.Client(transport=httpx2.HTTPTransport(uds=str(sock), verify=False), timeout=PATIENCE) as client:
+            return client.post("http://worker/internal/escalations", content=news).status_code == 200
+    except httpx2.TransportError:
+        return False
 
 
 def _ask(folder: DataFolder, method: str, path: str) -> Iterator[bytes]:

@@ -450,6 +450,8 @@ class ApiKey(_Frozen, frozen=True):
     requests_per_minute: int | None = None
     callbacks: list[str] = []
     """URLs to which answers of escalated calls may be sent."""
+    callbacks_private: bool = False
+    """May they resolve to loopback or private addresses?"""
     created_at: float = 0.0
     created_by: str = ""
     expires_at: float | None = None

@@ -172,6 +172,9 @@ class MemoryLog:
     def train(self, samples: Sequence[bytes]) -> None:
         """Nothing to learn: memory packs nothing."""
 
+    def covers(self, unit: str | None, ts: float) -> bool:
+        return self._covered(unit, ts)
+
     def forget(self, unit: str, at: float) -> dict[str, int]:
         with self._lock:
             self._stones[unit] = max(at, self._stones.get(unit, at))

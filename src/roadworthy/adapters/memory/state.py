@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
+from roadworthy.adapters.memory.state_people import PeopleTables, Tables
 from roadworthy.people.model import LoginCode, LoginSession
 from roadworthy.workflow.audit import AuditRecord
 from roadworthy.workflow.model import ApiKey, FrozenRelease
@@ -26,6 +27,7 @@ class _Rows:
     login_codes: dict[str, LoginCode] = field(default_factory=dict)
     login_sessions: dict[str, LoginSession] = field(default_factory=dict)
     audit: dict[int, AuditRecord] = field(default_factory=dict)
+    people: Tables = field(default_factory=Tables)
     epoch: int = 0
 
     def copy(self) -> _Rows:
@@ -38,6 +40,7 @@ class _Rows:
             login_codes=dict(self.login_codes),
             login_sessions=dict(self.login_sessions),
             audit=dict(self.audit),
+            people=self.people.copy(),
         )
 
 
@@ -59,9 +62,12 @@ class MemoryState:
             yield MemoryTransaction(rows, writable=True)
             self._rows = rows
 
+    def scrub(self) -> None:
+        """Nothing is kept of what was deleted."""
 
-class MemoryTransaction:
-    """``Transaction`` on a copy of the rows."""
+
+class MemoryTransaction(PeopleTables):
+    """``PeopleTransaction`` on a copy of the rows."""
 
     def __init__(self, rows: _Rows, *, writable: bool) -> None:
         self._rows = rows
@@ -72,6 +78,14 @@ class MemoryTransaction:
         if not self._writable:
             raise RuntimeError("a read transaction was asked to write; open it with State.write()")
         return self._rows
+
+    @property
+    def _people(self) -> Tables:
+        return self._rows.people
+
+    @property
+    def _people_change(self) -> Tables:
+        return self._change.people
 
     # configuration
     def applied(self) -> AppliedConfiguration | None:

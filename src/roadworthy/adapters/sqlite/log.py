@@ -170,6 +170,9 @@ class SqliteLog:
         with self._lock:
             self._packer.train(self._writer, samples)
 
+    def covers(self, unit: str | None, ts: float) -> bool:
+        return self._tombstones.cover(unit, ts)
+
     def forget(self, unit: str, at: float) -> dict[str, int]:
         with self._lock:
             self._tombstones.add(unit, at)

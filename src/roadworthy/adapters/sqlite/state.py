@@ -23,6 +23,7 @@ from sqlalchemy.dialects.sqlite import insert
 
 from roadworthy.adapters.sqlite import state_tables as t
 from roadworthy.adapters.sqlite.state_migrations import migrate
+from roadworthy.adapters.sqlite.state_people import PeopleRows
 from roadworthy.people.model import LoginCode, LoginSession
 from roadworthy.workflow.audit import AuditRecord
 from roadworthy.workflow.model import DEFAULT_TEAM, ApiKey, Configuration, FrozenRelease
@@ -72,12 +73,21 @@ class SqliteState:
         ):
             yield SqliteTransaction(connection, writable=True)
 
+    def scrub(self) -> None:
+        """Let the write-ahead log keep nothing of what was deleted (pages are overwritten as they are freed)."""
+        with self._writer, _mapped(self.path):
+            connection = self._engine.raw_connection()  # outside of any transaction, or SQLite refuses
+            try:
+                connection.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            finally:
+                connection.close()
+
     def close(self) -> None:
         self._engine.dispose()
 
 
-class SqliteTransaction:
-    """``Transaction`` on one connection."""
+class SqliteTransaction(PeopleRows):
+    """``PeopleTransaction`` on one connection."""
 
     def __init__(self, connection: sa.Connection, *, writable: bool) -> None:
         self._connection = connection
@@ -220,11 +230,11 @@ class SqliteTransaction:
         rest = {name: value for name, value in values.items() if name != key}
         self._change(insert(table).values(**values).on_conflict_do_update(index_elements=[key], set_=rest))
 
-    def _change(self, statement: sa.Insert) -> None:
+    def _change(self, statement: sa.Executable) -> sa.CursorResult[Any]:
         if not self._writable:
             raise RuntimeError("a read transaction was asked to write; open it with State.write()")
         try:
-            self._connection.execute(statement)
+            return self._connection.execute(statement)
         except sa.exc.IntegrityError as error:
             raise StateConflict(str(error.orig)) from error
 
@@ -236,7 +246,7 @@ def _engine(path: Path) -> sa.Engine:
 
     @sa.event.listens_for(engine, "connect")
     def on_connect(connection: sqlite3.Connection, _: object) -> None:
-        for pragma in ("journal_mode=WAL", "foreign_keys=ON", "synchronous=FULL"):
+        for pragma in ("journal_mode=WAL", "foreign_keys=ON", "synchronous=FULL", "secure_delete=ON"):
             connection.execute(f"PRAGMA {pragma}")
 
     @sa.event.listens_for(engine, "begin")

@@ -97,3 +97,67 @@ fencing = Table(
     Column("team", Text, nullable=False),
     Column("epoch", Integer, nullable=False),
 )
+
+escalation = Table(
+    "escalation",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("team", Text, nullable=False),
+    Column("workflow", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("unit", Text),
+    Column("drill", Integer, nullable=False),
+    Column("opened_at", Float, nullable=False),
+    Column("due_at", Float),
+    Column("answer_by", Float, nullable=False),
+    Column("closed_at", Float),
+    Column("seq", Integer, nullable=False),
+    Column("record", Text, nullable=False),
+    Index(None, "state", "answer_by"),
+    Index(None, "workflow", "opened_at"),
+    Index(None, "due_at"),
+    Index(None, "unit"),
+    Index(None, "seq"),
+)
+
+delivery = Table(
+    "delivery",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("team", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("due_at", Float, nullable=False),
+    Column("created_at", Float, nullable=False),
+    Column("ended_at", Float),
+    Column("about", Text, nullable=False),
+    Column("unit", Text),
+    Column("record", Text, nullable=False),
+    Index(None, "state", "due_at"),
+    Index(None, "about"),
+    Index(None, "unit"),
+)
+
+received = Table(
+    "received",
+    metadata,
+    Column("sender", Text, primary_key=True),
+    Column("id", Text, primary_key=True),
+    Column("team", Text, nullable=False),
+    Column("at", Float, nullable=False),
+)
+
+incident = Table(
+    "incident",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("team", Text, nullable=False),
+    Column("workflow", Text, nullable=False),
+    Column("key", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("opened_at", Float, nullable=False),
+    Column("seen_at", Float, nullable=False),
+    Column("record", Text, nullable=False),
+    Index(None, "key", "opened_at"),
+    Index(None, "seen_at"),
+)

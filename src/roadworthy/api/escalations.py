@@ -1,0 +1,154 @@
+"""Escalations, incidents, and the messages about them.
+
+GET  /v1/escalations              ?workflow=&all=1&limit= → {items}: open ones by urgency, or all, newest first; no text
+GET  /v1/escalations/{id}         → the escalation with transcript, draft and answer; that it was read is audited
+POST /v1/escalations/{id}/claim   → the escalation; 409 when somebody else holds it
+POST /v1/escalations/{id}/answer  {text, action?: sent | edited | discarded} → the escalation
+POST /v1/escalations/{id}/return  {reason?} → the escalation
+POST /v1/escalations/{id}/cancel  {reason?} → the escalation
+GET  /v1/escalations/{id}/told    → what a gateway may know of it
+POST /v1/escalations/{id}/reply   a helpdesk's signed answer, as a gateway passed it on → {id, status}
+GET  /v1/deliveries               ?state=waiting|delivered|dead&about=INFERENCE&limit= → {items, counts}, newest first
+POST /v1/deliveries/{id}/retry    → the message, which is told anew
+GET  /v1/incidents                ?open=1&inference=ID&limit= → {items}, seen last first
+POST /v1/incidents/{id}/resolve   {reason?} → the incident
+"""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import msgspec
+
+from roadworthy.api.app import Call, Endpoint
+from roadworthy.api.errors import Invalid, Unauthenticated
+from roadworthy.api.services import Services
+from roadworthy.operations.escalations import told
+from roadworthy.people.escalation.model import Action, Escalation
+from roadworthy.people.outbox.model import Delivery, DeliveryState
+from roadworthy.people.webhooks import SignatureRefused
+from roadworthy.workflow.service import Unknown
+
+LARGEST_PAGE = 1000
+TEXTS = ("messages", "draft", "answer", "holding")
+STATES = ("waiting", "delivered", "dead")
+
+
+class Answer(msgspec.Struct, forbid_unknown_fields=True):
+    text: str = ""
+    action: Action | None = None
+
+
+class Reason(msgspec.Struct, forbid_unknown_fields=True):
+    reason: str = ""
+
+
+def listed(services: Services, call: Call) -> Any:
+    workflow, limit = call.query.get("workflow") or None, _limit(call)
+    if workflow is not None:
+        _vet_workflow(services, workflow)
+    queue = services.escalations
+    found = queue.all(workflow, limit) if _flag(call, "all") else queue.waiting(workflow, limit)
+    return {"items": [without_texts(row) for row in found]}
+
+
+def read(services: Services, call: Call) -> Any:
+    return services.escalations.read(call.path["id"], call.actor)
+
+
+def claim(services: Services, call: Call) -> Any:
+    return services.escalations.claim(call.path["id"], call.actor)
+
+
+def answer(services: Services, call: Call) -> Any:
+    return services.escalations.answer(call.path["id"], call.actor, call.body.text, call.body.action)
+
+
+def give_back(services: Services, call: Call) -> Any:
+    return services.escalations.give_back(call.path["id"], call.actor, call.body.reason)
+
+
+def cancel(services: Services, call: Call) -> Any:
+    return services.escalations.cancel(call.path["id"], call.actor, call.body.reason)
+
+
+def told_of(services: Services, call: Call) -> Any:
+    return told(services.escalations.find(call.path["id"]))
+
+
+def reply(services: Services, call: Call) -> Any:
+    try:
+        done = services.escalations.reply(call.path["id"], call.headers, call.body)
+    except SignatureRefused as error:
+        refused = Unauthenticated(str(error))
+        refused.code = "invalid_signature"
+        raise refused from error
+    return {"id": done.id, "status": done.state}
+
+
+def deliveries(services: Services, call: Call) -> Any:
+    state = call.query.get("state") or None
+    if state is not None and state not in STATES:
+        raise Invalid(f"state: found {state[:20]!r}, expected one of {', '.join(STATES)}", param="state")
+    found = services.outbox.list(
+        state=cast("DeliveryState | None", state), about=call.query.get("about") or None, limit=_limit(call)
+    )
+    return {"items": [without_body(row) for row in found], "counts": services.outbox.counts()}
+
+
+def retry(services: Services, call: Call) -> Any:
+    return without_body(services.outbox.retry(call.path["id"], call.actor))
+
+
+def incidents(services: Services, call: Call) -> Any:
+    found = services.incidents.list(open_only=_flag(call, "open"), limit=_limit(call))
+    about = call.query.get("inference")
+    return {"items": [row for row in found if not about or about in row.inferences]}
+
+
+def resolve(services: Services, call: Call) -> Any:
+    return services.incidents.resolve(call.path["id"], call.actor, call.body.reason)
+
+
+def without_texts(escalation: Escalation) -> dict[str, Any]:
+    """What a list shows: nothing that a customer or a model said."""
+    facts = msgspec.structs.asdict(escalation)
+    return {name: value for name, value in facts.items() if name not in TEXTS}
+
+
+def without_body(delivery: Delivery) -> dict[str, Any]:
+    return {name: value for name, value in msgspec.structs.asdict(delivery).items() if name != "body"}
+
+
+def _vet_workflow(services: Services, name: str) -> None:
+    applied = services.workflows.configuration()
+    known = [] if applied is None else list(applied.configuration.workflows)
+    if name not in known:
+        raise Unknown(f"no workflow {name[:80]!r}; there is: {', '.join(sorted(known)) or 'none'}")
+
+
+def _flag(call: Call, name: str) -> bool:
+    return call.query.get(name, "").lower() in ("1", "true", "yes")
+
+
+def _limit(call: Call) -> int:
+    text = call.query.get("limit", "200")
+    if not text.isdigit() or not 1 <= int(text) <= LARGEST_PAGE:
+        raise Invalid(f"limit: found {text[:20]!r}, expected 1 to {LARGEST_PAGE}", param="limit")
+    return int(text)
+
+
+ENDPOINTS = [
+    Endpoint("GET", "/v1/escalations", "read", listed),
+    Endpoint("GET", "/v1/escalations/{id}", "read", read),
+    Endpoint("POST", "/v1/escalations/{id}/claim", "answer", claim),
+    Endpoint("POST", "/v1/escalations/{id}/answer", "answer", answer, Answer),
+    Endpoint("POST", "/v1/escalations/{id}/return", "answer", give_back, Reason),
+    Endpoint("POST", "/v1/escalations/{id}/cancel", "answer", cancel, Reason),
+    Endpoint("GET", "/v1/escalations/{id}/told", "gateway", told_of),
+    Endpoint("POST", "/v1/escalations/{id}/reply", "gateway", reply, raw=True),
+    Endpoint("GET", "/v1/deliveries", "read", deliveries),
+    Endpoint("POST", "/v1/deliveries/{id}/retry", "tools", retry),
+    Endpoint("GET", "/v1/incidents", "read", incidents),
+    Endpoint("POST", "/v1/incidents/{id}/resolve", "answer", resolve, Reason),
+]

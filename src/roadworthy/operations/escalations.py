@@ -1,0 +1,129 @@
+"""Escalations meet the gateway's shapes: what gateways are told, what a caller reads, what a schema accepts; and the
+forgetting of users."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+import msgspec
+
+from roadworthy.gateway.escalations import News, Status, Told
+from roadworthy.gateway.escalations import completion as completion_of_told
+from roadworthy.people.escalation.model import Escalation, State
+from roadworthy.people.ports import PeopleState, PeopleTransaction
+
+_STATUS: dict[State, Status] = {
+    "queue": "pending",
+    "claimed": "pending",
+    "answered": "answered",
+    "expired": "expired",
+    "cancelled": "cancelled",
+}
+PAGE = 500
+"""Escalations that gateways are told at once."""
+
+
+def told(escalation: Escalation) -> Told:
+    """What a gateway knows of it: nothing that only people may read."""
+    answer = escalation.answer
+    return Told(
+        id=escalation.id,
+        team=escalation.team,
+        workflow=escalation.workflow,
+        status=_STATUS[escalation.state],
+        answer_by=escalation.answer_by,
+        text=None if answer is None else answer.text,
+        json=msgspec.Raw(b"null") if answer is None else answer.json,
+        structured=escalation.structured,
+        answered_at=None if answer is None else answer.at,
+    )
+
+
+def completion(escalation: Escalation) -> bytes:
+    """An answered escalation as the ``chat.completion`` that its caller reads."""
+    return completion_of_told(told(escalation), escalation.workflow, 1)
+
+
+def fits(tx: PeopleTransaction, escalation: Escalation, text: str) -> msgspec.Raw:
+    """``text`` when it is JSON that satisfies the schema of the release that was asked, else ``null``.
+
+    A schema that the caller brought itself is not known here: then nothing fits.
+    """
+    nothing = msgspec.Raw(b"null")
+    frozen = None if escalation.digest is None else tx.release(escalation.digest)
+    schema = None if frozen is None else frozen.release.behaviour.schema
+    if schema is None:
+        return nothing
+    try:
+        value: Any = msgspec.json.decode(text)
+    except (msgspec.DecodeError, RecursionError):
+        return nothing
+    import jsonschema_rs
+
+    validator = jsonschema_rs.validator_for(schema, offline=True, pattern_options=jsonschema_rs.RegexOptions())
+    return msgspec.Raw(msgspec.json.encode(value)) if value is not None and validator.is_valid(value) else nothing
+
+
+def news_after(state: PeopleState, seq: int) -> tuple[bytes, int]:
+    """What a gateway that was told up to ``seq`` must hear, and up to where that goes."""
+    with state.read() as tx:
+        found = tx.escalations_after(seq, PAGE)
+        news = News(told=[told(row) for row in found], open=tx.open_escalations())
+    return msgspec.json.encode(news), found[-1].seq if found else seq
+
+
+class Scrubbed(Protocol):
+    def scrub(self) -> None:
+        """Let the write-ahead log keep nothing of what was deleted."""
+
+
+class EscalationEraser:
+    """``operations.forget.Eraser`` of escalations and of the messages about them."""
+
+    name = "escalations"
+
+    def __init__(
+        self, state: PeopleState, store: Scrubbed, *, tell_gone: Callable[[Sequence[str]], None] = lambda ids: None
+    ) -> None:
+        """``tell_gone``: have the gateways drop what they hold of these."""
+        self._state = state
+        self._store = store
+        self._tell_gone = tell_gone
+
+    def forget(self, unit: str, at: float) -> int:
+        with self._state.write() as tx:
+            ids, messages = tx.forget_escalations(unit, at)
+        self._store.scrub()
+        if ids:
+            self._tell_gone(ids)
+        return len(ids) + messages
+
+    def search(self, unit: str) -> int:
+        with self._state.read() as tx:
+            return tx.mentions(unit)
+
+
+def forget_what_is_covered(state: PeopleState, covers: Callable[[str | None, float], bool], now: float) -> int:
+    """After a restore: delete what is known of users who were forgotten since.  Returns how much."""
+    with state.read() as tx:
+        units = {unit for unit, at in tx.escalated_units() if covers(unit, at)}
+    if not units:
+        return 0
+    count = 0
+    with state.write() as tx:
+        for unit in units:
+            ids, messages = tx.forget_escalations(unit, _until(covers, unit, now))
+            count += len(ids) + messages
+    return count
+
+
+def _until(covers: Callable[[str | None, float], bool], unit: str, now: float) -> float:
+    """The instant up to which a unit is forgotten, to a millisecond."""
+    low, high = 0.0, now
+    if covers(unit, high):
+        return high
+    while high - low > 0.001:
+        middle = (low + high) / 2
+        low, high = (middle, high) if covers(unit, middle) else (low, middle)
+    return high

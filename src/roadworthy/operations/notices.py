@@ -1,0 +1,120 @@
+"""From a record to what a person must be told of it: the pure rule, and where shipping joins it to the incidents.
+
+An unsafe answer is an incident, whatever the ladder made of it.  Overspending, a target that refuses us, and a model
+without a price are alerts.  Only calls that are somebody's business count: live ones, those of testers, and drills,
+which are told one by one and marked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from roadworthy.inference_log.model import Batch
+from roadworthy.people.escalation.service import Queue
+from roadworthy.people.incident.model import Kind, Notice, Role
+from roadworthy.people.incident.service import Incidents
+from roadworthy.people.ports import PeopleState
+from roadworthy.workflow.inference import Attempt, Inference
+
+NOTICED = frozenset({"live", "tester", "drill"})
+NO_PRICE = "no price"
+"""How the reason of an unknown cost begins when nobody knows the price."""
+
+
+def notices(record: Inference) -> Iterator[Notice]:
+    """What a person must be told because of this inference."""
+    if record.traffic not in NOTICED:
+        return
+    finding = unsafe(record)
+    if finding is not None:
+        yield _notice(
+            record, "incident", f"unsafe/{record.workflow}/{record.digest or 'passthrough'}/{finding}",
+            f"{record.workflow}: an answer was unsafe ({finding})",
+            f"An answer was withheld or recorded as unsafe by {finding}; its caller read outcome {record.outcome}.",
+            "workflow",
+        )  # fmt: skip
+    if overspent(record):
+        yield _notice(
+            record, "alert", f"overspent/{record.workflow}", f"{record.workflow}: a budget is used up",
+            f"Calls are limited or go without the model until it is raised or its period ends; {record.id} was one.",
+            "cost",
+        )  # fmt: skip
+    for attempt in record.attempts:
+        if attempt.failure == "misconfigured":
+            yield _notice(
+                record, "alert", f"misconfigured/{attempt.target}", f"Target {attempt.target} refuses us",
+                f"It answered {attempt.status or 'nothing'}: {attempt.detail}. It is not tried again for such a call.",
+                "workflow",
+            )  # fmt: skip
+        elif unpriced(attempt):
+            yield _notice(
+                record, "alert", f"price_unknown/{attempt.target}/{attempt.model_answered or attempt.model_asked}",
+                f"Nobody knows what {attempt.model_answered or attempt.model_asked} costs",
+                f"{attempt.cost_unknown}: its calls are recorded with an unknown cost and reserved at the dearest "
+                "known price. Declare `price` on the target.",
+                "cost",
+            )  # fmt: skip
+
+
+def unsafe(record: Inference) -> str | None:
+    """What found an answer unsafe: the name of a check, else the failure itself."""
+    for check in record.checks:
+        if not check.passed and check.failure == "unsafe":
+            return check.name
+    if record.failure == "unsafe" or any(attempt.failure == "unsafe" for attempt in record.attempts):
+        return "its provider's filter"
+    return None
+
+
+def overspent(record: Inference) -> bool:
+    """A tester who used up the day's dollars is expected, and nobody's alert."""
+    if record.traffic == "tester":
+        return False
+    return record.failure == "overspent" or any(rung.failure == "overspent" for rung in record.ladder)
+
+
+def unpriced(attempt: Attempt) -> bool:
+    return attempt.cost_usd is None and attempt.cost_unknown.startswith(NO_PRICE)
+
+
+def _notice(record: Inference, kind: Kind, key: str, title: str, summary: str, role: Role) -> Notice:
+    drill = record.traffic == "drill"
+    return Notice(
+        kind=kind, key=f"{key}/drill/{record.id}" if drill else key, team=record.team, workflow=record.workflow,
+        title=title, summary=summary, role=role, at=record.ts, inference=record.id, traffic=record.traffic,
+        drill=record.drill,
+    )  # fmt: skip
+
+
+class Arrivals:
+    """What happens in state before a batch of the journal is committed to the log.
+
+    At least once: escalations are inserted or ignored by id, incidents know the inferences that they have seen.
+    """
+
+    def __init__(
+        self,
+        state: PeopleState,
+        queue: Queue,
+        incidents: Incidents,
+        forgotten: Callable[[str | None, float], bool],
+    ) -> None:
+        """``forgotten``: is what a user did at an instant forgotten?"""
+        self._state = state
+        self._queue = queue
+        self._incidents = incidents
+        self._forgotten = forgotten
+
+    def __call__(self, batch: Batch) -> None:
+        lines = [line for line in batch.escalations if not self._forgotten(line.unit, line.ts)]
+        found = [
+            notice
+            for record in (*batch.ends, *batch.lost)
+            if not self._forgotten(record.unit, record.ts)
+            for notice in notices(record)
+        ]
+        if not lines and not found:
+            return
+        with self._state.write() as tx:
+            self._queue.open(tx, lines)
+            self._incidents.note(tx, found)

@@ -1,0 +1,1 @@
+"""A call handed to a human: queue, claim, answer."""

@@ -1,0 +1,1 @@
+"""Something that a person must look at."""

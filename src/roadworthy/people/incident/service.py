@@ -1,0 +1,137 @@
+"""Incidents and alerts: notices become one each, whoever must know is told, and a named person resolves them."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import msgspec
+
+from roadworthy.people.escalation.payloads import iso
+from roadworthy.people.incident import rules
+from roadworthy.people.incident.model import Incident, Notice
+from roadworthy.people.outbox.model import Delivery
+from roadworthy.people.ports import PeopleState, PeopleTransaction
+from roadworthy.workflow import audit
+from roadworthy.workflow.model import Configuration
+from roadworthy.workflow.problems import did_you_mean
+from roadworthy.workflow.service import Actor, Unknown
+
+NOTIFY = "notify"
+"""Destination of every notice: the one notifier of ``roadworthy.yaml``."""
+DRILL = "DRILL: "
+
+
+def note(
+    tx: PeopleTransaction,
+    notice: Notice,
+    configuration: Configuration | None,
+    new_id: Callable[[str], str],
+    now: float,
+) -> Incident:
+    """Open the notice's incident or count it, in the caller's transaction; say it where somebody must be told."""
+    incident, tell = rules.seen(tx.newest_incident(notice.key), notice, new_id("inc_"))
+    tx.put_incident(incident)
+    if tell and configuration is not None and configuration.settings.notify is not None:
+        tx.put_delivery(
+            Delivery(
+                id=new_id("msg_"), team=incident.team, kind="notice", destination=NOTIFY,
+                body=payload(incident, configuration, now), created_at=now, due_at=now, about=notice.inference,
+                workflow=incident.workflow, drill=notice.traffic == "drill",
+            )
+        )  # fmt: skip
+    return incident
+
+
+def payload(incident: Incident, configuration: Configuration, now: float) -> str:
+    """``{"type": "incident.open" | "alert.open", "timestamp", "data": {id, title, summary, to, …}}``.
+
+    What a drill caused says so in its title, and ``class`` says it for machines.
+    """
+    data = {
+        "id": incident.id,
+        "key": incident.key,
+        "kind": incident.kind,
+        "class": incident.traffic,
+        "drill": incident.drill or None,
+        "title": (DRILL if incident.traffic == "drill" else "") + incident.title,
+        "summary": incident.summary,
+        "workflow": incident.workflow or None,
+        "team": incident.team,
+        "count": incident.count,
+        "first_seen": iso(incident.opened_at),
+        "last_seen": iso(incident.seen_at),
+        "inferences": incident.inferences[-5:],
+        "links": [{"what": "show", "command": f"roadworthy show {ident}"} for ident in incident.inferences[-1:]],
+        "to": recipients(incident, configuration),
+    }
+    return msgspec.json.encode({"type": f"{incident.kind}.open", "timestamp": iso(now), "data": data}).decode()
+
+
+def recipients(incident: Incident, configuration: Configuration) -> list[dict[str, Any]]:
+    """Who is told, by role.  A matter of no workflow concerns the owners of all that team's workflows."""
+    workflows = configuration.workflows
+    if incident.workflow in workflows:
+        owners = [workflows[incident.workflow].owners]
+    else:
+        owners = [flow.owners for flow in workflows.values() if flow.team == incident.team]
+    ids = dict.fromkeys(owner.cost if incident.role == "cost" else owner.workflow for owner in owners)
+    found = []
+    for ident in ids:
+        person = configuration.people.get(ident)
+        told = {"person": ident, "role": f"{incident.role} owner"}
+        if person is not None:
+            told |= {"name": person.name, "email": person.email, "phone": person.phone}
+        found.append({name: value for name, value in told.items() if value})
+    return found
+
+
+class Incidents:
+    """Thread-safe; blocking."""
+
+    def __init__(
+        self,
+        state: PeopleState,
+        *,
+        clock: Callable[[], float],
+        new_id: Callable[[str], str] = lambda prefix: prefix + secrets.token_hex(6 if prefix == "inc_" else 12),
+    ) -> None:
+        self._state = state
+        self._clock = clock
+        self._new_id = new_id
+
+    def note(self, tx: PeopleTransaction, notices: Sequence[Notice]) -> None:
+        """Take notices, in the caller's transaction."""
+        applied = tx.applied()
+        configuration = None if applied is None else applied.configuration
+        for notice in notices:
+            note(tx, notice, configuration, self._new_id, self._clock())
+
+    def take(self, notices: Sequence[Notice]) -> None:
+        """Take notices, in a transaction of their own."""
+        if notices:
+            with self._state.write() as tx:
+                self.note(tx, notices)
+
+    def list(self, *, open_only: bool = False, limit: int = 100) -> Sequence[Incident]:
+        with self._state.read() as tx:
+            return tx.incidents(open_only=open_only, limit=limit)
+
+    def resolve(self, ident: str, actor: Actor, reason: str = "") -> Incident:
+        """Raises ``Unknown`` and ``rules.Refused``."""
+        now = self._clock()
+        with self._state.write() as tx:
+            found = tx.incident(ident)
+            if found is None:
+                known = [row.id for row in tx.incidents(open_only=True)]
+                raise Unknown(f"no incident {ident[:80]!r}: {did_you_mean(ident, known)}")
+            after = rules.resolve(found, actor.id, reason[:500], now)
+            tx.put_incident(after)
+            event = audit.Event(
+                actor=actor.id, on_behalf_of=actor.on_behalf_of, action="incident.resolve",
+                target=f"incident/{ident}", before={"state": found.state}, after={"state": after.state},
+                reason=reason[:500], team=found.team,
+            )  # fmt: skip
+            tx.append_audit(audit.chain(tx.last_audit(), event, now))
+        return after

@@ -1,0 +1,48 @@
+"""One message that is to be told over HTTP.  Instants are Unix seconds."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+Kind = Literal["escalation", "callback", "notice"]
+"""To a helpdesk; to a caller's registered URL; to whoever is told of incidents and alerts."""
+
+DeliveryState = Literal["waiting", "delivered", "dead"]
+
+
+class Delivery(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What is to be told, and how far that has come.  ``id`` is the ``webhook-id`` of every try."""
+
+    id: str
+    """``msg_`` + 24 hex digits."""
+    team: str
+    kind: Kind
+    destination: str
+    """``helpdesk:NAME``, ``callback:KEY URL`` or ``notify``: looked up in the configuration at every try."""
+    body: str
+    """JSON."""
+    created_at: float
+    due_at: float
+    about: str = ""
+    """The inference that it is about."""
+    unit: str | None = None
+    workflow: str = ""
+    drill: bool = False
+    state: DeliveryState = "waiting"
+    tries: int = 0
+    """Failed so far."""
+    last_status: int | None = None
+    last_error: str = ""
+    ended_at: float | None = None
+
+
+class Sent(msgspec.Struct, frozen=True):
+    """How one try ended."""
+
+    status: int | None = None
+    """HTTP status; ``None``: no answer."""
+    error: str = ""
+    """Why it failed, in words; empty when it was taken (2xx)."""
+    retry_after: float | None = None

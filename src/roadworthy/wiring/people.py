@@ -1,0 +1,66 @@
+"""Everything of control that is about people: escalations, incidents, the outbox, and what the gateways are told."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from roadworthy.adapters.notify.webhook import WebhookSender
+from roadworthy.adapters.sqlite.state import SqliteState
+from roadworthy.engine import escalations as duties
+from roadworthy.engine.escalations import Tidings
+from roadworthy.engine.supervise import Module
+from roadworthy.inference_log.ports import LogStore
+from roadworthy.operations.escalations import EscalationEraser, completion, fits, forget_what_is_covered
+from roadworthy.operations.notices import Arrivals
+from roadworthy.people.escalation.service import Queue
+from roadworthy.people.incident.service import Incidents
+from roadworthy.people.outbox.service import Outbox
+from roadworthy.wiring.data_folder import DataFolder
+from roadworthy.wiring.secrets import find_secret
+from roadworthy.wiring.workers import tell_worker
+from roadworthy.workflow.model import Settings
+
+
+class People:
+    """Built once by ``Control``, which closes what it is given."""
+
+    def __init__(
+        self,
+        state: SqliteState,
+        log: LogStore,
+        folder: DataFolder,
+        *,
+        settings: Callable[[], Settings],
+        base_url: Callable[[], str],
+        clock: Callable[[], float],
+    ) -> None:
+        self._state = state
+        self._settings = settings
+        self._clock = clock
+        self._folder = folder
+        self.queue = Queue(
+            state,
+            clock=clock,
+            answer_url=lambda ident: f"{base_url()}/escalations/{ident}/answer",
+            completion=completion,
+            fits=fits,
+            secret=find_secret,
+        )
+        self.incidents = Incidents(state, clock=clock)
+        self.outbox = Outbox(state, clock=clock, secret=find_secret, hmac_key=folder.hmac_key())
+        self.tidings = Tidings(state, self._sockets, tell_worker, clock=clock)
+        self.arrivals = Arrivals(state, self.queue, self.incidents, log.covers)
+        self.eraser = EscalationEraser(state, state, tell_gone=self.tidings.gone)
+        forget_what_is_covered(state, log.covers, clock())
+
+    def modules(self) -> list[Module]:
+        return [
+            duties.expiry(self.queue),
+            duties.telling(self.tidings),
+            duties.deliveries(self.outbox, lambda: WebhookSender(proxy=self._settings().proxy)),
+            duties.keeping(self._state, lambda: self._settings().retention.bodies, clock=self._clock),
+        ]
+
+    def _sockets(self) -> list[Path]:
+        return sorted(self._folder.run.glob("worker-*.sock"))
