@@ -146,6 +146,14 @@ class Call:
         self.served_by = target
         self.good = attempt
 
+    @property
+    def first_failure(self) -> Failure | None:
+        """Of the first attempt that failed, by the order in which they began; else of what turned the call away."""
+        for attempt in self.attempts:
+            if attempt.failure is not None:
+                return attempt.failure
+        return self.history[0].failure if self.history else None
+
     def start_line(self) -> InferenceStart:
         serving = self.serving
         assert serving is not None

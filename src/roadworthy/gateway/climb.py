@@ -133,13 +133,13 @@ class Climber:
             if step.kind == "escalate":
                 if await self.handed_over(call, failure, last.detail):
                     call.rungs.append(Rung(failure, "escalate", at=at))
-                    raise Escalated(call.history[0].failure) from last
+                    raise Escalated(call.first_failure) from last
             else:
                 call.rungs.append(Rung(failure, step.kind, step.target, at))
                 if step.kind == "canned":
-                    raise UseCanned(call.history[0].failure) from last
+                    raise UseCanned(call.first_failure) from last
                 if step.kind == "cache" and cached is not None:
-                    raise UseCached(call.history[0].failure, cached) from last
+                    raise UseCached(call.first_failure, cached) from last
                 if step.kind != "drop":
                     return step
                 call.dropped = True

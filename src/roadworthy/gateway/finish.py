@@ -149,7 +149,7 @@ class Finisher:
 def served_outcome(call: Call) -> tuple[Outcome, Failure | None]:
     """(outcome, first failure) of a call that a model answered."""
     if call.history:
-        return "recovered", call.history[0].failure
+        return "recovered", call.first_failure
     good = call.good or call.attempts[-1]
     if good.step != "first":  # a hedge or a continuation
         return "recovered", call.attempts[0].failure
