@@ -9,7 +9,7 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from roadworthy.gateway.window import STRIDE, Window
+from roadworthy.gateway.window import STRIDE, STRIDE_SHIFT, Window
 from roadworthy.workflow.inference import Failure
 
 HOLD = 40
@@ -18,6 +18,7 @@ HOLD = 40
 class Hit(NamedTuple):
     span: tuple[int, int] | None
     detail: str = "found"
+    score: float = 1.0
 
 
 class Pattern:
@@ -25,8 +26,9 @@ class Pattern:
 
     failure: Failure = "unsafe"
 
-    def __init__(self, pattern: str) -> None:
+    def __init__(self, pattern: str, *, from_start: bool = False) -> None:
         self.name = pattern
+        self.from_start = from_start
         self._pattern = re.compile(pattern)
 
     def find(self, text: str) -> Hit | None:
@@ -36,6 +38,7 @@ class Pattern:
 
 SECRET = Pattern(r"SECRET-\d{4}")
 CARD = Pattern(r"\bcard\b")
+OPENING = Pattern(r"\A\s*Sorry", from_start=True)
 
 
 def event(text: str | None, index: int = 0, **delta: Any) -> bytes:
@@ -106,7 +109,7 @@ def test_a_clean_text_leaves_whole_and_lags_by_no_more_than_the_window(text: str
         window.push(event(text[at : at + size]))
         window.leaving()
         at, number = min(at + size, len(text)), number + 1
-        assert at - len(text_of(window.left)) <= HOLD + STRIDE + 2 * max(sizes)
+        assert at - len(text_of(window.left)) <= HOLD + max(STRIDE, at >> STRIDE_SHIFT) + 2 * max(sizes)
     window.finish()
     window.leaving()
     assert text_of(window.left) == text
@@ -149,6 +152,12 @@ def test_an_event_of_an_unknown_shape_carries_no_text_and_one_of_a_strange_shape
     assert window.push(b'{"choices":[7,{"index":"0","delta":null},{"delta":"x"}]}') is None
     strange = {"choices": [{"index": "0", "delta": {"content": [{"type": "text", "text": "it is SECRET-1234, " * 3}]}}]}
     assert window.push(msgspec.json.encode(strange)) is not None
+
+
+def test_a_check_of_how_an_answer_opens_sees_only_its_opening() -> None:
+    assert run("Sorry, that I cannot do. " + "word " * 99, [6], OPENING) == ("", True)
+    text = "Well. " + "Sorry to hear that. " * 99
+    assert run(text, [6], OPENING) == (text, False)
 
 
 def test_long_texts_are_forgotten_behind_the_window() -> None:

@@ -27,6 +27,8 @@ from roadworthy.workflow.inference import Attempt
 MAX_ANSWER = 32 * 1024 * 1024
 MAX_REFUSAL = 1024 * 1024
 StepWord = Literal["first", "retry", "repair", "target", "hedge", "continuation"]
+ASKED_OTHERWISE = ("repair", "continuation")
+"""Steps that send ``Call.repaired``."""
 CLOCK_PRECISION = 0.025
 """Seconds; the HTTP client keeps its clocks no closer, so a shorter total is not worth a struct of its own."""
 
@@ -38,7 +40,8 @@ class Caller:
         self._upstream = upstream
         self.purses = purses
         self._clock = clock
-        self._now = clock.monotonic
+        self.now = self._now = clock.monotonic
+        """Seconds that never jump."""
 
     def begin(self, call: Call, target: ServedTarget, step: StepWord) -> Attempt:
         """The one place where an attempt begins, whoever wants it: ladder, hedge or continuation."""
@@ -178,7 +181,7 @@ class Caller:
         if target.limited:
             refuse_what_it_lacks(target.target, call.fields)
         fields = call.fields
-        if attempt.step == "repair" and call.repaired is not None:
+        if attempt.step in ASKED_OTHERWISE and call.repaired is not None:
             fields = call.repaired
         return target.wire.encode(call.operation, fields, stream=stream)
 

@@ -7,6 +7,7 @@ nesting beyond the parser's limit, and a gateway field of the wrong type.  What 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TypeVar
 
 import msgspec
@@ -136,6 +137,13 @@ def require_array(fields: Fields, name: str) -> None:
         raise Refused(400, "invalid_type", f"'{name}' is missing: it must be an array.", param=name)
     if memoryview(raw)[0] != _BRACKET:
         raise Refused(400, "invalid_type", f"'{name}' must be an array.", param=name)
+
+
+def with_messages(fields: Fields, *more: Mapping[str, object]) -> msgspec.Raw:
+    """``messages`` of a request with ``more`` behind them, spliced as bytes."""
+    before = bytes(fields["messages"]).rstrip()[:-1].rstrip()
+    comma = b"" if before.endswith(b"[") else b","
+    return msgspec.Raw(b"%b%b%b]" % (before, comma, b",".join(map(msgspec.json.encode, more))))
 
 
 def _shown(error: Exception) -> str:

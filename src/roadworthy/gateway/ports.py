@@ -82,8 +82,14 @@ class Chunk(msgspec.Struct, frozen=True, gc=False):
     tokens: Tokens | None = None
     """Usage as reported so far; the last one counts."""
     model: str | None = None
+    usage: bool = False
+    """Carries a usage object, however shaped; it is taken out for a caller that did not ask for it."""
     usage_only: bool = False
-    """``choices`` is empty: exists only to carry usage; hidden from a caller that did not ask for it."""
+    """Carries nothing else: hidden as a whole from a caller that did not ask for it."""
+    reasons: bool = False
+    """Carries what the model thinks aloud: a sign of life, not yet the answer."""
+    plain: bool = False
+    """Carries text and nothing else that matters: no end, no usage, no refusal."""
 
 
 class Unusable(Exception):
@@ -152,6 +158,10 @@ class Wire(Protocol):
         ...
 
     def request_id(self, headers: Headers) -> str | None: ...
+
+    def prefilled(self, fields: Fields, said: str) -> Fields:
+        """``fields`` with ``said`` as the begun answer with which the model goes on (``prefill: native``)."""
+        ...
 
     def events(self) -> EventReader: ...
 

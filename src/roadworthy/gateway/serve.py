@@ -135,5 +135,5 @@ class Server:
     async def _stream(self, call: Call) -> StreamResponse:
         live = await self._climber.climb(call, self._streamer.open, self._streamer.discard)
         call.relayed = True
-        relay = Relay(live, self._caller, self._finisher)
+        relay = Relay(live, self._streamer, self._finisher)
         return StreamResponse(200, EVENT_STREAM + answer_headers(call, None), relay)

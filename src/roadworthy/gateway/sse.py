@@ -6,6 +6,7 @@ import msgspec
 
 from roadworthy.gateway.call import spliced
 from roadworthy.gateway.canned import as_chunks
+from roadworthy.workflow.inference import Tokens
 
 DONE = b"data: [DONE]\n\n"
 
@@ -20,6 +21,29 @@ def last_events(held: list[bytes], extension: bytes | None) -> bytes:
     if not held or extension is None:
         return b"".join(map(event, held)) + DONE
     return b"".join(map(event, held[:-1])) + event(spliced(held[-1], extension)) + DONE
+
+
+def without_usage(data: bytes) -> bytes:
+    """An event as a caller reads it who did not ask for usage."""
+    chunk = msgspec.json.decode(data)
+    chunk.pop("usage", None)
+    chunk.pop("x_groq", None)
+    return msgspec.json.encode(chunk)
+
+
+def usage_chunk(last: bytes, tokens: Tokens) -> bytes:
+    """The data of a chunk that tells ``tokens`` in OpenAI's words, as of the stream to which ``last`` belongs."""
+    chunk = msgspec.json.decode(last)
+    chunk.pop("roadworthy", None)
+    prompt = tokens.input + tokens.cache_read + tokens.cache_write
+    usage = {
+        "prompt_tokens": prompt,
+        "completion_tokens": tokens.output,
+        "total_tokens": prompt + tokens.output,
+        "prompt_tokens_details": {"cached_tokens": tokens.cache_read},
+        "completion_tokens_details": {"reasoning_tokens": tokens.reasoning},
+    }
+    return msgspec.json.encode({**chunk, "choices": [], "usage": usage})
 
 
 class Recited:

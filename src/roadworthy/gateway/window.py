@@ -25,6 +25,10 @@ STRIDE = 32
 TEXTS = ("content", "refusal", "reasoning_content", "reasoning")
 """Members of a delta that a customer may be shown."""
 
+STRIDE_SHIFT = 6
+"""A text of more than 2 KB is searched after each 64th part of it: checks that read it from its beginning see it 64
+times while it doubles, however long it gets."""
+
 CONTEXT = 64
 """Characters before the searched part that a check is shown beside it."""
 
@@ -36,6 +40,8 @@ class Finding(Protocol):
     def span(self) -> tuple[int, int] | None: ...
     @property
     def detail(self) -> str: ...
+    @property
+    def score(self) -> float: ...
 
 
 class SpanCheck(Protocol):
@@ -45,6 +51,11 @@ class SpanCheck(Protocol):
     def name(self) -> str: ...
     @property
     def failure(self) -> Failure: ...
+    @property
+    def from_start(self) -> bool:
+        """It must be shown the text from its beginning (what opens an answer, what is inside code)."""
+        ...
+
     def find(self, text: str) -> Finding | None:
         """The first finding in ``text``."""
         ...
@@ -63,9 +74,11 @@ class Found(msgspec.Struct, frozen=True):
 class Text:
     """One text as it grows."""
 
-    __slots__ = ("_base", "_seen", "_tail", "clean")
+    __slots__ = ("_base", "_forgets", "_seen", "_tail", "clean")
 
-    def __init__(self) -> None:
+    def __init__(self, *, forgets: bool) -> None:
+        """``forgets``: nobody reads it from its beginning."""
+        self._forgets = forgets
         self._tail = ""
         """What may still be needed of it."""
         self._base = 0
@@ -82,7 +95,8 @@ class Text:
     def grow(self, text: str) -> bool:
         """Returns whether it is time to search."""
         self._tail += text
-        return self.length - self._seen >= STRIDE
+        length = self.length
+        return length - self._seen >= max(STRIDE, length >> STRIDE_SHIFT)
 
     def search(self, checks: Sequence[SpanCheck], hold: int, *, over: bool) -> Found | None:
         """Search what is new; ``over``: nothing follows any more."""
@@ -105,7 +119,7 @@ class Text:
     def _first_new(self, check: SpanCheck, hold: int) -> Found | None:
         """The first finding that was not there when its place was searched in full."""
         settled = self._seen - hold
-        start = self._from(settled - CONTEXT)
+        start = self._base if check.from_start else self._from(settled - CONTEXT)
         while start < self.length:
             finding = check.find(self._tail[start - self._base :])
             if finding is None:
@@ -126,7 +140,7 @@ class Text:
 
     def _forget(self, hold: int) -> None:
         spare = self._seen - hold - CONTEXT - self._base
-        if spare > 4 * hold:  # rarely, for it copies
+        if self._forgets and spare > 4 * hold:  # rarely, for it copies
             self._tail = self._tail[spare:]
             self._base += spare
 
@@ -138,6 +152,9 @@ class Window:
         """``hold``: characters, at least the longest span that one of ``checks`` finds."""
         self._hold = hold
         self._checks = checks
+        self._forgets = not any(check.from_start for check in checks)
+        self.begun = False
+        """Text has left."""
         self._texts: dict[tuple[int, str], Text] = {}
         self._waiting: deque[tuple[bytes, list[tuple[Text, int]]]] = deque()
         """(event data, the places in texts up to which it goes)."""
@@ -148,10 +165,10 @@ class Window:
         """One more event.  A finding ends the stream: what is still ``waiting`` then never leaves."""
         places: list[tuple[Text, int]] = []
         found: Found | None = None
-        for key, text in _texts_of(data):
+        for key, text in texts_of(data):
             growing = self._texts.get(key)
             if growing is None:
-                growing = self._texts[key] = Text()
+                growing = self._texts[key] = Text(forgets=self._forgets)
             if growing.grow(text):
                 found = found or growing.search(self._checks, self._hold, over=False)
             places.append((growing, growing.length))
@@ -171,12 +188,15 @@ class Window:
         ready: list[bytes] = []
         waiting = self._waiting
         while waiting and all(place <= text.clean for text, place in waiting[0][1]):
-            ready.append(waiting.popleft()[0])
+            data, places = waiting.popleft()
+            ready.append(data)
+            if places:
+                self.begun = True
         self.left += ready
         return ready
 
 
-def _texts_of(data: bytes) -> Iterator[tuple[tuple[int, str], str]]:
+def texts_of(data: bytes) -> Iterator[tuple[tuple[int, str], str]]:
     """((choice, which of its texts), what this event adds to it)."""
     choices = msgspec.json.decode(data).get("choices")
     for choice in choices if isinstance(choices, list) else ():

@@ -16,6 +16,7 @@ from roadworthy.adapters.providers.anthropic_request import ANSWER_TOOL, transla
 from roadworthy.adapters.providers.common import BaseWire, invalid, reported, split_events
 from roadworthy.adapters.providers.openai_shape import MOST_TOKENS
 from roadworthy.adapters.providers.sse import EventSplitter
+from roadworthy.gateway.body import with_messages
 from roadworthy.gateway.ports import (
     ANY_MODEL,
     Answer,
@@ -130,6 +131,9 @@ class AnthropicWire(BaseWire):
         except refusals.UNREADABLE as error:
             raise invalid(body, error, request_id) from error
         return _answer(found, found.content, request_id, int(self._now()))
+
+    def prefilled(self, fields: Fields, said: str) -> Fields:
+        return {**fields, "messages": with_messages(fields, {"role": "assistant", "content": said})}
 
     def events(self) -> EventReader:
         return AnthropicEvents(int(self._now()))
@@ -273,7 +277,7 @@ class AnthropicEvents:
             tokens = tokens_of(self._usage)
             if tokens is not None:
                 body = {**self._head(), "choices": [], "usage": _openai_usage(tokens)}
-                return Chunk(_encode(body), tokens=tokens, usage_only=True)
+                return Chunk(_encode(body), tokens=tokens, usage=True, usage_only=True)
         return None
 
     def _content(self, index: int, delta: _Delta) -> Chunk | None:
@@ -282,7 +286,7 @@ class AnthropicEvents:
         if delta.type == "input_json_delta" and delta.partial_json:
             return self._arguments(index, delta.partial_json)
         if delta.type == "thinking_delta" and delta.thinking:
-            return self._made({"reasoning_content": delta.thinking})
+            return self._made({"reasoning_content": delta.thinking}, reasons=True)
         return None
 
     def _block(self, index: int, block: _Block) -> Chunk | None:
@@ -333,6 +337,7 @@ class AnthropicEvents:
         refused: bool = False,
         finish: str | None = None,
         model: str | None = None,
+        reasons: bool = False,
     ) -> Chunk:
         choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish}
         return Chunk(
@@ -342,4 +347,5 @@ class AnthropicEvents:
             finishes=((0, finish),) if finish else (),
             tokens=tokens_of(self._usage) if finish else None,
             model=model,
+            reasons=reasons,
         )

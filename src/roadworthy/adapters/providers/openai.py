@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -16,6 +17,7 @@ from roadworthy.adapters.providers import openai_shape as shape
 from roadworthy.adapters.providers import refusals
 from roadworthy.adapters.providers.common import BaseWire, invalid, reported, split_events
 from roadworthy.adapters.providers.sse import EventSplitter
+from roadworthy.gateway.body import with_messages
 from roadworthy.gateway.ports import (
     ANY_MODEL,
     Answer,
@@ -31,6 +33,13 @@ from roadworthy.workflow.model import Target
 
 _PATHS: dict[Operation, bytes] = {"chat": b"/chat/completions", "embeddings": b"/embeddings"}
 _encoder = msgspec.json.Encoder()
+
+_PREFIXED = ("mistral.ai", "deepseek.com")
+"""Hosts that go on with a last message of the assistant only where it says ``prefix: true`` (API references, "Prefix"
+and "Chat prefix completion"), and refuse fields that they do not know."""
+
+_GO_ON = {"add_generation_prompt": msgspec.Raw(b"false"), "continue_final_message": msgspec.Raw(b"true")}
+"""What vLLM, SGLang and llama.cpp go by; servers that go on by themselves (Ollama, OpenRouter) leave it unread."""
 _embeddings = msgspec.json.Decoder(shape.Embeddings)
 
 
@@ -42,6 +51,8 @@ class OpenAIWire(BaseWire):
     ) -> None:
         super().__init__(target, base, secret, now=now)
         self._replaced = {} if target.model == ANY_MODEL else {"model": msgspec.Raw(_encoder.encode(target.model))}
+        host = urlsplit(target.endpoint or "").hostname or ""
+        self._prefixed = any(host == known or host.endswith(f".{known}") for known in _PREFIXED)
         self._paths = {operation: self._base + path for operation, path in _PATHS.items()}
 
     def encode(self, operation: Operation, fields: Fields, *, stream: bool) -> Outgoing:
@@ -54,6 +65,12 @@ class OpenAIWire(BaseWire):
             return _embedded(body, request_id) if operation == "embeddings" else _chatted(body, request_id)
         except refusals.UNREADABLE as error:
             raise invalid(body, error, request_id) from error
+
+    def prefilled(self, fields: Fields, said: str) -> Fields:
+        begun = {"role": "assistant", "content": said}
+        if self._prefixed:
+            return {**fields, "messages": with_messages(fields, {**begun, "prefix": True})}
+        return {**fields, "messages": with_messages(fields, begun), **_GO_ON}
 
     def events(self) -> EventReader:
         return OpenAIEvents()
@@ -105,11 +122,18 @@ def _raise_reported(error: Any, request_id: str | None) -> None:
         raise reported(error, request_id)
 
 
+_PADDED = b'"obfuscation":"'
+
+
 class OpenAIEvents:
     """Reads ``chat.completion.chunk`` events (see ``gateway.ports.EventReader``).
 
     A malformed chunk, text after a choice's finish and an ``error`` event end the reading with ``failed``; chunks
     before it are returned.  A finish that is told twice counts once; nothing counts after ``[DONE]``.
+
+    A chunk that came twice can be told from a word that was said twice only where the provider pads every chunk with
+    random text (OpenAI's ``obfuscation``): then it is left out.  The protocol numbers nothing, so a loss or a change of
+    order inside the text of one choice cannot be noticed.
     """
 
     def __init__(self) -> None:
@@ -118,6 +142,7 @@ class OpenAIEvents:
         self.request_id: str | None = None
         self._splitter = EventSplitter()
         self._finished: set[int] = set()
+        self._last = b""
 
     def feed(self, data: bytes) -> list[Chunk]:
         if self.done or self.failed is not None:
@@ -128,6 +153,9 @@ class OpenAIEvents:
             if event == b"[DONE]":
                 self.done = True
                 break
+            if event == self._last and _PADDED in event:
+                continue
+            self._last = event
             chunk = self._chunk(event)
             if chunk is None:
                 break
@@ -162,7 +190,7 @@ class OpenAIEvents:
                 and not self._finished
                 and b"\n" not in data
             ):
-                return Chunk(data, True, model=found.model)
+                return Chunk(data, True, model=found.model, plain=True)
         if found.error is not None:
             self.failed = reported(found.error, self.request_id)
             return None
@@ -170,7 +198,7 @@ class OpenAIEvents:
 
     def _judge(self, data: bytes, found: shape.Body) -> Chunk | None:
         usage = found.usage or (found.x_groq.usage if found.x_groq is not None else None)
-        text = refused = role = False
+        text = refused = role = reasons = False
         finishes: tuple[tuple[int, str], ...] = ()
         for choice in found.choices or ():
             delta = choice.delta
@@ -183,7 +211,9 @@ class OpenAIEvents:
                     if choice.index in self._finished:
                         self.failed = Unusable("invalid", "the provider went on after the end of a choice")
                         return None
-                if delta.role or delta.reasoning_content:
+                if delta.reasoning_content or delta.reasoning:
+                    reasons = True
+                if delta.role:
                     role = True
             if choice.finish_reason and choice.index not in self._finished:
                 self._finished.add(choice.index)
@@ -195,5 +225,7 @@ class OpenAIEvents:
             finishes=finishes,
             tokens=shape.tokens_of(usage) if usage is not None else None,
             model=found.model,
-            usage_only=usage is not None and not (text or role or finishes),
+            usage=usage is not None,
+            usage_only=usage is not None and not (text or role or reasons or finishes),
+            reasons=reasons,
         )

@@ -27,6 +27,8 @@ class _Part(msgspec.Struct, gc=False):
     audio: Any = None
     role: str | None = None
     reasoning_content: str | None = None
+    reasoning: str | None = None
+    """OpenRouter, newer vLLM."""
 
 
 class Choice(msgspec.Struct, gc=False):
@@ -80,6 +82,8 @@ class Embeddings(msgspec.Struct, gc=False):
     error: Any = None
 
 
+_THOUGHTS = ("reasoning_content", "reasoning")
+
 _typed = msgspec.json.Decoder(Body)
 
 
@@ -109,8 +113,9 @@ def _mended(found: Any) -> Any:
             del choice[key]
         for key in ("message", "delta"):
             part = choice.get(key)
-            if isinstance(part, dict) and not isinstance(part.get("reasoning_content"), str):
-                part.pop("reasoning_content", None)
+            if isinstance(part, dict):
+                for told in [told for told in _THOUGHTS if not isinstance(part.get(told), str)]:
+                    part.pop(told, None)
     if (usage := _usage(found.get("usage"))) is not None:
         mended["usage"] = usage
     return mended
