@@ -23,6 +23,7 @@ def call(
     shared: bool = False,
     max_age: float = 60.0,
     ident: str = "inf_1",
+    began: float = 1e9,
 ) -> Any:
     serving = SimpleNamespace(
         team="default", name="support", digest=release, handling=Handling(cache=CacheSpec("step", max_age, shared))
@@ -30,7 +31,7 @@ def call(
     return SimpleNamespace(
         id=ident, serving=serving, traffic="live", unit=unit, unit_source="header" if unit else "random",
         operation="chat", fields={"messages": msgspec.Raw(msgspec.json.encode(question))}, cache_key=None,
-        good=Attempt("main", finish="stop"), checks=[],
+        good=Attempt("main", finish="stop"), checks=[], began=began,
     )  # fmt: skip
 
 
@@ -71,10 +72,19 @@ def test_forgetting_a_user_purges_the_answers_that_others_share_too() -> None:
     cache.put(call("b", "u-1"), "answered", b"b", 0.0)
     cache.put(call("c", "u-2"), "answered", b"c", 0.0)
     assert cache.count("u-1") == 2
-    assert cache.purge("u-1") == 2
+    assert cache.purge("u-1", 0.0) == 2
     assert cache.count("u-1") == 0
     assert cache.peek(call("a", "u-2", shared=True), 1.0) is None
     assert cache.peek(call("c", "u-2"), 1.0)
+
+
+def test_a_call_that_was_under_way_when_its_user_was_forgotten_leaves_nothing_behind() -> None:
+    cache = AnswerCache()
+    cache.purge("u-1", 100.0)
+    cache.put(call(began=99.0), "answered", b"{}", 101.0)
+    assert len(cache) == 0
+    cache.put(call(began=101.0), "answered", b"{}", 102.0)
+    assert len(cache) == 1
 
 
 class AnyUse(RuleBasedStateMachine):
@@ -114,7 +124,7 @@ class AnyUse(RuleBasedStateMachine):
 
     @rule(unit=st.sampled_from(["u-1", "u-2"]))
     def purge(self, unit: str) -> None:
-        self.cache.purge(unit)
+        self.cache.purge(unit, self.now)
         assert self.cache.count(unit) == 0
 
     @invariant()

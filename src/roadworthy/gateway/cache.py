@@ -22,6 +22,9 @@ MOST_BYTES = 32 * 1024 * 1024
 MOST_BODY = 256 * 1024
 """Bytes; a longer answer is not kept."""
 
+LONGEST_CALL = 3600.0
+"""Seconds; no call that is under way is older."""
+
 _OVERHEAD = 512
 """Bytes that an entry takes beside its body, about."""
 
@@ -56,6 +59,8 @@ class AnswerCache:
         self._most_entries = most_entries
         self._most_bytes = most_bytes
         self.bytes = 0
+        self._purged: dict[str, float] = {}
+        """User → when it was forgotten: a call that was under way then leaves nothing behind."""
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -84,7 +89,7 @@ class AnswerCache:
         if good is None or good.failure is not None or not may_keep(outcome, good.finish, call.checks, body):
             return
         key = _key_of(call)
-        if key is None:
+        if key is None or (self._purged and call.began <= self._purged.get(call.unit or "", -1.0)):
             return
         self._drop(key)
         lapses = now + serving.handling.cache.max_age
@@ -92,8 +97,10 @@ class AnswerCache:
         self.bytes += len(body) + _OVERHEAD
         self._trim(now)
 
-    def purge(self, unit: str) -> int:
+    def purge(self, unit: str, now: float) -> int:
         """Forget every answer made for a user, shared ones too → how many."""
+        self._purged = {name: at for name, at in self._purged.items() if now - at < LONGEST_CALL}
+        self._purged[unit] = now
         found = [key for key, entry in self._entries.items() if entry.unit == unit]
         for key in found:
             self._drop(key)

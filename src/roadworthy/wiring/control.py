@@ -57,7 +57,7 @@ from roadworthy.wiring.people import People
 from roadworthy.wiring.sockets import CannotListen, listen_unix
 from roadworthy.wiring.status import StatusBoard
 from roadworthy.wiring.tracing import Tracing
-from roadworthy.wiring.workers import rotate_journals
+from roadworthy.wiring.workers import KeptAnswers, rotate_journals
 from roadworthy.workflow.model import Configuration, Settings, Target
 from roadworthy.workflow.problems import errors
 from roadworthy.workflow.service import Actor, Workflows
@@ -219,7 +219,7 @@ class Control:
                 self.store,
                 self.shipper,
                 self.folder.journal,
-                [self.people.eraser],
+                [self.people.eraser, KeptAnswers(self.folder)],
                 rotate=lambda: rotate_journals(self.folder),
                 now=self.clock,
             ),

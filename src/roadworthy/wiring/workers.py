@@ -20,6 +20,10 @@ class _Journal(msgspec.Struct):
     bodies_dropped: int = 0
 
 
+class _Answers(msgspec.Struct):
+    answers: int
+
+
 class _Report(msgspec.Struct):
     """What status reads of a worker's counters."""
 
@@ -41,6 +45,39 @@ def rotate_journals(folder: DataFolder) -> None:
     """Have every worker begin a new segment, so that what it wrote so far can be shipped and deleted."""
     for _ in _ask(folder, "POST", "/internal/rotate"):
         pass
+
+
+class KeptAnswers:
+    """The answer caches of the workers, as a store of ``forget``.
+
+    Fails closed: a worker that holds its socket and does not answer in time may still keep something, so it counts as
+    one answer found; a worker that is gone keeps nothing.
+    """
+
+    name = "answer caches"
+
+    def __init__(self, folder: DataFolder) -> None:
+        self._folder = folder
+
+    def forget(self, unit: str, at: float) -> int:
+        return self._sum("/internal/cache/purge", unit, silent=0)
+
+    def search(self, unit: str) -> int:
+        return self._sum("/internal/cache/count", unit, silent=1)
+
+    def _sum(self, path: str, unit: str, *, silent: int) -> int:
+        body = msgspec.json.encode({"unit": unit})
+        return sum(self._answers(sock, path, body, silent) for sock in self._folder.run.glob("worker-*.sock"))
+
+    def _answers(self, sock: Path, path: str, body: bytes, silent: int) -> int:
+        try:
+            with httpx2.Client(transport=httpx2.HTTPTransport(uds=str(sock)), timeout=PATIENCE) as client:
+                response = client.post(f"http://worker{path}", content=body)
+        except httpx2.ConnectError:
+            return 0
+        except httpx2.TransportError:
+            return silent
+        return msgspec.json.decode(response.content, type=_Answers).answers if response.status_code == 200 else silent
 
 
 def tell_worker(sock: Path, news: bytes) -> bool:
