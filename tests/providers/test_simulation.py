@@ -419,3 +419,21 @@ def test_embeddings_repeat_and_have_length_one():
     vectors = [item["embedding"] for item in found]
     assert vectors[0] == vectors[2] != vectors[1]
     assert sum(value * value for value in vectors[0]) == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize("cut", [11, 17, 20, 24, 25, 60, 111, 180])
+def test_a_begun_answer_gets_its_rest_and_not_the_fault_that_broke_it(cut: int) -> None:
+    profile = parse({"output_tokens": 60})
+    director = Director(profile)
+    asked = [{"role": "user", "content": "hi [[fault cut times=1]]"}]
+    whole = message(run(director, profile, json.dumps({"messages": [{"role": "user", "content": "hi"}]}).encode()))
+    text = whole["content"]
+    begun = {"role": "assistant", "content": text[:cut].rstrip()}
+    rest = run(director, profile, json.dumps({"messages": [*asked, begun]}).encode())
+    assert begun["content"] + message(rest)["content"] == text
+
+
+def test_a_begun_answer_of_the_profile_gets_its_rest() -> None:
+    profile = parse({"answers": ["It is 42, as always.", "Nobody knows."]})
+    data = json.dumps({"messages": [{"role": "user", "content": "?"}, {"role": "assistant", "content": "It is 4"}]})
+    assert message(run(Director(profile), profile, data.encode()))["content"] == "2, as always."

@@ -63,7 +63,8 @@ class Director:
         # a request that names its own seed always gets the same answer
         salt = 0 if asked.seed is not None else repeated
         random = Seeded(int.from_bytes(digest, "big") ^ (self._profile.seed * 0x9E3779B97F4A7C15) ^ (salt << 1))
-        fault = self._ordered(body, asked, order, repeated) or self._struck(asked, random)
+        # who goes on with a begun answer comes back after the fault that broke it
+        fault = self._ordered(body, asked, order, repeated + bool(asked.begun)) or self._struck(asked, random)
         return Call(self._calls, path, asked, random, fault, now)
 
     def _ordered(self, body: bytes, asked: Asked, order: str | None, repeated: int) -> Fault | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import math
+import re
 import struct
 from typing import Any
 
@@ -68,6 +69,12 @@ class Asked(msgspec.Struct, gc=False):
         return None
 
     @property
+    def begun(self) -> str:
+        """The answer that the request has begun (its last message is the assistant's); empty: none."""
+        last = self.messages[-1] if self.messages else None
+        return last.content if last is not None and last.role == "assistant" and isinstance(last.content, str) else ""
+
+    @property
     def limit(self) -> int | None:
         return self.max_completion_tokens if self.max_completion_tokens is not None else self.max_tokens
 
@@ -108,6 +115,8 @@ def speak(profile: Profile, asked: Asked, random: Seeded, fault: Fault | None) -
         return _faulty(fault, schema, random)
     if schema is not None:
         pieces = _cut(msgspec.json.encode(example(schema, random)).decode())
+    elif asked.begun:
+        pieces = _rest(profile, asked.begun, random)
     elif profile.answers:
         pieces = _cut(profile.answers[random.below(len(profile.answers))])
     else:
@@ -129,6 +138,21 @@ def _words(tokens: int, random: Seeded, fault: Fault | None) -> list[str]:
     pieces = list(repeated[start : start + tokens])
     pieces[0] = pieces[0].lstrip().capitalize()
     return pieces
+
+
+def _rest(profile: Profile, begun: str, random: Seeded) -> list[str]:
+    """What follows an answer that was begun: it knows what it would have said."""
+    for answer in profile.answers:
+        if answer.startswith(begun):
+            return _cut(answer[len(begun) :])
+    total = round(profile.output_tokens.draw(random))
+    cycle = "".join(WORDS)
+    last = begun[-24:].lower() if len(begun) > 24 else f" {begun.lower()}"
+    at = (cycle * 2).lower().find(last) + len(last)
+    rest = (cycle * (2 + total * 12 // len(cycle)))[at if at >= len(last) else 0 :]
+    words = re.findall(r"\s*\S+", rest)
+    in_a_word = not words[0].startswith(" ")
+    return words[: max(1, total - len(begun.split()) + in_a_word)]
 
 
 def _cut(text: str) -> list[str]:
