@@ -13,6 +13,8 @@ from roadworthy.workflow.inference import Inference, InferenceStart, Seal
 
 from .conftest import FILES, Install
 
+FLOW = "workflows/triage/workflow.yaml"
+
 
 def journal(install: Install, *inferences: Inference) -> None:
     """What a worker that ended in good order left."""
@@ -225,3 +227,26 @@ def test_a_backup_over_the_api_never_overwrites(applied: Install, tmp_path: Path
     again = applied.call("POST", "/v1/backup", {"path": str(target)})
     assert (again.status_code, again.json()["error"]["code"]) == (409, "conflict")
     assert applied.call("POST", "/v1/backup", {"path": "copy"}).status_code == 400
+
+
+def test_explain_foretells_the_served_release_and_else_the_draft(applied: Install) -> None:
+    draft = applied.good("GET", "/v1/explain?workflow=triage")
+    assert draft["number"] is None
+    applied.good("POST", "/v1/freeze", {"workflow": "triage"})
+    applied.apply(**{FLOW: FILES[FLOW].replace("[canned]", "[retry, canned]")})
+    served = applied.good("GET", "/v1/explain?workflow=triage")
+    again = applied.good("GET", "/v1/explain?workflow=triage&release=draft&failure=unavailable")
+    assert served["number"] == 1
+    ways = [[step["kind"] for step in found["items"][0]["steps"]] for found in (served, again)]
+    assert ways == [["canned"], ["retry", "canned"]]
+    assert len(again["items"]) == 1
+    assert again["items"][0]["reads"]["text"] == "later"
+    assert again["items"][0]["once"]["outcome"] == "recovered"
+    assert again["items"][0]["overspend"] == again["costs"]["main"] > 0
+
+
+def test_explain_names_what_it_does_not_know(applied: Install) -> None:
+    assert applied.call("GET", "/v1/explain?workflow=nope").status_code == 404
+    wrong = applied.call("GET", "/v1/explain?workflow=triage&failure=unavailble")
+    assert wrong.status_code == 400
+    assert "did you mean 'unavailable'" in wrong.json()["error"]["message"]

@@ -5,6 +5,7 @@ POST /v1/check            {files} → {errors, warnings}
 POST /v1/freeze           {workflow, note?} → {release, digest, number, created, lapses}
 GET  /v1/releases         ?workflow= → {items}
 GET  /v1/releases/diff    ?workflow=&a=&b= → {workflow, a, b, changes, lapses}
+GET  /v1/explain          ?workflow=&failure=&release= → {…, items: [what each failure does to callers]}
 GET  /v1/configuration    → {version, applied_at, applied_by, files}
 GET  /v1/people           → {items: [{id, name, email, phone, team, owns}]}
 """
@@ -20,7 +21,9 @@ from roadworthy.api import errors
 from roadworthy.api.app import Call, Endpoint
 from roadworthy.api.errors import Invalid, NotFound
 from roadworthy.api.services import Services
+from roadworthy.fallback.foretell import Foretold
 from roadworthy.workflow import problems
+from roadworthy.workflow.ladder import LADDER_FAILURES
 from roadworthy.workflow.problems import Problem
 from roadworthy.workflow.service import Applied, ListedRelease
 
@@ -100,6 +103,22 @@ def diff(services: Services, call: Call) -> Any:
     return {"workflow": workflow, "a": found.a, "b": found.b, "changes": changes, "lapses": found.lapses}
 
 
+def explain(services: Services, call: Call) -> Any:
+    failure: Any = call.query.get("failure") or None
+    if failure is not None and failure not in LADDER_FAILURES:
+        expected = problems.did_you_mean(failure, LADDER_FAILURES)
+        raise Invalid(f"failure: found {problems.show(failure)}, expected a failure: {expected}", param="failure")
+    workflow = call.query.get("workflow") or _only_workflow(services)
+    found = services.explainer.explain(workflow, call.query.get("release") or None, failure)
+    hedge = None if found.hedge is None else msgspec.structs.asdict(found.hedge)
+    items = [{**foretold_in_words(path.lasting), "once": foretold_in_words(path.once)} for path in found.items]
+    return {**msgspec.to_builtins(found), "hedge": hedge, "items": items}
+
+
+def foretold_in_words(told: Foretold) -> dict[str, Any]:
+    return {**msgspec.to_builtins(told), "outcome": told.outcome, "reads": msgspec.to_builtins(told.reads)}
+
+
 def configuration(services: Services, call: Call) -> Any:
     applied = services.workflows.configuration()
     if applied is None:
@@ -163,6 +182,7 @@ ENDPOINTS = [
     Endpoint("POST", "/v1/freeze", "configure", freeze, Freeze, publishes=True),
     Endpoint("GET", "/v1/releases", "read", releases),
     Endpoint("GET", "/v1/releases/diff", "read", diff),
+    Endpoint("GET", "/v1/explain", "read", explain),
     Endpoint("GET", "/v1/configuration", "read", configuration),
     Endpoint("GET", "/v1/people", "read", people),
 ]

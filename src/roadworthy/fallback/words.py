@@ -26,3 +26,19 @@ FAILED: Final[dict[Failure, str]] = {
 """Failure → how its error begins.  ``bad_request`` and ``context_length`` carry the provider's own words."""
 
 NO_STEP_LEFT: Final = "and the workflow's ladder has no further step"
+
+MEANS: Final[dict[Failure, str]] = {
+    "unavailable": "the target cannot be reached, or says 5xx",
+    "slow": "a clock ran out: connect, first token, idle or total",
+    "truncated": "the answer broke off, or met its token limit",
+    "invalid": "the answer is empty, no JSON, against the schema, or fails a check of that kind",
+    "refused": "the model or its content filter declined",
+    "unsafe": "a safety check found something in the answer",
+    "overlimit": "the provider's rate limit (429)",
+    "throttled": "our limit: of the caller's key, or calls under way at the target",
+    "overspent": "a budget has nothing left",
+    "misconfigured": "the target refuses our key, model name or address (401 to 404)",
+    "context_length": "the request is too long for the model",
+    "bad_request": "the provider finds the request wrong (400)",
+}
+"""Failure → what it is, for people."""

@@ -171,7 +171,12 @@ class Workflows:
     def diff(self, workflow: str, a: str, b: str) -> ReleaseDiff:
         """``a`` and ``b``: a number, a digest or its beginning, ``draft`` or ``served``.  Raises ``Unknown``."""
         with self._state.read() as transaction:
-            return diff(self._find(transaction, workflow, a), self._find(transaction, workflow, b))
+            return diff(self._find(transaction, workflow, a)[0], self._find(transaction, workflow, b)[0])
+
+    def find(self, workflow: str, which: str) -> tuple[Release, int | None]:
+        """A release and its number (``None``: the draft), named as for ``diff``.  Raises ``Unknown``."""
+        with self._state.read() as transaction:
+            return self._find(transaction, workflow, which)
 
     def configuration(self) -> AppliedConfiguration | None:
         with self._state.read() as transaction:
@@ -210,11 +215,11 @@ class Workflows:
             raise Unknown(f"no workflow '{name}': {did_you_mean(name, applied.configuration.workflows)}")
         return workflow
 
-    def _find(self, transaction: Transaction, workflow: str, which: str) -> Release:
+    def _find(self, transaction: Transaction, workflow: str, which: str) -> tuple[Release, int | None]:
         if which == DRAFT:
             draft = self._workflow(self._applied(transaction), workflow)
             try:
-                return release_of(draft)
+                return release_of(draft), None
             except NotReleasable as error:
                 raise Unknown(f"no draft: {error}") from error
         known = transaction.releases(workflow)
@@ -227,7 +232,7 @@ class Workflows:
             prefix = which if which.startswith("rel_") else f"rel_{which}"
             found = [frozen for frozen in known if frozen.release.digest.startswith(prefix)]
         if len(found) == 1:
-            return found[0].release
+            return found[0].release, found[0].number
         names = ", ".join(f"{frozen.number} ({frozen.release.digest[:12]})" for frozen in known) or "none yet"
         raise Unknown(
             f"{'several releases match' if found else 'no release'} '{which}' of {workflow}; releases: {names}"
