@@ -275,3 +275,114 @@ async def test_an_adopted_stream_cut_by_its_token_limit_is_passed_on(tmp_path: P
     assert found[-2]["choices"][0]["finish_reason"] == "length"
     assert found[-1] == "[DONE]"
     assert (bench.record().outcome, bench.record().failure) == ("answered", "truncated")
+
+
+def thought(text: str) -> bytes:
+    delta = {"index": 0, "delta": {"reasoning_content": text}, "finish_reason": None}
+    return b"data: " + msgspec.json.encode({"id": "chatcmpl-1", "model": "m", "choices": [delta]}) + b"\n\n"
+
+
+@on_loop
+async def test_a_model_that_thinks_aloud_is_not_silent_but_has_not_answered_yet(tmp_path: Path) -> None:
+    handling = Handling(clocks=Clocks(first_token=0.02), ladder={"slow": []})
+    bench = Bench(tmp_path, served=release(handling=handling))
+    bench.upstream.will([chunk(""), thought("Hmm"), pause := Pause(), thought(" well"), *HELLO])
+    asking = asyncio.ensure_future(bench.post(streamed()))
+    await asyncio.sleep(0.06)
+    assert not asking.done()
+    bench.clock.time += 5.0
+    pause.go.set()
+    found = await events(await asking)
+    assert text_of(found) == "Hello"
+    assert found[1]["choices"][0]["delta"]["reasoning_content"] == "Hmm"
+    first_token = bench.record().first_token
+    assert first_token is not None
+    assert first_token >= 5.0
+
+
+@on_loop
+async def test_thoughts_without_an_answer_are_no_answer_and_are_paid_for(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, served=release(handling=Handling(ladder={"invalid": []})))
+    bench.upstream.will([chunk(""), thought("Hmm"), thought(" well"), chunk(finish="stop"), DONE])
+    assert said(await bench.post(streamed()))["error"]["code"] == "invalid"
+    assert bench.record().tokens.output == 2
+
+
+@on_loop
+async def test_signs_of_life_do_not_keep_a_stalled_answer_alive(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, served=release(handling=Handling(clocks=Clocks(idle=10.0))))
+    pauses = [Pause() for _ in range(4)]
+    comments = [part for pause in pauses for part in (pause, b": keep-alive\n\n")]
+    bench.upstream.will([chunk("Hel"), *comments, Pause()])
+    answer = await bench.post(streamed())
+    reading = asyncio.ensure_future(events(answer))
+    for pause in pauses:
+        bench.clock.time += 4.0
+        pause.go.set()
+        for _ in range(5):
+            await asyncio.sleep(0)
+    found = await reading
+    assert found[-1]["error"]["code"] == "slow"
+    assert bench.upstream.streams[0].aborted
+    assert bench.taken() == 0
+
+
+@pytest.mark.parametrize(
+    ("usage", "output"),
+    [
+        ([], None),
+        ([b'data: {"id":"c","choices":[{"delta":{}}],"usage":{"prompt_tokens":10,"completion_tokens":5}}\n\n'], 5),
+        ([b'data: {"id":"c","choices":[],"usage":{"prompt_tokens":0,"completion_tokens":0}}\n\n'], None),
+        ([b'data: {"id":"c","choices":[],"usage":{"prompt_tokens":-10,"completion_tokens":-5}}\n\n'], None),
+        ([USAGE, b'data: {"id":"c","choices":[],"usage":{"prompt_tokens":10,"completion_tokens":7}}\n\n'], 7),
+        ([USAGE, b'data: {"id":"c","choices":[],"usage":{"prompt_tokens":0,"completion_tokens":0}}\n\n'], 5),
+        ([b'data: {"id":"c","choices":[],"usage":null}\n\n'], None),
+    ],
+)
+def test_usage_of_any_shape_is_hidden_and_what_is_missing_is_estimated(
+    tmp_path: Path, usage: list[bytes], output: int | None
+) -> None:
+    @on_loop
+    async def run() -> None:
+        bench = Bench(tmp_path)
+        bench.upstream.will([chunk(""), chunk("Hel"), chunk("lo"), chunk(finish="stop"), *usage, DONE])
+        found = await events(await bench.post(streamed()))
+        assert text_of(found) == "Hello"
+        assert not any(event.get("usage") for event in found[:-1])
+        record = bench.record()
+        assert record.tokens.output == (2 if output is None else output)
+        assert record.attempts[0].tokens_estimated == (output is None)
+        assert record.cost_usd
+
+    run()
+
+
+@on_loop
+async def test_usage_beside_the_end_of_the_answer_is_hidden_and_the_end_is_not(tmp_path: Path) -> None:
+    usage = {"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15}
+    for asked in (False, True):
+        bench = Bench(tmp_path / str(asked))
+        bench.upstream.will([chunk("Hello", usage=usage), chunk(finish="stop", usage=usage), DONE])
+        more = {"stream_options": {"include_usage": True}} if asked else {}
+        found = await events(await bench.post(streamed(**more)))
+        assert ["usage" in event for event in found[:-1]] == [asked, asked]
+        assert found[-2]["choices"][0]["finish_reason"] == "stop"
+        assert bench.record().tokens.output == 5
+
+
+@on_loop
+async def test_a_chunk_that_came_twice_is_left_out_where_that_can_be_known(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    padded = chunk("ha", obfuscation="x7Qp")
+    plain = chunk("ho")
+    bench.upstream.will([padded, padded, chunk("ha", obfuscation="b1"), plain, plain, chunk(finish="stop"), DONE])
+    assert text_of(await events(await bench.post(streamed()))) == "hahahoho"
+
+
+@on_loop
+async def test_text_after_the_end_of_a_choice_breaks_the_stream(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    bench.upstream.will([chunk("Hel"), chunk(finish="stop"), chunk("lo"), DONE])
+    found = await events(await bench.post(streamed()))
+    assert found[-1]["error"]["code"] == "invalid"
+    assert text_of(found[:-1]) == "Hel"

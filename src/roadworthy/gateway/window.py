@@ -106,6 +106,8 @@ class Text:
         clean = length if over else max(self.clean, length - hold)
         first: Found | None = None
         for check in checks:
+            if check.from_start and not over and length <= hold:
+                continue  # nothing leaves yet: an opening is judged with as much of what follows as there will be
             found = self._first_new(check, hold)
             if found is None or (not over and found.end >= length and found.begin > length - hold):
                 continue  # what touches the end may change yet, and none of it leaves before the next search
