@@ -21,6 +21,8 @@ from typing import Any
 SENTENCE = "we have looked at your order and it is on its way so please give us one more day to find out"
 WORDS = SENTENCE.split(" ")
 NONCE = re.compile(r"nonce-[0-9a-z]+-\d+-[0-9a-f]{12}")
+LAST_WORDS = re.compile(r"<last_words>\n(.*)\n</last_words>", re.S)
+"""What a model without native prefill is asked to begin with."""
 CALL = re.compile(r"call-(\d+)")
 
 Fault = Callable[["Exchange"], Awaitable[None]]
@@ -97,7 +99,8 @@ class Provider:
         if begun is not None and (found := NONCE.search(begun)):
             whole = self.sent_anywhere(found[0])
             if whole is not None and whole.text.startswith(begun):
-                return whole.text[len(begun) :]
+                wanted = LAST_WORDS.search(messages[-1]["content"])
+                return (wanted[1] if wanted else "") + whole.text[len(begun) :]
         rng = random.Random(f"{self.name} {number}")
         nonce = f"nonce-{self.name}-{number}-{rng.getrandbits(48):012x}"
         asked = CALL.search(json.dumps(messages))
@@ -248,6 +251,16 @@ async def cut_in_mid_stream(exchange: Exchange) -> None:
     for data in deltas[: max(1, len(deltas) * 2 // 3)]:
         await exchange.event(data)
     exchange.reset()
+
+
+async def cut_once(exchange: Exchange) -> None:
+    """Every other answer is cut; what goes on with one that was is not."""
+    begun = any(message["role"] == "assistant" for message in exchange.request["messages"])
+    if begun or len(exchange.provider.sent) % 2:
+        await exchange.good()
+    else:
+        exchange.provider.struck["cut"] += 1
+        await cut_in_mid_stream(exchange)
 
 
 async def stalled_in_mid_stream(exchange: Exchange) -> None:
