@@ -216,9 +216,6 @@ async def test_a_hedge_that_would_do_harm_is_withheld(tmp_path: Path, why: str) 
     limits = TargetLimits(concurrency=2) if why == "load" else TargetLimits()
     hedge = Hedge(after=19.99 if why == "deadline" else 0.5, share=0.0 if why == "budget" else 1.0)
     made = bench(tmp_path, hedge, main={"limits": limits, "breaker": Breaker(calls=1)})
-    if why == "budget":
-        made.upstream.holds(1)
-        await made.post()  # spends the one that everybody has
     number = len(made.upstream.sent) + 1
     made.upstream.holds(number)
     asked = asyncio.ensure_future(made.post())
@@ -245,7 +242,7 @@ async def test_hedges_stay_within_their_share_of_the_calls(tmp_path: Path) -> No
         for number in range(before + 1, len(made.upstream.sent) + 1):
             made.upstream.gates[number].set()
         assert isinstance(await asked, Response)
-    assert 5 <= made.gateway.report().hedges_made <= 6
+    assert made.gateway.report().hedges_made == 5
 
 
 @on_loop

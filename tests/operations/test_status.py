@@ -5,9 +5,17 @@ from __future__ import annotations
 import msgspec
 
 from roadworthy.inference_log.model import Lag, StatsRow
-from roadworthy.operations.status import ProcessStatus, TargetStatus, Waiting, waiting, workflow_statuses
+from roadworthy.operations.status import (
+    ProcessStatus,
+    TargetSeen,
+    TargetStatus,
+    Waiting,
+    target_statuses,
+    waiting,
+    workflow_statuses,
+)
 from roadworthy.workflow.inference import Tokens
-from roadworthy.workflow.model import Configuration, Owners, Settings, Workflow
+from roadworthy.workflow.model import Configuration, Owners, Settings, Target, TargetLimits, Workflow
 from roadworthy.workflow.ports import AppliedConfiguration
 
 OWNERS = Owners("ada", "ada", "ada")
@@ -46,3 +54,21 @@ def test_testers_are_counted_beside_the_live_calls_never_among_them() -> None:
     [status] = workflow_statuses(CONFIGURATION, {}, rows, rows)
     assert (status.calls, status.tester_calls, status.outcomes) == (3, 2, {"answered": 3})
     assert status.spend_today == 1.5
+
+
+def test_a_target_says_what_holds_its_calls_back_over_all_workers() -> None:
+    main = Target("main", "openai", "m", limits=TargetLimits(concurrency=64))
+    seen = [
+        TargetSeen("main", "open", 4.0, limit=8, waiting=2),
+        TargetSeen("main", "half_open", 0.0, limit=64),
+        TargetSeen("main", limit=64, waiting=1),
+        TargetSeen("another", "open", 1.0, limit=1),
+    ]
+    [status] = target_statuses({"main": main}, {}, frozenset(), seen)
+    assert (status.workers, status.shut, status.probe_in, status.at_once, status.waiting) == (3, 2, 0.0, 136, 3)
+
+
+def test_a_target_that_nothing_holds_back_says_nothing() -> None:
+    main = Target("main", "openai", "m", limits=TargetLimits(concurrency=64))
+    [status] = target_statuses({"main": main}, {}, frozenset(), [TargetSeen("main", limit=64)])
+    assert (status.shut, status.probe_in, status.at_once) == (0, None, None)

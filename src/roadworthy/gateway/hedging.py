@@ -92,7 +92,7 @@ class Watch:
 
     def __init__(self) -> None:
         self.times = Times()
-        self.saved = 1.0
+        self.saved = 0.0
         """Hedges that may be made now: a call earns ``share`` of one."""
 
     def earn(self, share: float) -> None:

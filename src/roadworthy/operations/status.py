@@ -50,6 +50,26 @@ class TargetStatus(msgspec.Struct, frozen=True):
     url: str | None
     """``None``: a launched target that is not up; its calls are ``unavailable``."""
     price_known: bool
+    workers: int = 0
+    """Workers that said how they find it."""
+    shut: int = 0
+    """Of them, those whose breaker is not closed."""
+    probe_in: float | None = None
+    """Seconds until the first of these lets a probe through."""
+    at_once: int | None = None
+    """Calls that all of them together let through at once, where that is fewer than declared."""
+    waiting: int = 0
+    """Calls that wait for a slot."""
+
+
+class TargetSeen(msgspec.Struct, frozen=True):
+    """How one worker finds a target."""
+
+    target: str
+    breaker: str = "closed"
+    probe_in: float = 0.0
+    limit: int = 0
+    waiting: int = 0
 
 
 class ProcessStatus(msgspec.Struct, frozen=True):
@@ -112,12 +132,30 @@ def workflow_statuses(
 
 
 def target_statuses(
-    targets: Mapping[str, Target], endpoints: Mapping[str, str], priced: frozenset[str]
+    targets: Mapping[str, Target], endpoints: Mapping[str, str], priced: frozenset[str], seen: Sequence[TargetSeen] = ()
 ) -> list[TargetStatus]:
+    """``seen``: how each worker finds each target."""
     return [
-        TargetStatus(name, target.provider, target.model, endpoints.get(name), name in priced)
+        _target_status(target, endpoints.get(name), name in priced, [one for one in seen if one.target == name])
         for name, target in sorted(targets.items())
     ]
+
+
+def _target_status(target: Target, url: str | None, priced: bool, seen: Sequence[TargetSeen]) -> TargetStatus:
+    shut = [one for one in seen if one.breaker != "closed"]
+    narrowed = any(one.limit < target.limits.concurrency for one in seen)
+    return TargetStatus(
+        target.name,
+        target.provider,
+        target.model,
+        url,
+        priced,
+        workers=len(seen),
+        shut=len(shut),
+        probe_in=min((one.probe_in for one in shut), default=None),
+        at_once=sum(one.limit for one in seen) if narrowed else None,
+        waiting=sum(one.waiting for one in seen),
+    )
 
 
 def waiting(

@@ -15,6 +15,7 @@ from roadworthy.engine.publish import Publisher
 from roadworthy.engine.supervise import Engine
 from roadworthy.inference_log.model import Filter
 from roadworthy.inference_log.service import Log
+from roadworthy.operations.budgets import BudgetBoard
 from roadworthy.operations.status import (
     target_statuses,
     waiting,
@@ -22,7 +23,7 @@ from roadworthy.operations.status import (
 )
 from roadworthy.wiring.data_folder import DataFolder
 from roadworthy.wiring.run_facts import run_facts
-from roadworthy.wiring.workers import dropped
+from roadworthy.wiring.workers import hear
 from roadworthy.workflow.model import Configuration, Settings
 from roadworthy.workflow.service import Workflows
 
@@ -37,6 +38,7 @@ class StatusBoard:
         publisher: Publisher,
         log: Log,
         clock: Callable[[], float],
+        budgets: BudgetBoard,
     ) -> None:
         self._folder = folder
         self._epoch = epoch
@@ -44,13 +46,14 @@ class StatusBoard:
         self._publisher = publisher
         self._log = log
         self._clock = clock
+        self._budgets = budgets
         self._started = clock()
         self.engine: Engine | None = None
         self.configuration_errors: list[str] = []
         """Of the folder that ``up`` was to apply and could not."""
 
     def read(self) -> dict[str, Any]:
-        """Keys: version, data, timezone, listen, metrics, base_url, configuration, workflows, targets, journal,
+        """Keys: version, data, timezone, listen, metrics, base_url, configuration, workflows, targets, budgets, journal,
         processes, control, waiting.  Instants are Unix seconds, money US dollars."""
         self._publisher.publish_when_moved()
         now = self._clock()
@@ -63,8 +66,9 @@ class StatusBoard:
         snapshot = self._publisher.current
         endpoints = {} if snapshot is None else {name: end.url for name, end in snapshot.endpoints.items()}
         priced = frozenset() if snapshot is None else frozenset({*snapshot.prices, *snapshot.model_prices})
-        targets = target_statuses({} if snapshot is None else snapshot.targets, endpoints, priced)
-        facts, lag = run_facts(self._folder), self._log.lag()
+        facts, lag, heard = run_facts(self._folder), self._log.lag(), hear(self._folder)
+        configured = {} if snapshot is None else snapshot.targets
+        targets = target_statuses(configured, endpoints, priced, heard.targets)
         warnings = [*self.configuration_errors, *self._publisher.warnings]
         return {
             "version": version("roadworthy"),
@@ -83,7 +87,8 @@ class StatusBoard:
             },
             "workflows": workflow_statuses(configuration, served, hour, today),
             "targets": targets,
-            "journal": {**msgspec.structs.asdict(lag), **dropped(self._folder)},
+            "budgets": self._budgets.lines(people=False),
+            "journal": {**msgspec.structs.asdict(lag), **heard.journal},
             "processes": facts.processes,
             "control": {
                 "pid": os.getpid(),

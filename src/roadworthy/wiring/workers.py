@@ -8,6 +8,7 @@ from pathlib import Path
 import httpx2
 import msgspec
 
+from roadworthy.operations.status import TargetSeen
 from roadworthy.wiring.data_folder import DataFolder
 
 PATIENCE = 0.5
@@ -28,17 +29,27 @@ class _Report(msgspec.Struct):
     """What status reads of a worker's counters."""
 
     journal: _Journal = msgspec.field(default_factory=_Journal)
+    targets: list[TargetSeen] = []
 
 
-def dropped(folder: DataFolder) -> dict[str, int]:
-    """What the workers that answer could not write to their journals: inferences (yet, at all), and bodies alone."""
-    counts = {"waiting": 0, "dropped": 0, "bodies_dropped": 0}
+class Heard(msgspec.Struct):
+    """What the workers that answer say."""
+
+    journal: dict[str, int]
+    """What they could not write: inferences (yet, at all), and bodies alone."""
+    targets: list[TargetSeen]
+    """How each of them finds each target."""
+
+
+def hear(folder: DataFolder) -> Heard:
+    heard = Heard({"waiting": 0, "dropped": 0, "bodies_dropped": 0}, [])
     for answer in _ask(folder, "GET", "/internal/counters"):
         report = msgspec.json.decode(answer, type=_Report)
-        counts["waiting"] += report.journal.waiting
-        counts["dropped"] += report.journal.dropped
-        counts["bodies_dropped"] += report.journal.bodies_dropped
-    return counts
+        heard.journal["waiting"] += report.journal.waiting
+        heard.journal["dropped"] += report.journal.dropped
+        heard.journal["bodies_dropped"] += report.journal.bodies_dropped
+        heard.targets += report.targets
+    return heard
 
 
 def rotate_journals(folder: DataFolder) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from roadworthy.cli import words
+from roadworthy.cli.commands.budgets import STATES, used
 from roadworthy.cli.commands.measure import cost, outcomes
 from roadworthy.cli.commands.releases import short
 from roadworthy.cli.context import Work, common, json_option, pass_work
@@ -62,6 +63,7 @@ def _tell(work: Work, answer: Facts) -> None:
         _workflows(work, workflows)
     else:
         work.say("No workflow yet: `roadworthy init` writes an example, `roadworthy apply DIR` puts it in force.")
+    _budgets(work, answer.get("budgets") or [])
     waiting = answer.get("waiting") or []
     if waiting:
         work.say()
@@ -101,7 +103,21 @@ def _targets(work: Work, targets: list[Facts]) -> None:
     for target in targets:
         where = line(str(target["url"])) if target.get("url") else "down: its calls are unavailable"
         name, model = line(str(target.get("name"))), line(str(target.get("model")))
-        work.say(f"target    {name} ({target.get('provider')} / {model}) {where}")
+        work.say(f"target    {name} ({target.get('provider')} / {model}) {where}{_borne(target)}")
+
+
+def _borne(target: Facts) -> str:
+    """What its breaker and its limit hold back now; empty: nothing."""
+    held = ""
+    if target.get("shut"):
+        of = f" on {target['shut']} of {words.plural(int(target['workers']), 'worker')}"
+        probe = float(target.get("probe_in") or 0.0)
+        held += f"; breaker open{of}, " + (f"next probe in {words.seconds(probe)}" if probe else "a probe is under way")
+    if target.get("at_once") is not None:
+        held += f"; lets {words.plural(int(target['at_once']), 'call')} through at once"
+    if target.get("waiting"):
+        held += f"; {words.plural(int(target['waiting']), 'call')} waiting"
+    return held
 
 
 def _workflows(work: Work, workflows: list[Facts]) -> None:
@@ -126,6 +142,20 @@ def _workflows(work: Work, workflows: list[Facts]) -> None:
             for row in workflows
         ],
     )  # fmt: skip
+
+
+def _budgets(work: Work, budgets: list[Facts]) -> None:
+    """Of teams and workflows; ``roadworthy budgets`` tells those of keys and users."""
+    if budgets:
+        work.say()
+    zone, now = work.zone(), work.clock()
+    for row in budgets:
+        what = f"{row['scope']} {line(str(row['owner']))}, a {row['period']}"
+        state = f", {STATES[str(row['state'])]}" if STATES.get(str(row["state"])) else ""
+        work.say(
+            f"budget    {what}: {words.dollars(row['spent'])} of {words.dollars(row['limit'])} ({used(row)}), "
+            f"begins anew {words.moment(row['resets_at'], zone, now=now)}{state}"
+        )
 
 
 def _serves(row: Facts) -> str:
