@@ -1,7 +1,8 @@
 """API keys.  A token is in an answer once and never again; hashes are in none.
 
 GET  /v1/keys               → {items}
-POST /v1/keys               {name, workflows?, kind?, person?, team?, …} → {key, token, base_url}
+POST /v1/keys               {name, workflows?, kind?, person?, team?, callbacks?, …} → {key, token, base_url,
+                              callback_secret?}
 POST /v1/keys/{id}/rotate   {grace?: seconds} → {key, token, base_url}
 POST /v1/keys/{id}/revoke   → {key}
 """
@@ -39,7 +40,10 @@ def revoke(services: Services, call: Call) -> Any:
 
 
 def new_token(services: Services, made: NewToken) -> dict[str, Any]:
-    return {"key": shown(made.key), "token": made.token, "base_url": services.base_url()}
+    answer = {"key": shown(made.key), "token": made.token, "base_url": services.base_url()}
+    if made.callback_secret is not None:
+        answer["callback_secret"] = made.callback_secret
+    return answer
 
 
 def shown(key: ApiKey) -> dict[str, Any]:

@@ -51,7 +51,7 @@ def fits(tx: PeopleTransaction, escalation: Escalation, text: str) -> msgspec.Ra
     A schema that the caller brought itself is not known here: then nothing fits.
     """
     nothing = msgspec.Raw(b"null")
-    frozen = None if escalation.digest is None else tx.release(escalation.digest)
+    frozen = None if escalation.digest is None or escalation.own_schema else tx.release(escalation.digest)
     schema = None if frozen is None else frozen.release.behaviour.schema
     if schema is None:
         return nothing

@@ -13,6 +13,8 @@ from typing import Literal
 
 import msgspec
 
+from roadworthy.http1.origin import Origin
+from roadworthy.people.outbox.service import callback_secret
 from roadworthy.workflow.audit import Event, chain
 from roadworthy.workflow.model import DEFAULT_TEAM, ApiKey, Configuration, Workflow
 from roadworthy.workflow.ports import State, Transaction
@@ -20,6 +22,7 @@ from roadworthy.workflow.problems import did_you_mean
 from roadworthy.workflow.service import Actor, Unknown
 
 LONGEST_GRACE = 30 * 86400.0
+MOST_CALLBACKS = 10
 
 
 class KeyRefused(Exception):
@@ -43,12 +46,17 @@ class KeySpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     body_object: bool = True
     requests_per_minute: int | None = None
     expires_at: float | None = None
+    callbacks: list[str] = []
+    """URLs to which answers of escalated calls may be sent."""
+    callbacks_private: bool = False
 
 
 class NewToken(msgspec.Struct, frozen=True):
     key: ApiKey
     token: str
     """The only time that it is seen."""
+    callback_secret: str | None = None
+    """What signs the answers sent to the key's callbacks; stays the same for as long as the key lives."""
 
 
 class Keys:
@@ -90,11 +98,13 @@ class Keys:
                 requests_per_minute=spec.requests_per_minute,
                 created_at=now,
                 created_by=actor.id,
+                callbacks=spec.callbacks,
+                callbacks_private=spec.callbacks_private,
                 expires_at=spec.expires_at,
             )
             tx.put_key(key)
             self._record(tx, actor, "key.create", key, after=_facts(key))
-        return NewToken(key, token)
+        return self._made(key, token)
 
     def rotate(self, key_id: str, actor: Actor, *, grace: float = 0.0) -> NewToken:
         """Give the key a new token; the old one is good for ``grace`` seconds more.
@@ -118,7 +128,7 @@ class Keys:
                     )
                 )
             self._record(tx, actor, "key.rotate", new, after={"old_token_until": until if grace > 0.0 else now})
-        return NewToken(new, token)
+        return self._made(new, token)
 
     def revoke(self, key_id: str, actor: Actor) -> ApiKey:
         """End the key for good.  Raises ``Unknown``; a revoked key is returned as it is."""
@@ -136,6 +146,9 @@ class Keys:
 
     def hash(self, token: str) -> str:
         return hmac.new(self._hmac_key, token.encode(), hashlib.sha256).hexdigest()
+
+    def _made(self, key: ApiKey, token: str) -> NewToken:
+        return NewToken(key, token, callback_secret(self._hmac_key, key) if key.callbacks else None)
 
     def _new_token(self, kind: Literal["live", "tester"]) -> str:
         return ("rw-" if kind == "live" else "rwt-") + self._token(30)
@@ -163,6 +176,13 @@ def vet(spec: KeySpec, configuration: Configuration | None, now: float) -> str:
         raise KeyRefused("requests_per_minute", f"found {spec.requests_per_minute}, expected 1 or more")
     if spec.expires_at is not None and spec.expires_at <= now:
         raise KeyRefused("expires_at", "found an instant in the past, expected one to come")
+    for url in spec.callbacks:
+        try:
+            Origin.from_url(url)
+        except ValueError as error:
+            raise KeyRefused("callbacks", str(error)) from error
+    if len(spec.callbacks) > MOST_CALLBACKS:
+        raise KeyRefused("callbacks", f"found {len(spec.callbacks)}, expected at most {MOST_CALLBACKS}")
     workflows = {} if configuration is None else configuration.workflows
     named = _named(spec, workflows)
     teams = {workflow.team for workflow in named if spec.workflows != ["*"]}

@@ -289,6 +289,8 @@ class Escalation(msgspec.Struct, tag_field="k", tag="escalation", omit_defaults=
     """Registered URL to which the answer is sent."""
     structured: bool = False
     """A schema or tools apply to the answer that the caller expects."""
+    own_schema: bool = False
+    """It is a schema that the caller brought, not the release's."""
 
 
 class Seal(msgspec.Struct, tag_field="k", tag="seal"):

@@ -31,6 +31,14 @@ def keys() -> None:
 @click.option("--team", help="Team that the key belongs to.")
 @click.option("--expires", metavar="TIME", help="Life of the key: 12h, 30d, 8w.  [default: none]")
 @click.option("--rpm", type=click.IntRange(min=1), help="Calls a minute of this key.")
+@click.option(
+    "--callback",
+    "callbacks",
+    metavar="URL",
+    multiple=True,
+    help="Where answers of escalated calls may be sent; repeatable.",
+)
+@click.option("--callback-private", is_flag=True, help="Let these URLs be at loopback or private addresses.")
 @click.option("--minimal-headers", is_flag=True, help="Answer with x-request-id as the only header of ours.")
 @click.option("--no-body-object", is_flag=True, help="Leave the `roadworthy` object out of answers.")
 @common
@@ -44,6 +52,8 @@ def create(
     team: str | None,
     expires: str | None,
     rpm: int | None,
+    callbacks: tuple[str, ...],
+    callback_private: bool,
     minimal_headers: bool,
     no_body_object: bool,
 ) -> None:
@@ -58,6 +68,8 @@ def create(
         "requests_per_minute": rpm,
         "headers": "minimal" if minimal_headers else "full",
         "body_object": not no_body_object,
+        "callbacks": list(callbacks) or None,
+        "callbacks_private": callback_private or None,
     }
     tell_token(work, work.admin.post("/v1/keys", {k: v for k, v in body.items() if v is not None}))
 
@@ -174,6 +186,9 @@ def tell_token(work: Work, answer: dict[str, Any]) -> None:
     work.say()
     work.say(f"export OPENAI_BASE_URL={base_url(work, answer)}")
     work.say(f"export OPENAI_API_KEY={answer.get('token')}")
+    if answer.get("callback_secret"):
+        work.say()
+        work.say(f"Answers sent to its callbacks are signed (Standard Webhooks) with {answer['callback_secret']}")
 
 
 def base_url(work: Work, answer: dict[str, Any]) -> str:

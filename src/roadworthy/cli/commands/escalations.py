@@ -1,0 +1,270 @@
+"""``escalations``: calls that wait for a human, and the messages about them that nobody took."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from roadworthy.cli import words
+from roadworthy.cli.commands.releases import items
+from roadworthy.cli.context import Work, common, json_option, pass_work
+from roadworthy.cli.errors import BadInput, Finding
+from roadworthy.cli.terminal import clean, line
+
+ACTIONS = ("sent", "edited", "discarded")
+LONGEST_SHOWN = 20_000
+
+
+class ListedFirst(click.Group):
+    """A group whose name alone, or with a workflow, lists: ``escalations support-triage``."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if not args or (args[0] not in self.commands and args[0] not in ("-h", "--help", "--data", "--no-color")):
+            args = ["list", *args]
+        return super().parse_args(ctx, args)
+
+
+@click.group(cls=ListedFirst)
+@common
+def escalations() -> None:
+    """List, read, claim and answer calls that were handed to a human.
+
+    `roadworthy escalations [WORKFLOW]` lists those that wait, the most urgent first.  Claiming, answering, returning
+    and cancelling are done by a named person: `roadworthy login CODE` first.
+    """
+
+
+@escalations.command("list")
+@click.argument("workflow", required=False)
+@click.option("--open", "only_open", is_flag=True, help="Those that wait for a human.  [default]")
+@click.option("--all", "everything", is_flag=True, help="Closed ones as well, newest first.")
+@click.option("--dead", is_flag=True, help="Messages that were given up, as `escalations dead` lists them.")
+@click.option("--limit", type=click.IntRange(1, 1000), default=100, show_default=True, help="How many.")
+@common
+@json_option
+@pass_work
+def list_escalations(
+    work: Work, workflow: str | None, only_open: bool, everything: bool, dead: bool, limit: int
+) -> None:
+    """List escalations, of WORKFLOW or of all."""
+    from roadworthy.cli.tables import Column, print_table
+
+    if only_open and everything:
+        raise BadInput("--open and --all exclude each other", "give one of them")
+    if dead:
+        tell_dead(work, limit)
+        return
+    params = {"workflow": workflow, "all": "1" if everything else None, "limit": limit}
+    answer = work.admin.get("/v1/escalations", params)
+    if work.json:
+        work.emit(answer)
+        return
+    rows = items(answer, "escalations")
+    if not rows:
+        raise Finding("nothing was escalated yet" if everything else "nobody waits for a human", "")
+    zone, now = work.zone(), work.clock()
+    print_table(
+        work.console,
+        [
+            Column("id", keep=16), Column("workflow"), Column("state"), Column("why"), Column("opened"),
+            Column("answer by"), Column("claimed by", optional=True), Column("helpdesk", optional=True, spare=1),
+            Column("class", optional=True),
+        ],
+        [
+            [
+                str(row.get("id", "")), str(row.get("workflow", "")), str(row.get("state", "")),
+                str(row.get("failure") or "bypass"), words.ago(row.get("opened_at"), now),
+                words.moment(row.get("answer_by"), zone, now=now), str(row.get("claimed_by") or ""),
+                str(row.get("helpdesk") or ""), "DRILL" if row.get("traffic") == "drill" else "",
+            ]
+            for row in rows
+        ],
+    )  # fmt: skip
+
+
+@escalations.command("show")
+@click.argument("escalation", metavar="ID")
+@common
+@json_option
+@pass_work
+def show_escalation(work: Work, escalation: str) -> None:
+    """Show the escalation ID with what was said, and the draft if there is one.  That you read it is audited."""
+    row = work.admin.get(f"/v1/escalations/{named(escalation)}")
+    if work.json:
+        work.emit(row)
+        return
+    zone, now = work.zone(), work.clock()
+    drill = "DRILL  " if row.get("traffic") == "drill" else ""
+    work.say(f"{drill}{line(str(row['id']))}  {line(str(row['workflow']))}  {row.get('state')}")
+    work.say(f"why        {row.get('failure') or 'human bypass'}: {line(str(row.get('detail') or '–'))}")
+    work.say(f"user       {line(str(row.get('unit') or '–'))}")
+    work.say(f"answer by  {words.moment(row.get('answer_by'), zone, now=now)}")
+    if row.get("claimed_by"):
+        until = words.moment(row.get("claimed_until"), zone, now=now)
+        work.say(f"claimed by {line(str(row['claimed_by']))} until {until}")
+    for message in row.get("messages") or []:
+        role = message.get("role", "?") if isinstance(message, dict) else "?"
+        _tell_text(work, line(str(role)), text_of(message))
+    if row.get("draft") is not None:
+        _tell_text(work, "draft (refused by a check; no customer has seen it)", str(row["draft"]))
+    _tell_text(work, "the customer reads meanwhile", str(row.get("holding") or "–"))
+    answer = row.get("answer")
+    if answer:
+        by = f"{answer.get('by')} {answer.get('agent') or ''}".strip()
+        _tell_text(work, f"answer by {line(by)} ({answer.get('action')})", str(answer.get("text")))
+
+
+@escalations.command("claim")
+@click.argument("escalation", metavar="ID")
+@common
+@json_option
+@pass_work
+def claim(work: Work, escalation: str) -> None:
+    """Take ID for half an hour: nobody else can answer it meanwhile.  Again: for another half hour."""
+    row = work.admin.post(f"/v1/escalations/{named(escalation)}/claim")
+    until = words.moment(row.get("claimed_until"), work.zone(), now=work.clock())
+    _done(work, row, f"Claimed until {until}: roadworthy escalations answer {row.get('id')} --text …")
+
+
+@escalations.command("answer")
+@click.argument("escalation", metavar="ID")
+@click.option("--text", help="What the customer reads.")
+@click.option(
+    "--file", "file", type=click.Path(path_type=Path), help="A file with that text; `-` reads standard input."
+)
+@click.option(
+    "--as", "action", type=click.Choice(ACTIONS), help="What became of the draft.  [default: seen from the text]"
+)
+@common
+@json_option
+@pass_work
+def answer(work: Work, escalation: str, text: str | None, file: Path | None, action: str | None) -> None:
+    """Answer ID: the caller's next poll reads it, a caller that waits at once, a registered callback is told.
+
+    `--as sent` without a text sends the draft as it is.
+    """
+    if text is not None and file is not None:
+        raise BadInput("--text and --file exclude each other", "give one of them")
+    if file is not None:
+        text = sys.stdin.read() if str(file) == "-" else _read(file)
+    if text is None and action != "sent":
+        raise BadInput("there is no answer", "give --text or --file, or `--as sent` to send the draft")
+    body = {"text": text or "", **({"action": action} if action else {})}
+    row = work.admin.post(f"/v1/escalations/{named(escalation)}/answer", body)
+    _done(work, row, f"Answered ({(row.get('answer') or {}).get('action')}).")
+
+
+@escalations.command("return")
+@click.argument("escalation", metavar="ID")
+@click.option("--reason", default="", help="Why, for whoever takes it next.")
+@common
+@json_option
+@pass_work
+def give_back(work: Work, escalation: str, reason: str) -> None:
+    """Give ID back to the queue."""
+    row = work.admin.post(f"/v1/escalations/{named(escalation)}/return", {"reason": reason})
+    _done(work, row, "Back in the queue.")
+
+
+@escalations.command("cancel")
+@click.argument("escalation", metavar="ID")
+@click.option("--reason", default="", help="Why, for the record.")
+@common
+@json_option
+@pass_work
+def cancel(work: Work, escalation: str, reason: str) -> None:
+    """Close ID without an answer; its caller is told so."""
+    row = work.admin.post(f"/v1/escalations/{named(escalation)}/cancel", {"reason": reason})
+    _done(work, row, "Cancelled.")
+
+
+@escalations.command("dead")
+@click.option("--limit", type=click.IntRange(1, 1000), default=100, show_default=True, help="How many.")
+@common
+@json_option
+@pass_work
+def dead_letters(work: Work, limit: int) -> None:
+    """List messages to helpdesks, callbacks and the notifier that were given up."""
+    tell_dead(work, limit)
+
+
+@escalations.command("retry")
+@click.argument("message", metavar="ID")
+@common
+@json_option
+@pass_work
+def retry(work: Work, message: str) -> None:
+    """Send the message ID (from `escalations dead`) anew, from the first try on."""
+    row = work.admin.post(f"/v1/deliveries/{named(message)}/retry")
+    _done(work, row, f"Waits to be sent to {line(str(row.get('destination')))}.")
+
+
+def tell_dead(work: Work, limit: int) -> None:
+    """The messages that were given up, newest first."""
+    from roadworthy.cli.tables import Column, print_table
+
+    found = work.admin.get("/v1/deliveries", {"state": "dead", "limit": limit})
+    if work.json:
+        work.emit(found)
+        return
+    rows = items(found, "deliveries")
+    if not rows:
+        counts = found.get("counts") or {}
+        raise Finding(f"no dead letter; {words.plural(int(counts.get('waiting', 0)), 'message')} on the way")
+    now = work.clock()
+    print_table(
+        work.console,
+        [
+            Column("id"), Column("to"), Column("about", keep=16), Column("given up"), Column("tries", right=True),
+            Column("last error", wrap=True),
+        ],
+        [
+            [
+                str(row.get("id", "")), str(row.get("destination", "")), str(row.get("about") or ""),
+                words.ago(row.get("ended_at"), now), str(row.get("tries", "")), str(row.get("last_error") or ""),
+            ]
+            for row in rows
+        ],
+    )  # fmt: skip
+
+
+def named(ident: str) -> str:
+    """An id as it stands in a path.  Raises ``BadInput``."""
+    ident = ident.strip()
+    if not ident or not ident.replace("_", "").isalnum() or not ident.isascii():
+        raise BadInput(f"{ident!r} is not an id", "`roadworthy escalations` lists them")
+    return ident
+
+
+def text_of(message: Any) -> str:
+    """What a message says in text; parts of other kinds are named."""
+    content = message.get("content") if isinstance(message, dict) else message
+    if isinstance(content, list):
+        parts = [part if isinstance(part, dict) else {} for part in content]
+        return "\n".join(str(part.get("text") or f"[{part.get('type', 'part')}]") for part in parts)
+    return "" if content is None else str(content)
+
+
+def _tell_text(work: Work, title: str, text: str) -> None:
+    from rich.text import Text
+
+    work.console.print(Text(f"\n— {title}", style="dim"))
+    shown = text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}\n[…]"
+    work.console.print(Text(clean(shown)), soft_wrap=True)
+
+
+def _read(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise BadInput(f"{file}: not UTF-8 text", "save it as UTF-8") from error
+
+
+def _done(work: Work, row: dict[str, Any], text: str) -> None:
+    if work.json:
+        work.emit(row)
+    else:
+        work.say(text)

@@ -1,0 +1,114 @@
+"""From records to notices: what a person is told, and what not."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from people_support import NOON, Desk, ident, line
+
+from roadworthy.inference_log.model import Batch
+from roadworthy.operations.notices import Arrivals, notices
+from roadworthy.workflow.inference import Attempt, Check, Inference, Rung
+
+
+def record(number: int = 1, **more: Any) -> Inference:
+    fields: dict[str, Any] = {
+        "id": ident(number), "ts": NOON, "team": "default", "workflow": "support", "outcome": "canned",
+        "digest": "rel_1", "unit": "u-1",
+    }  # fmt: skip
+    return Inference(**{**fields, **more})
+
+
+UNSAFE = {"checks": [Check("personal_data", False, failure="unsafe")], "failure": "unsafe"}
+
+
+def keys(found: Inference) -> list[tuple[str, str]]:
+    return [(notice.kind, notice.key) for notice in notices(found)]
+
+
+def test_an_answered_call_is_nobodys_business() -> None:
+    assert keys(record(outcome="answered", attempts=[Attempt("main", cost_usd=0.1)])) == []
+
+
+@pytest.mark.parametrize("outcome", ["blocked", "recovered", "escalated", "canned"])
+def test_an_unsafe_answer_is_an_incident_whatever_the_ladder_made_of_it(outcome: str) -> None:
+    assert keys(record(outcome=outcome, **UNSAFE)) == [("incident", "unsafe/support/rel_1/personal_data")]
+
+
+def test_an_unsafe_attempt_that_was_recovered_is_one_all_the_same() -> None:
+    attempts = [Attempt("main", failure="unsafe", cost_usd=0.0), Attempt("backup", cost_usd=0.0)]
+    assert keys(record(attempts=attempts)) == [("incident", "unsafe/support/rel_1/its provider's filter")]
+
+
+def test_a_finding_that_is_only_recorded_is_none() -> None:
+    assert keys(record(checks=[Check("tone", False)])) == []
+
+
+def test_overspending_and_refusing_targets_and_unknown_prices_are_alerts() -> None:
+    assert keys(record(outcome="limited", failure="overspent")) == [("alert", "overspent/support")]
+    assert keys(record(ladder=[Rung("overspent", "cache")])) == [("alert", "overspent/support")]
+    refused = Attempt("main", failure="misconfigured", status=401, cost_usd=0.0)
+    assert keys(record(attempts=[refused])) == [("alert", "misconfigured/main")]
+    unpriced = Attempt("main", model_asked="m", model_answered="m-2", cost_unknown="no price for m-2 (target main)")
+    assert keys(record(attempts=[unpriced])) == [("alert", "price_unknown/main/m-2")]
+
+
+def test_a_tester_who_used_up_the_day_is_no_alert_and_machines_are_never_noticed() -> None:
+    assert keys(record(traffic="tester", outcome="limited", failure="overspent")) == []
+    for traffic in ("load", "eval", "shadow"):
+        assert keys(record(traffic=traffic, **UNSAFE)) == []
+
+
+def test_every_drill_is_told_by_itself_and_marked() -> None:
+    (notice,) = notices(record(traffic="drill", drill="html_page", **UNSAFE))
+    assert notice.key.endswith(f"/drill/{ident(1)}")
+    assert (notice.traffic, notice.drill) == ("drill", "html_page")
+
+
+class Shipment:
+    def __init__(self, forgotten: str | None = None, **more: Any) -> None:
+        self.desk = Desk(**more)
+        self.arrive = Arrivals(
+            self.desk.state,
+            self.desk.queue,
+            self.desk.incidents,
+            lambda unit, ts: unit is not None and unit == forgotten,
+        )
+
+
+def test_a_shipment_told_twice_opens_and_counts_once() -> None:
+    shipment = Shipment()
+    batch = Batch(ends=[record(1, **UNSAFE), record(2, **UNSAFE)], escalations=[line(1)])
+    for _ in range(2):
+        shipment.arrive(batch)
+    (incident,) = shipment.desk.incidents.list()
+    assert (incident.count, len(shipment.desk.queue.waiting())) == (2, 1)
+    told = [message for message in shipment.desk.messages() if message["type"] == "incident.open"]
+    assert [message["data"]["to"][0]["person"] for message in told] == ["ada"]
+
+
+def test_costs_are_told_to_the_cost_owner_and_a_drill_says_so_in_its_title() -> None:
+    shipment = Shipment()
+    shipment.arrive(
+        Batch(ends=[record(1, outcome="limited", failure="overspent"), record(2, traffic="drill", **UNSAFE)])
+    )
+    cost, drill = shipment.desk.messages()
+    assert cost["data"]["to"][0] == {"person": "bo", "role": "cost owner", "name": "Bo"}
+    assert drill["data"]["title"].startswith("DRILL: ")
+    assert drill["data"]["class"] == "drill"
+    (row,) = shipment.desk.outbox.list(about=ident(2))
+    assert row.drill
+
+
+def test_a_forgotten_users_escalation_is_not_opened_when_it_arrives_late() -> None:
+    shipment = Shipment(forgotten="u-1")
+    shipment.arrive(Batch(ends=[record(**UNSAFE)], escalations=[line(1), line(2, unit="u-2")]))
+    assert [row.id for row in shipment.desk.queue.all()] == [ident(2)]
+    assert shipment.desk.incidents.list() == []
+
+
+def test_a_quiet_batch_opens_no_transaction() -> None:
+    shipment = Shipment()
+    shipment.desk.state.write = None  # type: ignore[assignment, method-assign]
+    shipment.arrive(Batch(ends=[record(outcome="answered")]))
