@@ -5,9 +5,12 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from roadworthy.fallback.rules import DEFAULT_LADDER
 from roadworthy.gateway.prompting import FREE_FIELDS
+from roadworthy.workflow.inference import OUTCOMES
+from roadworthy.workflow.ladder import DEFAULT_LADDER
 
+COUNTED = ("retry", "repair")
+WORDS = {1: "once", 2: "twice"}
 PAGE = (Path(__file__).parents[2] / "docs" / "gateway.md").read_text()
 
 
@@ -17,14 +20,17 @@ def test_the_fields_that_a_caller_may_always_set_are_listed() -> None:
 
 
 def test_every_default_step_is_in_the_table() -> None:
-    table = dict(re.findall(r"^\| (`[a-z_`, ]+`) \| ((?:retry|canned|none).*) \|$", PAGE, re.MULTILINE))
-    told = {failure: steps for names, steps in table.items() for failure in re.findall(r"`([a-z_]+)`", names)}
-    words = {1: "once", 2: "twice"}
+    rows = re.findall(r"^\| (`[a-z_`, ]+`) \| ((?:retry|repair|drop|cache|escalate|none).*) \|$", PAGE, re.MULTILINE)
+    told = {failure: steps for names, steps in rows for failure in re.findall(r"`([a-z_]+)`", names)}
+    assert set(told) == set(DEFAULT_LADDER)
     for failure, steps in DEFAULT_LADDER.items():
-        retries = [step.times for step in steps if step.kind == "retry"]
-        assert ("canned" in told[failure]) == any(step.kind == "canned" for step in steps), failure
-        assert [times for times, word in words.items() if f"retry {word}" in told[failure]] == retries, failure
-    assert {failure for failure, steps in told.items() if steps.startswith("none")} == {"bad_request", "context_length"}
+        shown = [f"{step.kind} {WORDS[step.times]}" if step.kind in COUNTED else step.kind for step in steps]
+        assert told[failure].split(":")[0].split(", ") == (shown or ["none"]), failure
+
+
+def test_every_outcome_is_in_the_table_of_answers() -> None:
+    rows = re.findall(r"^\| (`[a-z_`, ]+`) \| (\d\d\d|.*\d\d\d.*) \|", PAGE, re.MULTILINE)
+    assert {name for names, _ in rows for name in re.findall(r"`([a-z_]+)`", names)} >= set(OUTCOMES) - {"abandoned"}
 
 
 def test_every_code_that_the_gateway_answers_with_is_listed() -> None:

@@ -232,7 +232,7 @@ async def test_the_release_schema_is_sent_and_the_answer_must_satisfy_it(tmp_pat
         record = bench.records()[-1]
         assert record.failure == "invalid"
         assert not record.checks[0].passed
-        assert [attempt.step for attempt in record.attempts] == ["first", "retry"]
+        assert [attempt.step for attempt in record.attempts] == ["first", "repair"]
 
 
 def test_a_canned_answer_without_json_refuses_where_structure_is_expected() -> None:
