@@ -20,7 +20,7 @@ from roadworthy.gateway import snapshot as snapshots
 from roadworthy.gateway.snapshot import Endpoint, ServedWorkflow, Snapshot
 from roadworthy.inference_log import segments
 from roadworthy.wiring.data_folder import DataFolder
-from roadworthy.workflow.model import Policy, Price, Release, Target
+from roadworthy.workflow.model import Breaker, Capabilities, Policy, Price, Release, Target
 
 PROBE = """
 import signal, sys
@@ -79,7 +79,10 @@ class Workers:
 
     def publish(self, *, seq: int, **more: Any) -> None:
         digest = hmac.digest(self.folder.hmac_key(), TOKEN.encode(), "sha256").hex()
-        target = Target("main", "openai", "main-model", self.url, "env:UP", allow_private=True)
+        target = Target(
+            "main", "openai", "main-model", self.url, "env:UP", allow_private=True,
+            capabilities=Capabilities(prefill="native"), breaker=Breaker(calls=100_000),  # faults are ordered here
+        )  # fmt: skip
         fields: dict[str, Any] = {
             "format": 1, "epoch": 1, "seq": seq, "made_at": 1.0,
             "workflows": {

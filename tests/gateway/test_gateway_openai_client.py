@@ -17,6 +17,7 @@ from gateway_support import TOKEN, managed, release
 from gateway_workers import Workers
 from pydantic import BaseModel
 
+from roadworthy.adapters.providers.simulated_answer import WORDS
 from roadworthy.http1.client import Client
 from roadworthy.http1.guard import AddressGuard
 from roadworthy.http1.messages import Clocks, head
@@ -68,6 +69,7 @@ def simulated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Simulated]:
 def workers(tmp_path_factory: pytest.TempPathFactory, simulated: Simulated) -> Iterator[Workers]:
     served = {
         "support": release("support", handling=Handling(ladder=NO_LADDER)),
+        "going": release("going", handling=Handling(ladder=NO_LADDER, continuation=1)),
         "kept": release("kept", handling=Handling(canned=Canned("We will write to you."))),
         "triage": release(
             "triage",
@@ -163,7 +165,7 @@ def test_embeddings_are_served(client: openai.OpenAI) -> None:
 
 
 def test_models_lists_the_workflows_of_the_key(client: openai.OpenAI) -> None:
-    assert sorted(model.id for model in client.models.list()) == ["kept", "support", "triage", "vectors"]
+    assert sorted(model.id for model in client.models.list()) == ["going", "kept", "support", "triage", "vectors"]
 
 
 @pytest.mark.parametrize(
@@ -204,6 +206,22 @@ def test_a_broken_stream_raises_in_the_client(client: openai.OpenAI) -> None:
         stream = client.chat.completions.create(model="support", messages=ask(f"[[fault {fault}]]"), stream=True)
         with pytest.raises(openai.APIError):
             list(stream)
+
+
+@pytest.mark.parametrize("fault", ["cut", "reset at=mid_body", "error_event"])
+def test_a_stream_that_breaks_in_the_middle_arrives_whole_and_marked(client: openai.OpenAI, fault: str) -> None:
+    with client.chat.completions.stream(model="going", messages=ask(f"[[fault {fault} times=1]]")) as stream:
+        told = [event.chunk.model_extra for event in stream if event.type == "chunk"]
+        final = stream.get_final_completion()
+    text = final.choices[0].message.content or ""
+    assert len(text.split()) == 40
+    assert text.lower() in ("".join(WORDS) * 3).lower()
+    assert final.choices[0].finish_reason == "stop"
+    marks = [extra["roadworthy"] for extra in told if extra and "roadworthy" in extra]
+    [seam] = marks[-1]["seams"]
+    assert marks[0] == {"note": "continued", "seam": seam["at"]}
+    assert 0 < seam["at"] < len(text)
+    assert (marks[-1]["outcome"], marks[-1]["notes"]) == ("recovered", ["continued"])
 
 
 def test_a_client_that_hangs_up_leaves_no_slot_taken(client: openai.OpenAI, workers: Workers) -> None:
