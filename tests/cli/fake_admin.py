@@ -9,16 +9,21 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import msgspec
 from click.testing import CliRunner, Result
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from roadworthy.api.configuration import foretold_in_words
 from roadworthy.cli.context import Work
 from roadworthy.cli.main import root
+from roadworthy.fallback.foretell import foretell, foretell_all
 from roadworthy.wiring.cli import InProcessTransport
 from roadworthy.workflow.audit import AuditRecord, Event, chain
+from roadworthy.workflow.ladder import merged
+from roadworthy.workflow.model import Behaviour, Handling
 
 NOW = 1_795_080_600.0  # Thu 19 Nov 2026 10:30 Europe/Berlin
 TUESDAY = 1_794_920_591.0  # Tue 17 Nov 2026 14:03:11 Europe/Berlin
@@ -70,7 +75,11 @@ RECOVERED = inference(
         {"target": "backup", "step": "target", "started": 0.121, "first_token": 0.33, "ended": 0.842, "status": 200,
          "finish": "stop", "tokens": {"input": 1200, "output": 80}, "cost_usd": 0.000228, "model_asked": "small-1"},
     ],
-    checks=[{"name": "schema", "passed": True}, {"name": "length", "passed": False, "detail": "80 words"}],
+    ladder=[{"failure": "unavailable", "step": "target", "target": "backup", "at": 0.121}],
+    checks=[{"name": "schema", "passed": True}, {"name": "length", "passed": False, "detail": "80 words"},
+            {"name": "promises", "passed": False, "detail": f"a refund {EVIL}", "failure": "unsafe", "score": 0.9,
+             "span": [4, 12], "seconds": 0.0021},
+            {"name": "guard", "passed": True, "broke": "took longer than 2 s", "cost_usd": None}],
 )  # fmt: skip
 BODIES = {
     "prompt": "You sort customer messages.",
@@ -157,6 +166,34 @@ RELEASES = [
      "served": False},
 ]  # fmt: skip
 
+
+def explained(failure: str | None = None) -> dict[str, Any]:
+    """What ``GET /v1/explain`` says of a release with everything that a ladder can use, as the real rule foretells."""
+    texts = {"text": f"A colleague will answer today. {EVIL}"}
+    facts = {
+        "ladder": {"unavailable": [{"kind": "retry", "times": 2}, {"kind": "target", "target": "backup"},
+                                   {"kind": "cache", "max_age": 600.0}, {"kind": "escalate"}, {"kind": "canned"}]},
+        "holding": texts, "canned": {"text": "Later.", "json": {"topic": "other"}}, "cache": {},
+        "deadline": 20.0, "clocks": {"total": 8.0}, "hedge": {"after": 0.8},
+    }  # fmt: skip
+    handling = msgspec.convert(facts, Handling)
+    ladder = merged(handling.ladder, canned=True, cache=True, holding=True)
+    handling = msgspec.structs.replace(handling, ladder=ladder, stream="buffered")
+    behaviour = Behaviour("chat", None, "main", {}, schema={"type": "object"})
+    costs = {"main": 0.0003, "backup": 0.0012}
+    told = [one for one in foretell_all(behaviour, handling, costs=costs) if failure in (None, one.failure)]
+    once = [foretell(one.failure, behaviour, handling, admitted=one.admitted, lasts=False) for one in told]
+    return {
+        "workflow": "support-triage", "release": DIGEST, "number": 2, "deadline": 20.0, "stream": "buffered",
+        "window": 400, "continuation": 0, "clocks": msgspec.structs.asdict(handling.clocks),
+        "hedge": {"after": 0.8, "target": None, "share": 0.05}, "allowance": 0.05, "capacity": 200, "costs": costs,
+        "size": {"input": 1200, "output": 256, "input_source": "the mean of 1,204 calls in the last 7 days",
+                 "output_source": "the release's limit"},
+        "items": [{**foretold_in_words(one), "once": foretold_in_words(first)}
+                  for one, first in zip(told, once, strict=True)],
+    }  # fmt: skip
+
+
 ANOMALY = {
     "workflow": "support-triage", "metric": "errors", "severity": "notice", "regime": "forecast bound",
     "since": NOW - 7200, "bad": 12, "calls": 40, "observed": 0.3, "expected": 0.01,
@@ -185,6 +222,7 @@ class FakeAdmin:
             ),
             ("POST", "/v1/apply"): (200, PLAN),
             ("GET", "/v1/configuration"): (200, {"files": {"workflows/support-triage/workflow.yaml": "x"}}),
+            ("GET", "/v1/explain"): (200, explained()),
             ("GET", "/v1/people"): (200, {"items": [{"id": "ada", "name": "Ada L.", "email": "a@example.com",
                                                      "team": "default", "owns": ["support-triage (workflow)"]}]}),
             ("GET", "/v1/anomalies"): (200, {"items": []}),

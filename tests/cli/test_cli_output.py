@@ -10,7 +10,7 @@ import os
 from pathlib import Path
 
 import pytest
-from fake_admin import ANOMALY, NOW, RECOVERED, RELEASES, Cli
+from fake_admin import ANOMALY, NOW, RECOVERED, RELEASES, Cli, explained
 
 SNAPSHOTS = Path(__file__).parent / "snapshots"
 
@@ -31,6 +31,8 @@ CASES: dict[str, tuple[int, list[str]]] = {
     "releases": (0, ["releases"]),
     "diff": (0, ["diff", "support-triage:1", "2"]),
     "freeze": (0, ["freeze", "support-triage"]),
+    "explain": (0, ["explain", "support-triage"]),
+    "explain-json": (0, ["explain", "support-triage", "--json"]),
     "people": (0, ["people"]),
     "audit-list": (0, ["audit", "list"]),
     "audit-verify": (0, ["audit", "verify"]),
@@ -103,6 +105,27 @@ def test_a_release_that_there_is_not_is_wrong_input(cli: Cli) -> None:
     result = cli("stats", "--release", "7")
     assert result.exit_code == 2
     assert "there is no release 7" in result.stderr
+
+
+def test_one_failure_is_told_step_by_step(cli: Cli) -> None:
+    cli.admin.answers["GET", "/v1/explain"] = (200, explained("unavailable"))
+    output = cli("explain", "--failure", "unavailable").output
+    assert cli.admin.asked[-1][2] == {"failure": "unavailable"}
+    steps = [
+        line.split(". ", 1)[1] for line in output.splitlines() if line.strip()[:2] in {f"{n}." for n in range(1, 9)}
+    ]
+    assert steps == [
+        "the first attempt",
+        "main again, after 200 ms at most or as Retry-After says",
+        "main again, after 400 ms at most or as Retry-After says",
+        "backup instead, while there is time",
+        "a cached answer to the same request, if one is at most 10 min 00 s old → cached",
+        "a human, if fewer than 200 are waiting → escalated: “A colleague will answer today. redgnirtsend�” (as the "
+        "refusal)",
+        'canned: {"topic": "other"}',
+    ]
+    assert "5 attempts at most, $0.002100 beyond one good answer" in output
+    assert "\x1b" not in output
 
 
 def test_an_anomaly_is_a_negative_answer(cli: Cli) -> None:

@@ -13,7 +13,7 @@ from roadworthy.inference_log.model import Batch, Cursor, Filter, FilterRefused,
 from roadworthy.inference_log.ports import LogStore
 from roadworthy.inference_log.segments import SegmentName
 from roadworthy.inference_log.service import lost
-from roadworthy.workflow.inference import Attempt, Check, Feedback, Tokens
+from roadworthy.workflow.inference import Attempt, Check, Feedback, Rung, Tokens
 from roadworthy.workflow.model import Retention
 
 UTC = ZoneInfo("UTC")
@@ -27,7 +27,15 @@ def test_a_record_comes_back_as_it_was(store: LogStore) -> None:
         failure="slow",
         tags={"plan": "pro", "": "empty"},
         attempts=[Attempt(target="main", failure="slow", detail="no token"), Attempt(target="backup", step="target")],
-        checks=[Check("schema", True)],
+        checks=[
+            Check("schema", True),
+            Check("promises", False, "a refund", 0.002, "unsafe", 0.9, (4, 12), None, "endpoint unreachable"),
+        ],
+        ladder=[Rung("slow", "retry", "main", 0.1), Rung("slow", "drop"), Rung("slow", "target", "backup", 0.4)],
+        cached_age=12.5,
+        cached_from="inf_" + "1" * 32,
+        permit="prm_1",
+        drill="silence/no_first_byte",
         overrides=["temperature"],
         notes=["unit_unknown"],
         tokens=Tokens(1, 2, 3, 4, 1),
@@ -42,6 +50,8 @@ def test_a_record_comes_back_as_it_was(store: LogStore) -> None:
     entry = store.get(record.id)
     assert entry is not None
     assert entry.inference == record
+    [row] = store.find(Filter(workflow="triage")).items
+    assert (row.ladder, row.drill) == (record.ladder, record.drill)
     assert store.get("inf_" + "0" * 32) is None
 
 

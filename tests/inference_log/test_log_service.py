@@ -18,12 +18,12 @@ from records import NOON, batch, inference
 from roadworthy.adapters.memory.log import MemoryLog
 from roadworthy.adapters.sqlite.log import SqliteLog
 from roadworthy.inference_log import segments
-from roadworthy.inference_log.export import export
+from roadworthy.inference_log.export import columns, export
 from roadworthy.inference_log.model import Filter, FilterRefused, parse_dimensions, parse_filter
 from roadworthy.inference_log.segments import SegmentName, decode_inference, encode
 from roadworthy.inference_log.service import Log, Shipper
 from roadworthy.operations.forget import Forgetter, UnitRefused
-from roadworthy.workflow.inference import Inference
+from roadworthy.workflow.inference import Inference, Rung
 
 UTC = ZoneInfo("UTC")
 
@@ -105,6 +105,15 @@ def test_no_text_of_a_caller_is_a_formula_in_a_csv() -> None:
     assert [row["unit"] for row in rows] == [f"'{text}" for text in DANGEROUS]
     assert all(not row[name].startswith(("=", "+", "@")) for row in rows for name in row)
     assert [float(row["ts"]) for row in rows] == [NOON] * len(rows)
+
+
+def test_every_fact_is_a_column_of_an_export() -> None:
+    left_out = {"unit_source", "span", "parent_span", "bodies_dropped", "tokens"}  # tokens: a column a kind
+    assert set(Inference.__struct_fields__) - left_out <= set(columns(bodies=True))
+    record = inference(ladder=[Rung("slow", "retry", "main", 0.1)], cached_age=2.5, drill="stream/cut")
+    [row] = csv.DictReader(io.StringIO(b"".join(export([record], "csv", bodies=False)).decode()))
+    assert (row["cached_age"], row["drill"]) == ("2.5", "stream/cut")
+    assert json.loads(row["ladder"]) == [{"failure": "slow", "step": "retry", "target": "main", "at": 0.1}]
 
 
 def test_an_export_in_json_is_an_array_of_whole_records() -> None:

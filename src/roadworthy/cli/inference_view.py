@@ -8,6 +8,7 @@ from datetime import datetime, tzinfo
 from typing import TYPE_CHECKING, Any
 
 from roadworthy.cli import words
+from roadworthy.cli.fallback_lines import check_line, rung_line
 from roadworthy.cli.tables import STYLES, Column, print_table, print_trimmed
 from roadworthy.cli.terminal import clean, line
 
@@ -30,6 +31,7 @@ def print_inference(console: Console, entry: Facts, zone: tzinfo) -> None:
     facts: Facts = entry.get("inference") or entry
     _head(console, facts, entry, zone)
     _attempts(console, facts)
+    _ladder(console, facts)
     _price(console, facts, entry.get("prices") or {})
     _texts(console, facts)
     _judgements(console, facts, entry, zone)
@@ -62,6 +64,8 @@ def _head(console: Console, facts: Facts, entry: Facts, zone: tzinfo) -> None:
             ("user", _user(facts)),
             ("session", facts.get("session")),
             ("class", facts.get("traffic", "live")),
+            ("drill", facts.get("drill")),
+            ("permit", facts.get("permit")),
             ("key", facts.get("key")),
             ("HTTP", " ".join(filter(None, [str(facts.get("status", 200)), facts.get("code"), _stream(facts)]))),
             ("provider id", facts.get("provider_request_id")),
@@ -99,8 +103,15 @@ def _answered(facts: Facts) -> str:
         return f"{facts['target']}{model}" + (
             f" (asked for {asked})" if answered and asked and answered != asked else ""
         )
+    if facts.get("outcome") == "cached":
+        age = facts.get("cached_age")
+        source = f", made by {facts['cached_from']}" if facts.get("cached_from") else ""
+        return f"an earlier call's answer, {words.seconds(age)} old{source}"
     return {
         "canned": "nobody: the declared canned text",
+        "escalated": "nobody yet: the holding text; a human answers",
+        "blocked": "nobody: the answer was withheld",
+        "limited": "nobody: a limit or a budget was reached",
         "bypassed": "the bypass, no model",
         "error": "nobody",
         "abandoned": "nobody: the caller left",
@@ -176,6 +187,14 @@ def _tokens(tokens: Facts | None) -> str:
     if not tokens:
         return ""
     return ", ".join(f"{tokens[kind]:,} {name}" for kind, name in _KINDS if tokens.get(kind))
+
+
+def _ladder(console: Console, facts: Facts) -> None:
+    rungs = facts.get("ladder") or []
+    if rungs:
+        _section(console, "Ladder")
+    for rung in rungs:
+        console.print(f"  {rung_line(rung)}", soft_wrap=True)
 
 
 # --- price ----------------------------------------------------------------------------------------------------
@@ -302,9 +321,7 @@ def _judgements(console: Console, facts: Facts, entry: Facts, zone: tzinfo) -> N
     if checks:
         _section(console, "Checks")
         for check in checks:
-            verdict = "PASS" if check.get("passed") else "FAIL"
-            detail = f": {line(str(check['detail']))}" if check.get("detail") else ""
-            console.print(f"  {verdict}  {line(str(check.get('name', '')))}{detail}", soft_wrap=True)
+            console.print(f"  {check_line(check)}", soft_wrap=True)
     feedback = entry.get("feedback") or []
     if feedback:
         _section(console, "Feedback")

@@ -24,11 +24,12 @@ ROWS = 2000
 _TEXT = [
     "id", "team", "workflow", "digest", "stage", "route", "traffic", "unit", "session", "key", "outcome", "failure",
     "code", "target", "model_asked", "model_answered", "provider_request_id", "cost_unknown", "trace", "worker",
+    "cached_from", "permit", "drill",
 ]  # fmt: skip
-_NUMBERS = ["ts", "cost_usd", "latency", "first_token", "overhead"]
+_NUMBERS = ["ts", "cost_usd", "latency", "first_token", "overhead", "cached_age"]
 _COUNTS = ["status"]
 _TOKENS = ["input", "cache_read", "cache_write", "output", "reasoning"]
-_JSON = ["attempts", "checks", "overrides", "notes", "tags"]
+_JSON = ["attempts", "checks", "overrides", "notes", "tags", "ladder"]
 _BODIES = ["request", "prompt", "response"]
 
 

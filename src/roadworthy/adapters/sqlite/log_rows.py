@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from roadworthy.workflow.inference import Attempt, Check, Inference, Tokens
+from roadworthy.workflow.inference import Attempt, Check, Inference, Rung, Tokens
 
 TEXTS = (
     "team", "workflow", "digest", "stage", "route", "traffic", "unit", "unit_source", "session", "key", "outcome",
@@ -44,6 +44,11 @@ class _More(msgspec.Struct, omit_defaults=True):
     notes: list[str] = []
     worker: str = ""
     bodies_dropped: str = ""
+    ladder: list[Rung] = []
+    cached_age: float | None = None
+    cached_from: str = ""
+    permit: str = ""
+    drill: str = ""
 
 
 _more = msgspec.json.Decoder(_More)

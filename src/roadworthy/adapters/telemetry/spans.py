@@ -129,6 +129,9 @@ def _inference_attributes(inference: Inference) -> dict[str, AttributeValue]:
         f"{ours}cost_unknown": inference.cost_unknown or None,
         f"{ours}overhead": inference.overhead,
         f"{ours}checks_failed": [check.name for check in inference.checks if not check.passed] or None,
+        f"{ours}ladder": [rung.step for rung in inference.ladder] or None,
+        f"{ours}cached_age": inference.cached_age,
+        f"{ours}drill": inference.drill or None,
         f"{ours}notes": list(inference.notes) or None,
         **_usage(inference.tokens if inference.tokens.total else None),
     }
