@@ -1,0 +1,25 @@
+"""What is left to spend.
+
+GET /v1/budgets ?workflow= → {items}: limit, spent, reserved and left of teams, workflows, keys, testers and the users
+that spent most, in the periods that run (``operations/budgets.py``)
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from roadworthy.api.app import Call, Endpoint
+from roadworthy.api.services import Services
+from roadworthy.workflow.service import Unknown
+
+
+def budgets(services: Services, call: Call) -> Any:
+    workflow = call.query.get("workflow")
+    if workflow is not None:
+        applied = services.workflows.configuration()
+        if applied is None or workflow not in applied.configuration.workflows:
+            raise Unknown(f"there is no workflow {workflow!r}")
+    return {"items": services.budgets.lines(workflow)}
+
+
+ENDPOINTS = [Endpoint("GET", "/v1/budgets", "read", budgets)]

@@ -1,0 +1,71 @@
+"""``budgets``: what is left to spend."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import click
+
+from roadworthy.cli import words
+from roadworthy.cli.commands.releases import items
+from roadworthy.cli.context import Work, common, json_option, pass_work
+from roadworthy.cli.terminal import line
+
+STATES = {"ok": "", "near": "near its limit", "used_up": "used up"}
+
+
+@click.command()
+@click.argument("workflow", required=False)
+@common
+@json_option
+@pass_work
+def budgets(work: Work, workflow: str | None) -> None:
+    """Show what is spent and left of every budget, and the users who spend most.
+
+    Days and months are those of the install's time zone.
+    """
+    rows = items(work.admin.get("/v1/budgets", {"workflow": workflow}), "budgets")
+    if work.json:
+        work.emit({"items": rows})
+    elif rows:
+        _tell(work, rows)
+    else:
+        work.say("No budget is declared: `policy.budgets` in workflow.yaml, `budgets` in roadworthy.yaml.")
+
+
+def _tell(work: Work, rows: list[dict[str, Any]]) -> None:
+    from roadworthy.cli.tables import Column, print_table
+
+    zone, now = work.zone(), work.clock()
+    print_table(
+        work.console,
+        [
+            Column("budget", keep=14), Column("of", keep=10), Column("per"), Column("limit", right=True),
+            Column("spent", right=True), Column("reserved", right=True, optional=True), Column("left", right=True),
+            Column("used", right=True), Column("resets", optional=True), Column(""),
+        ],
+        [
+            [
+                str(row["owner"]), whose(row), str(row["period"]), words.dollars(row["limit"]),
+                words.dollars(row["spent"]), words.dollars(row["reserved"]) if row["reserved"] else "",
+                words.dollars(row["left"]), used(row), words.moment(row["resets_at"], zone, now=now),
+                STATES.get(str(row["state"]), ""),
+            ]
+            for row in rows
+        ],
+    )  # fmt: skip
+
+
+def whose(row: Mapping[str, Any]) -> str:
+    """``team``, ``workflow``, ``key web (key_…)``, ``user u-1``."""
+    scope, name, label = str(row["scope"]), line(str(row["name"])), line(str(row["label"]))
+    if scope in ("team", "workflow"):
+        return scope
+    if not name:
+        return f"{scope} unknown"
+    return f"{scope} {label} ({name})" if label else f"{scope} {name}"
+
+
+def used(row: Mapping[str, Any]) -> str:
+    return words.share((row["spent"] + row["reserved"]) / row["limit"]) if row["limit"] else ""
