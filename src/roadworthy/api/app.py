@@ -25,6 +25,7 @@ from roadworthy.api.access import Caller, Permission, identify
 from roadworthy.api.encoding import json_bytes
 from roadworthy.api.services import Services
 from roadworthy.inference_log.model import FilterRefused
+from roadworthy.operations.drill_runs import DrillRefused
 from roadworthy.operations.keys import KeyRefused
 from roadworthy.people.escalation.rules import Refused as EscalationRefused
 from roadworthy.people.escalation.service import NotAllowed
@@ -149,7 +150,7 @@ def _handled(services: Services, endpoint: Endpoint, call: Call) -> Any:
         raise errors.Unauthenticated(str(error)) from error
     except NotAllowed as error:
         raise errors.Denied(str(error)) from error
-    except (EscalationRefused, IncidentRefused) as error:
+    except (EscalationRefused, IncidentRefused, DrillRefused) as error:
         raise errors.Conflict(str(error)) from error
     except StateConflict as error:
         raise errors.Conflict(f"somebody else was faster: {error}; try again") from error

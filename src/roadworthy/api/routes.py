@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from starlette.applications import Starlette
 
-from roadworthy.api import adopting, configuration, escalations, inferences, keys, operating
+from roadworthy.api import adopting, budgets, configuration, drills, escalations, inferences, keys, operating
 from roadworthy.api.app import Endpoint, make_app
 from roadworthy.api.services import Services
 
@@ -15,6 +15,8 @@ ENDPOINTS: list[Endpoint] = [
     *inferences.ENDPOINTS,
     *escalations.ENDPOINTS,
     *adopting.ENDPOINTS,
+    *drills.ENDPOINTS,
+    *budgets.ENDPOINTS,
 ]
 
 

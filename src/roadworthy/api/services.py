@@ -9,6 +9,8 @@ from zoneinfo import ZoneInfo
 
 from roadworthy.inference_log.service import Log, Shipper
 from roadworthy.operations.adopt import Adoption
+from roadworthy.operations.budgets import BudgetBoard
+from roadworthy.operations.drill_runs import DrillRuns
 from roadworthy.operations.explain import Explainer
 from roadworthy.operations.forget import Forgetter
 from roadworthy.operations.keys import Keys
@@ -35,7 +37,9 @@ class Services:
     shipper: Shipper
     forgetter: Forgetter
     adoption: Adoption
+    budgets: BudgetBoard
     explainer: Explainer
+    drills: DrillRuns
     status: Callable[[], dict[str, Any]]
     counters: Callable[[], dict[str, dict[str, float]]]
     backup: Callable[[str], dict[str, Any]]

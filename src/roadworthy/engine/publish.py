@@ -10,7 +10,7 @@ import json
 import logging
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import msgspec
@@ -38,6 +38,7 @@ class Publisher:
         price_of: PriceOf,
         clock: Callable[[], float],
         model_prices_of: ModelPricesOf = lambda target: {},
+        permit_keys: Sequence[str] = (),
     ) -> None:
         self._state = state
         self._epoch = epoch
@@ -47,6 +48,7 @@ class Publisher:
         self._endpoints_path = endpoints_path
         self._price_of = price_of
         self._model_prices_of = model_prices_of
+        self._permit_keys = permit_keys
         self._clock = clock
         self._lock = threading.Lock()
         self._content = b""
@@ -71,6 +73,7 @@ class Publisher:
                 seq=self._seq + 1,
                 now=self._clock(),
                 model_prices_of=self._model_prices_of,
+                permit_keys=self._permit_keys,
             )
             applied = picture.configurations[0].configuration if picture.configurations else None
             settings = msgspec.json.encode(None if applied is None else applied.settings)

@@ -63,6 +63,7 @@ def build(
     seq: int,
     now: float,
     model_prices_of: ModelPricesOf = lambda target: {},
+    permit_keys: Sequence[str] = (),
 ) -> Built:
     """``launched`` maps the names of local and simulated targets to their URLs now."""
     if not picture.configurations:
@@ -106,6 +107,7 @@ def build(
         redaction=list(configuration.settings.redaction),
         disk_full=configuration.settings.disk_full,
         proxy=configuration.settings.proxy,
+        permit_keys=list(permit_keys),
         timezone=configuration.settings.timezone,
         team_budgets=configuration.settings.team_budgets,
     )

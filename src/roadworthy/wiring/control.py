@@ -24,6 +24,7 @@ import msgspec
 from starlette.applications import Starlette
 from starlette.types import Receive, Scope, Send
 
+from roadworthy.adapters.signatures import Ed25519Signer
 from roadworthy.adapters.sqlite.log import SqliteLog
 from roadworthy.adapters.sqlite.log_schema import LogTooNew
 from roadworthy.adapters.sqlite.state import SqliteState, StateUnavailable
@@ -32,6 +33,7 @@ from roadworthy.api import errors as api_errors
 from roadworthy.api.inferences import bounds_of
 from roadworthy.api.routes import admin_app
 from roadworthy.api.services import Services
+from roadworthy.cost.budgets import Calendar
 from roadworthy.cost.service import PriceList
 from roadworthy.engine import anomalies, lend, retention, rollup, ship, telemetry, train
 from roadworthy.engine.anomalies import AnomalyWatch
@@ -41,24 +43,27 @@ from roadworthy.engine.supervise import Engine, Module, blocking
 from roadworthy.engine.telemetry import SpanQueue
 from roadworthy.engine.train import Training
 from roadworthy.inference_log.analysis import Bounds
-from roadworthy.inference_log.model import Batch, Shipped
+from roadworthy.inference_log.model import Batch, Filter, Shipped
 from roadworthy.inference_log.ports import LogStore
 from roadworthy.inference_log.service import Log, Shipper
 from roadworthy.operations.adopt import Adoption
+from roadworthy.operations.budgets import BudgetBoard
 from roadworthy.operations.explain import Explainer
 from roadworthy.operations.forget import Forgetter
 from roadworthy.operations.keys import Keys
 from roadworthy.people.service import NoSuchPerson, SignIn
+from roadworthy.wiring import ledgers
 from roadworthy.wiring.backup import BackupRefused, back_up
 from roadworthy.wiring.config_folder import ConfigFolderError, read_folder
 from roadworthy.wiring.data_folder import DataFolder, DataFolderError, DataFolderHeld, FolderLock, create_folder
+from roadworthy.wiring.drills import Drilling
 from roadworthy.wiring.internal import Internal
 from roadworthy.wiring.people import People
 from roadworthy.wiring.sockets import CannotListen, listen_unix
 from roadworthy.wiring.status import StatusBoard
 from roadworthy.wiring.tracing import Tracing
 from roadworthy.wiring.workers import KeptAnswers, rotate_journals
-from roadworthy.workflow.model import Configuration, Settings, Target
+from roadworthy.workflow.model import ApiKey, Configuration, Settings, Target
 from roadworthy.workflow.problems import errors
 from roadworthy.workflow.service import Actor, Workflows
 
@@ -106,6 +111,7 @@ class Control:
             now=clock,
             before=self.people.arrivals,
         )
+        signer = Ed25519Signer(folder.signing_key())
         self.publisher = Publisher(
             self.state,
             epoch=self.epoch,
@@ -114,18 +120,39 @@ class Control:
             endpoints_path=folder.endpoints,
             price_of=self.prices.price_of,
             model_prices_of=self.prices.models_of,
+            permit_keys=[signer.public_key],
             clock=clock,
         )
         key = folder.hmac_key()
         self.log = Log(self.store, self.shipper, zone=self.zone(), now=clock)
         self.anomalies = AnomalyWatch(self.log, self._bounds)
         self.sign_in = SignIn(self.state, key, clock=clock)
+        self.budgets = BudgetBoard(
+            self.configuration,
+            self._keys,
+            lambda: ledgers.totals(folder),
+            self._spenders,
+            lambda: Calendar(self.zone()),
+            clock,
+        )
         self.board = StatusBoard(
             folder,
             epoch=self.epoch,
             workflows=self.workflows,
             publisher=self.publisher,
             log=self.log,
+            clock=clock,
+            budgets=self.budgets,
+        )
+        self.drilling = Drilling(
+            self.state,
+            folder,
+            signer,
+            snapshot=lambda: self.publisher.current,
+            settings=self.settings,
+            base_url=self.board.base_url,
+            log=self.log,
+            shipper=self.shipper,
             clock=clock,
         )
         self.clock = clock
@@ -160,6 +187,19 @@ class Control:
             lend.module(Lending(self.epoch, self._exchange, self._worker_numbers, lambda: self.publisher.current)),
             *self.people.modules(),
         ]
+
+    def _keys(self) -> list[ApiKey]:
+        with self.state.read() as tx:
+            return list(tx.keys())
+
+    def _spenders(self, workflow: str, since: float) -> list[str]:
+        """Users by what the log says they spent, the most first; ``""``: the callers that name none."""
+        rows = self.log.stats("unit", Filter(workflow=workflow, since=since)).rows
+        spent: dict[str, float] = {}
+        for row in rows:
+            user = row.group.get("unit") or ""
+            spent[user] = spent.get(user, 0.0) + (row.cost_usd or 0.0)
+        return sorted(spent, key=lambda user: -spent[user])
 
     async def hang_up(self) -> None:
         """Close what was opened to the workers."""
@@ -223,7 +263,9 @@ class Control:
                 rotate=lambda: rotate_journals(self.folder),
                 now=self.clock,
             ),
+            budgets=self.budgets,
             adoption=Adoption(self.workflows, self.store, price_known=self._price_known),
+            drills=self.drilling.runs,
             explainer=Explainer(self.workflows, self.log, self.prices.price_of, now=self.clock),
             status=self.board.read,
             counters=self.counters,

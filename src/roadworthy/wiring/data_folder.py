@@ -61,6 +61,7 @@ class DataFolder:
         self.control_lock = self.root / "control.lock"
         self.supervisor_lock = self.root / "supervisor.lock"
         self.hmac_key_file = self.root / "hmac.key"
+        self.signing_key_file = self.root / "signing.key"
         self.state_db = self.root / "state.db"
         self.log_db = self.root / "log.db"
         self.cold = self.root / "cold"
@@ -91,6 +92,23 @@ class DataFolder:
         if len(key) != 32:
             raise DataFolderError(
                 f"{self.hmac_key_file}: found {len(key)} bytes, expected 32; restore it from a backup"
+            )
+        return key
+
+    def signing_key(self) -> bytes:
+        """32 random bytes with which control signs; made when they are missing, for nothing that was signed outlives
+        two hours.  Raises ``DataFolderError``."""
+        try:
+            if not self.signing_key_file.exists():
+                write_atomically(self.signing_key_file, secrets.token_bytes(32))
+            key = self.signing_key_file.read_bytes()
+        except OSError as error:
+            raise DataFolderError(
+                f"{self.signing_key_file}: cannot be read or made ({error.strerror}); check its owner and mode"
+            ) from error
+        if len(key) != 32:
+            raise DataFolderError(
+                f"{self.signing_key_file}: found {len(key)} bytes, expected 32; remove it, control makes a new one"
             )
         return key
 
@@ -236,11 +254,12 @@ def _strangers(folder: DataFolder) -> list[str]:
     """What a folder without ``VERSION`` holds that our own interrupted making does not explain."""
     if not folder.root.exists():
         return []
-    ours = {"snapshot", "journal", "run", "cold", "models", "hmac.key", "control.lock", "supervisor.lock"}
+    keys = {"hmac.key", "signing.key"}
+    ours = {"snapshot", "journal", "run", "cold", "models", *keys, "control.lock", "supervisor.lock"}
     return sorted(
         name
         for name in os.listdir(folder.root)
-        if name not in ours and not name.startswith((".hmac.key.", ".VERSION."))
+        if name not in ours and not name.startswith((".hmac.key.", ".signing.key.", ".VERSION."))
     )
 
 

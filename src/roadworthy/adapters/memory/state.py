@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from roadworthy.adapters.memory.state_people import PeopleTables, Tables
+from roadworthy.fallback.drills.model import DrillRun
 from roadworthy.people.model import LoginCode, LoginSession
 from roadworthy.workflow.audit import AuditRecord
 from roadworthy.workflow.model import ApiKey, FrozenRelease
@@ -28,6 +29,7 @@ class _Rows:
     login_sessions: dict[str, LoginSession] = field(default_factory=dict)
     audit: dict[int, AuditRecord] = field(default_factory=dict)
     people: Tables = field(default_factory=Tables)
+    drill_runs: dict[str, DrillRun] = field(default_factory=dict)
     epoch: int = 0
 
     def copy(self) -> _Rows:
@@ -41,6 +43,7 @@ class _Rows:
             login_sessions=dict(self.login_sessions),
             audit=dict(self.audit),
             people=self.people.copy(),
+            drill_runs=dict(self.drill_runs),
         )
 
 
@@ -154,6 +157,17 @@ class MemoryTransaction(PeopleTables):
 
     def audit(self, after: int = 0, limit: int = 1000) -> Sequence[AuditRecord]:
         return [self._rows.audit[seq] for seq in sorted(self._rows.audit) if seq > after][:limit]
+
+    # drills
+    def put_drill_run(self, run: DrillRun) -> None:
+        self._change.drill_runs[run.id] = run
+
+    def drill_run(self, ident: str) -> DrillRun | None:
+        return self._rows.drill_runs.get(ident)
+
+    def drill_runs(self, workflow: str, limit: int = 20) -> Sequence[DrillRun]:
+        found = [run for run in self._rows.drill_runs.values() if run.workflow == workflow]
+        return sorted(found, key=lambda run: (run.began, run.id), reverse=True)[:limit]
 
     # fencing
     def epoch(self) -> int:

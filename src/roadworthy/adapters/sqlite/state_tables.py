@@ -161,3 +161,15 @@ incident = Table(
     Index(None, "key", "opened_at"),
     Index(None, "seen_at"),
 )
+
+drill_run = Table(
+    "drill_run",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("team", Text, nullable=False),
+    Column("workflow", Text, nullable=False),
+    Column("digest", Text, nullable=False),
+    Column("began", Float, nullable=False),
+    Column("record", Text, nullable=False),
+    Index(None, "workflow", "began"),
+)

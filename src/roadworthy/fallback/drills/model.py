@@ -24,7 +24,8 @@ Place = Literal["unresolvable", "closed", "deaf", "untrusted"]
 whose certificate nobody vouches for."""
 
 Told = Literal["none", "alert", "incident"]
-Role = Literal["workflow", "prompt", "cost", "on-call"]
+Role = Literal["workflow", "cost"]
+"""Whose matter it is: the workflow's owner, or its cost owner."""
 Asked = Literal["any", "whole", "stream"]
 Need = Literal["chat", "text", "schema", "tools", "stream", "cache", "continuation", "repair", "managed", "price"]
 """What a release must have for a drill to mean something: a chat; a chat whose answers are free text, JSON of a schema
@@ -124,7 +125,7 @@ class Drill(msgspec.Struct, frozen=True, kw_only=True):
     """Most of the drilled call."""
     told: Told = "none"
     """What a human hears of."""
-    role: Role = "on-call"
+    role: Role = "workflow"
     """Who hears."""
     conditions: Conditions = NO_CONDITIONS
     before: int = 0
@@ -146,6 +147,7 @@ class Expected(msgspec.Struct, frozen=True):
     deadline: float
     attempts: int
     told: Told
+    role: Role = "workflow"
 
 
 class Sent(msgspec.Struct):
@@ -198,6 +200,9 @@ class Seen(msgspec.Struct, kw_only=True):
     """Nonce of the answer that the customer read; empty: no model's."""
     told: Told | None = None
     """What a human heard of, marked DRILL; ``None``: nobody looked."""
+    role: Role = "workflow"
+    notified: bool | None = None
+    """The notifier was given it to tell; ``None``: there is none, or nothing to tell."""
     sent: list[Sent] = []
     asked: list[dict[str, Any]] = []
     """Messages that the customer sent."""
@@ -212,3 +217,53 @@ class Miss(msgspec.Struct, frozen=True):
 
     def __str__(self) -> str:
         return f"{self.what}: expected {self.expected}, found {self.found}"
+
+
+Verdict = Literal["PASS", "FAIL", "SKIPPED"]
+
+
+class Result(msgspec.Struct, kw_only=True):
+    """One fault, asked in one way, and what came of it."""
+
+    fault: str
+    row: Row
+    says: str
+    guard: str
+    stream: bool
+    verdict: Verdict
+    why: str = ""
+    """Why it was skipped."""
+    misses: list[str] = []
+    expected: Expected | None = None
+    seen: Seen | None = None
+
+
+RunState = Literal["running", "done", "interrupted", "failed"]
+
+
+class DrillRun(msgspec.Struct, kw_only=True):
+    """A run of drills against one release, as it is kept."""
+
+    id: str
+    """``drl_`` + 16 hex digits."""
+    team: str
+    workflow: str
+    digest: str
+    behaviour: str
+    handling: str
+    """Digests of the release and of its two facets: a drill is about both."""
+    began: float
+    ended: float | None = None
+    by: str
+    state: RunState = "running"
+    detail: str = ""
+    """Why it did not end well."""
+    wanted: int = 0
+    """Drilled calls in all."""
+    estimate: float = 0.0
+    """Seconds that it should take."""
+    results: list[Result] = []
+
+    @property
+    def failed(self) -> int:
+        return sum(result.verdict == "FAIL" for result in self.results)

@@ -74,7 +74,7 @@ def expected(drill: Drill, release: Release, *, stream: bool, continues: bool = 
     if drill.failure is None:
         outcomes = drill.right
     else:
-        foretold, needed = foretell(drill, release, stream=stream)
+        foretold, needed = climbed(drill, release, stream=stream)
         outcomes = frozenset({foretold})
         if drill.committed and relayed(release, stream):
             broken: Outcome = "recovered" if continues and handling.continuation > 0 else "error"
@@ -83,10 +83,12 @@ def expected(drill: Drill, release: Release, *, stream: bool, continues: bool = 
         else:
             attempts = min(attempts, needed)
         outcomes = outcomes & drill.right or drill.right
-    return Expected(outcomes, drill.failure, drill.wait.of(handling), handling.deadline, attempts, drill.told)
+    return Expected(
+        outcomes, drill.failure, drill.wait.of(handling), handling.deadline, attempts, drill.told, drill.role
+    )
 
 
-def foretell(drill: Drill, release: Release, *, stream: bool) -> tuple[Outcome, int]:
+def climbed(drill: Drill, release: Release, *, stream: bool) -> tuple[Outcome, int]:
     """(outcome, attempts) when every attempt that meets the fault fails by it, by the ladder's own rule."""
     assert drill.failure is not None
     behaviour, handling = release.behaviour, release.handling
@@ -149,8 +151,7 @@ def score(drill: Drill, must: Expected, seen: Seen) -> list[Miss]:
     misses = [*_outcome(drill, must, seen), *_limits(must, seen), *_honesty(seen)]
     if seen.outcome in SERVED_BY_MODEL:
         misses += _provenance(seen)
-    if seen.told is not None and seen.told != must.told:
-        misses.append(Miss("who is told", must.told, seen.told))
+    misses += _people(must, seen)
     return misses
 
 
@@ -186,6 +187,26 @@ def _honesty(seen: Seen) -> list[Miss]:
     if seen.status >= 400 and not seen.retry_header:
         misses.append(Miss("x-should-retry", "false", "not told"))
     return misses
+
+
+def _people(must: Expected, seen: Seen) -> list[Miss]:
+    if seen.told is None:
+        return []
+    if seen.told != must.told:
+        return [Miss("who is told", must.told, seen.told)]
+    misses = []
+    if must.told != "none" and seen.role != must.role:
+        misses.append(Miss("whose matter it is", must.role, seen.role))
+    if must.told != "none" and seen.notified is False:
+        misses.append(Miss("the notifier", "told of it, marked DRILL", "not told"))
+    return misses
+
+
+def seconds(drill: Drill, release: Release, *, stream: bool) -> float:
+    """How long a drilled call takes about: what it waits in silence, else the blink of a failure."""
+    must = expected(drill, release, stream=stream)
+    silent = _silence(drill, release.handling, live=relayed(release, stream)) * must.attempts
+    return min(must.wait, max(1.0, silent, drill.retry_after or 0.0)) * (1 + drill.before)
 
 
 def _provenance(seen: Seen) -> list[Miss]:

@@ -1,0 +1,116 @@
+"""``drill`` and ``failures``: inject a fault on purpose and see what customers get."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+
+from roadworthy.adapters.files import write_atomically
+from roadworthy.cli import drill_view as view
+from roadworthy.cli.context import Work, common, json_option, pass_work
+from roadworthy.cli.errors import BadInput, Finding
+from roadworthy.cli.words import plural
+from roadworthy.fallback.drills.catalogue import CATALOGUE
+
+POLL = 0.3
+"""Seconds between two looks at a run."""
+
+
+@click.command()
+@click.argument("workflow")
+@click.option("--fault", "faults", metavar="NAME", multiple=True, help="Only this fault (may be given again).")
+@click.option("--row", type=click.Choice(list(CATALOGUE)), help="Only the faults of this row of the catalogue.")
+@click.option("--all", "everything", is_flag=True, help="Every fault that means something for the workflow.")
+@click.option("--html", metavar="FILE", type=click.Path(path_type=Path, dir_okay=False),
+              help="Write a page with every transcript as well.")  # fmt: skip
+@json_option
+@common
+@pass_work
+def drill(
+    work: Work, workflow: str, faults: tuple[str, ...], row: str | None, everything: bool, html: Path | None
+) -> None:
+    """Inject faults into calls of WORKFLOW on the running gateway and check what its customers get.
+
+    Live traffic feels nothing: a drill's calls have limits, breakers and budgets of their own, and misbehaving servers
+    on this machine stand for every target.  The exit code is 1 when anything is not as it must be.  Ctrl-C stops the
+    run and clears every fault; so does the end of this command, however it comes.
+    """
+    if bool(faults) + bool(row) + everything != 1:
+        raise BadInput(
+            "say what to drill",
+            f"--all, --row ROW ({', '.join(CATALOGUE)}) or --fault NAME (docs/drills.md lists them)",
+        )
+    order: dict[str, Any] = {"workflow": workflow}
+    if faults:
+        order["faults"] = list(faults)
+    if row:
+        order["row"] = row
+    run = work.admin.post("/v1/drills", order)
+    work.note(f"{plural(run['wanted'], 'drilled call')}, about {_span(run['estimate'])}; Ctrl-C stops and cleans up")
+    run = _followed(work, run)
+    if html is not None:
+        write_atomically(html, view.page(run, work.clock()).encode())
+        work.note(f"wrote {html}")
+    if work.json:
+        work.emit(run)
+    else:
+        view.table(work.console, run)
+    _conclude(run)
+
+
+def _followed(work: Work, run: dict[str, Any]) -> dict[str, Any]:
+    """Look until the run is over, telling what comes in."""
+    told = 0
+    try:
+        while True:
+            done = [result for result in run["results"] if result["verdict"] != "SKIPPED"]
+            for result in done[told:]:
+                work.note(f"{len(done):>4} of {run['wanted']}  {view.headline(result)}" if work.json else
+                          f"{told + 1:>4} of {run['wanted']}  {view.headline(result)}")  # fmt: skip
+                told += 1
+            if run["state"] != "running":
+                return run
+            time.sleep(POLL)
+            run = work.admin.get(f"/v1/drills/{run['id']}")
+    except KeyboardInterrupt:
+        work.note("stopping; every fault is cleared")
+        work.admin.post(f"/v1/drills/{run['id']}/stop")
+        raise click.Abort from None
+
+
+def _conclude(run: Mapping[str, Any]) -> None:
+    if run["state"] != "done":
+        raise Finding(f"the run was {run['state']}: {run['detail']}")
+    failed = [result for result in run["results"] if result["verdict"] == "FAIL"]
+    if failed:
+        raise Finding(f"{plural(len(failed), 'drill')} failed")
+    if not any(result["verdict"] == "PASS" for result in run["results"]):
+        raise Finding("nothing was drilled: no fault that was named means anything for this workflow")
+
+
+@click.command()
+@click.argument("workflow")
+@click.option("--markdown", is_flag=True, help="A page for the owner and for whoever answers customers.")
+@json_option
+@common
+@pass_work
+def failures(work: Work, workflow: str, markdown: bool) -> None:
+    """What customers of WORKFLOW see when the model fails, as its last drills proved it."""
+    answer = work.admin.get("/v1/failures", {"workflow": workflow})
+    if work.json:
+        work.emit(answer)
+        return
+    if not answer["items"]:
+        raise Finding(f"nothing was drilled yet: roadworthy drill {workflow} --all")
+    if markdown:
+        click.echo(view.markdown(workflow, answer["items"], work.clock(), work.zone()), nl=False)
+        return
+    view.failures(work.console, answer["items"], work.clock())
+
+
+def _span(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"
