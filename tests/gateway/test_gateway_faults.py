@@ -106,8 +106,8 @@ EXPECTED: dict[str, tuple[Failure | None, Failure | None]] = {
     "finish reason=length": ("truncated", "truncated"),
     "finish reason=content_filter": ("refused", "refused"),
     "model": (None, None),
-    "tool as=unknown": (None, None),
-    "tool as=bad_arguments": (None, None),
+    "tool as=unknown": ("invalid", None),
+    "tool as=bad_arguments": ("invalid", None),
     "content as=null": ("invalid", "invalid"),
     "content as=refusal": ("refused", "refused"),
     "content as=prose": (None, None),
@@ -121,7 +121,7 @@ EXPECTED: dict[str, tuple[Failure | None, Failure | None]] = {
 UNFIT = ("content as=prose", "content as=schema_violation", "content as=html", "content as=nul", "content as=huge")
 """Good answers that do not satisfy a schema."""
 
-SERVED_AS_IT_CAME = ("body as=no_choices", "finish reason=", "content as=null", "content as=refusal")
+SERVED_AS_IT_CAME = ("body as=no_choices", "finish reason=", "content as=null", "content as=refusal", "tool as=")
 """Faults that ``observe`` records and passes on: the body ended cleanly."""
 
 NEVER_REPEATED = {"misconfigured", "bad_request", "context_length"}
@@ -340,7 +340,8 @@ def test_the_ladder_mends_what_no_caller_has_read_of(sweep: Sweep, fault: str, s
     elif committed:
         assert (told.record.outcome, told.finished, len(told.record.attempts)) == ("error", False, 1)
     else:
-        assert (told.record.outcome, told.finished, told.text) == ("canned", True, CANNED.text)
+        text = msgspec.json.encode(CANNED.json).decode() if fault.startswith("tool") else CANNED.text
+        assert (told.record.outcome, told.finished, told.text) == ("canned", True, text)
         if failure in NEVER_REPEATED or "retry_after=9" in fault or fault == "finish reason=length":
             assert len(told.record.attempts) == 1
 

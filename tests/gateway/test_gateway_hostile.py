@@ -136,11 +136,11 @@ async def test_a_client_that_leaves_while_the_end_is_checked_is_abandoned_once(
     bench = Bench(tmp_path, served=release(behaviour={"schema": schema}, handling=Handling(stream="passthrough")))
     checking = asyncio.Event()
 
-    async def slow(call: Any, schema: Any, answer: bytes) -> None:
+    async def slow(checks: Any, call: Any, target: Any, answer: Any, asker: Any) -> None:
         checking.set()
         await asyncio.Event().wait()
 
-    monkeypatch.setattr("roadworthy.gateway.streams._record_check", slow)
+    monkeypatch.setattr("roadworthy.gateway.checking.Checking.record", slow)
     bench.upstream.will([part({"content": "{}"}), END, DONE])
     reading = asyncio.create_task(events(await bench.post(chat(stream=True))))
     await checking.wait()

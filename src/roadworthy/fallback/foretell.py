@@ -17,7 +17,7 @@ from roadworthy.fallback.rules import ENDS, next_step, steps_of
 from roadworthy.fallback.words import BLOCKED, FAILED, NO_STEP_LEFT
 from roadworthy.workflow.inference import Failure, Outcome, StepKind
 from roadworthy.workflow.ladder import LADDER_FAILURES, NOT_ADMITTED, REPAIRABLE, WITHOUT_CALL
-from roadworthy.workflow.model import Behaviour, Canned, Handling
+from roadworthy.workflow.model import Behaviour, Canned, CheckKind, Handling
 
 When = Literal["", "cached", "room", "time"]
 """On what a step depends: a cached answer that is there, room in the queue, time that is left; else empty."""
@@ -30,6 +30,9 @@ ASKS_FOR_PATIENCE: Final[frozenset[Failure]] = frozenset({"overlimit", "unavaila
 """Failures that may say ``Retry-After``, which a retry honours as far as the deadline allows."""
 
 NEVER_OF_EMBEDDINGS: Final[frozenset[Failure]] = frozenset({"refused", "unsafe", "truncated"})
+
+ASKING_CHECKS: Final[frozenset[CheckKind]] = frozenset({"moderation", "guard", "python", "http"})
+"""Checks that wait for somebody; the others take milliseconds."""
 
 TOLD: Final[dict[Failure, Literal["incident", "alert"]]] = {
     "unsafe": "incident",
@@ -186,7 +189,7 @@ class _Climb:
             elif step.kind == "drop":
                 self._dropped = True
             else:
-                when = "" if calls * self._handling.clocks.total < self._handling.deadline else "time"
+                when = "" if calls * _slowest(self._handling) < self._handling.deadline else "time"
                 calls += 1
             taken.append((step, when))
             if step.kind == "canned":
@@ -244,7 +247,14 @@ def _longest_wait(failure: Failure, taken: list[tuple[NextStep, When]], attempts
     if failure in ASKS_FOR_PATIENCE and any(step.kind == "retry" for step, _when in taken):
         return handling.deadline
     backoff = sum(step.wait for step, _when in taken)
-    return min(handling.deadline, attempts * handling.clocks.total + backoff)
+    return min(handling.deadline, attempts * _slowest(handling) + backoff)
+
+
+def _slowest(handling: Handling) -> float:
+    """Seconds that one attempt may take: in the target's queue (as long as to connect), under way, in checks that ask
+    somebody else."""
+    checks = sum(spec.timeout for spec in handling.checks.values() if spec.kind in ASKING_CHECKS)
+    return handling.clocks.connect + handling.clocks.total + checks
 
 
 def _overspend(

@@ -7,13 +7,16 @@ its slot is given back and its ``Attempt`` tells the whole story.
 from __future__ import annotations
 
 import asyncio
-from typing import Literal
+from collections.abc import Callable
+from typing import Literal, TypeVar
+
+import msgspec
 
 from roadworthy.gateway import pricing
+from roadworthy.gateway.asked import Python
 from roadworthy.gateway.body import LONGEST_VALUE
 from roadworthy.gateway.call import Call
 from roadworthy.gateway.capabilities import refuse_what_it_lacks
-from roadworthy.gateway.checks import SCHEMA_CHECK, SchemaCheck
 from roadworthy.gateway.ports import ANY_MODEL, Answer, Clock, Headers, Outgoing, Reply, StreamReply, Unusable, Upstream
 from roadworthy.gateway.purses import Purses
 from roadworthy.gateway.repair import MOST_ANSWER_CHARS, text_of
@@ -22,7 +25,10 @@ from roadworthy.gateway.verdict import broken, judge, may_be_charged
 from roadworthy.gateway.world import ServedTarget
 from roadworthy.http1.errors import Http1Error, nothing_sent
 from roadworthy.http1.messages import Clocks
+from roadworthy.http1.origin import Origin
 from roadworthy.workflow.inference import Attempt
+
+T = TypeVar("T")
 
 MAX_ANSWER = 32 * 1024 * 1024
 MAX_REFUSAL = 1024 * 1024
@@ -36,9 +42,11 @@ CLOCK_PRECISION = 0.025
 class Caller:
     """Makes attempts.  Stateless but for its ports."""
 
-    def __init__(self, upstream: Upstream, clock: Clock, purses: Purses) -> None:
+    def __init__(self, upstream: Upstream, clock: Clock, purses: Purses, python: Python | None = None) -> None:
         self._upstream = upstream
         self.purses = purses
+        self.python = python
+        """Runs users' check functions."""
         self._clock = clock
         self.now = self._now = clock.monotonic
         """Seconds that never jump."""
@@ -77,11 +85,16 @@ class Caller:
             attempt.first_token = attempt.first_byte
             _settle(call, attempt, answer, target)
             unusable = judge(call.operation, answer, call.n)
-            if unusable is None and call.serving is not None and call.serving.schema is not None:
-                unusable = await _checked(call, answer, call.serving.schema)  # hook [C]: serving.checking.verdict
+            errors: list[str] | None = None
+            checking = call.serving.checking if call.serving is not None else None
+            if unusable is None and checking is not None:
+                verdict = await checking.verdict(call, target, answer, self)
+                unusable, errors = verdict.unusable, verdict.errors
+                if verdict.body is not answer.body:
+                    answer = msgspec.structs.replace(answer, body=verdict.body)
             if unusable is not None:
                 if not call.left_as_is:
-                    _withhold(call, answer.body, unusable)
+                    _withhold(call, answer.body, unusable, errors)
                     raise unusable
                 _fail(attempt, unusable)
             return answer
@@ -131,6 +144,48 @@ class Caller:
         finally:
             if not kept:
                 self.release(call, target, attempt, held=held)
+
+    async def aside(
+        self, call: Call, target: ServedTarget, attempt: Attempt, outgoing: Outgoing, seconds: float,
+        read: Callable[[Reply], T],
+    ) -> T:  # fmt: skip
+        """Call a target beside the attempts, for a check: the same slots, breaker, rates and budgets hold.
+
+        ``attempt`` is not one of the call's own; ``read`` settles its cost.  Raises ``Unusable``; ``CancelledError``
+        when the client left or the check's time is over.
+        """
+        held = sent = False
+        try:
+            held = self._enter(call, target, attempt) or await self._queue(call, target)
+            if target.problem is not None:
+                raise Unusable(*target.problem)
+            assert target.origin is not None
+            sent = True
+            reply = await self.post(
+                target.origin,
+                target.head(outgoing, call.trace.header),
+                outgoing.body,
+                Clocks(min(5.0, seconds), seconds, seconds, seconds),
+                max_body=MAX_REFUSAL,
+            )
+            attempt.status = reply.status
+            if not 200 <= reply.status < 300:
+                raise self._refusal(target, reply.status, reply.headers, reply.body)
+            return read(reply)
+        except Http1Error as error:
+            raise self._broke(call, target, attempt, error) from error
+        except Unusable as unusable:
+            _fail(attempt, unusable)
+            raise
+        except asyncio.CancelledError as gone:
+            _left(call, target, attempt, charged=sent and not nothing_sent(gone))
+            raise
+        finally:
+            self.release(call, target, attempt, held=held)
+
+    async def post(self, origin: Origin, head: bytes, body: bytes, clocks: Clocks, *, max_body: int) -> Reply:
+        """Raises ``Http1Error``."""
+        return await self._upstream.fetch(origin, head, body, clocks, max_body=max_body)
 
     def since(self, call: Call) -> float:
         """Seconds since the inference was admitted."""
@@ -226,15 +281,6 @@ def _knock(target: ServedTarget, attempt: Attempt, now: float) -> None:
     wait = breaker.wait(now)
     when = f"next probe in {wait:.1f} s" if wait > 0.0 else "a probe is under way"
     raise Unusable("unavailable", f"the breaker of {target.name} is open, {when}", retry_after=wait or None)
-
-
-async def _checked(call: Call, answer: Answer, schema: SchemaCheck) -> Unusable | None:
-    check = await schema(answer.body)
-    call.checks = [kept for kept in call.checks if kept.name != SCHEMA_CHECK]
-    call.checks.append(check)
-    if check.passed:
-        return None
-    return Unusable("invalid", f"the answer does not satisfy the schema: {check.detail}")
 
 
 def _time_head(attempt: Attempt, connected: float | None, first_byte: float) -> None:

@@ -176,24 +176,25 @@ class Call:
         """The whole record, bodies as policy allows.  ``now``: monotonic seconds."""
         serving, trace, key, attempts = self.serving, self.trace, self.key.key, self.attempts
         tokens, cost, unknown = pricing.total(attempts)
+        if self.checks:
+            cost, unknown = pricing.with_checks(cost, unknown, self.checks)
         latency = idle = now - self.began
         for attempt in attempts:
             idle -= attempt.ended - attempt.started
         good = self.good or _NO_ATTEMPT
         shown = self.good or (attempts[-1] if attempts else _NO_ATTEMPT)
         request, prompt, answer, dropped = self._bodies(response)
+        # by position, in the order of ``Inference``: matching 45 names costs a microsecond
         return Inference(
-            id=self.id, ts=self.ts, team=key.team, workflow=serving.name if serving else "",
-            outcome=outcome, route=self.route, digest=serving.digest if serving else None, traffic=self.traffic,
-            unit=self.unit, unit_source=self.unit_source, session=self.session, trace=trace.trace, span=trace.span,
-            parent_span=trace.parent, key=key.id, failure=failure, code=code, status=status, stream=self.stream,
-            target=good.target or None, model_asked=shown.model_asked, model_answered=good.model_answered,
-            provider_request_id=good.provider_request_id, attempts=attempts, tokens=tokens, cost_usd=cost,
-            cost_unknown=unknown, latency=latency, first_token=shown.first_token, overhead=idle if idle > 0.0 else 0.0,
-            checks=self.checks, overrides=self.overrides, notes=self.notes, tags=self.tags, worker=worker,
-            request=request, prompt=prompt, response=answer, bodies_dropped=dropped,
-            ladder=self.rungs, cached_age=self.cached_age, cached_from=self.cached_from,
-            permit=self.key.permit, drill=self.key.drill,
+            self.id, self.ts, key.team, serving.name if serving else "", outcome,
+            self.route, serving.digest if serving else None, None, self.traffic,
+            self.unit, self.unit_source, self.session, trace.trace, trace.span, trace.parent, key.id,
+            failure, code, status, self.stream,
+            good.target or None, shown.model_asked, good.model_answered, good.provider_request_id,
+            attempts, tokens, cost, unknown, latency, shown.first_token, idle if idle > 0.0 else 0.0,
+            self.checks, self.overrides, self.notes, self.tags, worker,
+            request, prompt, answer, dropped,
+            self.rungs, self.cached_age, self.cached_from, self.key.permit, self.key.drill,
         )  # fmt: skip
 
     def _bodies(self, response: bytes | None) -> tuple[msgspec.Raw | None, str | None, msgspec.Raw | None, str]:

@@ -1,40 +1,33 @@
-"""The check of an answer's structure against the release's JSON Schema.
+"""The structure of an answer, always checked: its JSON against a schema, its calls of tools against their parameters.
 
 Compiled once a release.  Remote ``$ref``s are refused and regular expressions backtrack a bounded number of times, so a
-schema cannot make the gateway call out or hang.  Answers over 8 KB are validated off the event loop.
+schema cannot make the gateway call out or hang.
 """
 
 from __future__ import annotations
 
-import asyncio
-import time
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import msgspec
 
-from roadworthy.workflow.inference import Check
-
-OFF_LOOP_BYTES = 8 * 1024
-
 BACKTRACK_LIMIT = 100_000
+MOST_ERRORS = 5
+"""Of one answer that a repair is told; the first is enough for the record."""
+MOST_CALLERS_TOOLS = 64
+"""Sets of tools of callers that are kept compiled."""
 
 SCHEMA_CHECK = "schema"
+TOOLS_CHECK = "tools"
 
 
-class _Message(msgspec.Struct):
-    content: str | None = None
-    tool_calls: msgspec.Raw = msgspec.Raw(b"null")
+class Fault(msgspec.Struct, frozen=True):
+    """What is wrong with an answer's structure."""
 
-
-class _Choice(msgspec.Struct):
-    message: _Message = msgspec.field(default_factory=_Message)
-
-
-class _Completion(msgspec.Struct):
-    choices: list[_Choice] = []
-
-
-_completion = msgspec.json.Decoder(_Completion)
+    detail: str
+    """For the record: quotes nothing of the answer."""
+    said: str
+    """For the model that wrote it: may quote."""
 
 
 class RemoteReference(Exception):
@@ -45,46 +38,93 @@ def _no_remote(uri: str) -> Any:
     raise RemoteReference(uri)
 
 
+def _compiled(schema: Any) -> Any:
+    """Raises ``ValueError`` for a schema that cannot be compiled, remote references included."""
+    import jsonschema_rs  # loaded by the workers whose releases have a schema or tools
+
+    return jsonschema_rs.validator_for(
+        schema,
+        retriever=_no_remote,
+        pattern_options=jsonschema_rs.FancyRegexOptions(backtrack_limit=BACKTRACK_LIMIT),
+    )
+
+
+def _faults(validator: Any, value: Any, root: str) -> list[Fault]:
+    found = []
+    for error in validator.iter_errors(value):
+        where = "/".join(str(part) for part in error.instance_path)
+        kind = "/".join(str(part) for part in error.schema_path)
+        found.append(
+            Fault(f"{where or root} does not satisfy {kind}"[:280], f"{where or root}: {str(error.message)[:280]}")
+        )
+        if len(found) == MOST_ERRORS:
+            break
+    return found
+
+
 class SchemaCheck:
-    """Validates the content of every choice that answers in text (one that calls a tool has none)."""
+    """The content of an answer against the release's JSON Schema."""
 
     def __init__(self, schema: dict[str, Any]) -> None:
         """Raises ``ValueError`` for a schema that cannot be compiled, remote references included."""
-        import jsonschema_rs  # loaded by the workers whose releases have a schema
+        self._validator = _compiled(schema)
+        self.array = "array" in (schema.get("type") or ()) if "type" in schema else True
+        """May the answer be a list?"""
 
-        self._validator = jsonschema_rs.validator_for(
-            schema,
-            retriever=_no_remote,
-            pattern_options=jsonschema_rs.FancyRegexOptions(backtrack_limit=BACKTRACK_LIMIT),
-        )
-
-    async def __call__(self, body: bytes) -> Check:
-        """Verdict on a ``chat.completion`` body."""
-        if len(body) > OFF_LOOP_BYTES:
-            return await asyncio.to_thread(self.verdict, body)
-        return self.verdict(body)
-
-    def verdict(self, body: bytes) -> Check:
-        began = time.perf_counter()
-        detail = ""
-        for index, choice in enumerate(_completion.decode(body).choices):
-            if choice.message.content is None and bytes(choice.message.tool_calls) != b"null":
-                continue
-            detail = self._fault(choice.message.content or "")
-            if detail:
-                detail = f"choice {index}: {detail}"[:300]
-                break
-        return Check(SCHEMA_CHECK, not detail, detail, time.perf_counter() - began)
-
-    def _fault(self, content: str) -> str:
-        """What is wrong, without quoting the answer; empty when it is valid."""
+    def faults(self, content: str) -> list[Fault]:
+        """What is wrong; empty when it is valid."""
         try:
             value = msgspec.json.decode(content)
         except (msgspec.DecodeError, RecursionError):
-            return "is not JSON"
-        error = next(iter(self._validator.iter_errors(value)), None)
-        if error is None:
-            return ""
-        where = "/".join(str(part) for part in error.instance_path) or "the answer"
-        kind = "/".join(str(part) for part in error.schema_path)
-        return f"{where} does not satisfy {kind}"
+            return [Fault("is not JSON", "the answer is not JSON: answer with the JSON alone, without prose or fences")]
+        return _faults(self._validator, value, "the answer")
+
+
+class ToolCheck:
+    """Calls of tools against the tools that the model was given."""
+
+    def __init__(self, tools: Iterable[Mapping[str, Any]]) -> None:
+        """Raises ``ValueError`` for parameters that are no JSON Schema."""
+        self._validators: dict[str, Any] = {}
+        for tool in tools:
+            function = tool.get("function")
+            if isinstance(function, Mapping) and isinstance(function.get("name"), str):
+                parameters = function.get("parameters")
+                self._validators[function["name"]] = _compiled({"type": "object"} if parameters is None else parameters)
+
+    def faults(self, name: str, arguments: str) -> list[Fault]:
+        """What is wrong with one call; empty when it can be carried out."""
+        validator = self._validators.get(name)
+        if validator is None:
+            known = ", ".join(self._validators) or "none"
+            return [
+                Fault("calls a tool that there is not", f"there is no tool '{name[:64]}'; the tools are: {known[:200]}")
+            ]
+        try:
+            value = msgspec.json.decode(arguments or "{}")
+        except (msgspec.DecodeError, RecursionError):
+            return [Fault(f"the arguments of {name[:64]} are not JSON", f"the arguments of '{name[:64]}' are not JSON")]
+        return _faults(validator, value, f"the arguments of {name[:64]}")
+
+
+class CallersTools:
+    """Tools that callers bring themselves, compiled once for as long as they come again."""
+
+    def __init__(self) -> None:
+        self._known: dict[bytes, ToolCheck | None] = {}
+
+    def check(self, raw: bytes) -> ToolCheck | None:
+        """``None`` for tools that cannot be read: their caller's to mend, and no fault of the answer."""
+        if raw not in self._known:
+            if len(self._known) >= MOST_CALLERS_TOOLS:
+                self._known.pop(next(iter(self._known)))
+            self._known[raw] = _callers_tools(raw)
+        return self._known[raw]
+
+
+def _callers_tools(raw: bytes) -> ToolCheck | None:
+    try:
+        tools = msgspec.json.decode(raw, type=list[dict[str, Any]])
+        return ToolCheck(tools)
+    except (msgspec.DecodeError, ValueError, RecursionError):
+        return None

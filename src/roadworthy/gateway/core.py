@@ -26,6 +26,7 @@ from roadworthy.gateway.purses import Purses, read_orders
 from roadworthy.gateway.repeat import Repeats
 from roadworthy.gateway.serve import Server
 from roadworthy.gateway.slots import Slots
+from roadworthy.gateway.user_checks import UserChecks
 from roadworthy.gateway.world import ServedKey, World
 
 Answered = Response | StreamResponse
@@ -63,6 +64,7 @@ class Gateway:
         control: Control | None = None,
         ledger: Ledger | None = None,
         permits: PermitPorts | None = None,
+        user_checks: UserChecks | None = None,
     ) -> None:
         self.world: World | None = None
         self.slots: dict[str, Slots] = {}
@@ -79,8 +81,18 @@ class Gateway:
         finisher = Finisher(journal, self.counters, self.purses, self.cache, clock, self.worker)
         self._finisher = finisher
         self.escalations = Escalations(journal, clock, control)
+        self.user_checks = user_checks
         self._server = Server(
-            upstream, finisher, journal, self.counters, self.purses, clock, ids, self.cache, self.escalations
+            upstream,
+            finisher,
+            journal,
+            self.counters,
+            self.purses,
+            clock,
+            ids,
+            self.cache,
+            self.escalations,
+            user_checks,
         )
         self._repeats = Repeats(self.counters, clock, worker, workers, peers)
         self._permits = Permits(permits, self._lane_server, clock, worker=worker, workers=workers, peers=peers)
@@ -149,8 +161,9 @@ class Gateway:
         cache = AnswerCache()
         finisher = LaneFinisher(lane, self._journal, self.counters, purses, cache, self._clock, self.worker)
         server = Server(
-            upstream, finisher, self._journal, self.counters, purses, self._clock, self._ids, cache, self.escalations
-        )
+            upstream, finisher, self._journal, self.counters, purses, self._clock, self._ids, cache, self.escalations,
+            self.user_checks,
+        )  # fmt: skip
         return server, purses
 
     def _loaded(self) -> World:
@@ -237,6 +250,7 @@ class Gateway:
         now, hedger = self._clock.monotonic(), self._server.hedger
         report.targets = [_target_count(name, slots, now) for name, slots in self.slots.items()]
         report.hedges_made, report.hedges_won, report.hedges_withheld = hedger.made, hedger.won, hedger.withheld
+        report.budgets = self.purses.counts()
         report.cache_entries, report.cache_bytes = len(self.cache), self.cache.bytes
         return report
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from roadworthy.gateway.cache import AnswerCache, Cached
 from roadworthy.gateway.call import Call, answer_headers, roadworthy_object, spliced
 from roadworthy.gateway.canned import CannedAnswer
+from roadworthy.gateway.checking import JSON_REPAIRED
 from roadworthy.gateway.counters import Counters
 from roadworthy.gateway.errors import Refused, error_body, error_headers
 from roadworthy.gateway.escalations import Escalations
@@ -153,4 +154,6 @@ def served_outcome(call: Call) -> tuple[Outcome, Failure | None]:
     good = call.good or call.attempts[-1]
     if good.step != "first":  # a hedge or a continuation
         return "recovered", call.attempts[0].failure
+    if JSON_REPAIRED in call.notes:
+        return "recovered", "invalid"
     return "answered", good.failure

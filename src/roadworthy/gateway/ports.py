@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from roadworthy.http1.messages import Clocks
     from roadworthy.http1.origin import Origin
 
-Operation = Literal["chat", "embeddings"]
+Operation = Literal["chat", "embeddings", "moderation"]
+"""``moderation`` is asked by checks only; no caller is served it."""
 
 ANY_MODEL = "*"
 """``Target.model`` of a target that is passed through to: the wire sends the model that the caller asked for."""

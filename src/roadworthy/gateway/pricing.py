@@ -6,12 +6,14 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from roadworthy.cost.rules import believable, settle
-from roadworthy.workflow.inference import Attempt, Tokens
+from roadworthy.workflow.inference import Attempt, Check, Tokens
 from roadworthy.workflow.model import Price
 
 if TYPE_CHECKING:
     from roadworthy.gateway.call import Call
 
+BYTES_PER_CHUNK = 16
+"""What a chunk of a stream is taken to hold where usage is judged; providers put one token into it, or some dozens."""
 MOST_LINKED_INPUT = 2_000_000
 """Tokens that images, files and sound behind short links may amount to."""
 BYTES_PER_TOKEN = 4
@@ -104,3 +106,13 @@ def total(attempts: list[Attempt]) -> tuple[Tokens, float | None, str]:
         else:
             dollars += attempt.cost_usd
     return (tokens, None, unknown) if unknown else (tokens, dollars, "")
+
+
+def with_checks(cost: float | None, unknown: str, checks: list[Check]) -> tuple[float | None, str]:
+    """(dollars, why they are unknown) of an inference whose attempts cost ``cost``, its checks included."""
+    for check in checks:
+        if check.cost_usd is None:
+            cost, unknown = None, unknown or f"no price for the check {check.name}"
+        elif cost is not None:
+            cost += check.cost_usd
+    return cost, unknown

@@ -141,7 +141,7 @@ def _render(serving: Serving, extension: Extension) -> str:
             f"Workflow '{serving.name}' has no input {_quoted(unknown)}. Its inputs: {known}.",
             param="roadworthy.inputs",
         )
-    return serving.template.render(values)
+    return serving.template.render(values) + serving.canary_line
 
 
 def _spliced(serving: Serving, messages: msgspec.Raw, prompt: str) -> msgspec.Raw:

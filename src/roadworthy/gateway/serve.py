@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 
 from roadworthy.gateway.admit import admit
+from roadworthy.gateway.asked import Python
 from roadworthy.gateway.attempt import Caller
 from roadworthy.gateway.bypass import BypassTaker
 from roadworthy.gateway.cache import AnswerCache
@@ -49,8 +50,10 @@ class Server:
         ids: Ids,
         cache: AnswerCache,
         escalations: Escalations,
+        python: Python | None = None,
     ) -> None:
-        self._caller = Caller(upstream, clock, purses)
+        """``python`` runs users' check functions."""
+        self._caller = Caller(upstream, clock, purses, python)
         self._streamer = Streamer(self._caller)
         self._climber = Climber(self._caller, cache, escalations, clock, ids)
         self._bypass = BypassTaker(upstream, finisher, self._climber, escalations)
@@ -99,7 +102,7 @@ class Server:
                 cached = self._cache.peek(call, self._clock.monotonic())
                 if cached is not None:
                     return self._finisher.cached(call, cached, None)
-            if call.stream and call.serving.handling.stream == "passthrough":  # hook [D]: windowed
+            if call.stream and call.serving.handling.stream != "buffered":
                 return await self._stream(call)
             good = await self._climber.climb(call, self._caller.whole)
             return self._finisher.answered(call, good.body)

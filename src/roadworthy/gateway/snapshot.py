@@ -34,6 +34,8 @@ class ServedWorkflow(msgspec.Struct, frozen=True, omit_defaults=True):
     """Digest to serve; ``None``: passed through (``passthrough``) or, without that either, not served yet."""
     passthrough: str | None = None
     """Name of the target for calls of an adopted workflow without a release."""
+    check_sources: dict[str, str] = {}
+    """Python files of the release's own checks: path (``checks/tone.py``) → text."""
 
 
 class Endpoint(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -14,7 +14,6 @@ import msgspec
 from roadworthy.fallback.model import Tried
 from roadworthy.gateway.attempt import Caller
 from roadworthy.gateway.call import Call, roadworthy_object, spliced
-from roadworthy.gateway.checks import SchemaCheck
 from roadworthy.gateway.continuation import (
     LEAST_SECONDS,
     asked_to_go_on,
@@ -29,7 +28,7 @@ from roadworthy.gateway.ports import Unusable
 from roadworthy.gateway.seam import Seam
 from roadworthy.gateway.sse import event, last_events, usage_chunk
 from roadworthy.gateway.verdict import broken
-from roadworthy.gateway.window import Window
+from roadworthy.gateway.window import FROM_START, Window
 from roadworthy.gateway.world import ServedTarget
 from roadworthy.http1.errors import Http1Error
 from roadworthy.workflow.inference import Attempt, Tokens
@@ -39,12 +38,12 @@ class Streamer:
     """Opens streams."""
 
     def __init__(self, caller: Caller) -> None:
-        self._caller = caller
+        self.caller = caller
 
     async def open(self, call: Call, target: ServedTarget, attempt: Attempt) -> LiveStream:
         """A stream with its first content at hand.  Raises ``Unusable``; ``CancelledError`` when the client left."""
-        reply = await self._caller.head(call, target, attempt)
-        live = LiveStream(call, target, attempt, reply, _window(call), self._caller.now)
+        reply = await self.caller.head(call, target, attempt)
+        live = LiveStream(call, target, attempt, reply, _window(call), self.caller.now)
         await self._begin(live)
         return live
 
@@ -59,16 +58,16 @@ class Streamer:
         said = said_before(before, unusable)
         if said is None:
             return None
-        now = self._caller.now
+        now = self.caller.now
         for target in candidates(serving, before.target, unusable.failure, serving.callable_for(call.fields, now())):
             if call.deadline - now() < LEAST_SECONDS or not target.slots.retries.grants(now()):
                 continue
             target.slots.retries.spend(now())
-            attempt = self._caller.begin(call, target, "continuation")
+            attempt = self.caller.begin(call, target, "continuation")
             call.repaired = asked_to_go_on(call.fields, said, target)
             seam = Seam(said, proof=not is_native(target))
             try:
-                reply = await self._caller.head(call, target, attempt)
+                reply = await self.caller.head(call, target, attempt)
                 following = ContinuedStream(before, target, attempt, reply, seam, said, now)
                 await self._begin(following)
                 return following
@@ -108,7 +107,7 @@ class Streamer:
         if not live.released:
             live.released = True
             live.reply.abort()
-            self._caller.release(live.call, live.target, live.attempt)
+            self.caller.release(live.call, live.target, live.attempt)
 
     async def _until_content(self, live: LiveStream, timer: asyncio.TimerHandle) -> None:
         content_type = next((value for name, value in live.reply.headers if name == b"content-type"), b"")
@@ -126,7 +125,7 @@ class Streamer:
             if live.refused and not call.left_as_is:
                 raise Unusable("refused", "the model refused to answer")
             if attempt.first_token is None:
-                attempt.first_token = self._caller.since(call)
+                attempt.first_token = self.caller.since(call)
             if live.begun:
                 return
         if live.late:
@@ -137,10 +136,15 @@ class Streamer:
 
 
 def _window(call: Call) -> Window | None:
-    assert call.serving is not None
-    if call.serving.handling.stream != "windowed" or call.left_as_is:
+    """What a windowed stream is held back by; ``None``: it is passed through (as all is that is served as it came)."""
+    serving = call.serving
+    assert serving is not None
+    handling = serving.handling
+    if handling.stream != "windowed" or call.left_as_is:
         return None
-    return Window(call.serving.handling.window, ())
+    checks = serving.checking.span_checks(call) if serving.checking is not None else []
+    whole = frozenset(check.name for check in checks if handling.checks[check.name].kind in FROM_START)
+    return Window(handling.window, checks, whole)
 
 
 def _first_token_left(call: Call, attempt: Attempt) -> float:
@@ -268,8 +272,9 @@ class Relay:
         if unusable is not None and not (clean and call.left_as_is):
             return self._broken(unusable)
         answer = live.whole()
-        if answer is not None and call.serving is not None and call.serving.schema is not None:
-            await _record_check(call, call.serving.schema, answer)
+        checking = call.serving.checking if call.serving is not None else None
+        if answer is not None and checking is not None:
+            await checking.record(call, live.target, live.answer(answer), self._streamer.caller)
         outcome, failure = served_outcome(call)
         record = self._finisher.record(call, outcome, failure=failure, response=answer)
         extension = self._extension(roadworthy_object(record, call.serving))
@@ -301,7 +306,3 @@ class Relay:
             if answer is not None and extension is not None:
                 answer = spliced(answer, extension)
             self.finished.set_result(answer)
-
-
-async def _record_check(call: Call, schema: SchemaCheck, answer: bytes) -> None:
-    call.checks.append(await schema(answer))

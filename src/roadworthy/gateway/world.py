@@ -14,7 +14,7 @@ from roadworthy.fallback.words import BLOCKED
 from roadworthy.gateway.buckets import Quota
 from roadworthy.gateway.canned import CannedAnswer
 from roadworthy.gateway.capabilities import is_limited, lacking
-from roadworthy.gateway.checks import SchemaCheck
+from roadworthy.gateway.checking import Checking, canary_line, canary_of
 from roadworthy.gateway.messages import Headers
 from roadworthy.gateway.plans import plans
 from roadworthy.gateway.ports import Fields, Outgoing, Wire, WireFactory
@@ -132,7 +132,9 @@ class OldPath:
 class Serving:
     """One workflow as it is served."""
 
-    def __init__(self, served: ServedWorkflow, snapshot: Snapshot, targets: dict[str, ServedTarget]) -> None:
+    def __init__(
+        self, served: ServedWorkflow, snapshot: Snapshot, targets: dict[str, ServedTarget], secret: SecretLookup
+    ) -> None:
         self.name = served.name
         self.team = served.team
         self.enforced = served.enforcement == "enforce"
@@ -147,7 +149,7 @@ class Serving:
         """What serves the calls of the other kind (embeddings beside chats) of an adopted app under ``observe``: they
         are passed through as before."""
         if self.release is not None and self.adopted and not self.enforced:
-            self.beside = Serving(msgspec.structs.replace(served, release=None), snapshot, targets)
+            self.beside = Serving(msgspec.structs.replace(served, release=None), snapshot, targets, secret)
         self.route: Route = "release" if self.release else "passthrough"
         self.behaviour: Behaviour | None = self.release.behaviour if self.release else None
         handling = self.release.handling if self.release else PASSTHROUGH_HANDLING
@@ -177,6 +179,8 @@ class Serving:
         self.old_path = OldPath(handling.bypass.url) if handling.bypass.url else None
         self.redactor: Redactor | None = redactor(served.policy.redact, snapshot.redaction)
         self._compile_behaviour()
+        self.checking = Checking.compiled(self.release, targets, secret, served.check_sources, enforced=self.enforced)
+        """Checks of its answers; ``None``: there are none, and they cost nothing."""
         self._encode_identity()
 
     def reachable_for(self, fields: Fields) -> frozenset[str]:
@@ -205,9 +209,11 @@ class Serving:
         self.held_content = None if held is None else _encode(held.rstrip("\n"))
         """The app-held prompt as JSON, if it has no holes: most clients send exactly these bytes."""
         self.managed = prompt is not None and prompt.mode == "managed"
+        marked = self.managed and prompt is not None and prompt.canary and self.release is not None
+        self.canary_line = canary_line(canary_of(self.release.behaviour_digest)) if marked and self.release else ""
+        """Ends the rendered prompt."""
         self.inputs = prompt.inputs if prompt else {}
         self.structured = behaviour is not None and (behaviour.schema is not None or bool(behaviour.tools))
-        self.schema = SchemaCheck(behaviour.schema) if behaviour and behaviour.schema is not None else None
         self.released: Fields = {}
         """Fields that the release fixes: parameters, tools, schema."""
         if behaviour is None:
@@ -270,14 +276,24 @@ class World:
                 name: ServedTarget(target, snapshot, wires, secret, _slots_of(target, slots, 1.0 / workers))
                 for name, target in snapshot.targets.items()
             }
-            self.workflows = {name: Serving(served, snapshot, targets) for name, served in snapshot.workflows.items()}
+            self.workflows = {
+                name: Serving(served, snapshot, targets, secret) for name, served in snapshot.workflows.items()
+            }
         except (ValueError, KeyError, TemplateError) as error:
             raise SnapshotRefused(f"cannot be served: {error}") from error
         self.private_origins = frozenset(
             [target.origin for target in targets.values() if target.origin is not None and target.private_allowed]
             + [serving.old_path.origin for serving in self.workflows.values() if serving.old_path is not None]
+            + [origin for checking in self._checkings() for origin in checking.private_origins]
         )
         self.keys = {digest: ServedKey(key, self.workflows) for digest, key in snapshot.keys.items()}
+
+    def _checkings(self) -> list[Checking]:
+        return [serving.checking for serving in self.workflows.values() if serving.checking is not None]
+
+    def check_sources(self) -> dict[str, dict[str, str]]:
+        """Hash → path → text of the users' check code that is served."""
+        return {checking.code: checking.sources for checking in self._checkings() if checking.code}
 
 
 def _slots_of(target: Target, slots: dict[str, Slots], share: float) -> Slots:

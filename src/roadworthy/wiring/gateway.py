@@ -31,6 +31,7 @@ from roadworthy.gateway.ledger import Ledger
 from roadworthy.gateway.peers import ControlLine, Peers
 from roadworthy.gateway.snapshot import Snapshot, SnapshotRefused, decode
 from roadworthy.gateway.transports.protocol import Server
+from roadworthy.gateway.user_checks import UserChecks
 from roadworthy.gateway.world import World
 from roadworthy.http1.client import Client
 from roadworthy.http1.guard import AddressGuard
@@ -43,6 +44,7 @@ from roadworthy.wiring.lanes import permit_ports
 from roadworthy.wiring.ledgers import open_ledger
 from roadworthy.wiring.secrets import find_secret
 from roadworthy.wiring.sockets import listen_unix
+from roadworthy.wiring.user_checks import launch_checks
 
 log = logging.getLogger("roadworthy.gateway")
 
@@ -124,6 +126,7 @@ class Worker:
             ledger=ledger,
             control=ControlLine(upstream, Origin.unix(str(self._folder.control_socket))),
             permits=permit_ports(upstream),
+            user_checks=UserChecks(launch_checks, SystemClock()),
         )
         snapshots = SnapshotFile(self._folder.snapshot, gateway, upstream)
         snapshots.load()
@@ -138,6 +141,8 @@ class Worker:
         cut = await self._drain(public, private)
         watching.cancel()
         saving.cancel()
+        if gateway.user_checks is not None:
+            await gateway.user_checks.close()
         await upstream.close()
         journal.close()
         ledger.close()
@@ -221,6 +226,8 @@ class SnapshotFile:
         self._upstream.follow(snapshot.proxy, world)
         gateway.world = world
         gateway.purses.follow(world)
+        if gateway.user_checks is not None:
+            gateway.user_checks.follow(world.check_sources())
         log.info("snapshot loaded", extra={"epoch": snapshot.epoch, "seq": snapshot.seq})
 
 

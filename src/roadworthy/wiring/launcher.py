@@ -60,7 +60,7 @@ class LinuxLauncher:
                 pass_fds=tuple(pass_fds),
                 env=None if env is None else dict(env),
                 process_group=0,
-                preexec_fn=_die_with(os.getpid(), orphan_signal),
+                preexec_fn=die_with(os.getpid(), orphan_signal),
             )
         finally:
             if output is not None:
@@ -73,7 +73,7 @@ def python(module: str, *arguments: str) -> list[str]:
     return [sys.executable, "-m", module, *arguments]
 
 
-def _die_with(parent: int, orphan_signal: int) -> Callable[[], None]:
+def die_with(parent: int, orphan_signal: int) -> Callable[[], None]:
     def in_child() -> None:
         _prctl(PR_SET_PDEATHSIG, orphan_signal, 0, 0, 0)
         if os.getppid() != parent:  # it died between fork and prctl

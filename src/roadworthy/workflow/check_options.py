@@ -78,7 +78,6 @@ CHECK_KINDS: Final[Mapping[CheckKind, CheckRow]] = {
         "The model declines instead of answering (English, German, French, Spanish, Italian).",
         "refused",
         {"patterns": Option("patterns", "Further ways to decline.", ())},
-        span=400,
     ),
     "repetition": CheckRow(
         "The answer runs in circles: the same characters, words or lines over and over.",
@@ -139,7 +138,9 @@ CHECK_KINDS: Final[Mapping[CheckKind, CheckRow]] = {
         "A moderation endpoint (OpenAI's /v1/moderations) flags the answer.",
         "unsafe",
         {
-            "threshold": _THRESHOLD,
+            "threshold": Option(
+                "share", "Scores from here on do not pass; without it the endpoint's own 'flagged' counts."
+            ),
             "categories": Option("names", "Only these categories count.", ()),
         },
         timeout=2.0,
@@ -194,8 +195,6 @@ def span_of(spec: CheckSpec) -> int | None:
         widths = [_width(pattern) for pattern in option(spec, "patterns")]
         phrases = [len(phrase) + _SLACK for phrase in option(spec, "phrases")]
         return None if None in widths else max([*(width or 0 for width in widths), *phrases], default=1)
-    if spec.kind == "refusal" and option(spec, "patterns"):
-        return None
     return CHECK_KINDS[spec.kind].span
 
 

@@ -106,8 +106,8 @@ class AnthropicWire(BaseWire):
         self._path = self._base + b"/messages"
 
     def encode(self, operation: Operation, fields: Fields, *, stream: bool) -> Outgoing:
-        if operation == "embeddings":
-            message = "Anthropic has no embeddings; use another target"
+        if operation != "chat":
+            message = f"Anthropic has no {operation}; use another target"
             raise Unusable("bad_request", message, status=400, message=message, param="model")
         model = self._target.model
         if model == ANY_MODEL:

@@ -31,7 +31,11 @@ from roadworthy.gateway.ports import (
 )
 from roadworthy.workflow.model import Target
 
-_PATHS: dict[Operation, bytes] = {"chat": b"/chat/completions", "embeddings": b"/embeddings"}
+_PATHS: dict[Operation, bytes] = {
+    "chat": b"/chat/completions",
+    "embeddings": b"/embeddings",
+    "moderation": b"/moderations",
+}
 _encoder = msgspec.json.Encoder()
 
 _PREFIXED = ("mistral.ai", "deepseek.com")

@@ -1,4 +1,4 @@
-# ruff: noqa: E501  (a pattern is read as one line)
+
 """Characters that no reader should see: NUL, controls, replacement characters, private use, broken encodings."""
 
 from __future__ import annotations

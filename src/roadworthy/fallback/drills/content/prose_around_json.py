@@ -1,6 +1,6 @@
 """Good JSON wrapped in prose, as chatty models do."""
 
-from roadworthy.fallback.drills.kit import Drill, Exchange, Wait, step
+from roadworthy.fallback.drills.kit import Drill, Exchange, Wait, setting
 
 
 async def fault(call: Exchange) -> None:
@@ -10,9 +10,10 @@ async def fault(call: Exchange) -> None:
 DRILL = Drill(
     says="The provider wraps its JSON in prose.",
     fault=fault,
-    failure="invalid",
-    guard=step("invalid"),
+    failure=None,
+    right=frozenset({"recovered"}),
+    guard=setting("repair_json"),
     needs=("schema",),
-    wait=Wait(3),
-    attempts=3,
+    wait=Wait(1),
+    attempts=1,
 )
