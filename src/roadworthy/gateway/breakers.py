@@ -44,43 +44,44 @@ PARTS = 10
 
 
 class Tally:
-    """Calls and bad ones over the last ``window`` seconds."""
+    """Calls and bad ones over the last ``window`` seconds.  A call that went well costs one addition."""
 
-    __slots__ = ("_bad", "_calls", "_part", "_seconds", "bad", "calls")
+    __slots__ = ("_bad", "_bad_before", "_calls", "_calls_before", "_part", "_seconds", "bad", "calls", "part_ends")
 
     def __init__(self, window: float) -> None:
         self._seconds = window / PARTS
         self.clear()
 
     def add(self, bad: bool, now: float) -> None:
-        part = int(now / self._seconds)
-        if part != self._part:
-            self._forget(part)
-        index = part % PARTS
-        self._calls[index] += 1
+        if now >= self.part_ends:
+            self.roll(now)
         self.calls += 1
-        if bad:
-            self._bad[index] += 1
-            self.bad += 1
+        self.bad += bad
 
     def clear(self) -> None:
         self._calls = [0] * PARTS
         self._bad = [0] * PARTS
         self._part = 0
-        self.calls = self.bad = 0
+        self.calls = self.bad = self._calls_before = self._bad_before = 0
+        self.part_ends = 0.0
 
     def per_second(self, now: float) -> float:
         """Calls that ended."""
-        self._forget(int(now / self._seconds))
+        if now >= self.part_ends:
+            self.roll(now)
         return self.calls / (self._seconds * PARTS)
 
-    def _forget(self, part: int) -> None:
+    def roll(self, now: float) -> None:
+        """Begin the part of the window in which ``now`` lies, and forget those that it has left behind."""
+        part = int(now / self._seconds)
+        self._calls[self._part % PARTS] = self.calls - self._calls_before
+        self._bad[self._part % PARTS] = self.bad - self._bad_before
         for old in range(max(self._part + 1, part - PARTS + 1), part + 1):
-            index = old % PARTS
-            self.calls -= self._calls[index]
-            self.bad -= self._bad[index]
-            self._calls[index] = self._bad[index] = 0
+            self._calls[old % PARTS] = self._bad[old % PARTS] = 0
         self._part = max(self._part, part)
+        self.part_ends = (self._part + 1) * self._seconds
+        self.calls = self._calls_before = sum(self._calls)
+        self.bad = self._bad_before = sum(self._bad)
 
 
 class Breaker:
@@ -153,6 +154,13 @@ class Breaker:
         self._asked = max(self._asked, now + min(seconds, LONGEST_WAIT))
         if self.state == "open":
             self.until = max(self.until, self._asked)
+
+    def good(self, now: float) -> None:
+        """A call went well while the breaker is closed: ``ended`` for nearly every call."""
+        tally = self._tally
+        if now >= tally.part_ends:
+            tally.roll(now)
+        tally.calls += 1
 
     def ended(self, call: object, began: float, now: float, failure: Failure | None) -> None:
         """``call``, begun at ``began``, is over."""

@@ -136,6 +136,9 @@ class Slots:
             self.retries.earned += 1
             if self.limit < self.ceiling:
                 self._widen()
+            if not self.breaker.shut:
+                self.breaker.good(now)
+                return
         elif failure in OVERLOADED or attempt.status in OVERLOADED_STATUSES:
             self._narrow(began, now)
         if failure == "truncated" and attempt.finish == "length":
