@@ -301,3 +301,15 @@ async def test_a_key_that_wants_no_object_is_told_of_no_seam(tmp_path: Path) -> 
     found = await events(await made.post(stream(), token=token))
     assert text_of(found) == TEXT
     assert not any("roadworthy" in event for event in found[:-1])
+
+
+@on_loop
+async def test_text_that_came_together_with_the_next_break_is_not_lost(tmp_path: Path) -> None:
+    made = bench(tmp_path, continuation=2)
+    error = b'data: {"error":{"message":"overloaded","type":"server_error"}}\n\n'
+    made.upstream.will(broken(), [b"".join([*pieces(TEXT[CUT:60]), error])], [*pieces(TEXT[60:]), *END])
+    found = await events(await made.post(stream()))
+    assert text_of(found) == TEXT
+    assert [seam["at"] for seam in found[-2]["roadworthy"]["seams"]] == [CUT, 60]
+    assert [attempt.failure for attempt in made.record().attempts] == ["truncated", "unavailable", None]
+    assert made.taken() == 0

@@ -26,9 +26,8 @@ class Pattern:
 
     failure: Failure = "unsafe"
 
-    def __init__(self, pattern: str, *, from_start: bool = False) -> None:
+    def __init__(self, pattern: str) -> None:
         self.name = pattern
-        self.from_start = from_start
         self._pattern = re.compile(pattern)
 
     def find(self, text: str) -> Hit | None:
@@ -38,7 +37,7 @@ class Pattern:
 
 SECRET = Pattern(r"SECRET-\d{4}")
 CARD = Pattern(r"\bcard\b")
-OPENING = Pattern(r"\A\s*Sorry", from_start=True)
+OPENING = Pattern(r"\A\s*Sorry")
 
 
 def event(text: str | None, index: int = 0, **delta: Any) -> bytes:
@@ -53,7 +52,7 @@ def text_of(data: list[bytes], name: str = "content", index: int = 0) -> str:
 
 def run(text: str, sizes: list[int], *checks: Pattern, hold: int = HOLD) -> tuple[str, bool]:
     """(what left, was something found)."""
-    window = Window(hold, checks)
+    window = Window(hold, checks, frozenset({OPENING.name}) if OPENING in checks else frozenset())
     left: list[bytes] = []
     at = number = 0
     while at < len(text):

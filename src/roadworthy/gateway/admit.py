@@ -69,7 +69,7 @@ def _read_chat(call: Call, fields: Fields) -> None:
         raise Refused(
             400, "invalid_type", f"'stream_options' must be an object: {error}.", param="stream_options"
         ) from None
-    if call.serving.handling.stream == "passthrough":
+    if call.serving.handling.stream != "buffered":
         fields["stream"], fields["stream_options"] = _TRUE, options
     else:
         del fields["stream"]

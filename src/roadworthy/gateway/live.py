@@ -31,8 +31,8 @@ class LiveStream:
     """One attempt's stream.  ``window`` holds a windowed one back; ``None``: what comes leaves at once."""
 
     __slots__ = (
-        "_now", "_quiet_at", "_quiet_since", "_verdict", "attempt", "call", "data", "empty", "ended", "ends", "held",
-        "iterator", "kept_bytes", "late", "reader", "ready", "reasons", "refused", "released", "reply", "target",
+        "_now", "_quiet_at", "_quiet_since", "_verdict", "attempt", "broke", "call", "data", "empty", "ended", "ends",
+        "held", "iterator", "kept_bytes", "late", "reader", "ready", "reasons", "refused", "released", "reply", "target",
         "texts", "tokens", "window",
     )  # fmt: skip
 
@@ -72,6 +72,8 @@ class LiveStream:
         """The first-token clock ran out."""
         self.ended = False
         """Its body has ended cleanly and was judged."""
+        self.broke: Unusable | None = None
+        """It has broken already, behind text that may leave."""
         self.released = False
         """Its slot is given back."""
         self._now = now
@@ -191,7 +193,8 @@ class LiveStream:
             attempt.finish = "length" if "length" in reasons else next(iter(reasons))
         if attempt.provider_request_id is None:
             attempt.provider_request_id = self.reader.request_id
-        if self.tokens is not None:
+        written = self.texts * pricing.BYTES_PER_CHUNK
+        if self.tokens is not None and pricing.credible(self.call, attempt, self.tokens, written):
             pricing.charge(attempt, self.tokens, self.target.price_of(attempt))
         else:
             pricing.charge_estimate(attempt, len(self.call.request.body), self.texts, self.target.price_of(attempt))

@@ -66,12 +66,16 @@ class Streamer:
             attempt = self.caller.begin(call, target, "continuation")
             call.repaired = asked_to_go_on(call.fields, said, target)
             seam = Seam(said, proof=not is_native(target))
+            following: ContinuedStream | None = None
             try:
                 reply = await self.caller.head(call, target, attempt)
                 following = ContinuedStream(before, target, attempt, reply, seam, said, now)
                 await self._begin(following)
                 return following
             except Unusable as error:
+                if following is not None and not following.empty:
+                    following.broke = error
+                    return following
                 call.history.append(Tried(target.name, error.failure, retry_after=error.retry_after))
         return None
 
@@ -194,6 +198,8 @@ class Relay:
             while True:
                 live, clean = self._live, False
                 try:
+                    if live.broke is not None:
+                        raise live.broke
                     while not live.ended:
                         try:
                             data = await anext(live.iterator)

@@ -18,6 +18,7 @@ from typing import Protocol
 import msgspec
 
 from roadworthy.workflow.inference import Failure
+from roadworthy.workflow.model import CheckKind
 
 STRIDE = 32
 """Characters that a text grows by before it is searched again."""
@@ -28,6 +29,9 @@ TEXTS = ("content", "refusal", "reasoning_content", "reasoning")
 STRIDE_SHIFT = 6
 """A text of more than 2 KB is searched after each 64th part of it: checks that read it from its beginning see it 64
 times while it doubles, however long it gets."""
+
+FROM_START: frozenset[CheckKind] = frozenset({"refusal", "markup"})
+"""Kinds that judge a place by what stands before it: how an answer opens, whether it is inside code."""
 
 CONTEXT = 64
 """Characters before the searched part that a check is shown beside it."""
@@ -51,11 +55,6 @@ class SpanCheck(Protocol):
     def name(self) -> str: ...
     @property
     def failure(self) -> Failure: ...
-    @property
-    def from_start(self) -> bool:
-        """It must be shown the text from its beginning (what opens an answer, what is inside code)."""
-        ...
-
     def find(self, text: str) -> Finding | None:
         """The first finding in ``text``."""
         ...
@@ -74,11 +73,11 @@ class Found(msgspec.Struct, frozen=True):
 class Text:
     """One text as it grows."""
 
-    __slots__ = ("_base", "_forgets", "_seen", "_tail", "clean")
+    __slots__ = ("_base", "_seen", "_tail", "_whole", "clean")
 
-    def __init__(self, *, forgets: bool) -> None:
-        """``forgets``: nobody reads it from its beginning."""
-        self._forgets = forgets
+    def __init__(self, whole: frozenset[str]) -> None:
+        """``whole``: names of the checks that read it from its beginning."""
+        self._whole = whole
         self._tail = ""
         """What may still be needed of it."""
         self._base = 0
@@ -106,7 +105,7 @@ class Text:
         clean = length if over else max(self.clean, length - hold)
         first: Found | None = None
         for check in checks:
-            if check.from_start and not over and length <= hold:
+            if check.name in self._whole and not over and length <= hold:
                 continue  # nothing leaves yet: an opening is judged with as much of what follows as there will be
             found = self._first_new(check, hold)
             if found is None or (not over and found.end >= length and found.begin > length - hold):
@@ -121,7 +120,7 @@ class Text:
     def _first_new(self, check: SpanCheck, hold: int) -> Found | None:
         """The first finding that was not there when its place was searched in full."""
         settled = self._seen - hold
-        start = self._base if check.from_start else self._from(settled - CONTEXT)
+        start = self._base if check.name in self._whole else self._from(settled - CONTEXT)
         while start < self.length:
             finding = check.find(self._tail[start - self._base :])
             if finding is None:
@@ -142,7 +141,7 @@ class Text:
 
     def _forget(self, hold: int) -> None:
         spare = self._seen - hold - CONTEXT - self._base
-        if self._forgets and spare > 4 * hold:  # rarely, for it copies
+        if not self._whole and spare > 4 * hold:  # rarely, for it copies
             self._tail = self._tail[spare:]
             self._base += spare
 
@@ -150,11 +149,12 @@ class Text:
 class Window:
     """Holds the events of one stream back."""
 
-    def __init__(self, hold: int, checks: Sequence[SpanCheck]) -> None:
-        """``hold``: characters, at least the longest span that one of ``checks`` finds."""
+    def __init__(self, hold: int, checks: Sequence[SpanCheck], whole: frozenset[str] = frozenset()) -> None:
+        """``hold``: characters, more than the longest span that one of ``checks`` finds.  ``whole``: names of those
+        that must read a text from its beginning."""
         self._hold = hold
         self._checks = checks
-        self._forgets = not any(check.from_start for check in checks)
+        self._whole = whole
         self.begun = False
         """Text has left."""
         self._texts: dict[tuple[int, str], Text] = {}
@@ -170,7 +170,7 @@ class Window:
         for key, text in texts_of(data):
             growing = self._texts.get(key)
             if growing is None:
-                growing = self._texts[key] = Text(forgets=self._forgets)
+                growing = self._texts[key] = Text(self._whole)
             if growing.grow(text):
                 found = found or growing.search(self._checks, self._hold, over=False)
             places.append((growing, growing.length))
