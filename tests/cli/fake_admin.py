@@ -174,7 +174,7 @@ def explained(failure: str | None = None) -> dict[str, Any]:
         "ladder": {"unavailable": [{"kind": "retry", "times": 2}, {"kind": "target", "target": "backup"},
                                    {"kind": "cache", "max_age": 600.0}, {"kind": "escalate"}, {"kind": "canned"}]},
         "holding": texts, "canned": {"text": "Later.", "json": {"topic": "other"}}, "cache": {},
-        "deadline": 20.0, "clocks": {"total": 8.0}, "hedge": {"after": 0.8},
+        "deadline": 20.0, "clocks": {"connect": 1.0, "total": 7.0}, "hedge": {"after": 0.8},
     }  # fmt: skip
     handling = msgspec.convert(facts, Handling)
     ladder = merged(handling.ladder, canned=True, cache=True, holding=True)

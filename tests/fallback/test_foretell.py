@@ -17,6 +17,7 @@ from roadworthy.workflow.model import (
     Behaviour,
     CacheSpec,
     Canned,
+    CheckSpec,
     Clocks,
     Handling,
     Hedge,
@@ -35,7 +36,7 @@ def handling(ladder: Ladder | None = None, **more: object) -> Handling:
     """A release that declares everything."""
     merged_ladder = merged(ladder or {}, canned=True, cache=True, holding=True)
     facts: dict[str, object] = {"canned": CANNED, "holding": HOLDING, "cache": CacheSpec(max_age=600.0), **more}
-    return Handling(ladder=merged_ladder, clocks=Clocks(total=10.0), deadline=25.0, **facts)  # type: ignore[arg-type]
+    return Handling(ladder=merged_ladder, clocks=Clocks(connect=0.5, total=9.5), deadline=25.0, **facts)  # type: ignore[arg-type]
 
 
 def followed(failure: Failure, made: Handling) -> tuple[Outcome, int]:
@@ -100,6 +101,8 @@ def test_the_wait_is_bounded_by_clocks_where_the_provider_cannot_ask_for_patienc
     three = handling({"slow": [Step("retry", times=2, backoff=0.0), Step("canned")]})
     assert foretell("slow", TEXT, three).longest_wait == 25.0
     assert [step.when for step in foretell("slow", TEXT, three).steps] == ["", "", ""]
+    guarded = handling(checks={"guard": CheckSpec("guard", "unsafe", timeout=3.0)})
+    assert foretell("refused", TEXT, guarded).longest_wait == 13.0
     four = handling({"slow": [Step("retry", times=3, backoff=0.0)]})
     assert [step.when for step in foretell("slow", TEXT, four).steps] == ["", "", "time"]
 

@@ -17,7 +17,7 @@ from roadworthy.fallback.rules import ENDS, next_step, steps_of
 from roadworthy.fallback.words import BLOCKED, FAILED, NO_STEP_LEFT
 from roadworthy.workflow.inference import Failure, Outcome, StepKind
 from roadworthy.workflow.ladder import LADDER_FAILURES, NOT_ADMITTED, REPAIRABLE, WITHOUT_CALL
-from roadworthy.workflow.model import Behaviour, Canned, CheckKind, Handling
+from roadworthy.workflow.model import ASKING_CHECKS, Behaviour, Canned, Handling
 
 When = Literal["", "cached", "room", "time"]
 """On what a step depends: a cached answer that is there, room in the queue, time that is left; else empty."""
@@ -30,9 +30,6 @@ ASKS_FOR_PATIENCE: Final[frozenset[Failure]] = frozenset({"overlimit", "unavaila
 """Failures that may say ``Retry-After``, which a retry honours as far as the deadline allows."""
 
 NEVER_OF_EMBEDDINGS: Final[frozenset[Failure]] = frozenset({"refused", "unsafe", "truncated"})
-
-ASKING_CHECKS: Final[frozenset[CheckKind]] = frozenset({"moderation", "guard", "python", "http"})
-"""Checks that wait for somebody; the others take milliseconds."""
 
 TOLD: Final[dict[Failure, Literal["incident", "alert"]]] = {
     "unsafe": "incident",

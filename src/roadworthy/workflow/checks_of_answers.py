@@ -8,12 +8,9 @@ from typing import Final
 from roadworthy.workflow.check_options import option, python_problem, python_sources, span_of
 from roadworthy.workflow.draft import Draft
 from roadworthy.workflow.kinds import address_problem
-from roadworthy.workflow.model import CheckKind, CheckSpec
+from roadworthy.workflow.model import ASKING_CHECKS, CheckSpec
 from roadworthy.workflow.problems import Problem
 from roadworthy.workflow.prompt import Template, TemplateError
-
-_CALLS: Final[frozenset[CheckKind]] = frozenset({"moderation", "guard", "python", "http"})
-"""Checks that ask somebody else, and so need the whole answer."""
 
 
 def _stream(draft: Draft) -> Iterator[Problem]:
@@ -32,7 +29,7 @@ def _streamed_check(draft: Draft, name: str, spec: CheckSpec) -> Iterator[Proble
     path = ("stream",)
     found = f"'{draft.stream}' with the check '{name}'"
     span = span_of(spec)
-    if spec.kind in _CALLS or span is None:
+    if spec.kind in ASKING_CHECKS or span is None:
         mend = "set 'stream: buffered', or 'record_only: true' on the check"
         yield draft.problem(path, found, "buffered: the check needs the whole answer", mend)
     elif draft.stream == "passthrough":

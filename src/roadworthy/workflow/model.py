@@ -158,6 +158,9 @@ CheckKind = Literal[
 """Checks that a release declares.  Structure (JSON Schema, tool arguments, emptiness, truncation, content filter and
 ``message.refusal``) is always checked."""
 
+ASKING_CHECKS: frozenset[CheckKind] = frozenset({"moderation", "guard", "python", "http"})
+"""Checks that ask somebody else: they need the whole answer, and wait."""
+
 
 class CheckSpec(_Frozen, frozen=True):
     """One declared check of every answer."""
