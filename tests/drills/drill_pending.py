@@ -11,7 +11,5 @@ WRITTEN = {
 NOT_YET: set[str] = {name for names in CATALOGUE.values() for name in names} - WRITTEN
 """Faults of the catalogue without a drill."""
 
-AWAITS: dict[str, str] = {
-    "cut-in-mid-stream": "continuation of streams and the windowed mode",
-}
+AWAITS: dict[str, str] = {}
 """Drill → what the gateway does not do yet, so that it cannot pass."""

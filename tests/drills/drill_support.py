@@ -42,6 +42,7 @@ from roadworthy.workflow.model import (
     Budgets,
     CacheSpec,
     Canned,
+    Capabilities,
     CheckSpec,
     Clocks,
     Handling,
@@ -84,7 +85,11 @@ SCHEMA = {
     "additionalProperties": False,
 }
 TOOLS = [{"type": "function", "function": {"name": "look_up", "parameters": SCHEMA}}]
-CANNED = Canned("We will write to you about your order.", {"topic": "later"})
+CANNED = Canned(
+    "We will write to you about your order as soon as one of our people has looked at it. Most customers hear from us "
+    "within a working day, and you need not do anything until then.",
+    {"topic": "later"},
+)
 IDENTITIES = {name: TargetIdentity("openai", f"{name}-model", f"{name}.test") for name in ("main", "backup")}
 CHECKS: dict[str, CheckSpec] = {
     "language": CheckSpec("language", "invalid", options={"allowed": ["en"]}),
@@ -292,7 +297,9 @@ def _snapshot(drill: Drill, case: Case, urls: dict[str, str]) -> Snapshot:
         format=SNAPSHOT_FORMAT, epoch=1, seq=1, made_at=1.0,
         workflows={made.workflow: ServedWorkflow(made.workflow, "default", "enforce", policy, release=made.digest)},
         releases={made.digest: made},
-        targets={name: Target(name, "openai", f"{name}-model") for name in urls},
+        targets={
+            name: Target(name, "openai", f"{name}-model", capabilities=Capabilities(prefill="native")) for name in urls
+        },
         endpoints={name: Endpoint(url, trusted=True) for name, url in urls.items()},
         prices={} if drill.conditions.unpriced else dict.fromkeys(urls, Price(input=1e-6, output=2e-6)),
         keys={digest: ApiKey("key_" + digest[:12], digest, "drill", "default", ["*"])},
