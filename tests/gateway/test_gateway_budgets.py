@@ -350,3 +350,15 @@ async def test_callers_who_name_no_user_share_one_budget(tmp_path: Path) -> None
     statuses = [(await made.post(chat(max_tokens=5))).status for _ in range(12)]
     assert statuses[0] == 200
     assert statuses[-1] == 429
+
+
+@on_loop
+async def test_a_streams_usage_that_cannot_be_is_charged_by_estimate_too(tmp_path: Path) -> None:
+    made = bench(tmp_path, policy(workflow=Budget(day=10.0)))
+    usage = {"prompt_tokens": 10, "completion_tokens": 500_000, "total_tokens": 500_010}
+    made.upstream.will([chunk("Hello"), chunk(finish="stop"), chunk(usage=usage), b"data: [DONE]\n\n"])
+    await events(await made.post(asked(stream=True)))
+    record = made.record()
+    assert record.notes == ["usage_implausible"]
+    assert record.attempts[0].tokens_estimated
+    assert booked(made)[1] == 0

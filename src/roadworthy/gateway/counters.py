@@ -94,6 +94,19 @@ class TargetCount:
     """Retries and repairs made out of the retry budget."""
 
 
+@dataclass(slots=True)
+class BudgetCount:
+    """One worker's part of a team's or workflow's budget in the period that runs.  Never of a user or key."""
+
+    scope: str
+    name: str
+    period: str
+    limit_usd: float
+    """Of the whole budget, the same from every worker."""
+    spent_usd: float
+    reserved_usd: float
+
+
 class CountersReport(msgspec.Struct):
     """Answer of ``GET /internal/counters``."""
 
@@ -116,6 +129,7 @@ class CountersReport(msgspec.Struct):
     latency_bounds: list[float]
     repeats_in_progress: int = 0
     """Idempotency keys whose first call has not ended."""
+    budgets: list[BudgetCount] = []
     targets: list[TargetCount] = []
     hedges_made: int = 0
     hedges_won: int = 0

@@ -11,6 +11,7 @@ import msgspec
 from roadworthy.cost.budgets import Calendar, PeriodKind, ScopeKind, nano
 from roadworthy.gateway.ledger import Ident
 from roadworthy.gateway.snapshot import ServedWorkflow, Snapshot
+from roadworthy.workflow.inference import Attempt
 from roadworthy.workflow.model import Budget, Price
 
 
@@ -53,11 +54,11 @@ class Place(NamedTuple):
 class Hold:
     """What one attempt has reserved."""
 
-    __slots__ = ("amount", "places", "plan")
+    __slots__ = ("amount", "attempt", "places")
 
-    def __init__(self, amount: int, plan: Plan, places: list[tuple[Scope, Place]]) -> None:
+    def __init__(self, amount: int, attempt: Attempt, places: list[tuple[Scope, Place]]) -> None:
         self.amount = amount
-        self.plan = plan
+        self.attempt = attempt
         self.places = places
 
 

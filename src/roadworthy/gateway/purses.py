@@ -33,6 +33,7 @@ from roadworthy.cost.lending import (
 from roadworthy.cost.rules import cost_of
 from roadworthy.gateway.buckets import Bucket
 from roadworthy.gateway.call import Call
+from roadworthy.gateway.counters import BudgetCount
 from roadworthy.gateway.errors import Refused
 from roadworthy.gateway.ledger import FRESH, Ident, Ledger, ident_of
 from roadworthy.gateway.plans import Hold, Place, Plan, Scope, Tab
@@ -53,18 +54,6 @@ SOON = 1.0
 
 
 _orders = msgspec.json.Decoder(Orders)
-
-
-class BudgetCount(msgspec.Struct, frozen=True):
-    """One worker's part of a workflow's or team's budget, for ``/metrics``."""
-
-    kind: str
-    name: str
-    period: str
-    limit_usd: float
-    """The whole budget, the same from every worker."""
-    spent_usd: float
-    reserved_usd: float
 
 
 class Recent:
@@ -199,7 +188,7 @@ class Purses:
             places.append((scope, place))
         for _, place in places:
             self.ledger.reserve(place.at, amount)
-        tab.holds[id(attempt)] = Hold(amount, plan, places)
+        tab.holds[id(attempt)] = Hold(amount, attempt, places)
         if self._workers > 1:
             self._look_ahead(places)
 
@@ -216,13 +205,15 @@ class Purses:
             if scope.alert and actual and place.ident not in self._told:
                 self._tell(call, scope, place)
         tokens = attempt.tokens
-        if tokens is not None and tokens.output and not attempt.tokens_estimated:
+        known = tokens is not None and tokens.output and not attempt.tokens_estimated
+        if tokens is not None and known and any(own is attempt for own in call.attempts):
             self._observe(call, tokens.output)
 
     def close(self, call: Call) -> None:
-        """The inference is over: attempts whose cost was told late, or never, are settled."""
-        for attempt in call.attempts:
-            self.settle(call, attempt)
+        """The inference is over: attempts (checks' calls too) whose cost was told late, or never, are settled."""
+        if call.tab is not None:
+            for hold in list(call.tab.holds.values()):
+                self.settle(call, hold.attempt)
 
     def left(self, call: Call) -> float | None:
         """Dollars left of the inference's allowance; ``None``: it has none."""

@@ -271,6 +271,7 @@ def render(
     moment = now()
     for name, text, number in PER_WORKER:
         page.family(name, text, "gauge", ("worker",), {(report.worker,): number(report, moment) for report in reports})
+    _budgets(page, reports)
     for part, field, kind, name, text in CONTROL:
         numbers = (control or {}).get(part)
         if numbers:
@@ -299,6 +300,31 @@ def _kept(labels: Labels, rows: Iterable[Labels]) -> dict[str, frozenset[str]]:
         for label, column in zip(labels, columns, strict=False)
         if label in _NAMES
     }
+
+
+def _budgets(page: _Page, reports: Sequence[CountersReport]) -> None:
+    """Budgets of teams and workflows: each worker knows the whole limit and its own part of what was spent."""
+    limits: dict[Labels, float] = {}
+    held: dict[Labels, float] = {}
+    spent: dict[Labels, float] = {}
+    for report in reports:
+        for row in report.budgets:
+            labels = (row.scope, row.name, row.period)
+            limits[labels] = max(limits.get(labels, 0.0), row.limit_usd)
+            spent[labels] = spent.get(labels, 0.0) + row.spent_usd
+            held[labels] = held.get(labels, 0.0) + row.spent_usd + row.reserved_usd
+    kept = sorted(limits)[:MOST_NAMES]
+    names = ("scope", "name", "period")
+    for name, text, values in (
+        ("budget_limit_usd", "US dollars that may be spent in the calendar day or month that runs.", limits),
+        ("budget_spent_usd", "US dollars of it that are spent.", spent),
+        (
+            "budget_remaining_usd",
+            "US dollars of it that are neither spent nor reserved.",
+            {labels: max(0.0, limit - held[labels]) for labels, limit in limits.items()},
+        ),
+    ):
+        page.family(name, text, "gauge", names, {labels: values[labels] for labels in kept})
 
 
 def _histogram(
