@@ -284,6 +284,16 @@ class Endpoint:
         return read_result(given, self._threshold, len(text))
 
 
+class Nobody:
+    """A check whose target is gone: it cannot be done."""
+
+    def __init__(self, why: str) -> None:
+        self._why = why
+
+    async def __call__(self, exchange: Exchange, call: Call, asker: Asker, seconds: float) -> Result:
+        raise CannotTell(self._why)
+
+
 class Function:
     """The user's own function, in the subprocess of users' checks."""
 

@@ -20,7 +20,7 @@ import msgspec
 
 from roadworthy.fallback.checks import registry
 from roadworthy.fallback.checks.model import Context, Finding, TextCheck
-from roadworthy.gateway.asked import AskedCheck, Asker, Endpoint, Function, Guard, Moderation
+from roadworthy.gateway.asked import AskedCheck, Asker, Endpoint, Function, Guard, Moderation, Nobody
 from roadworthy.gateway.checks import SCHEMA_CHECK, TOOLS_CHECK, CallersTools, Fault, SchemaCheck, ToolCheck
 from roadworthy.gateway.exchange import Conversation, Read, read, spoken, with_contents
 from roadworthy.gateway.ports import Answer, Unusable
@@ -163,12 +163,12 @@ class Checking:
                 return Declared(name, spec, None, Function(spec, code))
             if spec.kind == "http":
                 return Declared(name, spec, None, Endpoint(name, spec, secret))
-            target = targets[spec.target or ""]
+            target = targets.get(spec.target or "")
+            if target is None:
+                return Declared(name, spec, None, Nobody(f"there is no target {spec.target} any more"))
             return Declared(name, spec, None, Guard(spec, target) if spec.kind == "guard" else Moderation(spec, target))
         except ValueError as error:
             raise ValueError(f"check {name}: {error}") from error
-        except KeyError as error:
-            raise ValueError(f"check {name}: there is no target {error}") from error
 
     def span_checks(self, call: Call) -> list[SpanCheck]:
         """Checks that a sliding window can do for ``call``: all that are not ``record_only`` and have a span."""

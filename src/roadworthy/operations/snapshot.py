@@ -14,6 +14,7 @@ import msgspec
 
 from roadworthy.gateway.ports import ANY_MODEL
 from roadworthy.gateway.snapshot import SNAPSHOT_FORMAT, Endpoint, ServedWorkflow, Snapshot
+from roadworthy.workflow.check_options import python_hash, python_sources
 from roadworthy.workflow.draft import target_identity
 from roadworthy.workflow.model import (
     ApiKey,
@@ -87,6 +88,7 @@ def build(
             policy=workflow.policy,
             release=None if frozen is None else frozen.release.digest,
             passthrough=workflow.passthrough,
+            check_sources={} if frozen is None else _sources(frozen.release, picture.configurations) or {},
         )
     snapshot = Snapshot(
         format=SNAPSHOT_FORMAT,
@@ -139,6 +141,18 @@ def _pin(
     )
     handling = _renamed(release.handling, names)
     return msgspec.structs.replace(release, behaviour=behaviour, handling=handling), pinned, missing
+
+
+def _sources(release: Release, configurations: Sequence[AppliedConfiguration]) -> dict[str, str] | None:
+    """The Python files that the release's own checks were frozen with; ``None``: no configuration holds them."""
+    hashes = set(release.behaviour.checks.values())
+    if not hashes:
+        return {}
+    for applied in configurations:
+        sources = python_sources(applied.files, release.workflow)
+        if python_hash(sources) in hashes:
+            return sources
+    return None
 
 
 def _newest_with(
@@ -213,9 +227,12 @@ def _empty(epoch: int, seq: int, now: float) -> Snapshot:
 
 
 def unresolved(picture: Picture) -> bool:
-    """Does a served release name a target that none of the picture's configurations holds as it was frozen?"""
+    """Does a served release name a target, or hold code, that no configuration of the picture has as it was frozen?"""
     return any(
-        _newest_with(name, wanted, picture.configurations) is None
+        _sources(frozen.release, picture.configurations) is None
+        or any(
+            _newest_with(name, wanted, picture.configurations) is None
+            for name, wanted in frozen.release.behaviour.targets.items()
+        )
         for frozen in picture.releases.values()
-        for name, wanted in frozen.release.behaviour.targets.items()
     )
