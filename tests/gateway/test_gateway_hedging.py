@@ -107,6 +107,22 @@ async def test_a_hedge_that_answers_first_wins_and_the_late_call_is_closed_and_c
 
 
 @on_loop
+async def test_attempts_side_by_side_are_counted_once_in_the_overhead(tmp_path: Path) -> None:
+    made = bench(tmp_path, ladder={"invalid": [Step("retry", backoff=0.4)]})
+    made.upstream.holds(1)
+    made.upstream.replies = {1: completion(""), 2: completion(""), 3: completion("good")}
+    asked = asyncio.ensure_future(made.post())
+    await until(lambda: len(made.upstream.sent) == 2)
+    made.clock.time += 1.0
+    made.upstream.gates[1].set()
+    await asked
+    record = made.record()
+    assert [attempt.step for attempt in record.attempts] == ["first", "hedge", "retry"]
+    waited = made.clock.slept[-1]
+    assert record.overhead == pytest.approx(waited, abs=1e-6)
+
+
+@on_loop
 async def test_a_first_call_that_answers_after_all_wins_and_the_hedge_is_closed(tmp_path: Path) -> None:
     made = bench(tmp_path)
     made.upstream.holds(1, 2)

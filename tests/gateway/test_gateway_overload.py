@@ -7,7 +7,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from gateway_support import JSON_TYPE, Bench, chat, completion, events, header, on_loop, release, said, target, text_of
+from gateway_support import (
+    HELLO,
+    JSON_TYPE,
+    Bench,
+    chat,
+    completion,
+    events,
+    header,
+    on_loop,
+    release,
+    said,
+    target,
+    text_of,
+)
 
 from roadworthy.gateway.messages import Request
 from roadworthy.http1.errors import NotConnected
@@ -230,7 +243,7 @@ async def test_use_always_calls_the_target_once(tmp_path: Path) -> None:
 
 
 @on_loop
-async def test_a_stream_is_told_a_cached_answer_and_a_streamed_answer_is_kept(tmp_path: Path) -> None:
+async def test_a_stream_is_told_a_cached_answer(tmp_path: Path) -> None:
     made = bench(tmp_path, **ALWAYS)
     made.upstream.will(completion("Reset it."))
     await made.post(headers=USER)
@@ -239,6 +252,17 @@ async def test_a_stream_is_told_a_cached_answer_and_a_streamed_answer_is_kept(tm
     assert found[-1] == "[DONE]"
     assert found[-2]["roadworthy"]["outcome"] == "cached"
     assert len(made.upstream.sent) == 1
+
+
+@on_loop
+async def test_a_streamed_answer_is_kept_whole(tmp_path: Path) -> None:
+    made = bench(tmp_path, **ALWAYS)
+    made.upstream.will(HELLO)
+    await events(await made.post(chat(stream=True), headers=USER))
+    again = await made.post(headers=USER)
+    assert outcome(again) == "cached"
+    assert said(again)["choices"][0]["message"]["content"] == "Hello"
+    assert said(again)["object"] == "chat.completion"
 
 
 @on_loop

@@ -179,8 +179,12 @@ class Call:
         if self.checks:
             cost, unknown = pricing.with_checks(cost, unknown, self.checks)
         latency = idle = now - self.began
-        for attempt in attempts:
-            idle -= attempt.ended - attempt.started
+        covered = 0.0
+        for attempt in attempts:  # in the order in which they began; a hedge runs beside another
+            begun = attempt.started if attempt.started > covered else covered
+            if attempt.ended > begun:
+                idle -= attempt.ended - begun
+                covered = attempt.ended
         good = self.good or _NO_ATTEMPT
         shown = self.good or (attempts[-1] if attempts else _NO_ATTEMPT)
         request, prompt, answer, dropped = self._bodies(response)
