@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import fcntl
 import os
@@ -12,7 +13,7 @@ import pytest
 
 from roadworthy.gateway.journal import Journal
 from roadworthy.inference_log.segments import decode
-from roadworthy.workflow.inference import Inference, InferenceStart, JournalLine, Seal
+from roadworthy.workflow.inference import Escalation, Inference, InferenceStart, JournalLine, Seal
 
 
 def start(number: int = 1) -> InferenceStart:
@@ -124,6 +125,27 @@ def test_facts_go_to_the_reserve_when_nothing_else_is_left(tmp_path: Path) -> No
     journal._write_to = lambda fd, data: os.write(fd, data) if freed() else disk.write(fd, data)
     assert journal.start(start())
     assert freed() == 1024 * 1024
+    journal.close()
+
+
+def test_an_escalation_goes_to_the_reserve_whole_and_is_synced(tmp_path: Path) -> None:
+    disk, synced = Disk(0), []
+    journal = Journal(
+        tmp_path, "w0", now=lambda: 5.0, reserve_bytes=2 * 1024 * 1024, write=disk.write, fdatasync=synced.append
+    )
+    reserve = tmp_path / "w0" / "reserve"
+
+    def put(fd: int, data: bytes) -> int:
+        return os.write(fd, data) if reserve.stat().st_size < 2 * 1024 * 1024 else disk.write(fd, data)
+
+    journal._write_to = put
+    transcript = msgspec.Raw(b'["' + b"x" * 100_000 + b'"]')
+    line = Escalation("inf_1", 5.0, "default", "support", "refused", 99.0, messages=transcript)
+    assert asyncio.run(journal.escalation(line, 5.0))
+    assert len(synced) == 1
+    [path] = segments(tmp_path)
+    [kept] = [each for each in lines(path) if isinstance(each, Escalation)]
+    assert kept.messages == transcript
     journal.close()
 
 

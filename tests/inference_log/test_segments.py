@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from roadworthy.inference_log import segments
 from roadworthy.inference_log.segments import SegmentName
-from roadworthy.workflow.inference import Feedback, Inference, InferenceStart, JournalLine, Seal
+from roadworthy.workflow.inference import Escalation, Feedback, Inference, InferenceStart, JournalLine, Seal
 
 NAME = SegmentName("w0", 1763870000000, 1)
 
@@ -27,6 +27,11 @@ def end(n: int, body: bytes | None = None) -> Inference:
     return Inference(
         id=f"inf_{n:032x}", ts=float(n), team="default", workflow="triage", outcome="answered", request=raw
     )
+
+
+def handed_over(messages: bytes | None) -> Escalation:
+    raw = None if messages is None else msgspec.Raw(messages)
+    return Escalation("inf_1", 1.0, "default", "triage", "refused", 99.0, unit="u-1", draft="d", messages=raw)
 
 
 def write(path: Path, *lines: JournalLine | bytes) -> Path:
@@ -54,6 +59,8 @@ def test_every_kind_of_line_round_trips(tmp_path: Path) -> None:
         start(1),
         end(1, b'{"a": 1}'),
         Feedback(inference="x", ts=1.0, name="thumb"),
+        handed_over(b'[{"role": "user", "content": "hi"}]'),
+        handed_over(None),
         Seal(2.0, 3),
     ]
     scan = segments.scan(write(NAME.path(tmp_path), *lines))

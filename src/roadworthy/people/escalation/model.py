@@ -84,6 +84,6 @@ def opened(line: inference.Escalation, helpdesk: str | None) -> Escalation:
         id=line.inference, team=line.team, workflow=line.workflow, opened_at=line.ts, answer_by=line.answer_by,
         failure=line.failure, digest=line.digest, unit=line.unit, session=line.session, key=line.key,
         traffic=line.traffic, drill=line.drill, detail=line.detail, messages=line.messages or msgspec.Raw(b"null"),
-        draft=line.draft, holding=line.holding, callback=line.callback, structured=line.structured, own_schema=line.own_schema,
-        helpdesk=helpdesk,
+        draft=line.draft, holding=line.holding, callback=line.callback, structured=line.structured,
+        own_schema=line.own_schema, helpdesk=helpdesk,
     )  # fmt: skip

@@ -39,9 +39,10 @@ class NotAllowed(Exception):
 class Reply(msgspec.Struct, frozen=True):
     """What a helpdesk sends back."""
 
-    action: Action
     answer: str = ""
     agent: str = ""
+    action: Action | None = None
+    """``None``: seen from the text."""
 
 
 class Queue:
