@@ -53,8 +53,8 @@ class StatusBoard:
         """Of the folder that ``up`` was to apply and could not."""
 
     def read(self) -> dict[str, Any]:
-        """Keys: version, data, timezone, listen, metrics, base_url, configuration, workflows, targets, budgets, journal,
-        processes, control, waiting.  Instants are Unix seconds, money US dollars."""
+        """Keys: version, data, timezone, listen, metrics, base_url, configuration, workflows, targets, budgets,
+        journal, processes, control, waiting.  Instants are Unix seconds, money US dollars."""
         self._publisher.publish_when_moved()
         now = self._clock()
         applied = self._workflows.configuration()
@@ -102,9 +102,11 @@ class StatusBoard:
         }
 
     def base_url(self) -> str:
-        """Where clients call, as far as this machine sees it."""
+        """Where clients call: as declared, else as far as this machine sees it."""
         applied = self._workflows.configuration()
         settings = Settings() if applied is None else applied.configuration.settings
+        if settings.public_url is not None:
+            return f"{settings.public_url.rstrip('/')}/v1"
         listen = run_facts(self._folder).listen or settings.listen
         host, _, port = listen.rpartition(":")
         return f"http://{'127.0.0.1' if host in ('0.0.0.0', '[::]') else host}:{port}/v1"  # noqa: S104

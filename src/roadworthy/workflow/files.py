@@ -280,8 +280,11 @@ def _check_profile(profile: Any, line: int, at: At) -> None:
         where.problem(line, repr(error.found), error.expected, "mend the profile; docs/targets.md describes it")
 
 
+_PLAIN = ("listen", "metrics", "workers", "timezone", "proxy", "public_url")
+
+
 def _settings(install: Mapping[str, Any]) -> Settings:
-    plain = {key: install[key] for key in ("listen", "metrics", "workers", "timezone", "proxy") if key in install}
+    plain = {key: install[key] for key in _PLAIN if key in install}
     otlp = install.get("telemetry", {}).get("otlp", {})
     rules = [
         RedactionRule(rule["name"], rule["pattern"], rule.get("replacement", f"[{rule['name'].upper()}]"))

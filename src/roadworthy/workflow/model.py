@@ -38,6 +38,8 @@ class Price(_Frozen, frozen=True):
     per_request: float = 0.0
     source: str = "declared"
     """``declared`` (the user's table) or ``genai-prices VERSION``."""
+    cache_write_1h: float | None = None
+    """Of what is written to be kept for an hour; ``None``: as ``cache_write``."""
 
 
 class Capabilities(_Frozen, frozen=True):
@@ -417,6 +419,8 @@ class Settings(_Frozen, frozen=True):
     otlp_headers: str | None = None
     """Name of a secret holding ``k=v,k=v``."""
     proxy: str | None = None
+    public_url: str | None = None
+    """Where callers and helpdesks reach the gateway from outside; ``None``: at ``listen``."""
     team_budgets: dict[str, Budget] = {}
     """Team → what all of its workflows together may spend."""
     helpdesks: dict[str, Webhook] = {}

@@ -30,7 +30,7 @@ _TOKENS_PER: Final = {"1": 1, "1K": 1_000, "1M": 1_000_000}
 def _price(read: dict[str, Any]) -> Price:
     rate = read.get("usd_per_unit", 1.0)
     unit = _TOKENS_PER[read.get("per", "1M")] / rate
-    kinds: tuple[str, ...] = ("input", "output", "cache_read", "cache_write")
+    kinds: tuple[str, ...] = ("input", "output", "cache_read", "cache_write", "cache_write_1h")
     each = {kind: float(f"{read[kind] / unit:.12g}") for kind in kinds if kind in read}
     return msgspec.convert(each | {"per_request": read.get("per_request", 0.0) * rate}, Price)
 
@@ -46,6 +46,7 @@ PRICE: Final = Section(
         "output": _money("Price of output tokens.", required=True),
         "cache_read": _money("Price of input tokens read from the provider's cache; else as input."),
         "cache_write": _money("Price of input tokens written to the provider's cache; else as input."),
+        "cache_write_1h": _money("Price of input tokens written to be cached for an hour; else as cache_write."),
         "per_request": _money("Price of a call, whatever its tokens."),
         "per": Field(Choice(("1M", "1K", "1")), "How many tokens the prices are for.", default="1M"),
         "usd_per_unit": Field(
@@ -243,6 +244,9 @@ ROADWORTHY: Final = Section(
             "The journal between gateway and log.",
         ),
         "proxy": Field(Url(), "HTTP proxy for calls to providers."),
+        "public_url": Field(
+            Url(), "Where callers and helpdesks reach the gateway from outside, without /v1; by default at 'listen'."
+        ),
         "budgets": Field(MapOf(BUDGET, "budgets by team"), "What all workflows of a team together may spend, by team."),
         "helpdesks": Field(
             MapOf(WEBHOOK, "helpdesks by name"), "Helpdesks to which calls are escalated, for policy.escalation."
