@@ -109,7 +109,9 @@ def derive(name: str, calls: Sequence[ObservedCall], passthrough: Target, owners
     lines.append(f"target: {target.name}")
     fields, varying = _fields(used)
     lines += _tools(name, fields, varying, files, notes)
-    lines += _schema(name, used, fields, varying, files, notes)
+    lines += _schema(name, fields, varying, files, notes)
+    if any(line.startswith(("tools:", "output:")) for line in lines) and any(call.body.get("stream") for call in used):
+        notes.append("the app streams, and its answers are checked: once released they arrive whole, after the check")
     lines += _parameters(fields, varying, notes)
     files[workflow_path(name)] = "\n".join([*lines, *_handling(used)]) + "\n"
     _refuse_secrets(files)
@@ -205,12 +207,7 @@ def _tools(name: str, fields: dict[str, Any], varying: list[str], files: dict[st
 
 
 def _schema(
-    name: str,
-    calls: Sequence[ObservedCall],
-    fields: dict[str, Any],
-    varying: list[str],
-    files: dict[str, str],
-    notes: list[str],
+    name: str, fields: dict[str, Any], varying: list[str], files: dict[str, str], notes: list[str]
 ) -> list[str]:
     wanted = fields.pop("response_format", None)
     if "response_format" in varying:
@@ -227,8 +224,6 @@ def _schema(
         varying.append("response_format")  # a release asks for its schema strictly, which not every schema allows
         notes.append("the app's schema is not strict, so its response format stays the app's own; answers are checked")
     files[workflow_path(name, "output.schema.json")] = json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
-    if any(call.body.get("stream") for call in calls):
-        notes.append("the app streams answers that have a schema: once released they arrive whole, after the check")
     return ["output: {schema: output.schema.json}", "stream: buffered"]
 
 
