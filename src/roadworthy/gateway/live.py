@@ -15,6 +15,7 @@ from roadworthy.gateway.assemble import assemble
 from roadworthy.gateway.attempt import MAX_ANSWER
 from roadworthy.gateway.body import LONGEST_VALUE
 from roadworthy.gateway.call import Call
+from roadworthy.gateway.checking import note
 from roadworthy.gateway.ports import Answer, Chunk, EventReader, StreamReply, Unusable
 from roadworthy.gateway.seam import Seam, Unjoinable
 from roadworthy.gateway.sse import event, without_usage
@@ -32,8 +33,8 @@ class LiveStream:
 
     __slots__ = (
         "_now", "_quiet_at", "_quiet_since", "_verdict", "attempt", "broke", "call", "data", "empty", "ended", "ends",
-        "held", "iterator", "kept_bytes", "late", "reader", "ready", "reasons", "refused", "released", "reply", "target",
-        "texts", "tokens", "window",
+        "held", "iterator", "kept_bytes", "late", "reader", "ready", "reasons", "refused", "released", "reply",
+        "target", "texts", "tokens", "window",
     )  # fmt: skip
 
     def __init__(
@@ -153,8 +154,8 @@ class LiveStream:
     def _withheld(self, found: Found) -> Unusable:
         """What a finding makes of the answer; its check is recorded, its text kept for a human."""
         check, finding, call = found.check, found.finding, self.call
-        call.checks = [kept for kept in call.checks if kept.name != check.name]
-        call.checks.append(
+        note(
+            call,
             Check(
                 check.name, False, finding.detail[:300], failure=check.failure, score=finding.score,
                 span=(found.begin, found.end),

@@ -1,13 +1,15 @@
 """Where a continued answer joins what was said before it broke.  Pure: text in, text out.
 
-A model that goes on with a broken answer repeats some of it, goes on exactly where it stopped, or begins anew.  What it
-repeats is taken out: the longest end of what was said with which the continuation begins, if it is too long to be
-chance; a new beginning is followed, silently, up to what was said.  Nothing is guessed: "10" continued by "000" is
-10000, so a short repetition is none; and a continuation that was asked to repeat the last words (``proof``) and did not
-is refused rather than glued on.
+A target that takes up a begun answer by itself (``native``) goes on at the very character, so nothing is taken out; but
+some tell the begun answer again first, and that is followed, silently, up to what was said.
 
-Text that repeats itself ("ha ha ha …") can be joined in more than one way, and nobody can tell which one was meant;
-then the longest repetition counts, unless it has fewer than ``DISTINCT`` different characters.
+A target that was asked in words to go on (``asked``) must begin with the last words of what was said: that shows that
+it knows the place.  They are taken out, the longest end of what was said with which the continuation begins.  One that
+begins otherwise is refused, not glued on.
+
+Nothing is guessed.  "10" continued by "000" is 10000, so a short repetition is none; and of text that repeats itself
+("ha ha ha …") nobody can tell how much was repeated: then the longest repetition counts, unless it has fewer than
+``DISTINCT`` different characters.
 """
 
 from __future__ import annotations
@@ -49,19 +51,19 @@ def anchor_of(said: str) -> str:
 class Seam:
     """``feed`` the pieces of a continuation, then ``end``: each returns the text that is new.
 
-    Text is held until it is known what it repeats: ``LEAST`` characters where nothing is repeated, ``MOST`` or up to
-    the length of what was said otherwise.
+    Text is held until it is known what it repeats: ``LEAST`` characters of a continuation that goes straight on, the
+    repeated words and the next one of one that was asked to repeat them, else at most ``MOST`` or what was said.
     """
 
-    def __init__(self, said: str, *, proof: bool) -> None:
-        """``proof``: the continuation must begin with words of ``said``, for it was asked to repeat them."""
+    def __init__(self, said: str, *, asked: bool) -> None:
+        """``asked``: the continuation was asked to begin with the last words of ``said``."""
         self._said = said
         self._white = said[len(said.rstrip()) :]
-        self._proof = proof
+        self._asked = asked
         self._held: str | None = ""
         """``None``: the seam is found."""
         self._anchor: re.Pattern[str] | None = None
-        if proof and (words := anchor_of(said).split()):
+        if asked and (words := anchor_of(said).split()):
             self._anchor = re.compile(_BEFORE + r"\s+".join(map(re.escape, words)))
 
     @property
@@ -88,49 +90,39 @@ class Seam:
         return held[cut:]
 
     def _cut(self, held: str, *, over: bool) -> int | None:
-        """How many characters of ``held`` were said already; ``None``: it needs more to tell."""
-        said = self._said
+        """How many characters of ``held`` were said already; ``None``: too few to tell.  Raises ``Unjoinable``."""
         if self._anchor is not None and (match := self._anchor.match(held)) is not None:
             rest = held[match.end() :]
             if over or rest.strip():
                 return match.end() + _common(self._white, rest)
-        settled = over or len(held) >= MOST
         if self._begins_anew(held):
-            if len(held) >= len(said):
-                return len(said)
+            if len(held) >= len(self._said):
+                return len(self._said)
             if over:
                 raise Unjoinable("it began anew and ended before what was said")
             return None
-        if not settled:
-            return None if self._proof or not self._surely_new(held) else self._straight_on(held)
-        overlap = _overlap(said, held[:MOST], self._proof)
-        if overlap:
+        enough = MOST if self._asked else LEAST
+        if not over and (len(held) < enough or not held.strip()):
+            return None
+        if overlap := _overlap(self._said, held[:MOST]) if self._asked else 0:
             return overlap
-        if self._proof:
-            raise Unjoinable("it does not begin with the words at which the answer stopped")
-        if _common(said, held) >= ANEW:
+        if _common(self._said, held) >= ANEW:
             raise Unjoinable("it began anew and says something else")
-        return self._straight_on(held)
+        if self._asked:
+            raise Unjoinable("it does not begin with the words at which the answer stopped")
+        return _common(self._white, held)  # white space that was said is not said again
 
     def _begins_anew(self, held: str) -> bool:
         """Does all of it repeat the beginning of what was said (as far as that goes)?"""
         length = min(len(held), len(self._said))
-        if length < (min(LEAST, len(self._said)) if self._proof else LEAST):
+        if length < (min(LEAST, len(self._said)) if self._asked else LEAST):
             return False
-        return self._said.startswith(held[:length]) and (self._proof or len(set(held[:length])) >= DISTINCT)
-
-    def _surely_new(self, held: str) -> bool:
-        """Can no repetition that counts begin like this?"""
-        return len(held) >= LEAST and held[:LEAST] not in self._said and bool(held.strip())
-
-    def _straight_on(self, held: str) -> int:
-        """It goes on after the last letter; white space that was said after it is not said again."""
-        return _common(self._white, held)
+        return self._said.startswith(held[:length]) and (self._asked or len(set(held[:length])) >= DISTINCT)
 
 
-def _overlap(said: str, start: str, proof: bool) -> int:
+def _overlap(said: str, start: str) -> int:
     """Length of the longest end of ``said`` with which ``start`` begins, 0 for none that counts."""
-    least = min(LEAST, len(said)) if proof else LEAST
+    least = min(LEAST, len(said))
     for length in range(min(len(said), len(start)), least - 1, -1):
         if said.endswith(start[:length]):
             counts = len(set(start[:length])) >= DISTINCT or length == len(said)

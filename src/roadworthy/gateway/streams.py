@@ -65,7 +65,7 @@ class Streamer:
             target.slots.retries.spend(now())
             attempt = self.caller.begin(call, target, "continuation")
             call.repaired = asked_to_go_on(call.fields, said, target)
-            seam = Seam(said, proof=not is_native(target))
+            seam = Seam(said, asked=not is_native(target))
             following: ContinuedStream | None = None
             try:
                 reply = await self.caller.head(call, target, attempt)
