@@ -10,6 +10,7 @@ import asyncio
 import secrets
 import time
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import msgspec
 
@@ -160,8 +161,8 @@ class Runner:
             token = sealed(self._permit(drill, urls), self._ports.signer)
             body = question(release, stream=step.stream, user=f"drill-{nonce}")
             for _ in range(drill.before):
-                await self._called(client, token, body, stream=step.stream)
-            seen = await self._called(client, token, body, stream=step.stream)
+                await called(client, self._base, token, release, body, stream=step.stream)
+            seen = await called(client, self._base, token, release, body, stream=step.stream)
         finally:
             sent = await faults.end(step.number)
         seen.sent = sent
@@ -187,31 +188,6 @@ class Runner:
             budgets=drill.conditions.budgets,
         )
 
-    async def _called(self, client: Client, token: str, body: dict[str, object], *, stream: bool) -> Seen:
-        """One call as any client makes it."""
-        release = self._subject.release
-        limit = release.handling.deadline + PATIENCE
-        clocks = Clocks(PATIENCE, limit, limit, limit)
-        operation = "embeddings" if release.behaviour.kind == "embeddings" else "chat/completions"
-        path = "/" + self._base.split("://", 1)[1].partition("/")[2].rstrip("/") + "/" + operation
-        headers = [(b"authorization", b"Bearer " + token.encode()), (b"content-type", b"application/json")]
-        made = head(b"POST", path.encode(), self._origin, headers)
-        raw = msgspec.json.encode(body)
-        began = time.monotonic()
-        try:
-            if stream:
-                reply = await client.open(self._origin, made, raw, clocks)
-                answer, status, found = await reply.read(MAX_BODY), reply.status, reply.headers
-            else:
-                whole = await client.fetch(self._origin, made, raw, clocks, max_body=MAX_BODY)
-                answer, status, found = whole.body, whole.status, whole.headers
-        except Http1Error as error:
-            return _nothing(stream, time.monotonic() - began, f"{type(error).__name__}: {error}")
-        took = time.monotonic() - began
-        told = {name.decode("latin-1"): value.decode("latin-1") for name, value in found}
-        read = reading.streamed if stream else reading.whole
-        return read(status, told, answer, took)
-
     async def _recorded(self, seen: Seen) -> Seen:
         """The same with what the log and people say; the record may take a moment to be shipped."""
         until = time.monotonic() + RECORD_PATIENCE
@@ -227,6 +203,34 @@ class Runner:
             heard = await asyncio.to_thread(self._ports.heard, record)
             seen.told, seen.role, seen.notified = heard.told, heard.role, heard.notified
         return seen
+
+
+async def called(
+    client: Client, base_url: str, token: str, release: Release, body: dict[str, Any], *, stream: bool
+) -> Seen:
+    """One call of the gateway as any client makes it."""
+    origin = Origin.from_url(base_url)
+    limit = release.handling.deadline + PATIENCE
+    clocks = Clocks(PATIENCE, limit, limit, limit)
+    operation = "embeddings" if release.behaviour.kind == "embeddings" else "chat/completions"
+    path = "/" + base_url.split("://", 1)[1].partition("/")[2].rstrip("/") + "/" + operation
+    headers = [(b"authorization", b"Bearer " + token.encode()), (b"content-type", b"application/json")]
+    made = head(b"POST", path.encode(), origin, headers)
+    raw = msgspec.json.encode(body)
+    began = time.monotonic()
+    try:
+        if stream:
+            reply = await client.open(origin, made, raw, clocks)
+            answer, status, found = await reply.read(MAX_BODY), reply.status, reply.headers
+        else:
+            whole = await client.fetch(origin, made, raw, clocks, max_body=MAX_BODY)
+            answer, status, found = whole.body, whole.status, whole.headers
+    except Http1Error as error:
+        return _nothing(stream, time.monotonic() - began, f"{type(error).__name__}: {error}")
+    took = time.monotonic() - began
+    told = {name.decode("latin-1"): value.decode("latin-1") for name, value in found}
+    read = reading.streamed if stream else reading.whole
+    return read(status, told, answer, took)
 
 
 def _nothing(stream: bool, seconds: float, why: str) -> Seen:

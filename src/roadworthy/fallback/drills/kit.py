@@ -5,6 +5,7 @@ See docs/adding-a-fault.md.
 
 from __future__ import annotations
 
+from roadworthy.fallback.drills.copy import Copy, Missed
 from roadworthy.fallback.drills.exchange import USAGE, Exchange, event
 from roadworthy.fallback.drills.model import (
     CLEAN,
@@ -13,6 +14,7 @@ from roadworthy.fallback.drills.model import (
     Conditions,
     Drill,
     Guard,
+    Seen,
     Wait,
 )
 from roadworthy.workflow.inference import Failure
@@ -26,9 +28,12 @@ __all__ = [
     "Budget",
     "Budgets",
     "Conditions",
+    "Copy",
     "Drill",
     "Exchange",
     "Guard",
+    "Missed",
+    "Seen",
     "Wait",
     "budget",
     "check",

@@ -33,7 +33,8 @@ class FaultServer:
 
     def __init__(self, drill: Drill, good: Good, target: str, nonce: str, *, faulty: bool = True) -> None:
         """``nonce`` begins the mark of every call; ``faulty``: this target commits the fault."""
-        self._drill = drill
+        self.drill = drill
+        """May be changed while it serves."""
         self._good = good
         self._target = target
         self._nonce = nonce
@@ -51,7 +52,7 @@ class FaultServer:
 
     async def start(self) -> str:
         """Listen, or be the place where nobody does.  Returns the base URL."""
-        place = self._drill.fault if self._faulty and isinstance(self._drill.fault, str) else ""
+        place = self.drill.fault if self._faulty and isinstance(self.drill.fault, str) else ""
         scheme, host = "http", "127.0.0.1"
         if place == "unresolvable":
             host, port = UNRESOLVABLE, 9
@@ -132,14 +133,14 @@ class FaultServer:
 
     def _next(self) -> Sent:
         number = len(self.sent) + 1
-        faulty = self._faulty and (self._drill.times is None or number <= self._drill.times)
+        faulty = self._faulty and (self.drill.times is None or number <= self.drill.times)
         sent = Sent(self._target, number, f"{self._nonce}-{self._target}-{number}", faulty)
         self.sent.append(sent)
         return sent
 
     async def _answer(self, exchange: Exchange) -> None:
-        fault = self._drill.fault
-        if not exchange.sent.faulty or isinstance(fault, str):
+        fault = self.drill.fault
+        if not exchange.sent.faulty or fault is None or isinstance(fault, str):
             await exchange.good()
         else:
             await fault(exchange)

@@ -16,6 +16,7 @@ from roadworthy.workflow.inference import Failure, Outcome
 from roadworthy.workflow.model import Budgets, Handling
 
 if TYPE_CHECKING:
+    from roadworthy.fallback.drills.copy import Copy
     from roadworthy.fallback.drills.exchange import Exchange
 
 GuardKind = Literal["step", "check", "clock", "rule", "budget", "setting"]
@@ -93,6 +94,7 @@ class Conditions(msgspec.Struct, frozen=True, omit_defaults=True):
 NO_CONDITIONS = Conditions()
 
 Script = Callable[["Exchange"], Awaitable[None]]
+Scene = Callable[["Copy"], Awaitable["Seen"]]
 
 
 class Drill(msgspec.Struct, frozen=True, kw_only=True):
@@ -100,8 +102,10 @@ class Drill(msgspec.Struct, frozen=True, kw_only=True):
 
     says: str
     """What the provider does, one sentence, third person."""
-    fault: Script | Place
+    fault: Script | Place | None = None
     """How: it answers one call, on a connection of its own or a kept one; or it is a place where nobody answers."""
+    scene: Scene | None = None
+    """Correlated faults instead: what happens to a disposable copy of the install (``copy.py``)."""
     failure: Failure | None
     """What becomes of the attempt that meets it; ``None``: it is good all the same."""
     guard: Guard
