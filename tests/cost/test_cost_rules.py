@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from roadworthy.cost.rules import NO_USAGE, breakdown, cost_of, settle
 from roadworthy.cost.service import PriceList
-from roadworthy.gateway.pricing import ModelPrices
+from roadworthy.gateway.pricing import TOKENS_PER_FILE, ModelPrices, tokens_in
 from roadworthy.workflow.inference import Attempt, Tokens
 from roadworthy.workflow.model import Price, Target
 
@@ -160,3 +160,18 @@ def test_an_app_that_is_passed_through_is_charged_by_the_model_that_answered(ans
 
 def test_an_endpoint_that_the_list_does_not_know_has_no_model_prices():
     assert PriceList().models_of(Target("t", "openai", "*", "http://127.0.0.1:1/v1")) == {}
+
+
+@given(st.text(max_size=300))
+def test_tokens_are_guessed_from_bytes_and_more_from_those_that_are_no_ascii(text):
+    guessed = tokens_in(text.encode())
+    assert 1 <= guessed <= len(text.encode()) // 2 + 1
+    assert tokens_in(("ä" * 100).encode()) > tokens_in(b"a" * 100)
+
+
+@pytest.mark.parametrize("files", [1, 3])
+def test_an_image_inside_a_request_is_not_counted_as_text(files):
+    image = b'{"url":"data:image/png;base64,' + b"A" * 1_000_000 + b'"}'
+    body = b'{"messages":[' + b",".join([image] * files) + b"]}"
+    assert TOKENS_PER_FILE * files <= tokens_in(body) <= TOKENS_PER_FILE * files + 50
+    assert tokens_in(b'"data:x;base64,AAAA') < TOKENS_PER_FILE + 10

@@ -16,7 +16,7 @@ def breakdown(tokens: Tokens, price: Price) -> Breakdown:
     return Breakdown(
         input=tokens.input * price.input,
         cache_read=tokens.cache_read * cache_read,
-        cache_write=tokens.cache_write * cache_write,
+        cache_write=tokens.cache_write * cache_write + _hour_extra(tokens, price, cache_write),
         output=tokens.output * price.output,
         request=price.per_request,
     )
@@ -26,13 +26,19 @@ def cost_of(tokens: Tokens, price: Price) -> float:
     """US dollars: the total of ``breakdown``, without making one (hot path)."""
     cache_read = price.input if price.cache_read is None else price.cache_read
     cache_write = price.input if price.cache_write is None else price.cache_write
-    return (
+    total = (
         tokens.input * price.input
         + tokens.cache_read * cache_read
         + tokens.cache_write * cache_write
         + tokens.output * price.output
         + price.per_request
     )
+    return total + _hour_extra(tokens, price, cache_write) if tokens.cache_write_1h else total
+
+
+def _hour_extra(tokens: Tokens, price: Price, cache_write: float) -> float:
+    """What an hour in the cache costs more than the usual minutes."""
+    return 0.0 if price.cache_write_1h is None else tokens.cache_write_1h * (price.cache_write_1h - cache_write)
 
 
 def settle(tokens: Tokens | None, price: Price | None, target: str) -> tuple[float | None, str]:

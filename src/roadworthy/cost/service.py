@@ -122,6 +122,7 @@ def discounted(price: Price, share: float) -> Price:
         cache_write=None if price.cache_write is None else price.cache_write * left,
         per_request=price.per_request * left,
         source=f"{price.source}, less {share * 100:g} %",
+        cache_write_1h=None if price.cache_write_1h is None else price.cache_write_1h * left,
     )
 
 
@@ -164,6 +165,7 @@ def _converted(listed: Any) -> tuple[Price | None, str]:
         cache_write=per_token("cache_write_mtok"),
         per_request=float(fee / 1000) if fee is not None else 0.0,
         source=f"genai-prices {_version()}",
+        cache_write_1h=per_token("cache_write_1h_mtok"),
     )
     notes = [
         f"above {start:,} input tokens other prices hold for {', '.join(kinds)}" for start, kinds in tiered.items()

@@ -111,7 +111,7 @@ def dearest_of(prices: Iterable[Price]) -> Price | None:
     if not known:
         return None
     return Price(
-        input=max(max(price.input, price.cache_write or 0.0) for price in known),
+        input=max(max(price.input, price.cache_write or 0.0, price.cache_write_1h or 0.0) for price in known),
         output=max(price.output for price in known),
         per_request=max(price.per_request for price in known),
         source="the dearest known price of this install",

@@ -12,6 +12,9 @@ from roadworthy.workflow.model import Price
 if TYPE_CHECKING:
     from roadworthy.gateway.call import Call
 
+TOKENS_PER_FILE = 3000
+"""What an image, a page or a minute of sound that a request holds is taken to cost, where nothing is known yet."""
+_INLINE = b";base64,"
 BYTES_PER_CHUNK = 16
 """What a chunk of a stream is taken to hold where usage is judged; providers put one token into it, or some dozens."""
 MOST_LINKED_INPUT = 2_000_000
@@ -25,11 +28,30 @@ USAGE_IMPLAUSIBLE = "usage_implausible"
 
 
 def tokens_in(data: bytes) -> int:
-    """About how many tokens ``data`` has: four bytes of ASCII a token, and two of anything else."""
+    """About how many tokens ``data`` has: four bytes of ASCII a token, two of anything else, and some thousands for an
+    image or file that is in it."""
+    begin = data.find(_INLINE)
+    if begin >= 0:
+        return _tokens_beside(data, begin)
     if data.isascii():
         return len(data) // BYTES_PER_TOKEN + 1
     plain = len(data.decode("utf-8", "ignore").encode("ascii", "ignore"))
     return plain // BYTES_PER_TOKEN + (len(data) - plain) // 2 + 1
+
+
+def _tokens_beside(data: bytes, begin: int) -> int:
+    """The same of a body with inlined files, the first at ``begin``: their base64 is not read as text."""
+    parts, count, at = [], 0, 0
+    while begin >= 0:
+        parts.append(data[at:begin])
+        at = data.find(b'"', begin)
+        count += 1
+        if at < 0:
+            break
+        begin = data.find(_INLINE, at)
+    else:
+        parts.append(data[at:])
+    return tokens_in(b"".join(parts)) + count * TOKENS_PER_FILE
 
 
 def credible(call: Call, attempt: Attempt, tokens: Tokens, answer_bytes: int) -> bool:

@@ -30,7 +30,6 @@ from roadworthy.cost.lending import (
     obeyed,
     slice_of,
 )
-from roadworthy.cost.rules import cost_of
 from roadworthy.gateway.buckets import Bucket
 from roadworthy.gateway.call import Call
 from roadworthy.gateway.counters import BudgetCount
@@ -41,7 +40,7 @@ from roadworthy.gateway.ports import ANY_MODEL, Clock, Unusable
 from roadworthy.gateway.pricing import tokens_in
 from roadworthy.gateway.slots import Slots
 from roadworthy.gateway.world import ServedTarget, World
-from roadworthy.workflow.inference import Attempt, Tokens
+from roadworthy.workflow.inference import Attempt
 from roadworthy.workflow.model import Price
 
 MOST_PLACES = 50_000
@@ -421,16 +420,16 @@ class Purses:
         price = target.price or _listed(call, target) or plan.dearest
         if price is None:
             return 0
-        given = tokens_in(call.request.body)
+        body = call.request.body
+        given = tokens_in(body)
         if call.prompt is not None:
             given += tokens_in(call.prompt.encode())
         if call.bad_answer is not None and call.repaired is not None:
             given += tokens_in(call.bad_answer.encode())
-        if price.cache_write is not None and price.cache_write > price.input:
-            tokens = Tokens(0, 0, given, self._output(call))
-        else:
-            tokens = Tokens(given, 0, 0, self._output(call))
-        return nano(cost_of(tokens, price))
+        each = price.input
+        if b"cache_control" in body:  # as dear as what it asks to be cached
+            each = max(each, price.cache_write or 0.0, price.cache_write_1h or 0.0)
+        return nano(given * each + self._output(call) * price.output + price.per_request)
 
     def _output(self, call: Call) -> int:
         """Output tokens that are reserved for."""

@@ -81,6 +81,8 @@ class Tokens(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """All output tokens, reasoning included."""
     reasoning: int = 0
     """Subset of ``output``."""
+    cache_write_1h: int = 0
+    """Subset of ``cache_write``: kept for an hour, which Anthropic charges more for."""
 
     def __add__(self, other: Tokens) -> Tokens:
         return Tokens(
@@ -89,6 +91,7 @@ class Tokens(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
             self.cache_write + other.cache_write,
             self.output + other.output,
             self.reasoning + other.reasoning,
+            self.cache_write_1h + other.cache_write_1h,
         )
 
     @property

@@ -50,6 +50,7 @@ class _Usage(msgspec.Struct, gc=False):
     output_tokens: int | None = None
     cache_creation_input_tokens: int | None = None
     cache_read_input_tokens: int | None = None
+    cache_creation: dict[str, Any] | None = None
     output_tokens_details: dict[str, Any] | None = None
 
 
@@ -147,9 +148,11 @@ def tokens_of(usage: _Usage | None) -> Tokens | None:
     output = usage.output_tokens or 0
     thought = (usage.output_tokens_details or {}).get("thinking_tokens")
     reasoning = thought if isinstance(thought, int) else 0
+    hour = (usage.cache_creation or {}).get("ephemeral_1h_input_tokens")
+    hour = hour if isinstance(hour, int) and hour > 0 else 0
     if min(*counts, output, reasoning) < 0 or not 0 < sum(counts) + output <= MOST_TOKENS:
         return None
-    return Tokens(counts[0], counts[1], counts[2], output, min(reasoning, output))
+    return Tokens(counts[0], counts[1], counts[2], output, min(reasoning, output), min(hour, counts[2]))
 
 
 def _openai_usage(tokens: Tokens) -> dict[str, Any]:
