@@ -28,6 +28,7 @@ from roadworthy.gateway.messages import Response
 from roadworthy.gateway.snapshot import Endpoint
 from roadworthy.gateway.world import World
 from roadworthy.http1.errors import Disconnected, ProtocolViolation, ReadTimeout, Refused
+from roadworthy.workflow.inference import Tokens
 from roadworthy.workflow.model import Canned, Handling, Policy, RedactionRule, Step, TargetLimits
 
 
@@ -390,3 +391,30 @@ async def test_streams_are_not_confused_with_whole_answers(tmp_path: Path) -> No
     bench = Bench(tmp_path)
     bench.upstream.will((200, [(b"content-type", b"text/event-stream")], b"".join(HELLO)))
     assert said(await bench.post())["error"]["code"] == "invalid"
+
+
+@on_loop
+async def test_every_field_of_a_record_is_in_its_place(tmp_path: Path) -> None:
+    """Records are made by position; each of these values differs from all others."""
+    handling = Handling(ladder={"unavailable": [Step("target", target="backup")]})
+    bench = Bench(tmp_path, served=release(handling=handling), enforcement="observe")
+    bench.upstream.will((500, [], b"{}"), completion("Hello"))
+    sent = {"user": "u-1", "roadworthy": {"session": "s-1", "tags": {"a": "b"}}, "temperature": 0.5}
+    span, parent = "c" * 32, "d" * 16
+    answer = await bench.post(chat(**sent), headers=[(b"traceparent", f"00-{span}-{parent}-01".encode())])
+    record = bench.record()
+    shown = {name: getattr(record, name) for name in record.__struct_fields__ if name not in ("attempts", "ladder")}
+    assert shown == {
+        "id": (header(answer, b"x-request-id") or b"").decode(), "ts": bench.clock.now(), "team": "default",
+        "workflow": "support", "outcome": "recovered", "route": "release", "digest": release().digest, "stage": None,
+        "traffic": "live", "unit": "u-1", "unit_source": "user", "session": "s-1", "trace": span,
+        "span": record.span, "parent_span": parent, "key": key()[1].id, "failure": "unavailable", "code": "",
+        "status": 200, "stream": False, "target": "backup", "model_asked": "backup-model",
+        "model_answered": "exact-model-2025", "provider_request_id": "req-up-1", "tokens": Tokens(10, output=5),
+        "cost_usd": 0.02, "cost_unknown": "", "latency": 0.0, "first_token": 0.002, "overhead": 0.0, "checks": [],
+        "overrides": ["temperature"], "notes": [], "tags": {"a": "b"}, "worker": "w0",
+        "request": msgspec.Raw(msgspec.json.encode(chat(**sent))), "prompt": None,
+        "response": msgspec.Raw(completion("Hello")), "bodies_dropped": "", "cached_age": None, "cached_from": "",
+        "permit": "", "drill": "",
+    }  # fmt: skip
+    assert len(record.span) == 16

@@ -42,8 +42,12 @@ WAYS = ["create", "stream", "parse", "helper"]
 HURRIED = "rw-" + "h" * 40
 
 
-class Topic(BaseModel):
+class Topic(BaseModel, extra="forbid"):
     topic: str
+
+
+class Mood(BaseModel):
+    mood: str
 
 
 LADDER: dict[Any, list[Step]] = {
@@ -64,18 +68,18 @@ def declared(outcome: str, shape: str) -> Canned:
     return Canned(TEXTS[outcome], {"topic": outcome} if shape == "schema_with_json" else None)
 
 
-def served(shape: str) -> Release:
+def served(shape: str, name: str = "", overrides: Any = ("response_format", "tools")) -> Release:
     handling = Handling(
         ladder=LADDER, canned=declared("canned", shape), holding=declared("escalated", shape),
         blocked=declared("blocked", shape), cache=CacheSpec(),
         stream="buffered" if "schema" in shape else "passthrough",
     )  # fmt: skip
-    behaviour: dict[str, Any] = {"caller_overrides": ["response_format", "tools"]}
+    behaviour: dict[str, Any] = {"caller_overrides": overrides if isinstance(overrides, str) else list(overrides)}
     if shape.startswith("schema"):
         behaviour["schema"] = SCHEMA
     if shape == "tools":
         behaviour["tools"] = [TOOL]
-    return release(shape, behaviour=behaviour, handling=handling)
+    return release(name or shape, behaviour=behaviour, handling=handling)
 
 
 def bare() -> Release:
@@ -92,7 +96,7 @@ def bypassing(name: str, bypass: Bypass) -> Release:
 def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
     releases = [served(shape) for shape in SHAPES] + [
         bare(), bypassing("old", Bypass()), bypassing("told", Bypass("canned", "Call us.")),
-        bypassing("person", Bypass("human")),
+        bypassing("person", Bypass("human")), served("schema_with_json", "ignoring", "ignore"),
     ]  # fmt: skip
     workflows = {
         made.workflow: ServedWorkflow(made.workflow, "default", "enforce", Policy(), made.digest) for made in releases
@@ -234,6 +238,22 @@ def test_every_outcome_reads_as_declared(live: Live, client: openai.OpenAI, name
         assert read.told["escalation"]["id"] == record.id
         assert read.told["escalation"]["poll_url"] == f"/v1/escalations/{record.id}"
     assert live.on_loop(live.bench.taken) == 0
+
+
+@pytest.mark.parametrize("overrides", ["listed", "ignored"])
+@pytest.mark.parametrize("outcome", TEXTS)
+def test_a_caller_with_another_schema_than_the_releases_reads_what_fits_it(
+    live: Live, client: openai.OpenAI, outcome: str, overrides: str
+) -> None:
+    """The declared JSON satisfies the release's schema, which the caller's may or may not accept."""
+    case = f"another schema: {outcome}, {overrides}"
+    live.upstream.cases[case] = OUTCOMES[outcome]("schema_with_json")
+    model = "schema_with_json" if overrides == "listed" else "ignoring"
+    messages: Any = [{"role": "user", "content": case}]
+    answer = client.chat.completions.parse(model=model, messages=messages, response_format=Mood)
+    assert (answer.choices[0].message.parsed, answer.choices[0].message.refusal) == (None, TEXTS[outcome])
+    same = client.chat.completions.parse(model=model, messages=messages, response_format=Topic)
+    assert same.choices[0].message.parsed == Topic(topic=outcome)
 
 
 @pytest.mark.parametrize("shape", SHAPES)

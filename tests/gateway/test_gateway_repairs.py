@@ -121,6 +121,15 @@ async def test_what_cannot_be_sent_back_is_asked_for_again(tmp_path: Path, reply
 
 
 @on_loop
+async def test_an_answer_is_sent_back_only_for_its_own_fault(tmp_path: Path) -> None:
+    served = bench(tmp_path, handling=Handling(ladder={"invalid": [Step("repair", times=2)]}))
+    served.upstream.will(completion(BAD), b"<html>busy</html>", completion(GOOD))
+    assert (await served.post()).status == 200
+    assert [len(sent.body["messages"]) for sent in served.upstream.sent] == [1, 3, 1]
+    assert [attempt.step for attempt in served.record().attempts] == ["first", "repair", "retry"]
+
+
+@on_loop
 async def test_a_buffered_stream_is_repaired_too(tmp_path: Path) -> None:
     served = bench(tmp_path)
     served.upstream.will(completion(BAD), completion(GOOD))

@@ -1,8 +1,9 @@
 """Answers that no model wrote (canned, holding, blocked), in the shape that the caller expects, whole or as a stream.
 
 Where a schema or tools apply, such an answer is the declared JSON, or else ``content: null`` with its text in
-``message.refusal``, so that the OpenAI client's ``.parse()`` never raises.  A caller that asks for a schema of its own
-reads the refusal: the declared JSON was checked against the release's.  ``finish_reason`` is always ``stop``.
+``message.refusal``, so that the OpenAI client's ``.parse()`` never raises.  The declared JSON was checked against the
+release's schema when that was frozen; for a caller that asks for one of its own it is checked against that one, and
+what does not satisfy it is a refusal.  ``finish_reason`` is always ``stop``.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from roadworthy.gateway.checks import SchemaCheck
 from roadworthy.workflow.model import Canned
 
 _encode = msgspec.json.encode
@@ -22,18 +24,27 @@ class CannedAnswer:
 
     def __init__(self, canned: Canned) -> None:
         self._plain = _message(canned.text, None)
-        self._refusing = self._structured = _message(None, canned.text)
-        if canned.json is not None:
-            self._structured = _message(_encode(canned.json).decode(), None)
+        self._refusing = _message(None, canned.text)
+        self._json = None if canned.json is None else _encode(canned.json).decode()
+        self._declared = self._refusing if self._json is None else _message(self._json, None)
 
     def body(
-        self, *, inference: str, created: int, model: str, choices: int, structured: bool, declared: bool = True
+        self,
+        *,
+        inference: str,
+        created: int,
+        model: str,
+        choices: int,
+        structured: bool,
+        asked: dict[str, Any] | None = None,
     ) -> bytes:
         """A ``chat.completion`` with ``choices`` equal choices.
 
-        ``structured``: a schema or tools apply; ``declared``: the declared JSON fits them.
+        ``structured``: a schema or tools apply; ``asked``: the caller's own schema, if it is not the release's.
         """
-        message = self._plain if not structured else self._structured if declared else self._refusing
+        message = self._plain
+        if structured:
+            message = self._declared if asked is None or self._satisfies(asked) else self._refusing
         made = b",".join(
             b'{"index":%d,"message":%b,"logprobs":null,"finish_reason":"stop"}' % (index, message)
             for index in range(max(1, choices))
@@ -45,6 +56,15 @@ class CannedAnswer:
             made,
             _NO_USAGE,
         )
+
+    def _satisfies(self, schema: dict[str, Any]) -> bool:
+        """Fails closed: a schema that cannot be compiled is satisfied by nothing."""
+        if self._json is None:
+            return False
+        try:
+            return not SchemaCheck(schema).faults(self._json)
+        except ValueError:
+            return False
 
 
 def _message(content: str | None, refusal: str | None) -> bytes:

@@ -23,7 +23,7 @@ from roadworthy.gateway.errors import Refused
 from roadworthy.gateway.journal import Journal
 from roadworthy.gateway.messages import Headers, Request, Response
 from roadworthy.gateway.ports import Clock
-from roadworthy.gateway.prompting import asks_for_another_schema
+from roadworthy.gateway.prompting import schema_of_caller
 from roadworthy.gateway.world import ServedKey, Serving
 from roadworthy.workflow.inference import Escalation, Failure, TrafficClass
 from roadworthy.workflow.model import Canned
@@ -143,7 +143,7 @@ class Escalations:
             answer_by=answer_by, digest=serving.digest, unit=call.unit, session=call.session, key=call.key.key.id,
             traffic=call.traffic, detail=f"{detail}{cut}"[:500], messages=messages, draft=_draft(call, serving),
             holding=holding, callback=_wishes(call).callback, structured=call.structured, drill=call.key.drill,
-            own_schema=call.structured and asks_for_another_schema(serving, call.request.body),
+            own_schema=call.structured and schema_of_caller(serving, call.request.body) is not None,
         )  # fmt: skip
         left = call.deadline - self._clock.monotonic()
         if not await self._journal.escalation(line, min(left, SYNC_PATIENCE)):

@@ -12,7 +12,7 @@ from roadworthy.gateway.escalations import Escalations
 from roadworthy.gateway.journal import Journal
 from roadworthy.gateway.messages import Headers, Response, StreamResponse
 from roadworthy.gateway.ports import Clock
-from roadworthy.gateway.prompting import asks_for_another_schema
+from roadworthy.gateway.prompting import schema_of_caller
 from roadworthy.gateway.purses import Purses
 from roadworthy.gateway.sse import Recited
 from roadworthy.workflow.inference import Failure, Inference, Outcome
@@ -122,7 +122,7 @@ class Finisher:
             model=serving.name,
             choices=min(call.n, MOST_CANNED_CHOICES),
             structured=call.structured,
-            declared=not (call.structured and asks_for_another_schema(serving, call.request.body)),
+            asked=schema_of_caller(serving, call.request.body) if call.structured else None,
         )
 
     def refused(self, call: Call, refused: Refused) -> Response:

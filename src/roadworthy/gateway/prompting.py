@@ -30,6 +30,7 @@ FREE_FIELDS = frozenset(
 """Fields that a caller may always set."""
 
 MOST_MESSAGES = 10_000
+LONGEST_SCHEMA = 64 * 1024
 PROMPT_UNRELEASED = "prompt_unreleased"
 
 _NULL = b"null"
@@ -227,13 +228,20 @@ def _differs(name: str, given: msgspec.Raw, fixed: msgspec.Raw | None) -> bool:
     return asked != released and not (name == "response_format" and _same_schema(asked, released))
 
 
-def asks_for_another_schema(serving: Serving, body: bytes) -> bool:
-    """Does the request (its bytes, read before) bring a ``json_schema`` that is not the release's?"""
+def schema_of_caller(serving: Serving, body: bytes) -> dict[str, Any] | None:
+    """The JSON Schema that the request (its bytes, read before) asks for; ``None``: none, or the release's.
+
+    One that is too long to be compiled while others wait is ``False`` in schema language: nothing satisfies it.
+    """
     given = parse_fields(body).get("response_format")
     if given is None or not _differs("response_format", given, serving.released.get("response_format")):
-        return False
+        return None
     asked = _any.decode(given)
-    return isinstance(asked, dict) and asked.get("type") == "json_schema"
+    if not isinstance(asked, dict) or asked.get("type") != "json_schema":
+        return None
+    described = asked.get("json_schema")
+    schema = described.get("schema") if isinstance(described, dict) else None
+    return schema if isinstance(schema, dict) and len(bytes(given)) <= LONGEST_SCHEMA else {"not": {}}
 
 
 def _same_schema(asked: Any, released: Any) -> bool:
