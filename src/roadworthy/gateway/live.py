@@ -20,12 +20,9 @@ from roadworthy.gateway.ports import Answer, Chunk, EventReader, StreamReply, Un
 from roadworthy.gateway.seam import Seam, Unjoinable
 from roadworthy.gateway.sse import event, without_usage
 from roadworthy.gateway.verdict import judge_end
-from roadworthy.gateway.window import Found, Window, texts_of
+from roadworthy.gateway.window import MOST_KEPT_BYTES, Found, Window, texts_of
 from roadworthy.gateway.world import ServedTarget
 from roadworthy.workflow.inference import Attempt, Check, Tokens
-
-MOST_KEPT_BYTES = 4 * 1024 * 1024
-"""A longer stream is passed on whole but left out of its record, and not continued."""
 
 
 class LiveStream:
@@ -146,6 +143,8 @@ class LiveStream:
             self._through(self.window, data)
 
     def _through(self, window: Window, data: bytes) -> None:
+        if self.kept_bytes > MAX_ANSWER:
+            raise Unusable("invalid", f"an answer of more than {MAX_ANSWER} bytes cannot be checked while it comes")
         found = window.push(data)
         self.ready += map(event, window.leaving())
         if found is not None:

@@ -20,6 +20,9 @@ import msgspec
 from roadworthy.workflow.inference import Failure
 from roadworthy.workflow.model import CheckKind
 
+MOST_KEPT_BYTES = 4 * 1024 * 1024
+"""A longer stream is passed on whole but left out of its record, and not continued."""
+
 STRIDE = 32
 """Characters that a text grows by before it is searched again."""
 
@@ -161,7 +164,8 @@ class Window:
         self._waiting: deque[tuple[bytes, list[tuple[Text, int]]]] = deque()
         """(event data, the places in texts up to which it goes)."""
         self.left: list[bytes] = []
-        """Data of the events that have left, for the record."""
+        """Data of the events that have left, for the record; no more than ``MOST_KEPT_BYTES`` and one event."""
+        self._left_bytes = 0
 
     def push(self, data: bytes) -> Found | None:
         """One more event.  A finding ends the stream: what is still ``waiting`` then never leaves."""
@@ -194,7 +198,9 @@ class Window:
             ready.append(data)
             if places:
                 self.begun = True
-        self.left += ready
+        if self._left_bytes <= MOST_KEPT_BYTES:
+            self.left += ready
+            self._left_bytes += sum(map(len, ready))
         return ready
 
 
