@@ -60,6 +60,8 @@ def table(console: Console, run: Mapping[str, Any]) -> None:
 
 def _row(result: Result) -> list[str]:
     seen, must = result["seen"], result["expected"]
+    if seen is None or must is None:
+        return [result["verdict"], result["fault"], asked(result), "–", "–", "–", "–", "–", "–", "–"]
     cost = seen["cost_usd"]
     told = seen["told"] if seen["told"] not in (None, "none") else "–"
     return [
@@ -118,8 +120,11 @@ def page(run: Mapping[str, Any], now: float) -> str:
     )
 
 
+_UNSEEN: dict[str, Any] = {"asked": [], "outcome": None, "status": 0, "seconds": 0.0, "attempts": 0, "told": None, "text": ""}
+
+
 def _html_row(result: Result) -> str:
-    seen = result["seen"]
+    seen = result["seen"] or _UNSEEN
     said = "".join(
         f"<b>{escape(str(message.get('role')))}</b><pre>{escape(str(message.get('content')))}</pre>"
         for message in seen["asked"]

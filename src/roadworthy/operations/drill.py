@@ -10,6 +10,7 @@ import asyncio
 import secrets
 import time
 from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 import msgspec
@@ -19,9 +20,10 @@ from roadworthy.evidence.ports import Signer
 from roadworthy.evidence.tokens import sealed
 from roadworthy.fallback.drills import reading, rules
 from roadworthy.fallback.drills.asking import Example, good_answer, nonce_of, question
+from roadworthy.fallback.drills.copy import Copy, Missed
 from roadworthy.fallback.drills.host import Stand
 from roadworthy.fallback.drills.listener import targets_of
-from roadworthy.fallback.drills.model import Drill, Result, Role, Seen, Told
+from roadworthy.fallback.drills.model import Drill, Result, Role, Scene, Seen, Told
 from roadworthy.fallback.drills.ports import FaultProcesses, Faults
 from roadworthy.http1.client import Client
 from roadworthy.http1.errors import Http1Error
@@ -33,6 +35,10 @@ from roadworthy.workflow.model import Policy, Release
 
 AT_ONCE = 16
 """Drilled calls that are under way together: most of them only wait."""
+COPIES = 2
+"""Disposable copies of the install that stand together."""
+COPY_SECONDS = 10.0
+"""How long one takes about, to make and to break."""
 PATIENCE = 5.0
 """Seconds that the client waits beyond the deadline before it calls a call hung."""
 SETTLING = 60.0
@@ -76,6 +82,8 @@ class Ports(msgspec.Struct, frozen=True):
     """Ship the journal, then look in the log.  Blocks."""
     heard: Callable[[Inference], Heard]
     """Blocks."""
+    copy: Callable[[str, Drill], AbstractAsyncContextManager[Copy]]
+    """(workflow, drill) → a disposable copy of the install for one correlated drill.  Raises ``OSError``."""
     example: Example
     clock: Callable[[], float]
 
@@ -95,8 +103,8 @@ def plan(wanted: Sequence[Drill], subject: Subject) -> tuple[list[Step], list[Re
     for drill in wanted:
         for stream in (False, True):
             why = rules.not_applicable(drill, subject.release, subject.policy, stream=stream, priced=subject.priced)
-            if drill.row == "correlated":
-                why = "correlated faults are drilled in a disposable copy"
+            if drill.scene is not None and stream:
+                continue  # a scene asks as it likes
             if why:
                 skipped.append(_result(drill, stream, why=why))
             else:
@@ -106,8 +114,9 @@ def plan(wanted: Sequence[Drill], subject: Subject) -> tuple[list[Step], list[Re
 
 def estimate(steps: Sequence[Step], release: Release) -> float:
     """Seconds that the steps take, side by side."""
+    copies = sum(step.drill.scene is not None for step in steps) * COPY_SECONDS / COPIES
     each = [rules.seconds(step.drill, release, stream=step.stream) for step in steps]
-    return max([0.0, *each, sum(each) / AT_ONCE])
+    return max([0.0, copies, *each, sum(each) / AT_ONCE])
 
 
 class Runner:
@@ -128,17 +137,32 @@ class Runner:
         """
         longest = estimate(steps, self._subject.release) * 2 + SETTLING
         client = Client(guard=AddressGuard(allowed=[self._origin]))
-        busy = asyncio.Semaphore(AT_ONCE)
+        busy, copies = asyncio.Semaphore(AT_ONCE), asyncio.Semaphore(COPIES)
         try:
             async with self._ports.faults.open(longest) as faults, asyncio.TaskGroup() as group:
                 for step in steps:
-                    group.create_task(self._paced(busy, client, faults, step))
+                    if step.drill.scene is not None:
+                        group.create_task(self._in_a_copy(copies, step, step.drill.scene))
+                    else:
+                        group.create_task(self._paced(busy, client, faults, step))
         finally:
             await client.close()
 
     async def _paced(self, busy: asyncio.Semaphore, client: Client, faults: Faults, step: Step) -> None:
         async with busy:
             seen = await self._drilled(client, faults, step)
+        self._told(step, seen)
+
+    async def _in_a_copy(self, copies: asyncio.Semaphore, step: Step, scene: Scene) -> None:
+        async with copies, self._ports.copy(self._subject.release.workflow, step.drill) as copy:
+            try:
+                self._told(step, await scene(copy))
+            except Missed as missed:
+                result = _result(step.drill, step.stream)
+                result.verdict, result.misses = "FAIL", [str(missed)]
+                self._on_result(result)
+
+    def _told(self, step: Step, seen: Seen) -> None:
         subject = self._subject
         must = rules.expected(step.drill, subject.release, stream=step.stream, continues=subject.continues)
         misses = rules.score(step.drill, must, seen)

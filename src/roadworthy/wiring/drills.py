@@ -7,7 +7,7 @@ import signal
 import socket
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 import msgspec
 
@@ -16,12 +16,13 @@ from roadworthy.adapters.signatures import Ed25519Signer
 from roadworthy.adapters.sqlite.state import SqliteState
 from roadworthy.engine.ports import Launcher
 from roadworthy.fallback.drills.host import LONGEST_LINE, Order, Report, Stand
-from roadworthy.fallback.drills.model import Sent
+from roadworthy.fallback.drills.model import Drill, Sent
 from roadworthy.gateway.snapshot import Snapshot
 from roadworthy.inference_log.service import Log, Shipper
 from roadworthy.operations.drill import Heard, Ports, Subject
 from roadworthy.operations.drill_runs import DrillRefused, DrillRuns
 from roadworthy.operations.notices import notices
+from roadworthy.wiring.copy import DisposableCopy, Original, disposable
 from roadworthy.wiring.data_folder import DataFolder
 from roadworthy.wiring.launcher import LinuxLauncher, python
 from roadworthy.workflow.inference import Inference
@@ -108,16 +109,18 @@ class Drilling:
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._state = state
+        self._launcher = LinuxLauncher()
         self._snapshot = snapshot
         self._settings = settings
         self._log = log
         self._shipper = shipper
         ports = Ports(
             signer=signer,
-            faults=HostProcesses(folder, LinuxLauncher()),
+            faults=HostProcesses(folder, self._launcher),
             base_url=base_url,
             record=self._record,
             heard=self._heard,
+            copy=self._copy,
             example=_example,
             clock=clock,
         )
@@ -140,6 +143,20 @@ class Drilling:
             if self._settings().notify is not None:
                 notified = any(delivery.drill for delivery in tx.deliveries(about=record.id, limit=20))
         return Heard(first.kind, first.role, notified)
+
+    def _copy(self, workflow: str, drill: Drill) -> AbstractAsyncContextManager[DisposableCopy]:
+        snapshot = self._snapshot()
+        with self._state.read() as tx:
+            applied = tx.applied()
+            frozen = tx.release(tx.served()[workflow])
+        assert snapshot is not None
+        assert applied is not None
+        assert frozen is not None
+        served = snapshot.releases[frozen.release.digest]
+        original = Original(
+            applied.configuration, msgspec.structs.replace(frozen, release=served), dict(snapshot.prices)
+        )
+        return disposable(original, drill, self._launcher, _example)
 
     def _subject(self, workflow: str, by: str) -> Subject:
         snapshot = self._snapshot()
