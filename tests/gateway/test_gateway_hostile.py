@@ -98,7 +98,7 @@ async def test_a_defect_at_the_end_of_a_stream_leaves_a_record(tmp_path: Path, m
     bench.upstream.will([SAID, END, DONE])
     answer = await bench.post(chat(stream=True))
     assert isinstance(answer, StreamResponse)
-    monkeypatch.setattr("roadworthy.gateway.streams.assemble", lambda chunks: 1 // 0)
+    monkeypatch.setattr("roadworthy.gateway.live.assemble", lambda chunks: 1 // 0)
     with pytest.raises(ZeroDivisionError):
         await events(answer)
     await answer.chunks.aclose()  # type: ignore[attr-defined]
@@ -169,7 +169,7 @@ async def test_the_facts_of_a_call_are_bounded_whatever_its_caller_sends(tmp_pat
 async def test_what_comes_after_the_last_finish_is_held_in_bounded_memory(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("roadworthy.gateway.streams.MAX_ANSWER", 10_000)
+    monkeypatch.setattr("roadworthy.gateway.live.MAX_ANSWER", 10_000)
     bench = Bench(tmp_path)
     bench.upstream.will([SAID, END, *[part({}, padding="x" * 1000)] * 100, DONE])
     found = await events(await bench.post(chat(stream=True)))

@@ -111,6 +111,7 @@ def test_counters_are_read_over_the_private_socket_only(running: Workers) -> Non
     assert report["inferences"][0]["outcome"] == "answered"
     assert report["journal"] == {
         "accepted": 1, "stored": 1, "waiting": 0, "dropped": 0, "bodies_dropped": 0, "segments": 1,
+        "escalations": 0, "escalations_refused": 0,
         "bytes": report["journal"]["bytes"],
     }  # fmt: skip
     assert report["in_flight"] == 0
