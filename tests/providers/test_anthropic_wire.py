@@ -498,3 +498,16 @@ def test_what_has_the_wrong_type_is_the_callers_to_mend_and_no_defect(asked: dic
     except Unusable as unusable:
         found = unusable
     assert not isinstance(found, Unusable) or (found.failure, found.status) == ("bad_request", 400)
+
+
+def test_a_begun_answer_is_the_last_turn_with_which_the_model_goes_on() -> None:
+    raw = {"model": msgspec.Raw(b'"m"'), "messages": msgspec.Raw(b'[{"role":"user","content":"x"}]')}
+    sent = msgspec.json.decode(wire().encode("chat", wire().prefilled(raw, "Dear Ann,"), stream=True).body)
+    assert sent["messages"][-1] == {"role": "assistant", "content": [{"type": "text", "text": "Dear Ann,"}]}
+    assert bytes(raw["messages"]) == b'[{"role":"user","content":"x"}]'
+
+
+def test_a_models_thoughts_are_a_sign_of_life_and_not_the_answer() -> None:
+    told = {"type": "content_block_delta", "index": 0, "delta": {"type": "thinking_delta", "thinking": "Hm"}}
+    [chunk] = wire().events().feed(b"event: content_block_delta\ndata: " + msgspec.json.encode(told) + b"\n\n")
+    assert (chunk.reasons, chunk.text) == (True, False)

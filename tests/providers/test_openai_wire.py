@@ -323,3 +323,32 @@ def test_utf8_cut_between_chunks_of_the_network_stays_whole():
     for cut in range(len(data)):
         reader = OpenAIEvents()
         assert [one.data for one in reader.feed(data[:cut]) + reader.feed(data[cut:])] == [event]
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "marked"),
+    [
+        ("http://127.0.0.1:8000/v1", False),
+        ("https://api.mistral.ai/v1", True),
+        ("https://api.deepseek.com/beta", True),
+        ("https://mistral.ai.evil.test/v1", False),
+    ],
+)
+def test_a_begun_answer_goes_out_in_the_way_that_the_server_goes_by(endpoint: str, marked: bool) -> None:
+    raw = {"messages": msgspec.Raw(b'[ {"role":"user","content":"x"} ]'), "model": msgspec.Raw(b'"m"')}
+    made = wire(endpoint=endpoint)
+    sent = msgspec.json.decode(made.encode("chat", made.prefilled(raw, "Dear Ann,"), stream=True).body)
+    begun = {"role": "assistant", "content": "Dear Ann,"}
+    assert sent["messages"][0] == {"role": "user", "content": "x"}
+    assert sent["messages"][1] == ({**begun, "prefix": True} if marked else begun)
+    assert ("continue_final_message" in sent, "add_generation_prompt" in sent) == (not marked, not marked)
+
+
+@pytest.mark.parametrize("name", ["reasoning_content", "reasoning"])
+def test_a_models_thoughts_are_a_sign_of_life_and_not_the_answer(name: str) -> None:
+    event = {"id": "c", "choices": [{"index": 0, "delta": {name: "Hm"}, "finish_reason": None}]}
+    [chunk] = wire().events().feed(b"data: " + msgspec.json.encode(event) + b"\n\n")
+    assert (chunk.reasons, chunk.text) == (True, False)
+    strange = {"id": "c", "choices": [{"index": 0, "delta": {name: {"x": 1}, "content": "Hi"}, "finish_reason": None}]}
+    [chunk] = wire().events().feed(b"data: " + msgspec.json.encode(strange) + b"\n\n")
+    assert (chunk.reasons, chunk.text) == (False, True)
