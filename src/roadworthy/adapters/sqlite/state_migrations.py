@@ -5,12 +5,16 @@ Alembic is imported only when there is something to do, so an ordinary start doe
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 from sqlalchemy import Connection, Engine, inspect
 
 HEAD = "0003"
 """Newest revision; a test compares it with the migration files."""
+
+_ALEMBIC = threading.Lock()
+"""Alembic keeps the migration under way in globals of its own, so a process migrates one database at a time."""
 
 MIGRATIONS = Path(__file__).with_name("migrations")
 
@@ -51,4 +55,5 @@ def _upgrade(connection: Connection) -> None:
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
     config.attributes["connection"] = connection
-    command.upgrade(config, "head")
+    with _ALEMBIC:
+        command.upgrade(config, "head")
