@@ -15,7 +15,7 @@ from gateway_support import Bench, chat, completion, events, header, key, on_loo
 
 from roadworthy.gateway.escalations import LONGEST_TRANSCRIPT, MOST_KEPT, News, Told, newest
 from roadworthy.gateway.messages import Headers, Request, Response
-from roadworthy.workflow.inference import Escalation
+from roadworthy.workflow.inference import Escalation, new_inference_id
 from roadworthy.workflow.model import Bypass, Canned, CheckSpec, EscalationPolicy, Handling, Policy, Step
 
 HOLDING = Canned("A colleague will answer you today.")
@@ -216,12 +216,12 @@ async def test_another_team_and_a_key_of_another_workflow_read_nothing_not_even_
     await found.post()
     ident = opened(found).inference
     await push(found, told(ident))
-    unknown = await found.get("/v1/escalations/inf_" + "0" * 32, token=other)
+    unknown = await found.get("/v1/escalations/inf_" + "0" * 32, token=other)  # control is silent
     control_of(found).reply = Response(404, [], b"{}")
     for token in (other, narrow):
         answer = await found.get(f"/v1/escalations/{ident}", token=token)
         assert (answer.status, said(answer)["error"]["code"]) == (404, "not_found")
-    assert said(unknown)["status"] == "pending"  # control was silent: nothing is given away
+    assert said(unknown)["status"] == "pending"
     assert (await found.get(f"/v1/escalations/{ident}", token="rw-wrong")).status == 401
 
 
@@ -242,6 +242,16 @@ async def test_what_this_worker_does_not_hold_is_asked_of_control_and_then_known
     for _ in range(2):
         assert said(await found.get(f"/v1/escalations/{ident}"))["status"] == "answered"
     assert [(method, path) for method, path, _, _ in control.asked] == [("GET", f"/v1/escalations/{ident}/told")]
+
+
+@on_loop
+async def test_one_that_another_worker_opened_a_moment_ago_is_pending_until_it_was_shipped(tmp_path: Path) -> None:
+    found = bench(tmp_path)
+    control_of(found).reply = Response(404, [], b"{}")
+    young = new_inference_id(found.clock.now() - 1.0, 5)
+    old = new_inference_id(found.clock.now() - 3600.0, 5)
+    assert said(await found.get(f"/v1/escalations/{young}"))["status"] == "pending"
+    assert (await found.get(f"/v1/escalations/{old}")).status == 404
 
 
 @on_loop

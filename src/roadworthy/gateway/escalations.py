@@ -45,6 +45,9 @@ DRILL_SECONDS = 900.0
 """A drill's escalation ends after this long, whatever the policy says."""
 SYNC_PATIENCE = 2.0
 """Seconds for the disk to take the line; never past the deadline."""
+UNDERWAY_SECONDS = 600.0
+"""An id this young that control does not know may be on its way from another worker's journal: it is ``pending``, as
+any other that was made up would be."""
 POLL_AGAIN = (b"retry-after", b"2")
 
 FOR_HUMANS: frozenset[TrafficClass] = frozenset({"live", "tester", "drill"})
@@ -268,9 +271,8 @@ class Escalations:
         if reply is None or reply.status >= 500:
             return None
         if reply.status != 200:
-            # opened here and not shipped yet
-            if ident in self._kept:
-                return None
+            if ident in self._kept or 0.0 <= self._clock.now() - opened_at(ident) < UNDERWAY_SECONDS:
+                return None  # opened here or by another worker, and perhaps not shipped yet
             raise _unknown(ident)
         told = _told.decode(reply.body)
         self._keep(told)
@@ -286,6 +288,11 @@ def completion(told: Told, model: str, choices: int) -> bytes:
     return answer.body(
         inference=told.id, created=created, model=model, choices=min(choices, 128), structured=told.structured
     )
+
+
+def opened_at(ident: str) -> float:
+    """Unix seconds; an inference's id begins with its time."""
+    return int(ident[4:16], 16) / 1000.0
 
 
 def vet_wishes(extension: Extension, key: ServedKey) -> None:
