@@ -250,6 +250,21 @@ async def test_an_escalation_that_cannot_be_written_is_not_promised(tmp_path: Pa
 
 
 @on_loop
+async def test_a_target_that_was_silent_until_the_deadline_is_escalated_all_the_same(tmp_path: Path) -> None:
+    handling = Handling(ladder=ladder(slow=[Step("retry"), Step("escalate")]), holding=HOLDING, deadline=5.0)
+    bench = Bench(tmp_path, served=release(handling=handling))
+    bench.upstream.will(ReadTimeout("total", 5.0))
+
+    def pass_time() -> None:
+        bench.clock.time += 5.0
+
+    bench.upstream.on_call = pass_time
+    assert said(await bench.post())["roadworthy"]["outcome"] == "escalated"
+    assert bench.record().latency == 5.0
+    assert len(bench.upstream.sent) == 1
+
+
+@on_loop
 async def test_a_human_bypass_without_room_is_the_apps_old_path(tmp_path: Path) -> None:
     made = release(
         behaviour={"prompt": Prompt("app", "You help.")}, handling=Handling(bypass=Bypass("human"), holding=HOLDING)
@@ -291,6 +306,30 @@ async def test_a_whole_answer_without_usage_is_charged_by_estimate(tmp_path: Pat
     assert attempt.tokens is not None
     assert attempt.tokens.output == 400 // BYTES_PER_TOKEN
     assert attempt.cost_usd
+
+
+@on_loop
+async def test_what_a_provider_reported_stays_charged_when_the_client_leaves_during_a_check(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, served=release(behaviour={"schema": {"type": "object"}}))
+    reached = asyncio.Event()
+
+    async def for_ever(*_: Any) -> None:
+        reached.set()
+        await asyncio.Event().wait()
+
+    assert bench.gateway.world is not None
+    checking: Any = bench.gateway.world.workflows["support"].checking
+    checking.verdict = for_ever
+    task = asyncio.ensure_future(bench.post())
+    await reached.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    record = bench.record()
+    assert record.outcome == "abandoned"
+    assert (record.tokens.input, record.tokens.output) == (10, 5)
+    assert not record.attempts[0].tokens_estimated
+    assert bench.taken() == 0
 
 
 @asynccontextmanager

@@ -310,8 +310,13 @@ def _withhold(call: Call, body: bytes, unusable: Unusable, errors: list[str] | N
 
 
 def _left(call: Call, target: ServedTarget, attempt: Attempt, *, charged: bool) -> None:
-    """The client left (or a hedge lost) during the attempt: a provider that has the request charges for it."""
+    """The client left (or a hedge lost) during the attempt: a provider that has the request charges for it.
+
+    What it reported before the client left (an answer under check) is charged already.
+    """
     attempt.detail = "the client left"
+    if attempt.tokens is not None or attempt.cost_unknown:
+        return
     if charged:
         pricing.charge_estimate(attempt, len(call.request.body), 0, target.price_of(attempt))
     else:

@@ -2,8 +2,8 @@
 
 ``app`` (the default) is a 503 with a code, so that the app takes its old path itself; a canned text is a 200; ``http``
 passes the request on to the old path and its answer back.  A bypass is no error: its outcome is ``bypassed``, unless
-the old path itself cannot be reached.  ``human`` hands the call to a human, outcome ``escalated``; where the queue has
-no room, or the caller wants embeddings, the app takes its old path.
+the old path itself cannot be reached.  ``human`` hands the call to a human, outcome ``escalated``.  Where the queue has
+no room, and for embeddings, which neither a text nor a human can give, the app takes its old path.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class BypassTaker:
         """``code`` and ``why`` are told to an app that takes its old path itself."""
         call.route = "bypass"
         serving = call.serving
-        if serving is not None and serving.bypass_canned is not None:
+        if serving is not None and serving.bypass_canned is not None and call.operation == "chat":
             return self._finisher.canned(call, serving.bypass_canned, "bypassed", None)
         if serving is not None and serving.old_path is not None:
             return await self._ask_old_path(call, serving.old_path)

@@ -166,7 +166,7 @@ class Climber:
         return Remaining(
             seconds=call.deadline - now,
             targets=targets,
-            canned=serving.canned is not None,
+            canned=serving.canned is not None and call.operation == "chat",
             cached=None if cached is None else cached.age,
             escalate=self._escalations.has_room(call),
             repairable=admitted and failure == "invalid" and call.operation == "chat",
@@ -187,7 +187,7 @@ def _word(call: Call, serving: Serving, step: NextStep) -> StepWord:
 
 
 def _nothing_left(call: Call, last: Unusable) -> Exception:
-    if call.dropped:
+    if call.dropped and call.operation == "chat":
         dropped = next(rung.failure for rung in reversed(call.rungs) if rung.step == "drop")
         return Blocked(dropped)
     if last.failure in LIMITED:

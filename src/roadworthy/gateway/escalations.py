@@ -44,7 +44,9 @@ MOST_RELAYS = 16
 DRILL_SECONDS = 900.0
 """A drill's escalation ends after this long, whatever the policy says."""
 SYNC_PATIENCE = 2.0
-"""Seconds for the disk to take the line; never past the deadline."""
+"""Seconds for the disk to take the line, as far as the deadline is not past…"""
+SYNC_GRACE = 0.2
+"""…but this long at least: a target that was silent until the deadline is just what a human is for."""
 UNDERWAY_SECONDS = 600.0
 """An id this young that control does not know may be on its way from another worker's journal: it is ``pending``, as
 any other that was made up would be."""
@@ -134,7 +136,7 @@ class Escalations:
         """Hand ``call`` to a human.  The JSON of ``roadworthy.escalation`` once the line is on disk, synced.
 
         ``failure``: why, ``None`` for a human bypass; ``detail``: the same in words.  ``None``: it could not be
-        written (disk) or there is no time left to sync it; the ladder goes on with its next step.
+        written (disk) or synced in time; the ladder goes on with its next step.
         """
         serving = call.serving
         assert serving is not None
@@ -149,7 +151,7 @@ class Escalations:
             own_schema=call.structured and schema_of_caller(serving, call.request.body) is not None,
         )  # fmt: skip
         left = call.deadline - self._clock.monotonic()
-        if not await self._journal.escalation(line, min(left, SYNC_PATIENCE)):
+        if not await self._journal.escalation(line, min(max(left, SYNC_GRACE), SYNC_PATIENCE)):
             return None
         self.opened += 1
         if call.traffic != "drill":
