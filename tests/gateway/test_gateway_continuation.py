@@ -191,13 +191,15 @@ async def test_a_stream_is_continued_as_often_as_declared(tmp_path: Path) -> Non
 
 
 @on_loop
-async def test_a_model_that_has_nothing_to_add_completes_the_answer(tmp_path: Path) -> None:
-    made = bench(tmp_path)
-    made.upstream.will(broken(cut=len(TEXT)), [chunk(""), *END])
-    found = await events(await made.post(stream()))
-    assert text_of(found) == TEXT
-    assert found[-2]["choices"][0]["finish_reason"] == "stop"
-    assert made.record().outcome == "recovered"
+async def test_a_continuation_that_adds_nothing_is_never_reported_as_the_whole_answer(tmp_path: Path) -> None:
+    for number, nothing in enumerate([[chunk(""), *END], END, [chunk(" \n"), *END], [chunk(TEXT[:CUT]), *END]]):
+        made = bench(tmp_path / str(number), ladder={"truncated": [Step("target", target="backup")]}, backup="native")
+        made.upstream.will(broken(), nothing)  # as of a server that takes the begun answer for a finished one
+        found = await events(await made.post(stream()))
+        assert text_of(found).rstrip() == TEXT[:CUT].rstrip(), number
+        assert found[-1]["error"]["code"] == "truncated"
+        assert [attempt.failure for attempt in made.record().attempts[1:]] == ["invalid"] * 2
+        assert made.taken() == 0
 
 
 @pytest.mark.parametrize(

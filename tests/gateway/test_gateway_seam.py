@@ -113,6 +113,15 @@ def test_white_space_that_the_model_rewrote_does_not_hide_a_repetition() -> None
     )
 
 
+@pytest.mark.parametrize("pieces", [1, 3, 7, 400])
+def test_marks_that_the_model_copied_are_not_said(pieces: int) -> None:
+    said = ANSWER[:150]
+    for before, after in [("", "\n</last_words>\n"), ("<last_words>\n", "\n</last_words>"), ("", " </last_words>")]:
+        whole = joined(said, before + anchor_of(said) + after + ANSWER[150:], asked=True, pieces=pieces)
+        assert whole == ANSWER
+    assert joined(said, anchor_of(said) + "\n</last_words>", asked=True, pieces=pieces) == said
+
+
 def test_white_space_at_the_cut_is_not_said_twice() -> None:
     assert joined("Dear Ann,\n\n", "\n\nthank you.", asked=False) == "Dear Ann,\n\nthank you."
     assert joined("Dear Ann,\n", "\n\nthank you.", asked=False) == "Dear Ann,\n\nthank you."

@@ -17,7 +17,7 @@ from roadworthy.fallback.rules import LEAST_USEFUL_SECONDS
 from roadworthy.gateway.body import with_messages
 from roadworthy.gateway.live import LiveStream
 from roadworthy.gateway.ports import Fields, Unusable
-from roadworthy.gateway.seam import anchor_of
+from roadworthy.gateway.seam import MARKS, anchor_of
 from roadworthy.gateway.world import ServedTarget, Serving
 from roadworthy.workflow.inference import Failure
 
@@ -29,9 +29,9 @@ LEAST_SECONDS = LEAST_USEFUL_SECONDS
 GO_ON = """Your last answer was cut off by a technical fault. Go on with it, so that both parts read as one text.
 Begin by repeating its last words exactly as they stand between the marks, without the marks, and continue from there. \
 Write nothing else: no greeting, no remark, nothing that was said before them.
-<last_words>
+{}
 %s
-</last_words>"""
+{}""".format(*MARKS)
 
 
 def said_before(live: LiveStream, unusable: Unusable) -> str | None:

@@ -238,7 +238,7 @@ class ContinuedStream(LiveStream):
     told twice, and the usage that the caller reads is the sum.
     """
 
-    __slots__ = ("_begin", "_seam", "_told", "seam_at")
+    __slots__ = ("_adds", "_begin", "_seam", "_told", "seam_at")
 
     def __init__(
         self,
@@ -254,6 +254,7 @@ class ContinuedStream(LiveStream):
         self.data = before.data
         self.kept_bytes = before.kept_bytes
         self._seam = seam
+        self._adds = False
         self._told = not before.call.key.key.body_object
         first = msgspec.json.decode(before.data[0])
         self._begin = {"id": first.get("id", ""), "object": "chat.completion.chunk", "created": first.get("created", 0)}
@@ -270,10 +271,12 @@ class ContinuedStream(LiveStream):
                 new += self._seam.end()
         except Unjoinable as error:
             raise Unusable("invalid", f"the continuation cannot be joined: {error}") from None
-        if new:
+        self._adds = self._adds or bool(new.strip())
+        if new and self._adds:
             self._make({"content": new}, chunk, text=True)
         if chunk.finishes:
-            self.empty = False  # it may have nothing to add
+            if not self._adds:  # as of a server that takes the begun answer for a finished one
+                raise Unusable("invalid", "the continuation adds nothing, so nobody knows whether the answer was whole")
             self._make({}, chunk, finish=chunk.finishes[0][1])
         elif chunk.reasons:
             self.reasons = True

@@ -31,7 +31,10 @@ ANEW = 24
 ANCHOR = 64
 """Characters at the end of what was said that a continuation may be asked to repeat."""
 
-_BEFORE = r"[\s\"'“”„«»‘’…*>]*"
+MARKS = ("<last_words>", "</last_words>")
+"""What stands around the words to repeat; models copy it at times."""
+
+_BEFORE = rf"(?:\s*{MARKS[0]})?[\s\"'“”„«»‘’…*>]*"
 """What may stand before repeated words: quotes and dots that say "I quote"."""
 
 
@@ -92,9 +95,14 @@ class Seam:
     def _cut(self, held: str, *, over: bool) -> int | None:
         """How many characters of ``held`` were said already; ``None``: too few to tell.  Raises ``Unjoinable``."""
         if self._anchor is not None and (match := self._anchor.match(held)) is not None:
-            rest = held[match.end() :]
-            if over or rest.strip():
-                return match.end() + _common(self._white, rest)
+            cut = match.end()
+            bare = held[cut:].lstrip()
+            if bare.startswith(MARKS[1]):
+                cut = len(held) - len(bare) + len(MARKS[1])
+                cut += held.startswith("\n", cut)  # the line end belongs to the mark
+                bare = held[cut:].lstrip()
+            if over or (bare and not MARKS[1].startswith(bare)):
+                return cut + _common(self._white, held[cut:])
         if self._begins_anew(held):
             if len(held) >= len(self._said):
                 return len(self._said)
