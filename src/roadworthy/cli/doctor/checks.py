@@ -42,6 +42,14 @@ def data_folder(world: World) -> Iterator[Finding]:
         yield Finding("key file", "FAIL", f"{key} is open to others", f"chmod 600 {key}")
     else:
         yield Finding("key file", "ok", "private")
+    signing = root / "signing.key"
+    if signing.is_file() and stat.S_IMODE(signing.stat().st_mode) & 0o077:
+        yield Finding(
+            "signing key", "FAIL", f"{signing} is open to others: whoever read it can make permits",
+            f"rm {signing} and restart control, which makes a new one",
+        )  # fmt: skip
+    elif signing.is_file():
+        yield Finding("signing key", "ok", "private")
 
 
 def disk(world: World) -> Iterator[Finding]:
