@@ -37,6 +37,7 @@ from roadworthy.workflow.model import (
     Bypass,
     CacheSpec,
     Canned,
+    CheckSpec,
     EscalationPolicy,
     Handling,
     Policy,
@@ -399,3 +400,54 @@ async def test_any_status_that_may_pass_is_unavailable_and_asked_again(tmp_path:
     bench.upstream.will((status, [], b"{}"))
     assert said(await bench.post())["error"]["code"] == "unavailable"
     assert len(bench.upstream.sent) == 3
+
+
+# --- what a check refuses
+
+PROMISE = CheckSpec(kind="forbidden", failure="unsafe", options={"patterns": ["(?i)we guarantee"]})
+
+
+@on_loop
+async def test_an_unsafe_answer_is_never_shown_and_by_default_a_human_gets_no_draft_of_it(tmp_path: Path) -> None:
+    checks = {"promises": PROMISE}
+    for name, holding, outcome in (("human", HOLDING, "escalated"), ("nobody", None, "blocked")):
+        bench = Bench(tmp_path / name, served=release(handling=Handling(checks=checks, holding=holding)))
+        bench.upstream.will(completion("We guarantee a refund."))
+        answer = await bench.post()
+        assert b"guarantee" not in answer.body  # type: ignore[union-attr]
+        assert said(answer)["roadworthy"]["outcome"] == outcome
+        record = bench.record()
+        assert (record.failure, record.attempts[0].failure) == ("unsafe", "unsafe")
+        assert [rung.step for rung in record.ladder] == ["drop", "escalate"][: 2 if holding else 1]
+        assert "guarantee a refund" not in msgspec.json.encode(bench.lines()).decode()
+        assert len(bench.upstream.sent) == 1
+
+
+@on_loop
+async def test_an_unsafe_answer_without_any_step_is_an_error(tmp_path: Path) -> None:
+    bench = Bench(
+        tmp_path, served=release(handling=Handling(checks={"promises": PROMISE}, ladder=ladder(unsafe=[])))
+    )  # fmt: skip
+    bench.upstream.will(completion("We guarantee a refund."))
+    answer = await bench.post()
+    assert (answer.status, said(answer)["error"]["code"]) == (503, "unsafe")
+    assert b"guarantee" not in answer.body  # type: ignore[union-attr]
+
+
+@on_loop
+async def test_a_tool_call_that_cannot_be_carried_out_is_sent_back(tmp_path: Path) -> None:
+    parameters = {"type": "object", "properties": {"id": {"type": "integer"}}, "required": ["id"]}
+    tools = [{"type": "function", "function": {"name": "look", "parameters": parameters}}]
+    bench = Bench(tmp_path, served=release(behaviour={"tools": tools}))
+
+    def calling(arguments: str) -> bytes:
+        call = {"id": "c1", "type": "function", "function": {"name": "look", "arguments": arguments}}
+        return completion(None, "tool_calls", message={"tool_calls": [call]})
+
+    bench.upstream.will(calling('{"id": '), calling('{"id": 1}'))
+    answer = said(await bench.post())
+    assert answer["choices"][0]["message"]["tool_calls"][0]["function"]["arguments"] == '{"id": 1}'
+    again = bench.upstream.sent[1].body["messages"]
+    assert again[-2] == {"role": "assistant", "content": 'look({"id": )'}
+    assert "look" in again[-1]["content"]
+    assert bench.record().outcome == "recovered"

@@ -103,10 +103,11 @@ def failed(
         code = "bad_request" if failure == "bad_request" else "context_length_exceeded"
         shown = status if status is not None and 400 <= status < 500 else 400
         return Refused(shown, code, message or detail, param=param, failure=failure)
+    why = "" if failure == "unsafe" else f" ({detail})"  # which rule an answer broke is for its owners to read
     return Refused(
         503,
         failure,
-        f"{FAILED[failure]}, {NO_STEP_LEFT} ({detail}).",
+        f"{FAILED[failure]}, {NO_STEP_LEFT}{why}.",
         failure=failure,
         retry_after=retry_after,
     )
