@@ -57,13 +57,14 @@ def _whole(text: str, array: bool) -> Iterator[str]:
         if start < after:
             continue
         try:
-            _, after = decoder.raw_decode(text, start)
+            value, after = decoder.raw_decode(text, start)
         except (ValueError, RecursionError):
             after = start + 1
             if "}" in text[start:] or "]" in text[start:]:
                 return  # what is broken here may hold what comes next: it is mended as one
             continue
-        yield text[start:after]
+        if value or text.strip() == text[start:after]:  # '{}' in prose is no answer
+            yield text[start:after]
 
 
 def _no_constant(name: str) -> Any:

@@ -102,6 +102,7 @@ def main() -> None:
     null = os.open(os.devnull, os.O_RDWR)
     for standard in (0, 1, 2):
         os.dup2(null, standard)
+    os.close(null)
     me, runner = os.getpid(), Runner()
     for line in requests:
         answered = runner.answer(json.loads(line))

@@ -1,4 +1,3 @@
-
 """Characters that no reader should see: NUL, controls, replacement characters, private use, broken encodings."""
 
 from __future__ import annotations

@@ -19,6 +19,8 @@ SAMPLE = 8_000
 """Characters that are looked at, half from the beginning and half from the end."""
 MOST = 70
 """Per cent of the text that must be in languages that are not allowed."""
+MOST_NAMES = 0.65
+"""Share of the letters."""
 
 _ALIASES = {"iw": "he", "zh-Hant": "zh", "in": "id", "nb": "no", "nn": "no", "jw": "jv", "tl": "fil"}
 _RELATIVES = ({"no", "da"}, {"id", "ms"}, {"hr", "sr", "bs"}, {"es", "gl"}, {"pt", "gl"})
@@ -44,7 +46,7 @@ class Language:
             text = f"{text[: SAMPLE // 2]}\n{text[-SAMPLE // 2 :]}"
         said = _NOISE.sub(" ", text)
         letters = sum(map(str.isalpha, said))
-        if letters < self._fewest * (0.4 if _dense(said) else 0.7):
+        if letters < self._fewest * (0.4 if _dense(said) else 0.7) or _names(said, letters):
             return None
         try:
             sure, _, parts = pycld2.detect(said)
@@ -60,6 +62,13 @@ class Language:
 
     def _allows(self, code: str) -> bool:
         return code == "un" or _ALIASES.get(code, code) in self._allowed
+
+
+def _names(text: str, letters: int) -> bool:
+    """Is it mostly names and titles?  Even German writes more in small letters."""
+    if text.isupper():
+        return False
+    return sum(len(word) for word in text.split() if word[0].isupper()) > MOST_NAMES * letters
 
 
 def _dense(text: str) -> bool:

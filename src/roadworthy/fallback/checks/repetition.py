@@ -1,15 +1,14 @@
 """Answers that run in circles: the same piece over and over, as characters, words, sentences or lines.
 
 A piece of ``p`` units that follows itself ``times`` times is a run of ``p * (times - 1)`` places at which a unit equals
-the one ``p`` before it.  Comparing the text with itself moved by ``p`` gives those places as bytes, in which the run is
-looked for: exact, and linear for each of the few periods.
+the one ``p`` before it.  The units are written as one large number; that number XOR itself moved by ``p`` units has
+zeros at just those places.  Exact, and for each of the few periods one pass over the text at the speed of memory.
 """
 
 from __future__ import annotations
 
-import operator
 import re
-import zlib
+from array import array
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
@@ -24,13 +23,10 @@ LINE_PERIODS = 12
 FEWEST_IN_LINE = 15
 """Characters of a line that may be counted wherever it stands."""
 CHAR_PERIODS = 40
-BLOCK = 4096
-OVERLAP = 512
-LOOSE = 0.3
-"""A block that zlib shrinks less than to this share holds no loop of characters worth looking for."""
 SHARE = 0.5
 """Of the text: the same line so often, and in so much of the text, is a loop even with others in between."""
 
+_NOT_ZERO = re.compile(rb"[^\x00]")
 _WORD = re.compile(r"\S+")
 _LINE = re.compile(r"[^\n.!?。！？]+[.!?。！？]*")
 _NUMBER = re.compile(r"^\s*(?:[-*•>#]+|\(?\d{1,4}[.):]|\[\d{1,4}\])*\s*")
@@ -59,7 +55,9 @@ class Repetition:
         return Finding("runs in circles", max(0.1, min(1.0, (end - begin) / len(text))), (begin, end))
 
     def _loop(self, units: Units, periods: int, text: str) -> tuple[int, int] | None:
-        for period, first, last in _runs([name for name, _, _ in units], periods, self._times):
+        numbers: dict[str, int] = {}
+        codes = array("I", [numbers.setdefault(name, len(numbers)) for name, _, _ in units])
+        for period, first, last in _runs(codes.tobytes(), codes.itemsize, periods, self._times):
             begin, end = units[first][1], units[last][2]
             if end - begin >= FEWEST_CHARS and _says_something(text[begin : units[first + period][1]]):
                 return begin, end
@@ -78,27 +76,33 @@ class Repetition:
 
     def _within_words(self, text: str) -> tuple[int, int] | None:
         """Loops without white space: ``aaaa``, and languages that write none."""
-        for start in range(0, len(text), BLOCK - OVERLAP):
-            block = text[start : start + BLOCK]
-            packed = block.encode("utf-8", "replace")
-            if len(zlib.compress(packed, 1)) > LOOSE * len(packed) or not _says_something(block):
-                continue
-            for period, first, last in _runs(block, CHAR_PERIODS, self._times):
-                if last + 1 - first >= FEWEST_CHARS and _says_something(block[first : first + period]):
-                    return start + first, start + last + 1
+        width = 1 if text.isascii() else 4
+        data = text.encode("ascii" if width == 1 else "utf-32-le", "replace")
+        for period, first, last in _runs(data, width, CHAR_PERIODS, self._times):
+            if last + 1 - first >= FEWEST_CHARS and _says_something(text[first : first + period]):
+                return first, last + 1
         return None
 
 
-def _runs(units: Sequence[str], periods: int, times: int) -> Iterator[tuple[int, int, int]]:
-    """(period, first unit, last unit) of every piece that follows itself ``times`` times or more."""
-    for period in range(1, min(periods, len(units) // times) + 1):
-        same = bytes(map(operator.eq, units[period:], units))
-        run = b"\x01" * (period * (times - 1))
-        at = same.find(run)
+def _runs(data: bytes, width: int, periods: int, times: int) -> Iterator[tuple[int, int, int]]:
+    """(period, first unit, last unit) of every piece that follows itself ``times`` times or more.
+
+    ``data``: the units, ``width`` bytes each.
+    """
+    count = len(data) // width
+    whole = int.from_bytes(data, "little")
+    for period in range(1, min(periods, count // times) + 1):
+        differs = (whole ^ (whole >> 8 * width * period)).to_bytes(len(data), "little")
+        end_of_all = width * (count - period)
+        need = period * (times - 1)
+        at = differs.find(b"\x00" * (width * need), 0, end_of_all)
         while at >= 0:
-            end = same.find(b"\x00", at)
-            yield period, at, (len(same) if end < 0 else end) + period - 1
-            at = -1 if end < 0 else same.find(run, end)
+            found = _NOT_ZERO.search(differs, at, end_of_all)
+            end = found.start() if found is not None else end_of_all
+            first, after = -(-at // width), end // width  # a unit's own zero bytes may come before the run
+            if after - first >= need:
+                yield period, first, after + period - 1
+            at = differs.find(b"\x00" * (width * need), end, end_of_all)
 
 
 def _lines(text: str) -> Units:
