@@ -21,7 +21,18 @@ from roadworthy.http1.errors import Disconnected, ReadTimeout
 from roadworthy.http1.errors import Refused as ConnectionRefused
 from roadworthy.workflow.inference import OUTCOMES as WORDS
 from roadworthy.workflow.inference import Inference
-from roadworthy.workflow.model import Bypass, CacheSpec, Canned, Handling, Policy, Prompt, Release, Step
+from roadworthy.workflow.model import (
+    Budgets,
+    Bypass,
+    CacheSpec,
+    Canned,
+    CheckSpec,
+    Handling,
+    Policy,
+    Prompt,
+    Release,
+    Step,
+)
 
 SCHEMA = {
     "type": "object",
@@ -87,6 +98,12 @@ def bare() -> Release:
     return release("bare", handling=Handling(ladder=nothing))
 
 
+def strict() -> Release:
+    """Unsafe answers, and no step after them."""
+    promise = CheckSpec(kind="forbidden", failure="unsafe", options={"patterns": ["(?i)we guarantee"]})
+    return release("strict", handling=Handling(ladder={"unsafe": []}, checks={"promises": promise}, stream="buffered"))
+
+
 def bypassing(name: str, bypass: Bypass) -> Release:
     handling = Handling(bypass=bypass, holding=Canned(TEXTS["escalated"]))
     return release(name, behaviour={"prompt": Prompt("app", "You help.")}, handling=handling)
@@ -95,12 +112,14 @@ def bypassing(name: str, bypass: Bypass) -> Release:
 @pytest.fixture(scope="module")
 def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
     releases = [served(shape) for shape in SHAPES] + [
-        bare(), bypassing("old", Bypass()), bypassing("told", Bypass("canned", "Call us.")),
+        bare(), strict(), release("poor"), bypassing("old", Bypass()), bypassing("told", Bypass("canned", "Call us.")),
         bypassing("person", Bypass("human")), served("schema_with_json", "ignoring", "ignore"),
     ]  # fmt: skip
     workflows = {
         made.workflow: ServedWorkflow(made.workflow, "default", "enforce", Policy(), made.digest) for made in releases
     }
+    poor = Policy(budgets=Budgets(inference=1e-6))
+    workflows["poor"] = msgspec.structs.replace(workflows["poor"], policy=poor)
     folder = tmp_path_factory.mktemp("journal")
     hurried = key(HURRIED, requests_per_minute=1)
     with Live(folder, workflows=workflows, releases=releases, keys=[hurried]) as made:
@@ -332,6 +351,30 @@ def test_a_limited_call_is_one_rate_limit_error_that_says_when_to_come_again(liv
     assert caught.value.code == "throttled"
     assert int(caught.value.response.headers["retry-after"]) >= 1
     assert newest(live).outcome == "limited"
+    assert len(live.records()) == before + 1
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_call_that_its_budget_does_not_bear_is_one_rate_limit_error(
+    live: Live, client: openai.OpenAI, way: str
+) -> None:
+    sent = len(live.upstream.sent)
+    with pytest.raises(openai.RateLimitError) as caught:
+        ask(client, way, "poor", "never asked")
+    assert caught.value.code == "overspent"
+    assert (newest(live).outcome, newest(live).failure) == ("limited", "overspent")
+    assert len(live.upstream.sent) == sent
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_an_unsafe_answer_is_one_error_and_says_nothing_of_it(live: Live, client: openai.OpenAI, way: str) -> None:
+    case = "unsafe"
+    live.upstream.cases[case] = [completion("We guarantee a refund.")]
+    before = len(live.records())
+    with pytest.raises(openai.InternalServerError) as caught:
+        ask(client, way, "strict", case)
+    assert caught.value.code == "unsafe"
+    assert "guarantee" not in caught.value.response.text
     assert len(live.records()) == before + 1
 
 
