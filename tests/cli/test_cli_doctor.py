@@ -108,6 +108,15 @@ def test_a_folder_that_others_can_read_fails(well: World) -> None:
     assert f"chmod 600 {well.data / 'hmac.key'}" in mends
 
 
+def test_a_signing_key_that_others_can_read_fails(well: World) -> None:
+    key = well.data / "signing.key"
+    key.write_bytes(b"s" * 32)
+    key.chmod(0o640)
+    assert [finding.check for finding in wrong(well)] == ["signing key"]
+    key.chmod(0o600)
+    assert wrong(well) == []
+
+
 def test_every_failure_names_a_mend(well: World, tmp_path: Path) -> None:
     broken = dataclasses.replace(
         well, data=tmp_path / "none", snapshot=None, answers=lambda a: False, healthy=lambda s, p: False,

@@ -54,6 +54,12 @@ def test_an_archive_is_private_and_warns_of_what_it_holds(control: Control, tmp_
     assert (tmp_path / "copy").stat().st_mode & 0o077 == 0
 
 
+def test_a_backup_holds_no_signing_key(control: Control, tmp_path: Path) -> None:
+    assert control.folder.signing_key_file.stat().st_mode & 0o077 == 0
+    back_up(control.folder, tmp_path / "copy", FILES)
+    assert not (tmp_path / "copy" / "signing.key").exists()
+
+
 def test_a_backup_never_overwrites(control: Control, tmp_path: Path) -> None:
     (tmp_path / "copy").write_text("precious")
     with pytest.raises(BackupRefused, match="never overwrites"):

@@ -2,7 +2,8 @@
 
 A backup is a folder, or one file when its name ends in ``.tar.zst``.  It holds the databases (SQLite's online backup:
 a consistent picture), the cold days, the key under which API keys are hashed, the tombstones of forgotten users, and
-the configuration as applied, in readable files.  It is opened and checked before it counts as made; until then it
+the configuration as applied, in readable files; not the key that signs permits, for nothing that it signed outlives two
+hours.  It is opened and checked before it counts as made; until then it
 has a hidden name, so an interrupted backup is never mistaken for one.
 """
 
