@@ -245,6 +245,21 @@ def test_explain_foretells_the_served_release_and_else_the_draft(applied: Instal
     assert again["items"][0]["overspend"] == again["costs"]["main"] > 0
 
 
+def test_explain_tells_budgets_and_by_how_much_workers_may_overshoot_them(install: Install) -> None:
+    policy = "policy: {budgets: {user: {day: 0.001}, workflow: {month: 9}}}"
+    flow = FILES[FLOW].replace("policy: {testers: [ada]}", policy)
+    settings = FILES["roadworthy.yaml"].replace("version: 1", "version: 1\nworkers: 4")
+    install.apply(**{FLOW: flow, "roadworthy.yaml": settings})
+    known = [line["overshoot"] for line in install.good("GET", "/v1/explain")["budgets"]]
+    assert known == [None, None]  # nothing bounds the output
+    install.apply(**{FLOW: flow + "parameters: {max_tokens: 500}\n", "roadworthy.yaml": settings})
+    found = install.good("GET", "/v1/explain")
+    user, workflow = found["budgets"]
+    assert (user["of"], user["period"], user["limit"]) == ("user", "day", 0.001)
+    assert user["overshoot"] == pytest.approx(4 * found["costs"]["main"] - 0.001)
+    assert workflow["overshoot"] == 0.0
+
+
 def test_explain_names_what_it_does_not_know(applied: Install) -> None:
     assert applied.call("GET", "/v1/explain?workflow=nope").status_code == 404
     wrong = applied.call("GET", "/v1/explain?workflow=triage&failure=unavailble")

@@ -186,7 +186,8 @@ def explained(failure: str | None = None) -> dict[str, Any]:
     return {
         "workflow": "support-triage", "release": DIGEST, "number": 2, "deadline": 20.0, "stream": "buffered",
         "window": 400, "continuation": 0, "clocks": msgspec.structs.asdict(handling.clocks),
-        "hedge": {"after": 0.8, "target": None, "share": 0.05}, "allowance": 0.05, "capacity": 200, "costs": costs,
+        "hedge": {"after": 0.8, "target": None, "share": 0.05}, "allowance": 0.05, "capacity": 200,
+        "budgets": [{"of": "user", "period": "day", "limit": 0.5, "overshoot": 0.0}], "costs": costs,
         "size": {"input": 1200, "output": 256, "input_source": "the mean of 1,204 calls in the last 7 days",
                  "output_source": "the release's limit"},
         "items": [{**foretold_in_words(one), "once": foretold_in_words(first)}

@@ -91,7 +91,18 @@ def _head(console: Console, answer: Facts) -> None:
         _say(console, f"a call of {given}, {out} costs: {costs}")
     if answer.get("allowance") is not None:
         _say(console, f"an inference may spend {words.dollars(answer['allowance'])} in all")
+    if answer.get("budgets"):
+        _say(console, _budgets(answer["budgets"]))
     console.print()
+
+
+def _budgets(budgets: list[Facts]) -> str:
+    """``budgets: user $0.50 a day, workflow $300 a month; overshot by $0 at most``."""
+    told = ", ".join(f"{one.get('of')} {words.dollars(one.get('limit'))} a {one.get('period')}" for one in budgets)
+    worst = [one.get("overshoot") for one in budgets]
+    known = [float(over) for over in worst if over is not None]
+    over = words.dollars(max(known)) if len(known) == len(worst) else "an unknown sum (no price, or no max_tokens)"
+    return f"budgets: {told}; any of them is overshot by {over} at worst"
 
 
 def _stream(answer: Facts) -> str:

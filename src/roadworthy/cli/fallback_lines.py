@@ -8,6 +8,9 @@ from typing import Any
 from roadworthy.cli import words
 from roadworthy.cli.terminal import line
 
+SHOWN = 0.001
+"""Checks that took less than a millisecond say nothing of it."""
+
 Facts = Mapping[str, Any]
 
 
@@ -30,7 +33,7 @@ def check_line(check: Facts) -> str:
         facts.append(f"score {float(check['score']):.2f}")
     if check.get("span"):
         facts.append(f"characters {check['span'][0]}–{check['span'][1]}")
-    if check.get("seconds"):
+    if (check.get("seconds") or 0.0) >= SHOWN:
         facts.append(words.seconds(check["seconds"]))
     if check.get("cost_usd", 0.0) != 0.0:
         facts.append(words.dollars(check["cost_usd"]) if check["cost_usd"] is not None else "price unknown")

@@ -8,6 +8,7 @@ of the last week had (input, and ``max_tokens`` or the usual output), and the an
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import Literal
 
 import msgspec
 
@@ -16,7 +17,19 @@ from roadworthy.gateway.world import PASSTHROUGH_HANDLING
 from roadworthy.inference_log.model import Filter
 from roadworthy.inference_log.service import Log
 from roadworthy.workflow.inference import Failure
-from roadworthy.workflow.model import Behaviour, CheckSpec, Handling, Hedge, Policy, Price, StreamMode, Target
+from roadworthy.workflow.model import (
+    Behaviour,
+    Budget,
+    CheckSpec,
+    Handling,
+    Hedge,
+    Policy,
+    Price,
+    StreamMode,
+    Target,
+    Workflow,
+)
+from roadworthy.workflow.ports import AppliedConfiguration
 from roadworthy.workflow.service import Workflows
 
 WEEK = 7 * 86400.0
@@ -37,6 +50,19 @@ class Size(msgspec.Struct, frozen=True):
     output: int
     input_source: str
     output_source: str
+    bounded: bool
+    """The release limits the output."""
+
+
+class BudgetLine(msgspec.Struct, frozen=True):
+    """A budget that holds for the workflow's calls."""
+
+    of: Literal["user", "key", "workflow", "team"]
+    period: Literal["day", "month"]
+    limit: float
+    overshoot: float | None
+    """US dollars by which calls of the explained size may exceed it at worst (docs/budgets.md); ``None``: nobody knows,
+    for a price is not known or nothing bounds the output."""
 
 
 class Path(msgspec.Struct, frozen=True):
@@ -67,6 +93,7 @@ class Explained(msgspec.Struct, frozen=True):
     """Target → US dollars of a call of that size, checks included; ``None``: no price."""
     allowance: float | None
     """US dollars that one inference may spend."""
+    budgets: list[BudgetLine]
     capacity: int
     """Open escalations at which none is added."""
     items: list[Path]
@@ -108,6 +135,7 @@ class Explainer:
             size=size,
             costs=costs,
             allowance=allowance,
+            budgets=_budgets(configured, applied, costs, bounded=size.bounded),
             capacity=policy.escalation.capacity,
             items=[
                 Path(
@@ -160,7 +188,7 @@ class Explainer:
             output, output_source = limit, "the release's limit"
         if behaviour is not None and behaviour.kind == "embeddings":
             output, output_source = 0, "embeddings have none"
-        return Size(given, output, source, output_source)
+        return Size(given, output, source, output_source, limit is not None or output == 0)
 
     def _costs(
         self, behaviour: Behaviour | None, handling: Handling, targets: Mapping[str, Target], size: Size
@@ -176,6 +204,28 @@ class Explainer:
         known = [cost for cost in checks if cost is not None]
         checking = sum(known) if len(known) == len(checks) else None
         return {name: _plus(_cost(prices.get(name), size.input, size.output), checking) for name in answering}
+
+
+def _budgets(
+    workflow: Workflow | None, applied: AppliedConfiguration | None, costs: Mapping[str, float | None], *, bounded: bool
+) -> list[BudgetLine]:
+    """Each of N workers may grant a first call that fits the whole budget: at worst N × a call, less the budget."""
+    if workflow is None or applied is None:
+        return []
+    settings, budgets = applied.configuration.settings, workflow.policy.budgets
+    known = [cost for cost in costs.values() if cost is not None]
+    dearest = max(known, default=0.0) if bounded and len(known) == len(costs) else None
+    team = settings.team_budgets.get(workflow.team, Budget())
+    whose = {"user": budgets.user, "key": budgets.key, "workflow": budgets.workflow, "team": team}
+    return [
+        msgspec.convert(
+            {"of": of, "period": period, "limit": limit, "overshoot": None if dearest is None else over}, BudgetLine
+        )
+        for of, budget in whose.items()
+        for period, limit in (("day", budget.day), ("month", budget.month))
+        if limit is not None
+        for over in [max(0.0, settings.workers * (dearest or 0.0) - limit)]
+    ]
 
 
 def _cost(price: Price | None, given: int, output: int) -> float | None:

@@ -45,7 +45,7 @@ class Tally(msgspec.Struct, frozen=True):
         fell_back = self.sent - self.by_model
         words = f"{self.valid} of {self.sent} answers were valid JSON from the model"
         if fell_back:
-            words += f" ({fell_back} were cut off, and the customer read the canned text)"
+            words += f" ({fell_back} were cut off or not usable, and the customer read the declared text)"
         if self.valid:
             words += (
                 f"; {self.right_topic} named the topic that a human gave "
