@@ -209,8 +209,13 @@ async def test_what_the_caller_sent_is_no_leak_and_the_canary_is(tmp_path: Path)
 
 @on_loop
 async def test_an_answer_of_a_megabyte_is_judged_off_the_loop(tmp_path: Path) -> None:
+    patient = {"timeout": 60.0}
     made = bench(
-        tmp_path, {"language": spec("language", "invalid", options={"allowed": ["en"]}), "loop": spec("repetition")}
+        tmp_path,
+        {
+            "language": spec("language", "invalid", options={"allowed": ["en"]}, **patient),
+            "loop": spec("repetition", **patient),
+        },
     )
     ticks = 0
 

@@ -48,7 +48,7 @@ class Repetition:
             lines = _lines(text)
             found = self._loop(lines, LINE_PERIODS, text) or self._scattered(lines, text)
         if found is None:
-            found = self._within_words(text)
+            found = self._within_words(words)
         if found is None:
             return None
         begin, end = found
@@ -74,13 +74,16 @@ class Repetition:
         places = [(begin, end) for name, begin, end in lines if name == line]
         return places[0][0], places[-1][1]
 
-    def _within_words(self, text: str) -> tuple[int, int] | None:
+    def _within_words(self, words: Units) -> tuple[int, int] | None:
         """Loops without white space: ``aaaa``, and languages that write none."""
-        width = 1 if text.isascii() else 4
-        data = text.encode("ascii" if width == 1 else "utf-32-le", "replace")
-        for period, first, last in _runs(data, width, CHAR_PERIODS, self._times):
-            if last + 1 - first >= FEWEST_CHARS and _says_something(text[first : first + period]):
-                return first, last + 1
+        for word, begin, _ in words:
+            if len(word) < FEWEST_CHARS:
+                continue
+            width = 1 if word.isascii() else 4
+            data = word.encode("ascii" if width == 1 else "utf-32-le", "replace")
+            for period, first, last in _runs(data, width, CHAR_PERIODS, self._times):
+                if last + 1 - first >= FEWEST_CHARS and _says_something(word[first : first + period]):
+                    return begin + first, begin + last + 1
         return None
 
 
