@@ -21,7 +21,7 @@ from roadworthy.http1.errors import AddressForbidden
 from roadworthy.http1.messages import Clocks
 from roadworthy.http1.origin import Origin
 from roadworthy.wiring.lanes import LoopbackClient
-from roadworthy.workflow.model import Budget, Budgets, Canned, Handling, Policy, Step
+from roadworthy.workflow.model import Budget, Budgets, Bypass, Canned, CheckSpec, Handling, Policy, Step
 
 SIGNER = Ed25519Signer(b"s" * 32)
 NOW = 1_700_000_000.0
@@ -213,6 +213,21 @@ async def test_what_a_drill_does_to_its_breakers_and_budgets_nobody_else_feels(t
         await served.post(token=drilled)
     assert (await served.post()).status == 200
     assert all(slots.breaker.state == "closed" for slots in served.gateway.slots.values())
+
+
+@on_loop
+async def test_a_drill_reaches_neither_the_old_path_nor_an_endpoint_of_a_check(tmp_path: Path) -> None:
+    lanes = Lanes()
+    vendor = CheckSpec("http", "unsafe", options={"http": "https://vendor.test/judge"})
+    handling = Handling(
+        bypass=Bypass("http", url="https://old.test/path"), checks={"vendor": vendor}, stream="buffered"
+    )
+    served = bench(tmp_path, lanes, served=release(handling=handling))
+    answer = await served.post(token=token())
+    assert said(answer)["roadworthy"]["outcome"] == "answered"
+    assert {sent.origin for sent in lanes.drilled.sent} == {Origin.from_url(MAIN)}
+    assert lanes.origins == [frozenset({Origin.from_url(MAIN)})]
+    assert served.record().checks == []
 
 
 @on_loop

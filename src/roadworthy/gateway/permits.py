@@ -40,7 +40,7 @@ from roadworthy.gateway.snapshot import Endpoint, Snapshot, SnapshotRefused
 from roadworthy.gateway.world import SecretLookup, ServedKey, World
 from roadworthy.http1.origin import Origin
 from roadworthy.workflow.inference import Failure, Inference, Outcome
-from roadworthy.workflow.model import ApiKey, Budget, Bypass, Handling, Policy, Release, Target
+from roadworthy.workflow.model import ApiKey, Budget, Bypass, Handling, Policy, Target
 
 MOST_LANES = 1000
 KEPT_AFTER = 60.0
@@ -268,7 +268,7 @@ def view(snapshot: Snapshot, permit: Permit) -> Snapshot:
     if permit.traffic == "drill":
         targets = {name: _spoken_to(target) for name, target in snapshot.targets.items()}
         endpoints = {name: Endpoint(url, trusted=True) for name, url in permit.substitutes.items() if name in targets}
-        release = _harmless(release)
+        release = msgspec.structs.replace(release, handling=isolated(release.handling))
         unpriced = permit.unpriced
     workflow = msgspec.structs.replace(
         served, enforcement="enforce", release=release.digest, passthrough=None, policy=_policy(served.policy, permit)
@@ -297,12 +297,13 @@ def _spoken_to(target: Target) -> Target:
     return target if target.provider != "anthropic" else msgspec.structs.replace(target, provider="openai")
 
 
-def _harmless(release: Release) -> Release:
-    """Nothing of a drill reaches the app's old path."""
-    handling: Handling = release.handling
-    if handling.bypass.kind != "http":
-        return release
-    return msgspec.structs.replace(release, handling=msgspec.structs.replace(handling, bypass=Bypass()))
+def isolated(handling: Handling) -> Handling:
+    """Nothing of a drill reaches the app's old path or an endpoint of the user's: what asks there is left out."""
+    checks = {name: spec for name, spec in handling.checks.items() if spec.kind != "http"}
+    bypass = Bypass() if handling.bypass.kind == "http" else handling.bypass
+    if bypass is handling.bypass and len(checks) == len(handling.checks):
+        return handling
+    return msgspec.structs.replace(handling, checks=checks, bypass=bypass)
 
 
 def key_of(permit: Permit, world: World) -> ServedKey:

@@ -19,7 +19,7 @@ from roadworthy.evidence.model import LONGEST_LIFE, Permit
 from roadworthy.evidence.ports import Signer
 from roadworthy.evidence.tokens import sealed
 from roadworthy.fallback.drills import reading, rules
-from roadworthy.fallback.drills.asking import Example, good_answer, nonce_of, question
+from roadworthy.fallback.drills.asking import Example, good_answer, guards, nonce_of, question
 from roadworthy.fallback.drills.copy import Copy, Missed
 from roadworthy.fallback.drills.host import Stand
 from roadworthy.fallback.drills.listener import targets_of
@@ -175,9 +175,9 @@ class Runner:
     async def _drilled(self, client: Client, faults: Faults, step: Step) -> Seen:
         drill, release = step.drill, self._subject.release
         behaviour = release.behaviour
-        nonce = nonce_of(secrets.randbits(48))
+        nonce, asked = nonce_of(secrets.randbits(48)), guards(release)
         stands = {
-            name: Stand(good_answer(release, name, self._ports.example), faulty)
+            name: Stand(good_answer(release, name, self._ports.example), faulty and name not in asked)
             for name, faulty in targets_of(drill, behaviour.target, list(behaviour.targets)).items()
         }
         urls = await faults.begin(step.number, drill.name, nonce, stands)

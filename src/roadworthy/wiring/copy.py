@@ -27,11 +27,12 @@ from roadworthy.adapters.sqlite.log import SqliteLog
 from roadworthy.adapters.sqlite.state import SqliteState
 from roadworthy.engine.ports import Launcher, Process
 from roadworthy.fallback.drills import reading
-from roadworthy.fallback.drills.asking import Example, good_answer, nonce_of, question
+from roadworthy.fallback.drills.asking import Example, good_answer, guards, nonce_of, question
 from roadworthy.fallback.drills.copy import Fault
 from roadworthy.fallback.drills.listener import FaultServer
 from roadworthy.fallback.drills.model import Drill, Seen
 from roadworthy.gateway import snapshot as snapshots
+from roadworthy.gateway.permits import isolated
 from roadworthy.http1.client import Client
 from roadworthy.http1.errors import Http1Error
 from roadworthy.http1.guard import AddressGuard
@@ -46,7 +47,6 @@ from roadworthy.wiring.launcher import python
 from roadworthy.wiring.sockets import listen_tcp
 from roadworthy.workflow.inference import Inference
 from roadworthy.workflow.model import (
-    Bypass,
     Configuration,
     FrozenRelease,
     Price,
@@ -150,7 +150,7 @@ class DisposableCopy:
         return list(await asyncio.gather(*(self._call(stream) for _ in range(count))))
 
     def targets(self, fault: Fault | None, names: Sequence[str] = ()) -> None:
-        for name in names or self._servers:
+        for name in names or self._servers.keys() - guards(self.release):
             server = self._servers[name]
             server.drill = msgspec.structs.replace(self._drill, fault=fault)
 
@@ -295,11 +295,7 @@ def led_astray(original: Original, urls: dict[str, str]) -> tuple[Configuration,
         name: TargetIdentity("openai", targets[name].model, urlsplit(urls[name]).netloc)
         for name in release.behaviour.targets
     }
-    handling = release.handling
-    checks = {name: spec for name, spec in handling.checks.items() if spec.kind != "http"}
-    handling = msgspec.structs.replace(
-        handling, checks=checks, bypass=Bypass() if handling.bypass.kind == "http" else handling.bypass
-    )
+    handling = isolated(release.handling)
     changed = msgspec.structs.replace(
         release, handling=handling, behaviour=msgspec.structs.replace(release.behaviour, targets=identities)
     )

@@ -43,6 +43,8 @@ def question(release: Release, *, stream: bool, user: str) -> dict[str, Any]:
 def good_answer(release: Release, target: str, example: Example) -> Good:
     """What ``target`` answers when all is well."""
     behaviour, handling = release.behaviour, release.handling
+    if target in guards(release):
+        return Good("safe")
     model = behaviour.targets[target].model if target in behaviour.targets else "drill"
     declared = handling.canned or handling.holding
     if behaviour.tools:
@@ -54,6 +56,12 @@ def good_answer(release: Release, target: str, example: Example) -> Good:
         return Good(msgspec.json.encode(found).decode(), model)
     text = declared.text if declared is not None else GOOD_TEXT
     return Good(f"{text} ({{nonce}})", model)
+
+
+def guards(release: Release) -> frozenset[str]:
+    """Targets that are asked by checks: they say that all is well."""
+    asked = {spec.target for spec in release.handling.checks.values() if spec.target is not None}
+    return frozenset(asked - {release.behaviour.target})
 
 
 def nonce_of(bits: int) -> str:
