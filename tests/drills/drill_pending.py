@@ -8,6 +8,11 @@ WRITTEN = {
     "rate-limit-in-seconds", "persistent-503", "server-error-once", "connection-refused", "no-first-byte",
     "cut-in-mid-stream", "extra-unknown-fields", "prose-around-json", "refusal", "schema-violation",
     "all-targets-down",
+    "rate-limit-by-date", "rate-limit-absurdly-long", "rate-limit-without-retry-after",
+    "rate-limit-persistent", "unauthorized-401", "payment-required-402", "forbidden-403", "unknown-model-404",
+    "context-length-400", "content-filter-400", "persistent-500", "persistent-502", "persistent-504", "persistent-529",
+    "html-page-with-200", "html-page-with-502", "flapping", "name-not-resolved", "connect-timeout", "tls-failure",
+    "reset-before-first-byte", "reset-after-headers", "stale-keep-alive",
 }  # fmt: skip
 NOT_YET: set[str] = {name for names in CATALOGUE.values() for name in names} - WRITTEN
 """Faults of the catalogue without a drill."""

@@ -25,7 +25,7 @@ from roadworthy.adapters.providers.simulated_answer import example
 from roadworthy.fallback.drills import reading, rules
 from roadworthy.fallback.drills.asking import good_answer, nonce_of, question
 from roadworthy.fallback.drills.listener import FaultServer, targets_of
-from roadworthy.fallback.drills.model import Drill, Guard, Miss, Seen
+from roadworthy.fallback.drills.model import Drill, Expected, Guard, Miss, Role, Seen, Told
 from roadworthy.gateway.core import Gateway
 from roadworthy.gateway.journal import Journal
 from roadworthy.gateway.messages import Request, Response
@@ -34,6 +34,7 @@ from roadworthy.gateway.world import World
 from roadworthy.http1.client import Client
 from roadworthy.http1.guard import AddressGuard
 from roadworthy.inference_log import segments
+from roadworthy.operations.notices import notices
 from roadworthy.wiring.gateway import SystemClock, SystemIds
 from roadworthy.workflow.inference import FAILURES, Inference
 from roadworthy.workflow.model import (
@@ -62,6 +63,8 @@ TOKEN = "rw-" + "d" * 40
 OPEN = 1000.0
 """Seconds of a clock that was taken away."""
 AT_ONCE = 8
+PATIENCE = 0.5
+"""Seconds after the deadline at which the customer of a hung call leaves."""
 
 CLOCKS = Clocks(connect=0.3, first_token=0.4, idle=0.4, total=1.4)
 DEADLINE = 2.0
@@ -212,6 +215,24 @@ def without_rule(guard: Guard, instead: Callable[[Any], Any]) -> Iterator[None]:
         yield
 
 
+_PROMISED: dict[Key, Expected] = {}
+
+
+def promised(drill: Drill, case: Case, stream: bool) -> Expected:
+    """What must follow, as worked out while no rule of ours was taken away."""
+    key = (drill.name, case.name, stream)
+    if key not in _PROMISED:
+        _PROMISED[key] = rules.expected(drill, case.release, stream=stream, continues=True)
+    return _PROMISED[key]
+
+
+def heard(record: Inference) -> tuple[Told, Role]:
+    """What a person must be told because of this record, by the rule that the control process goes by."""
+    found = list(notices(record))
+    first = next((notice for notice in found if notice.kind == "incident"), found[0] if found else None)
+    return ("none", "workflow") if first is None else (first.kind, first.role)
+
+
 class Ran(msgspec.Struct):
     """One drilled call."""
 
@@ -234,10 +255,22 @@ async def run(drill: Drill, intact: Case, stream: bool, served: Case, folder: Pa
     gateway = Gateway(upstream=client, journal=journal, clock=SystemClock(), ids=SystemIds(), hmac_key=HMAC_KEY)
     gateway.world = World(_snapshot(drill, served, urls), wires=wire_for, secret=lambda name: "sk", slots=gateway.slots)
     guard.allow(gateway.world.private_origins)
+    must = promised(drill, intact, stream)
     try:
-        for _ in range(drill.before):
-            await _call(gateway, served, stream)
-        seen = await _call(gateway, served, stream)
+        async with asyncio.timeout((must.deadline + PATIENCE) * (drill.before + 1)):
+            for _ in range(drill.before):
+                await _call(gateway, served, stream)
+            seen = await _call(gateway, served, stream)
+    except TimeoutError:
+        seen = Seen(
+            stream=stream,
+            status=0,
+            text="",
+            finished=False,
+            seconds=must.deadline + PATIENCE,
+            outcome=None,
+            failure=None,
+        )
     finally:
         leaks = {
             "in flight": gateway.counters.in_flight,
@@ -253,7 +286,7 @@ async def run(drill: Drill, intact: Case, stream: bool, served: Case, folder: Pa
     seen.sent = [sent for server in servers for sent in server.sent]
     if record is not None:
         seen.traffic = "drill"  # the key of these calls is no permit; tests/gateway/test_gateway_permits.py has those
-    must = rules.expected(drill, intact.release, stream=stream, continues=True)
+        seen.told, seen.role = heard(record)
     return Ran(seen, rules.score(drill, must, seen), leaks)
 
 

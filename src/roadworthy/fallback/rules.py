@@ -129,11 +129,16 @@ def _backoff(step: Step, done: int, called: Tried, jitter: float) -> float:
     return wait if called.retry_after is None else max(wait, called.retry_after)
 
 
+def in_time(wait: float, seconds: float) -> bool:
+    """Can a call be begun after ``wait`` seconds when ``seconds`` are left?  A provider may ask for a day."""
+    return wait + LEAST_USEFUL_SECONDS <= seconds
+
+
 def _call(step: Step, rung: Rung, target: str, wait: float, remaining: Remaining) -> NextStep | None:
     """The call, if it can be reached, begun in time and paid for."""
     if remaining.targets is not None and target not in remaining.targets:
         return None
-    if wait + LEAST_USEFUL_SECONDS > remaining.seconds:
+    if not in_time(wait, remaining.seconds):
         return None
     if remaining.dollars is not None and not remaining.costs.get(target, float("inf")) <= remaining.dollars:
         return None

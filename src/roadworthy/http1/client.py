@@ -148,7 +148,7 @@ class Client:
             try:
                 return await future
             except Disconnected as error:
-                if not resend or error.phase != "before_first_byte" or self._closed:
+                if not resend or not unheard(error) or self._closed:
                     raise
             except asyncio.CancelledError:
                 connection.abandon(future)
@@ -265,6 +265,11 @@ class Client:
             if pool.unused:
                 del self._pools[key]
         self._sweeper = asyncio.get_running_loop().call_later(SWEEP, self._sweep) if self._connections else None
+
+
+def unheard(error: Disconnected) -> bool:
+    """Did the server close before a byte of its answer, as it does with a connection that it no longer wants?"""
+    return error.phase == "before_first_byte"
 
 
 def _hand(waiter: _Waiter | None, given: Connection | None) -> None:

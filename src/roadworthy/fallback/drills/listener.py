@@ -11,6 +11,7 @@ import contextlib
 import socket
 import ssl
 import tempfile
+import time
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -105,8 +106,9 @@ class FaultServer:
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._open.add(writer)
         try:
-            while await self._one(reader, writer):
-                pass
+            kept = False
+            while await self._one(reader, writer, kept):
+                kept = True
         except (ClientGone, ConnectionError, asyncio.IncompleteReadError, TimeoutError):
             pass  # the client left, which is its right
         finally:
@@ -114,8 +116,8 @@ class FaultServer:
             if not writer.is_closing():
                 writer.close()
 
-    async def _one(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
-        """Answer one request.  Returns whether the connection can take another."""
+    async def _one(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, kept: bool) -> bool:
+        """Answer one request, ``kept``: not the connection's first.  Returns whether it can take another."""
         try:
             head = await reader.readuntil(b"\r\n\r\n")
         except asyncio.IncompleteReadError:
@@ -127,14 +129,14 @@ class FaultServer:
                 length = int(value)
         raw = await reader.readexactly(length)
         path = head.split(b" ", 2)[1].decode("latin-1").partition("?")[0]
-        exchange = Exchange(reader, writer, path, _decoded(raw), self._good, self._next())
+        exchange = Exchange(reader, writer, path, _decoded(raw), self._good, self._next(), kept=kept)
         await self._answer(exchange)
         return exchange.open
 
     def _next(self) -> Sent:
         number = len(self.sent) + 1
         faulty = self._faulty and (self.drill.times is None or number <= self.drill.times)
-        sent = Sent(self._target, number, f"{self._nonce}-{self._target}-{number}", faulty)
+        sent = Sent(self._target, number, f"{self._nonce}-{self._target}-{number}", faulty, at=time.monotonic())
         self.sent.append(sent)
         return sent
 
@@ -162,8 +164,16 @@ def untrusted_context() -> ssl.SSLContext:
     key = ed25519.Ed25519PrivateKey.generate()
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "127.0.0.1")])
     now = datetime.now(UTC)
-    builder = x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number(), now)
-    certificate = builder.not_valid_after(now + timedelta(days=1)).sign(key, None)
+    builder = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(hours=1))
+        .not_valid_after(now + timedelta(days=1))
+    )
+    certificate = builder.sign(key, None)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "certificate.pem"

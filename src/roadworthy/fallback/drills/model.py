@@ -169,6 +169,8 @@ class Sent(msgspec.Struct):
     """What it said."""
     cut: bool = False
     """The client had gone when the server wrote."""
+    at: float = 0.0
+    """When the call came; monotonic seconds of the server's process."""
 
 
 class Seen(msgspec.Struct, kw_only=True):

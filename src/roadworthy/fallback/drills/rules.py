@@ -10,6 +10,8 @@ from roadworthy.workflow.model import Budget, Handling, Policy, Release
 
 LATE = 0.25
 """Seconds past a limit that a busy machine may take."""
+EARLY = 0.05
+"""Seconds before an instant that two clocks may disagree by."""
 LONGEST_CLIMB = 40
 _JITTER = 0.5
 
@@ -29,6 +31,8 @@ def not_applicable(drill: Drill, release: Release, policy: Policy, *, stream: bo
         return "the provider is asked for whole answers"
     if drill.asked == "whole" and live:
         return "the provider is asked for a stream"
+    if drill.before and release.handling.cache is not None and release.handling.cache.use == "always":
+        return "a second call like the first is answered from the cache"
     for need in drill.needs:
         lacking = _lacking(need, release, priced)
         if lacking:
@@ -151,7 +155,7 @@ def score(drill: Drill, must: Expected, seen: Seen) -> list[Miss]:
     """What is not as it must be; empty: the drill passed."""
     if seen.status == 0:
         return [Miss("answer", "one", "none: the connection broke or nothing came")]
-    misses = [*_outcome(drill, must, seen), *_limits(must, seen), *_honesty(seen)]
+    misses = [*_outcome(drill, must, seen), *_limits(must, seen), *_honesty(seen), *_patience(drill, seen)]
     if seen.outcome in SERVED_BY_MODEL:
         misses += _provenance(seen)
     misses += _people(must, seen)
@@ -190,6 +194,21 @@ def _honesty(seen: Seen) -> list[Miss]:
     if seen.status >= 400 and not seen.retry_header:
         misses.append(Miss("x-should-retry", "false", "not told"))
     return misses
+
+
+def _patience(drill: Drill, seen: Seen) -> list[Miss]:
+    """A provider that says when to come again is not asked earlier."""
+    wanted = drill.retry_after
+    if wanted is None:
+        return []
+    before: dict[str, float] = {}
+    for sent in seen.sent:
+        since = sent.at - before.get(sent.target, sent.at - wanted)
+        if since < wanted - EARLY:
+            return [Miss("patience", f"{wanted:g} s until the next call", f"{since:.2f} s")]
+        if sent.faulty:
+            before[sent.target] = sent.at
+    return []
 
 
 def _people(must: Expected, seen: Seen) -> list[Miss]:

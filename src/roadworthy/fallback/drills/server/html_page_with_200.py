@@ -1,6 +1,6 @@
 """A page for people where a program asked, from something between us and the model."""
 
-from roadworthy.fallback.drills.kit import Drill, Exchange, Wait, rule
+from roadworthy.fallback.drills.kit import Drill, Exchange, Wait, step
 
 
 async def fault(call: Exchange) -> None:
@@ -12,7 +12,7 @@ DRILL = Drill(
     says="Something before the provider answers 200 with an HTML page.",
     fault=fault,
     failure="invalid",
-    guard=rule("adapters.providers.openai:OpenAIWire.answer"),
+    guard=step("invalid"),
     needs=(),
     wait=Wait(3),
     attempts=4,
