@@ -69,9 +69,8 @@ def _followed(work: Work, run: dict[str, Any]) -> dict[str, Any]:
         while True:
             done = [result for result in run["results"] if result["verdict"] != "SKIPPED"]
             for result in done[told:]:
-                work.note(f"{len(done):>4} of {run['wanted']}  {view.headline(result)}" if work.json else
-                          f"{told + 1:>4} of {run['wanted']}  {view.headline(result)}")  # fmt: skip
                 told += 1
+                work.note(f"{told:>4} of {run['wanted']}  {view.headline(result)}")
             if run["state"] != "running":
                 return run
             time.sleep(POLL)
