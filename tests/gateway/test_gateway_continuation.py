@@ -315,3 +315,23 @@ async def test_text_that_came_together_with_the_next_break_is_not_lost(tmp_path:
     assert [seam["at"] for seam in found[-2]["roadworthy"]["seams"]] == [CUT, 60]
     assert [attempt.failure for attempt in made.record().attempts] == ["truncated", "unavailable", None]
     assert made.taken() == 0
+
+
+@on_loop
+async def test_what_was_repeated_at_the_seam_is_paid_for_though_it_is_not_told(tmp_path: Path) -> None:
+    made = bench(tmp_path)
+    made.upstream.will(broken(), [*pieces(TEXT), chunk(finish="stop"), DONE])  # begun anew, and no usage
+    assert text_of(await events(await made.post(stream()))) == TEXT
+    second = made.record().attempts[1]
+    assert second.tokens_estimated
+    assert second.tokens is not None
+    assert second.tokens.output == len(pieces(TEXT))
+
+
+@on_loop
+async def test_the_id_is_that_of_the_answer_though_its_first_event_had_none(tmp_path: Path) -> None:
+    made = bench(tmp_path)
+    filters = b'data: {"id":"","model":"","choices":[],"prompt_filter_results":[]}\n\n'
+    made.upstream.will([filters, *broken()], [*pieces(TEXT[CUT:]), *END])
+    found = await events(await made.post(stream()))
+    assert {event["id"] for event in found[1:-1]} == {"chatcmpl-1"}

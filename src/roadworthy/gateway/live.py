@@ -6,6 +6,7 @@ an answer that broke.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 
 import msgspec
@@ -24,12 +25,20 @@ from roadworthy.gateway.window import MOST_KEPT_BYTES, Found, Window, texts_of
 from roadworthy.gateway.world import ServedTarget
 from roadworthy.workflow.inference import Attempt, Check, Tokens
 
+CONTINUED = "continued"
+"""Note of an answer whose stream broke and was continued."""
+
+
+CLOSING = 0.1
+"""Seconds that a body may go on after the terminal marker: enough for its end to come in a packet of its own, so that the
+connection can be kept."""
+
 
 class LiveStream:
     """One attempt's stream.  ``window`` holds a windowed one back; ``None``: what comes leaves at once."""
 
     __slots__ = (
-        "_now", "_quiet_at", "_quiet_since", "_verdict", "attempt", "broke", "call", "data", "empty", "ended", "ends",
+        "_closing", "_now", "_quiet_at", "_quiet_since", "_verdict", "attempt", "broke", "call", "data", "empty", "ended", "ends",
         "held", "iterator", "kept_bytes", "late", "reader", "ready", "reasons", "refused", "released", "reply",
         "target", "texts", "tokens", "window",
     )  # fmt: skip
@@ -74,6 +83,7 @@ class LiveStream:
         """It has broken already, behind text that may leave."""
         self.released = False
         """Its slot is given back."""
+        self._closing: asyncio.TimerHandle | None = None
         self._now = now
         self._quiet_since = 0.0
         self._quiet_at = -1
@@ -91,8 +101,21 @@ class LiveStream:
         failed_inside = self.reader.failed
         if failed_inside is not None:
             raise failed_inside
-        if not chunks and (self.reasons or not self.empty):
+        if self.reader.done:
+            self._close_soon()
+        elif not chunks and (self.reasons or not self.empty):
             self._wait_on()
+
+    def _close_soon(self) -> None:
+        """After the terminal marker nothing counts: a provider that leaves its body open keeps nobody waiting."""
+        if self._closing is None:
+            self._closing = asyncio.get_running_loop().call_later(CLOSING, self.reply.abort)
+
+    def over(self) -> None:
+        """Nothing more is read of it: its connection is closed, unless it can be kept.  Idempotent."""
+        if self._closing is not None:
+            self._closing.cancel()
+        self.reply.abort()
 
     def _wait_on(self) -> None:
         """Bytes without an event: a comment or a ping keeps the connection alive, not the answer."""
@@ -256,14 +279,15 @@ class ContinuedStream(LiveStream):
         self._seam = seam
         self._adds = False
         self._told = not before.call.key.key.body_object
-        first = msgspec.json.decode(before.data[0])
-        self._begin = {"id": first.get("id", ""), "object": "chat.completion.chunk", "created": first.get("created", 0)}
+        first = msgspec.json.decode(assemble(before.data))
+        self._begin = {"id": first["id"], "object": "chat.completion.chunk", "created": first["created"]}
         self.seam_at = len(said)
         """Characters of the answer that came before the break."""
 
     def _take(self, chunk: Chunk) -> None:
         if chunk.refused:
             raise Unusable("refused", "the model refused to go on")
+        self.texts += chunk.text or chunk.reasons
         try:
             new = "".join(text for (index, name), text in texts_of(chunk.data) if index == 0 and name == "content")
             new = self._seam.feed(new) if new else ""
@@ -280,7 +304,6 @@ class ContinuedStream(LiveStream):
             self._make({}, chunk, finish=chunk.finishes[0][1])
         elif chunk.reasons:
             self.reasons = True
-            self.texts += 1
         if chunk.tokens is not None:
             self.tokens = chunk.tokens
 
@@ -292,7 +315,4 @@ class ContinuedStream(LiveStream):
             made["roadworthy"] = {"note": CONTINUED, "seam": self.seam_at}
         finishes = ((0, finish),) if finish else ()
         super()._take(Chunk(msgspec.json.encode(made), text, finishes=finishes, model=chunk.model))
-
-
-CONTINUED = "continued"
-"""Note of an answer whose stream broke and was continued."""
+        self.texts -= text  # counted when it came, with what was left out at the seam
