@@ -25,6 +25,7 @@ from gateway_support import (
 from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
+from roadworthy.gateway.ledger import _WORDS, RESERVED
 from roadworthy.gateway.messages import Response, StreamResponse
 from roadworthy.gateway.slots import Slots
 from roadworthy.http1.errors import ConnectTimeout, Disconnected, ProtocolViolation, ReadTimeout, Refused
@@ -32,9 +33,11 @@ from roadworthy.http1.messages import Clocks, Reply
 from roadworthy.workflow.inference import Escalation, Failure
 from roadworthy.workflow.model import (
     Breaker,
+    Budget,
     Budgets,
     CacheSpec,
     Canned,
+    CheckSpec,
     EscalationPolicy,
     Handling,
     Hedge,
@@ -82,6 +85,11 @@ BROKEN_STREAMS: dict[str, Any] = {
     "stalls": lambda: [chunk("Hel"), ReadTimeout("idle", 1.0)],
 }
 
+CHECKS = {
+    "unsafe": CheckSpec(kind="forbidden", failure="unsafe", options={"patterns": ["bill"]}),
+    "recorded": CheckSpec(kind="forbidden", failure="unsafe", options={"patterns": ["bill"]}, record_only=True),
+}
+
 steps = st.one_of(
     st.builds(Step, kind=st.just("retry"), times=st.integers(1, 3), backoff=st.sampled_from([0.0, 0.2, 4.0])),
     st.builds(Step, kind=st.just("repair"), times=st.integers(1, 2)),
@@ -90,7 +98,7 @@ steps = st.one_of(
 )
 FAILING: list[Failure] = [
     "unavailable", "slow", "truncated", "invalid", "refused", "overlimit", "throttled", "overspent", "misconfigured",
-    "bad_request",
+    "bad_request", "unsafe",
 ]  # fmt: skip
 ladders = st.dictionaries(st.sampled_from(FAILING), st.lists(steps, max_size=5), max_size=10)
 
@@ -109,7 +117,11 @@ class Plan(msgspec.Struct):
     """How the caller asks and the release streams: ``""`` for not at all."""
     choices: int
     allowance: float | None
+    day: float | None
+    """Dollars that the workflow may spend today."""
     capacity: int
+    check: str
+    enforcement: str
     full: bool
     """Every slot of ``main`` is taken by others."""
     leaves: int | None
@@ -120,7 +132,7 @@ class Plan(msgspec.Struct):
 
 plans = st.builds(
     Plan,
-    ladder=ladders,
+    ladder=st.one_of(st.just({}), ladders),
     replies=st.lists(
         st.tuples(
             st.sampled_from(["good"] * 10 + sorted(WHOLE)),
@@ -135,9 +147,12 @@ plans = st.builds(
     cache=st.sampled_from(["", "step", "always"]),
     hedge=st.booleans(),
     stream=st.sampled_from(["", "", "passthrough", "buffered"]),
-    choices=st.sampled_from([1, 1, 2]),
-    allowance=st.sampled_from([None, None, None, None, 100.0, 100.0, 0.05]),
-    capacity=st.sampled_from([0, 200]),
+    choices=st.sampled_from([1, 1, 1, 1, 2]),
+    allowance=st.sampled_from([None, None, None, None, 100.0, 100.0, 100.0, 0.05]),
+    day=st.sampled_from([None, None, None, None, 100.0, 100.0, 100.0, 0.02]),
+    capacity=st.sampled_from([0, 200, 200]),
+    check=st.sampled_from(["", "", "", "unsafe", "recorded"]),
+    enforcement=st.sampled_from(["enforce", "enforce", "enforce", "observe"]),
     full=st.sampled_from([False] * 7 + [True]),
     leaves=st.one_of(st.none(), st.integers(1, 14)),
     reads=st.integers(0, 4),
@@ -200,17 +215,19 @@ def bench_of(plan: Plan, folder: Path) -> Bench:
         hedge=Hedge(after=0.5, share=1.0) if plan.hedge else None,
         stream="passthrough" if plan.stream == "passthrough" else "buffered",
         deadline=DEADLINE,
+        checks={"words": CHECKS[plan.check]} if plan.check else {},
         clocks=ReleaseClocks(connect=0.05, total=8.0, first_token=8.0),
     )
     policy = Policy(
-        budgets=Budgets(inference=plan.allowance), escalation=EscalationPolicy(capacity=plan.capacity)
+        budgets=Budgets(inference=plan.allowance, workflow=Budget(day=plan.day)),
+        escalation=EscalationPolicy(capacity=plan.capacity),
     )  # fmt: skip
     behaviour = {} if plan.stream == "passthrough" else {"schema": SCHEMA}
     upstream = TimedUpstream(plan)
-    touchy = {name: target(name, breaker=Breaker(calls=1, share=0.1, cooldown=1.0)) for name in ("main", "backup")}
+    touchy = {name: target(name, breaker=Breaker(calls=2, share=0.9, cooldown=1.0)) for name in ("main", "backup")}
     bench = Bench(
         folder, served=release(handling=handling, behaviour=behaviour), policy=policy, upstream=upstream,
-        snapshot={"targets": touchy},
+        enforcement=plan.enforcement, snapshot={"targets": touchy},
     )  # fmt: skip
     upstream.bench = bench
     if plan.full:
@@ -245,6 +262,11 @@ async def ask(plan: Plan, bench: Bench) -> tuple[int, list[bytes]] | None:
     return answer.status, pieces
 
 
+def reserved(bench: Bench) -> int:
+    """Billionths of a dollar, of all budgets together."""
+    return int(sum(bench.gateway.purses.ledger.words[_WORDS + RESERVED :: _WORDS].tolist()))
+
+
 def left_over(bench: Bench) -> dict[str, Any]:
     gateway = bench.gateway
     slots: dict[str, Slots] = gateway.slots
@@ -255,13 +277,22 @@ def left_over(bench: Bench) -> dict[str, Any]:
         "waiting for a human": len(gateway.escalations._waiting),
         "streams": [stream for stream in bench.upstream.streams if not (stream.complete or stream.aborted)],
         "calls": bench.upstream.under_way,  # type: ignore[attr-defined]
+        "reserved": reserved(bench),
     }
 
 
-NOTHING = {"slots": {}, "probes": [], "in flight": 0, "waiting for a human": 0, "streams": [], "calls": 0}
+NOTHING = {
+    "slots": {},
+    "probes": [],
+    "in flight": 0,
+    "waiting for a human": 0,
+    "streams": [],
+    "calls": 0,
+    "reserved": 0,
+}
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(plans)
 def test_any_climb_ends_in_one_record_inside_its_deadline_with_nothing_left_taken(plan: Plan) -> None:
     async def run(folder: Path) -> None:
