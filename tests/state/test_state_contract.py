@@ -10,6 +10,7 @@ import pytest
 
 from roadworthy.adapters.memory.state import MemoryState
 from roadworthy.adapters.sqlite.state import SqliteState
+from roadworthy.fallback.drills.model import DrillRun, Result
 from roadworthy.people.model import LoginCode, LoginSession
 from roadworthy.workflow import audit
 from roadworthy.workflow.model import (
@@ -190,3 +191,30 @@ def test_the_epoch_rises_by_one_each_time(state: Store) -> None:
 def test_a_read_transaction_refuses_to_write(state: Store) -> None:
     with pytest.raises(RuntimeError, match="asked to write"), state.read() as tx:
         tx.put_key(key())
+
+
+def drill_run(number: int, workflow: str = "support") -> DrillRun:
+    result = Result(
+        fault="refusal", row="content", says="It refuses.", guard="step refused", stream=True, verdict="PASS"
+    )
+    return DrillRun(
+        id=f"drl_{workflow}{number}", team="default", workflow=workflow, digest="rel_1", behaviour="b", handling="h",
+        began=float(number), by="ada", results=[result],
+    )  # fmt: skip
+
+
+def test_drill_runs_come_newest_first_and_the_oldest_go(state: Store) -> None:
+    with state.write() as tx:
+        for number in (1, 3, 2):
+            tx.put_drill_run(drill_run(number))
+        tx.put_drill_run(drill_run(9, "other"))
+        tx.put_drill_run(msgspec.structs.replace(drill_run(3), state="done"))
+    with state.read() as tx:
+        assert [run.id for run in tx.drill_runs("support")] == ["drl_support3", "drl_support2", "drl_support1"]
+        assert tx.drill_run("drl_support3") == msgspec.structs.replace(drill_run(3), state="done")
+        assert tx.drill_run("drl_none") is None
+    with state.write() as tx:
+        tx.keep_drill_runs("support", 2)
+    with state.read() as tx:
+        assert [run.id for run in tx.drill_runs("support", limit=9)] == ["drl_support3", "drl_support2"]
+        assert len(tx.drill_runs("other")) == 1

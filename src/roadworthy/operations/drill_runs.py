@@ -30,6 +30,7 @@ log = logging.getLogger("roadworthy.drills")
 LEASE = 30.0
 """Seconds without a look after which a run is interrupted."""
 KEPT_RUNS = 50
+"""Of each workflow."""
 
 
 class DrillRefused(Exception):
@@ -151,6 +152,7 @@ class DrillRuns:
             run.ended = self._ports.clock()
             with self._kept.write() as tx:
                 tx.put_drill_run(run)
+                tx.keep_drill_runs(run.workflow, KEPT_RUNS)
             with self._lock:
                 self._running.pop(run.id, None)
 

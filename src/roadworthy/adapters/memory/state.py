@@ -169,6 +169,11 @@ class MemoryTransaction(PeopleTables):
         found = [run for run in self._rows.drill_runs.values() if run.workflow == workflow]
         return sorted(found, key=lambda run: (run.began, run.id), reverse=True)[:limit]
 
+    def keep_drill_runs(self, workflow: str, most: int) -> None:
+        rows = self._change.drill_runs
+        for run in self.drill_runs(workflow, len(rows))[most:]:
+            del rows[run.id]
+
     # fencing
     def epoch(self) -> int:
         return self._rows.epoch

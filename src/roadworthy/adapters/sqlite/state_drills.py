@@ -40,3 +40,13 @@ class DrillRows:
             .limit(limit)
         )
         return [msgspec.json.decode(text, type=DrillRun) for text in self._connection.scalars(query)]
+
+    def keep_drill_runs(self, workflow: str, most: int) -> None:
+        newest = (
+            sa.select(t.drill_run.c.id)
+            .where(t.drill_run.c.workflow == workflow)
+            .order_by(t.drill_run.c.began.desc(), t.drill_run.c.id.desc())
+            .limit(most)
+        )
+        rest = sa.delete(t.drill_run).where(t.drill_run.c.workflow == workflow, t.drill_run.c.id.not_in(newest))
+        self._change(rest)

@@ -39,6 +39,10 @@ class DrillTransaction(Protocol):
         """Newest first."""
         ...
 
+    def keep_drill_runs(self, workflow: str, most: int) -> None:
+        """Delete all but the newest."""
+        ...
+
 
 class DrillState(Protocol):
     def read(self) -> AbstractContextManager[DrillTransaction]: ...
