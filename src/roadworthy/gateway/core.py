@@ -123,6 +123,7 @@ class Gateway:
     def cut(self) -> None:
         """We are stopping and their grace is over: calls that end without an answer from now on were cut by us."""
         self._finisher.cutting = True
+        self._permits.cut()
 
     def refuse(self, status: int, code: str, message: str) -> Response:
         """The answer to bytes that never became a request."""

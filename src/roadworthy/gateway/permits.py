@@ -85,6 +85,7 @@ class Lane:
         self.key: ServedKey | None = None
         self.server: Server | None = None
         self.upstream: Upstream | None = None
+        self.finisher: Finisher | None = None
         self._closing: asyncio.Task[None] | None = None
 
     def recorded(self, record: Inference) -> None:
@@ -119,6 +120,7 @@ class LaneFinisher(Finisher):
     ) -> None:
         super().__init__(journal, counters, purses, cache, clock, worker)
         self._lane = lane
+        lane.finisher = self
 
     def record(
         self,
@@ -183,6 +185,12 @@ class Permits:
             raise _used_up(lane)
         lane.begun += 1
         return await server.serve(request, headers, key, operation, view)
+
+    def cut(self) -> None:
+        """Calls that end without an answer from now on were cut by us."""
+        for lane in self._lanes.values():
+            if lane.finisher is not None:
+                lane.finisher.cutting = True
 
     def _owner(self, permit: Permit) -> int | None:
         """The worker that counts its calls; ``None``: all of them."""
