@@ -62,6 +62,7 @@ _APPS_OWN = "caller_overrides: [tools, tool_choice, response_format, temperature
 def files(recorder: str) -> dict[str, str]:
     """The configuration; ``recorder`` is the base URL of a provider that keeps what it is sent."""
     simulated = "provider: simulated, price: {input: 1, output: 2, per: 1M}"
+    never = "breaker: {calls: 100000}"  # faults are ordered by the hundred, and each test meets its own
     workflows = {
         "plain": _MANAGED + "target: main\n" + _NO_STEPS,
         "open": "target: main\n" + _APPS_OWN,
@@ -98,10 +99,10 @@ def files(recorder: str) -> dict[str, str]:
     return {
         "roadworthy.yaml": (
             "version: 1\ntargets:\n"
-            f"  main: {{{simulated}, model: sim-main, simulation: main.yaml}}\n"
-            f"  backup: {{{simulated}, model: sim-backup, simulation: backup.yaml}}\n"
+            f"  main: {{{simulated}, model: sim-main, simulation: main.yaml, {never}}}\n"
+            f"  backup: {{{simulated}, model: sim-backup, simulation: backup.yaml, {never}}}\n"
             f"  wire: {{provider: openai, model: wire-1, endpoint: '{recorder}', allow_private: true, "
-            "key: env:WIRE_KEY, price: {input: 1, output: 2, per: 1M}}\n"
+            f"key: env:WIRE_KEY, price: {{input: 1, output: 2, per: 1M}}, {never}}}\n"
             "  down: {provider: openai, model: none, endpoint: 'http://127.0.0.1:9/v1', allow_private: true, "
             "price: {input: 1, output: 2}}\n"
             "  tiny: {provider: local, model: SmolLM2-135M-Instruct}\n"
