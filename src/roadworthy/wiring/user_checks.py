@@ -57,7 +57,7 @@ async def launch_checks() -> CheckProcess:
         sys.executable, "-I", "-B", "-X", "utf8", user_checks_child.__file__,
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
         env={"PATH": os.environ.get("PATH", os.defpath), "LANG": "C.UTF-8"},
-        cwd="/", limit=MOST_LINE, process_group=0, preexec_fn=_confined(die_with(os.getpid(), signal.SIGKILL)),
+        cwd="/", limit=MOST_LINE, preexec_fn=_confined(die_with(os.getpid(), signal.SIGKILL)),
     )  # fmt: skip
     return CheckProcess(inner)
 
@@ -65,6 +65,7 @@ async def launch_checks() -> CheckProcess:
 def _confined(bound: Callable[[], None]) -> Callable[[], None]:
     def in_child() -> None:
         bound()
+        os.setpgid(0, 0)  # uvloop knows no ``process_group``
         for limit, most in LIMITS:
             hard = resource.getrlimit(limit)[1]
             allowed = most if hard == resource.RLIM_INFINITY else min(most, hard)
