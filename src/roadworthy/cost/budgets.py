@@ -22,6 +22,7 @@ ScopeKind = Literal["team", "workflow", "key", "user", "tester"]
 
 NANO = 1_000_000_000
 """Nanodollars of a dollar."""
+MOST_DOLLARS = 1e9
 
 _KIND: dict[PeriodKind, int] = {"day": 0, "month": 1}
 _KINDS = 4
@@ -30,8 +31,8 @@ RATE = 3
 
 
 def nano(dollars: float) -> int:
-    """Whole nanodollars, rounded up; what is negative or no number is nothing."""
-    return math.ceil(dollars * NANO) if dollars > 0.0 and math.isfinite(dollars) else 0
+    """Whole nanodollars, rounded up; what is negative, no number or beyond ``MOST_DOLLARS`` is nothing."""
+    return math.ceil(dollars * NANO) if 0.0 < dollars < MOST_DOLLARS else 0
 
 
 class Period(msgspec.Struct, frozen=True, gc=False):

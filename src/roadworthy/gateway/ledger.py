@@ -27,7 +27,8 @@ RECORDS = 1 << 16
 """Records of a table: 3 MiB, of which a file takes only what is used."""
 WINDOW = 16
 _WORDS = 6
-_STAMP, _SPENT, _RESERVED, _SHARE = 2, 3, 4, 5
+_STAMP, SPENT, RESERVED, SHARE = 2, 3, 4, 5
+"""Words of a record; the serving path reads and writes them in place."""
 _MAGIC = 0x5244_5759_0001
 _SIZE = (RECORDS + 1) * _WORDS * 8
 FRESH = -1
@@ -101,8 +102,8 @@ class Ledger:
             return None
         if free is None:
             return ((low & self._mask) + 1) * _WORDS  # full: share the home record
-        words[free + _SPENT] = words[free + _RESERVED] = 0
-        words[free + _SHARE] = FRESH
+        words[free + SPENT] = words[free + RESERVED] = 0
+        words[free + SHARE] = FRESH
         words[free + _STAMP], words[free + 1], words[free] = stamp, low, high
         return free
 
@@ -112,26 +113,26 @@ class Ledger:
         return words[at] == ident[0] and words[at + 1] == ident[1] and words[at + _STAMP] == ident[2]
 
     def spent(self, at: int) -> int:
-        return self.words[at + _SPENT]
+        return self.words[at + SPENT]
 
     def reserved(self, at: int) -> int:
-        return self.words[at + _RESERVED]
+        return self.words[at + RESERVED]
 
     def held(self, at: int) -> int:
-        return self.words[at + _SPENT] + self.words[at + _RESERVED]
+        return self.words[at + SPENT] + self.words[at + RESERVED]
 
     def share(self, at: int) -> int:
-        return self.words[at + _SHARE]
+        return self.words[at + SHARE]
 
     def lend(self, at: int, share: int) -> None:
-        self.words[at + _SHARE] = share
+        self.words[at + SHARE] = share
 
     def reserve(self, at: int, amount: int) -> None:
-        self.words[at + _RESERVED] += amount
+        self.words[at + RESERVED] += amount
 
     def settle(self, at: int, reserved: int, actual: int) -> None:
-        self.words[at + _RESERVED] -= reserved
-        self.words[at + _SPENT] += actual
+        self.words[at + RESERVED] -= reserved
+        self.words[at + SPENT] += actual
 
     def save(self) -> None:
         """Have what was stored so far written to the disk.  Blocking.  Raises ``OSError``."""
@@ -148,15 +149,15 @@ class Ledger:
         """Enter what was spent before (by workers whose number was another)."""
         at = self.find(ident, ident[2])
         assert at is not None
-        self.words[at + _SPENT] += spent
+        self.words[at + SPENT] += spent
 
     def _take_over(self) -> None:
         """What an earlier worker had reserved when it died may have been charged: it counts as spent."""
         words = self.words
-        for at, reserved in enumerate(words[_WORDS + _RESERVED :: _WORDS].tolist(), 1):
+        for at, reserved in enumerate(words[_WORDS + RESERVED :: _WORDS].tolist(), 1):
             if reserved:
-                words[at * _WORDS + _SPENT] += reserved
-                words[at * _WORDS + _RESERVED] = 0
+                words[at * _WORDS + SPENT] += reserved
+                words[at * _WORDS + RESERVED] = 0
 
 
 def read(path: Path) -> tuple[int, dict[Ident, Booked]]:

@@ -51,23 +51,27 @@ class Place(NamedTuple):
     ident: Ident
 
 
+Places = tuple[tuple[Scope, Place], ...]
+
+
 class Hold:
     """What one attempt has reserved."""
 
-    __slots__ = ("amount", "attempt", "places")
+    __slots__ = ("amount", "attempt")
 
-    def __init__(self, amount: int, attempt: Attempt, places: list[tuple[Scope, Place]]) -> None:
+    def __init__(self, amount: int, attempt: Attempt) -> None:
         self.amount = amount
         self.attempt = attempt
-        self.places = places
 
 
 class Tab:
     """What one inference has spent and reserved, in nanodollars."""
 
-    __slots__ = ("holds", "settled")
+    __slots__ = ("holds", "places", "settled")
 
-    def __init__(self) -> None:
+    def __init__(self, places: Places) -> None:
+        self.places = places
+        """Where its budgets are booked."""
         self.settled = 0
         self.holds: dict[int, Hold] = {}
         """By the attempt's ``id``."""

@@ -15,6 +15,7 @@ knows no price at all: nothing can be reserved then (``roadworthy status`` says 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import NamedTuple
 
 import msgspec
 
@@ -28,14 +29,13 @@ from roadworthy.cost.lending import (
     Word,
     first_share,
     obeyed,
-    slice_of,
 )
 from roadworthy.gateway.buckets import Bucket
 from roadworthy.gateway.call import Call
 from roadworthy.gateway.counters import BudgetCount
 from roadworthy.gateway.errors import Refused
-from roadworthy.gateway.ledger import FRESH, Ident, Ledger, ident_of
-from roadworthy.gateway.plans import Hold, Place, Plan, Scope, Tab
+from roadworthy.gateway.ledger import FRESH, RESERVED, SHARE, SPENT, Ident, Ledger, ident_of
+from roadworthy.gateway.plans import Hold, Place, Places, Plan, Scope, Tab
 from roadworthy.gateway.ports import ANY_MODEL, Clock, Unusable
 from roadworthy.gateway.pricing import tokens_in
 from roadworthy.gateway.slots import Slots
@@ -48,11 +48,23 @@ MOST_PLACES = 50_000
 MOST_TOLD = 10_000
 UNSEEN_OUTPUT = 1000
 """Output tokens that are reserved while a release has answered too seldom to tell."""
+ONE_CALL = 1000
+"""A call, where calls are counted and not dollars: slices of few calls would be rounded away."""
+LINGER = 2.0
+"""Seconds for which a slice that was too small counts as such."""
 SOON = 1.0
 """Seconds: when a slice is used up and the budget is not, more is lent within two rounds."""
 
 
 _orders = msgspec.json.Decoder(Orders)
+
+
+class _Booked(NamedTuple):
+    plan: Plan
+    """Kept, so that no other plan gets its ``id``."""
+    begin: float
+    end: float
+    places: Places
 
 
 class Recent:
@@ -92,13 +104,14 @@ class Purses:
         self._workers = workers
         self._first = first_share(worker, workers)
         self._number = (0, 0)
-        self._places: dict[tuple[str, str, str, str], Place] = {}
+        self._places: dict[tuple[int, str | None, str], _Booked] = {}
+        """(``id`` of the plan, unit, key) → where its budgets are booked today."""
         self._rates: dict[tuple[str, str, str], tuple[str, Bucket]] = {}
         """(kind, owner, name) → (id, bucket)."""
         self._limits: dict[str, float] = {}
         """Id of a rate → its limit a minute."""
-        self._short: dict[Ident, tuple[int, int]] = {}
-        """Scope → (limit, what it could not grant), since control last asked."""
+        self._short: dict[Ident, tuple[int, int, float]] = {}
+        """Scope → (limit, what it could not grant, monotonic time until which control is told so)."""
         self._others: dict[str, int] = {}
         """Scope → what the other workers hold of it, as control said last."""
         self._told: set[Ident] = set()
@@ -157,21 +170,18 @@ class Purses:
             return None
         if tester and (full := self._tester_calls(call, plan, serving.policy.tester_calls_per_day)) is not None:
             return full
-        for scope in plan.scopes:
-            place = self._place(call, plan, scope)
-            if not self._fits(scope.limit, place, 1):
+        call.tab = tab = Tab(self._booked(call, plan))
+        for scope, place in tab.places:
+            if not self._fits(scope.limit, place.at, 1):
                 return self._refusal(call, plan, scope, place, 1)
         return None
 
     def reserve(self, call: Call, target: ServedTarget, attempt: Attempt) -> None:
         """Set aside what the attempt may cost.  Raises ``Unusable`` (``overspent``) and then reserves nothing."""
-        plan = call.money
-        if plan is None:
+        plan, tab = call.money, call.tab
+        if plan is None or tab is None:
             return
         amount = self._estimate(call, target, plan)
-        tab = call.tab
-        if tab is None:
-            tab = call.tab = Tab()
         if plan.allowance is not None and tab.held() + amount > plan.allowance:
             _note(call, "budget:inference")
             raise Unusable(
@@ -179,17 +189,18 @@ class Purses:
                 f"A call of {target.name} may cost {amount / NANO:.6f} dollars, and of this call's "
                 f"{plan.allowance / NANO:g} there are {max(0, plan.allowance - tab.held()) / NANO:.6f} left.",
             )
-        places = []
-        for scope in plan.scopes:
-            place = self._place(call, plan, scope)
-            if not self._fits(scope.limit, place, amount):
+        words, first = self.ledger.words, self._first
+        for scope, place in tab.places:
+            at, limit = place.at, scope.limit
+            held, share = words[at + SPENT] + words[at + RESERVED], words[at + SHARE]
+            mine = limit * (first if share == FRESH else share) // WHOLE
+            if held + amount > mine and not (share == FRESH and held == 0 and amount <= limit):
                 raise self._refusal(call, plan, scope, place, amount)
-            places.append((scope, place))
-        for _, place in places:
-            self.ledger.reserve(place.at, amount)
-        tab.holds[id(attempt)] = Hold(amount, attempt, places)
-        if self._workers > 1:
-            self._look_ahead(places)
+            if 2 * (held + amount) > mine and self._workers > 1 and place.ident not in self._short:
+                self._run_short(place.ident, limit, 1)  # ask for more while half of it is still there
+        for _, place in tab.places:
+            words[place.at + RESERVED] += amount
+        tab.holds[id(attempt)] = Hold(amount, attempt)
 
     def settle(self, call: Call, attempt: Attempt) -> None:
         """The attempt is over: what it cost takes the place of what it reserved.  Settling again does nothing."""
@@ -199,18 +210,22 @@ class Purses:
             return
         actual = hold.amount if attempt.cost_usd is None else nano(attempt.cost_usd)
         tab.settled += actual
-        for scope, place in hold.places:
-            self.ledger.settle(place.at, hold.amount, actual)
+        words, reserved = self.ledger.words, hold.amount
+        for scope, place in tab.places:
+            words[place.at + RESERVED] -= reserved
+            words[place.at + SPENT] += actual
             if scope.alert and actual and place.ident not in self._told:
                 self._tell(call, scope, place)
         tokens = attempt.tokens
-        known = tokens is not None and tokens.output and not attempt.tokens_estimated
-        if tokens is not None and known and any(own is attempt for own in call.attempts):
-            self._observe(call, tokens.output)
+        if tokens is None or attempt.tokens_estimated:
+            return
+        for own in call.attempts:
+            if own is attempt:  # and not a check's
+                self._observe(call, tokens.output)
 
     def close(self, call: Call) -> None:
         """The inference is over: attempts (checks' calls too) whose cost was told late, or never, are settled."""
-        if call.tab is not None:
+        if call.tab is not None and call.tab.holds:
             for hold in list(call.tab.holds.values()):
                 self.settle(call, hold.attempt)
 
@@ -232,11 +247,11 @@ class Purses:
         """Targets of the release of which every budget grants a call now.  For calls that have budgets."""
         plan = call.money
         assert plan is not None
-        places = [(scope, self._place(call, plan, scope)) for scope in plan.scopes]
+        places = call.tab.places if call.tab is not None else ()
         return frozenset(
             name
             for name, target in _targets(call).items()
-            if all(self._fits(scope.limit, place, self._estimate(call, target, plan)) for scope, place in places)
+            if all(self._fits(scope.limit, place.at, self._estimate(call, target, plan)) for scope, place in places)
         )
 
     # --- lending
@@ -247,12 +262,12 @@ class Purses:
             return Word(self._worker, self._workers, self._number, [])
         self._number = orders.number
         said = {order.id: self._obey(order) for order in orders.orders}
-        for (high, low, stamp), (limit, want) in self._short.items():
+        now = self._clock.monotonic()
+        self._short = {ident: short for ident, short in self._short.items() if short[2] >= now}
+        for (high, low, stamp), (limit, want, _) in self._short.items():
             ident = f"{high:x}.{low:x}.{stamp}"
             if ident not in said and len(said) < MOST_SCOPES:
                 said[ident] = self._slice((high, low, stamp), ident, limit, want)
-        self._short.clear()
-        now = self._clock.monotonic()
         for ident, bucket in self._rates.values():
             if ident not in said and len(said) < MOST_SCOPES:
                 found = bucket.word(ident, self._limits[ident], now)
@@ -284,8 +299,9 @@ class Purses:
         limit = order.limit
         if bucket is not None:
             limit = int(self._limits[order.id] * 1000)
+        if ledger.owns(at, ident):
+            ledger.lend(at, share := self._share(at))  # it has been spoken of
         if order.share is not None and ledger.owns(at, ident):
-            share = self._share(at)
             held = ledger.held(at)
             if bucket is not None:
                 held = bucket.word(order.id, self._limits[order.id], self._clock.monotonic()).held
@@ -296,8 +312,8 @@ class Purses:
         self._others[order.id] = order.others
         if bucket is not None:
             return bucket.word(order.id, self._limits[order.id], self._clock.monotonic())
-        _, want = self._short.get(ident, (0, 0))
-        return self._slice(ident, order.id, limit, want)
+        _, want, until = self._short.get(ident, (0, 0, 0.0))
+        return self._slice(ident, order.id, limit, want if until >= self._clock.monotonic() else 0)
 
     def _slice(self, ident: Ident, name: str, limit: int, want: int) -> Slice:
         at = self.ledger.find(ident, ident[2])
@@ -328,47 +344,49 @@ class Purses:
 
     # --- what is left
 
-    def _place(self, call: Call, plan: Plan, scope: Scope) -> Place:
-        """Where a scope is booked for this call: the period in which it was admitted."""
-        kind = scope.kind
-        name = (call.unit or "") if kind == "user" else call.key.key.id if kind in ("key", "tester") else ""
-        return self._booked(kind, scope.owner, name, scope.period, plan.calendar.at(scope.period, call.ts).stamp)
+    def _booked(self, call: Call, plan: Plan) -> Places:
+        """Where the budgets of this call are booked: in the periods in which it was admitted."""
+        key = id(plan), call.unit, call.key.key.id
+        known = self._places.get(key)
+        if known is not None and known.begin <= call.ts < known.end:
+            return known.places
+        if len(self._places) >= MOST_PLACES:
+            self._places.clear()
+        today = plan.calendar.day(call.ts)
+        names = {"user": call.unit or "", "key": call.key.key.id, "tester": call.key.key.id}
+        places = []
+        for scope in plan.scopes:
+            stamp = plan.calendar.at(scope.period, call.ts).stamp
+            parts = scope.kind, scope.owner, names.get(scope.kind, ""), scope.period
+            places.append((scope, self._find(parts, stamp)))
+        self._places[key] = known = _Booked(plan, today.begin, today.end, tuple(places))
+        return known.places
 
-    def _booked(self, kind: str, owner: str, name: str, period: str, stamp: int) -> Place:
-        parts = (kind, owner, name, period)
-        place = self._places.get(parts)
-        if place is None or place.ident[2] != stamp:
-            if len(self._places) >= MOST_PLACES:
-                self._places.clear()
-            ident = ident_of(parts, stamp)
-            at = self.ledger.find(ident, stamp)
-            assert at is not None
-            place = self._places[parts] = Place(at, ident)
-        return place
+    def _find(self, parts: tuple[str, ...], stamp: int) -> Place:
+        ident = ident_of(parts, stamp)
+        at = self.ledger.find(ident, stamp)
+        assert at is not None
+        return Place(at, ident)
 
-    def _fits(self, limit: int, place: Place, amount: int) -> bool:
-        """Does the worker's slice hold so much more?"""
-        ledger = self.ledger
-        held, share = ledger.held(place.at), ledger.share(place.at)
+    def _fits(self, limit: int, at: int, amount: int) -> bool:
+        """Does the worker's slice of the budget booked at ``at`` hold so much more?"""
+        words = self.ledger.words
+        held, share = words[at + SPENT] + words[at + RESERVED], words[at + SHARE]
         if share == FRESH:
             if held == 0:
                 return amount <= limit
             share = self._first
         return held + amount <= limit * share // WHOLE
 
-    def _look_ahead(self, places: list[tuple[Scope, Place]]) -> None:
-        """Ask for more while half of a slice is still there."""
-        for scope, place in places:
-            whole = slice_of(scope.limit, self._share(place.at))
-            if 2 * self.ledger.held(place.at) > whole and place.ident not in self._short:
-                self._run_short(place.ident, scope.limit, 1)
-
     def _run_short(self, ident: Ident, limit: int, want: int) -> None:
+        """Have control told that a slice is, or soon will be, too small for ``want``: for a while, or two workers in
+        turn would take it from each other before either can use it."""
+        until = self._clock.monotonic() + LINGER
         known = self._short.get(ident)
         if known is not None:
-            self._short[ident] = limit, max(want, known[1])
+            self._short[ident] = limit, max(want, known[1]), until
         elif len(self._short) < MOST_SCOPES:
-            self._short[ident] = limit, want
+            self._short[ident] = limit, want, until
 
     def _refusal(self, call: Call, plan: Plan, scope: Scope, place: Place, amount: int) -> Unusable:
         """Why a budget does not grant ``amount``, and when to come again: with the next period, or soon when other
@@ -393,11 +411,11 @@ class Purses:
         assert call.serving is not None
         name = call.serving.name
         today = plan.calendar.day(call.ts)
-        place = self._booked("calls", name, call.key.key.id, "day", today.stamp)
-        if self._fits(most, place, 1):
-            self.ledger.settle(place.at, 0, 1)
+        place = self._find(("calls", name, call.key.key.id, "day"), today.stamp)
+        if self._fits(most * ONE_CALL, place.at, ONE_CALL):
+            self.ledger.settle(place.at, 0, ONE_CALL)
             return None
-        self._run_short(place.ident, most, 1)
+        self._run_short(place.ident, most * ONE_CALL, ONE_CALL)
         return Unusable(
             "throttled",
             f"This tester key has used its {most} calls of {name} for today ({plan.calendar.zone.key}).",
