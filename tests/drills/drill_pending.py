@@ -12,7 +12,7 @@ WRITTEN = {
     "rate-limit-persistent", "unauthorized-401", "payment-required-402", "forbidden-403", "unknown-model-404",
     "context-length-400", "content-filter-400", "persistent-500", "persistent-502", "persistent-504", "persistent-529",
     "html-page-with-200", "html-page-with-502", "flapping", "name-not-resolved", "connect-timeout", "tls-failure",
-    "reset-before-first-byte", "reset-after-headers", "stale-keep-alive",
+    "reset-before-first-byte", "reset-after-headers", "stale-keep-alive", "slow-close",
 }  # fmt: skip
 NOT_YET: set[str] = {name for names in CATALOGUE.values() for name in names} - WRITTEN
 """Faults of the catalogue without a drill."""

@@ -30,17 +30,17 @@ CONTINUED = "continued"
 
 
 CLOSING = 0.1
-"""Seconds that a body may go on after the terminal marker: enough for its end to come in a packet of its own, so that the
-connection can be kept."""
+"""Seconds that a body may go on after the terminal marker: its end may come in a packet of its own, and a connection
+that is read to the end can be kept."""
 
 
 class LiveStream:
     """One attempt's stream.  ``window`` holds a windowed one back; ``None``: what comes leaves at once."""
 
     __slots__ = (
-        "_closing", "_now", "_quiet_at", "_quiet_since", "_verdict", "attempt", "broke", "call", "data", "empty", "ended", "ends",
-        "held", "iterator", "kept_bytes", "late", "reader", "ready", "reasons", "refused", "released", "reply",
-        "target", "texts", "tokens", "window",
+        "_closing", "_now", "_quiet_at", "_quiet_since", "_verdict", "attempt", "broke", "call", "data", "empty",
+        "ended", "ends", "held", "iterator", "kept_bytes", "late", "reader", "ready", "reasons", "refused", "released",
+        "reply", "target", "texts", "tokens", "window",
     )  # fmt: skip
 
     def __init__(

@@ -110,7 +110,7 @@ class Streamer:
         """The attempt is over and settled: close its connection, give back what it held.  Idempotent."""
         if not live.released:
             live.released = True
-            live.reply.abort()
+            live.over()
             self.caller.release(live.call, live.target, live.attempt)
 
     async def _until_content(self, live: LiveStream, timer: asyncio.TimerHandle) -> None:

@@ -1,0 +1,27 @@
+"""A provider that has said everything and leaves the connection hanging."""
+
+from roadworthy.fallback.drills.kit import CLEAN, USAGE, Drill, Exchange, Wait, event, rule
+
+
+async def fault(call: Exchange) -> None:
+    await call.begin()
+    for piece in call.pieces():
+        await call.say(piece)
+    await call.write(call.chunk({}, "stop"))
+    await call.write(event({"object": "chat.completion.chunk", "choices": [], "usage": USAGE}))
+    await call.write(event("[DONE]"))
+    call.sent.good, call.sent.text = True, call.text
+    await call.silence(30)
+
+
+DRILL = Drill(
+    says="The provider ends its stream with [DONE] and does not end the body.",
+    fault=fault,
+    failure=None,
+    right=CLEAN,
+    guard=rule("gateway.live:LiveStream._close_soon"),
+    asked="stream",
+    needs=("stream",),
+    wait=Wait(1),
+    attempts=1,
+)
