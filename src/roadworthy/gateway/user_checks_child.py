@@ -8,6 +8,7 @@ streams.
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import importlib.abc
 import importlib.util
@@ -16,7 +17,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from types import ModuleType
-from typing import Any
+from typing import Any, BinaryIO
 
 MOST_ANSWER = 32_000
 """Bytes of one answer; more is no verdict."""
@@ -98,11 +99,7 @@ class Runner:
 
 
 def main() -> None:
-    requests, answers = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
-    null = os.open(os.devnull, os.O_RDWR)
-    for standard in (0, 1, 2):
-        os.dup2(null, standard)
-    os.close(null)
+    requests, answers = _pipes()
     me, runner = os.getpid(), Runner()
     for line in requests:
         answered = runner.answer(json.loads(line))
@@ -110,6 +107,19 @@ def main() -> None:
             os._exit(0)
         answers.write(_line(answered))
         answers.flush()
+
+
+def _pipes() -> tuple[BinaryIO, BinaryIO]:
+    """Where requests come from and answers go to.  Nothing else stays open, whatever the starter left."""
+    kept = os.dup(0), os.dup(1)
+    null = os.open(os.devnull, os.O_RDWR)
+    for standard in (0, 1, 2):
+        os.dup2(null, standard)
+    for name in os.listdir("/proc/self/fd"):
+        if int(name) > 2 and int(name) not in kept:
+            with contextlib.suppress(OSError):  # the listing's own is closed already
+                os.close(int(name))
+    return os.fdopen(kept[0], "rb"), os.fdopen(kept[1], "wb")
 
 
 def _line(answered: dict[str, Any]) -> bytes:
