@@ -12,6 +12,7 @@ from roadworthy.operations.status import (
     Waiting,
     target_statuses,
     waiting,
+    waiting_for_people,
     workflow_statuses,
 )
 from roadworthy.workflow.inference import Tokens
@@ -72,3 +73,14 @@ def test_a_target_that_nothing_holds_back_says_nothing() -> None:
     main = Target("main", "openai", "m", limits=TargetLimits(concurrency=64))
     [status] = target_statuses({"main": main}, {}, frozenset(), [TargetSeen("main", limit=64)])
     assert (status.shut, status.probe_in, status.at_once) == (0, None, None)
+
+
+def test_what_waits_for_people_names_who_and_what_to_type() -> None:
+    found = waiting_for_people({}, {"support": 1, "triage": 3}, incidents=2, dead=1)
+    assert [(one.what, one.do) for one in found] == [
+        ("support: 1 call waits for a human", "roadworthy escalations support"),
+        ("triage: 3 calls wait for a human", "roadworthy escalations triage"),
+        ("2 incidents and alerts are open", "roadworthy incidents --open"),
+        ("1 message was given up: nobody took it", "roadworthy escalations dead"),
+    ]
+    assert waiting_for_people({}, {}, incidents=0, dead=0) == []

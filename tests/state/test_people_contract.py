@@ -183,6 +183,7 @@ def test_the_newest_incident_of_a_key_is_found_and_lists_are_by_last_sight(state
         assert tx.incident("inc_1") == incident(1, state="resolved")
         assert [row.id for row in tx.incidents()] == ["inc_2", "inc_3", "inc_1"]
         assert [row.id for row in tx.incidents(open_only=True, limit=1)] == ["inc_2"]
+        assert tx.count_open_incidents() == 2
 
 
 def test_an_exception_takes_escalation_and_message_back_together(state: Store) -> None:

@@ -19,6 +19,7 @@ from roadworthy.engine.telemetry import ExportCounts
 from roadworthy.gateway.counters import LATENCY_BOUNDS, Counters, WorkflowSums
 from roadworthy.gateway.journal import JournalCounts
 from roadworthy.inference_log.model import Lag
+from roadworthy.operations.status import PeopleCounts
 from roadworthy.workflow.inference import Attempt, Inference, Tokens
 
 NOW = 1_763_860_100.0
@@ -180,6 +181,7 @@ def test_controls_numbers_are_there_when_control_answers() -> None:
 def test_controls_numbers_exist_where_they_come_from() -> None:
     sources = {"log": Lag.__struct_fields__, "spans": ExportCounts.__struct_fields__}
     sources["anomalies"] = AnomalyCounts.__struct_fields__
+    sources["people"] = PeopleCounts.__struct_fields__
     assert all(field in sources[part] for part, field, *_ in prometheus.CONTROL)
 
 

@@ -219,3 +219,31 @@ def _workflow_waits(name: str, workflow: Workflow, frozen: FrozenRelease | None)
 
 def _served(frozen: FrozenRelease) -> ServedRelease:
     return ServedRelease(frozen.number, frozen.release.digest, frozen.frozen_at, frozen.frozen_by)
+
+
+class PeopleCounts(msgspec.Struct, frozen=True):
+    """For ``/metrics``."""
+
+    escalations_open: int
+    """Drills left out."""
+    incidents_open: int
+    messages_waiting: int
+    messages_dead: int
+
+
+def waiting_for_people(
+    workflows: Mapping[str, Workflow], escalated: Mapping[str, int], incidents: int, dead: int
+) -> list[Waiting]:
+    """Calls that wait for a human, incidents that nobody resolved, messages that nobody took."""
+    found = []
+    for name, count in sorted(escalated.items()):
+        who = workflows[name].owners.workflow if name in workflows else "operator"
+        calls = "1 call waits" if count == 1 else f"{count} calls wait"
+        found.append(Waiting(who, f"{name}: {calls} for a human", f"roadworthy escalations {name}"))
+    if incidents:
+        matters = "1 incident or alert is open" if incidents == 1 else f"{incidents} incidents and alerts are open"
+        found.append(Waiting("operator", matters, "roadworthy incidents --open"))
+    if dead:
+        letters = "1 message was" if dead == 1 else f"{dead} messages were"
+        found.append(Waiting("operator", f"{letters} given up: nobody took it", "roadworthy escalations dead"))
+    return found

@@ -143,6 +143,7 @@ class Control:
             log=self.log,
             clock=clock,
             budgets=self.budgets,
+            people=self.people.waiting,
         )
         self.drilling = Drilling(
             self.state,
@@ -220,6 +221,7 @@ class Control:
         found = {
             "log": msgspec.structs.asdict(self.log.lag()),
             "anomalies": msgspec.structs.asdict(self.anomalies.counts()),
+            "people": msgspec.structs.asdict(self.people.counts()),
         }
         spans = self.spans.counts()
         return found if spans is None else {**found, "spans": msgspec.structs.asdict(spans)}

@@ -13,6 +13,7 @@ from roadworthy.engine.supervise import Module
 from roadworthy.inference_log.ports import LogStore
 from roadworthy.operations.escalations import EscalationEraser, completion, fits, forget_what_is_covered
 from roadworthy.operations.notices import Arrivals
+from roadworthy.operations.status import PeopleCounts, Waiting, waiting_for_people
 from roadworthy.people.escalation.service import Queue
 from roadworthy.people.incident.service import Incidents
 from roadworthy.people.outbox.service import Outbox
@@ -53,6 +54,24 @@ class People:
         self.arrivals = Arrivals(state, self.queue, self.incidents, log.covers)
         self.eraser = EscalationEraser(state, state, tell_gone=self.tidings.gone)
         forget_what_is_covered(state, log.covers, clock())
+
+    def counts(self) -> PeopleCounts:
+        with self._state.read() as tx:
+            messages = tx.count_deliveries()
+            return PeopleCounts(
+                escalations_open=sum(tx.open_escalations().values()),
+                incidents_open=tx.count_open_incidents(),
+                messages_waiting=messages.get("waiting", 0),
+                messages_dead=messages.get("dead", 0),
+            )
+
+    def waiting(self) -> list[Waiting]:
+        """What goes on only when somebody acts."""
+        with self._state.read() as tx:
+            applied = tx.applied()
+            workflows = {} if applied is None else applied.configuration.workflows
+            dead = tx.count_deliveries().get("dead", 0)
+            return waiting_for_people(workflows, tx.open_escalations(), tx.count_open_incidents(), dead)
 
     def modules(self) -> list[Module]:
         return [

@@ -17,6 +17,7 @@ from roadworthy.inference_log.model import Filter
 from roadworthy.inference_log.service import Log
 from roadworthy.operations.budgets import BudgetBoard
 from roadworthy.operations.status import (
+    Waiting,
     target_statuses,
     waiting,
     workflow_statuses,
@@ -39,7 +40,9 @@ class StatusBoard:
         log: Log,
         clock: Callable[[], float],
         budgets: BudgetBoard,
+        people: Callable[[], list[Waiting]] = list,
     ) -> None:
+        """``people``: what waits for a person to act on it."""
         self._folder = folder
         self._epoch = epoch
         self._workflows = workflows
@@ -47,6 +50,7 @@ class StatusBoard:
         self._log = log
         self._clock = clock
         self._budgets = budgets
+        self._people = people
         self._started = clock()
         self.engine: Engine | None = None
         self.configuration_errors: list[str] = []
@@ -98,7 +102,7 @@ class StatusBoard:
                 "published_at": None if snapshot is None else snapshot.made_at,
                 "engine": [] if self.engine is None else self.engine.health(),
             },
-            "waiting": waiting(applied, served, targets, facts.processes, lag, warnings),
+            "waiting": [*waiting(applied, served, targets, facts.processes, lag, warnings), *self._people()],
         }
 
     def base_url(self) -> str:

@@ -163,6 +163,9 @@ class PeopleTables:
     def put_incident(self, incident: Incident) -> None:
         self._people_change.incidents[incident.id] = incident
 
+    def count_open_incidents(self) -> int:
+        return sum(row.state == "open" for row in self._people.incidents.values())
+
     def incidents(self, *, open_only: bool = False, limit: int = 100) -> Sequence[Incident]:
         found = [row for row in self._people.incidents.values() if not open_only or row.state == "open"]
         return sorted(found, key=lambda row: (row.seen_at, row.id), reverse=True)[:limit]

@@ -150,6 +150,10 @@ class PeopleRows:
         }  # fmt: skip
         self._change(insert(t.incident).values(**row).on_conflict_do_update(index_elements=["id"], set_=row))
 
+    def count_open_incidents(self) -> int:
+        query = sa.select(sa.func.count()).select_from(t.incident).where(t.incident.c.state == "open")
+        return int(self._connection.scalar(query) or 0)
+
     def incidents(self, *, open_only: bool = False, limit: int = 100) -> Sequence[Incident]:
         query = _records(t.incident).order_by(t.incident.c.seen_at.desc(), t.incident.c.id.desc()).limit(limit)
         return self._all(query.where(t.incident.c.state == "open") if open_only else query, Incident)

@@ -201,6 +201,18 @@ SUMMED: tuple[Family, ...] = (
         lambda worker: [((), worker.journal.bodies_dropped)],
     ),
     Family(
+        "journal_escalations_total",
+        "Calls handed to a human whose line is on disk, synced.",
+        (),
+        lambda worker: [((), worker.journal.escalations)],
+    ),
+    Family(
+        "journal_escalations_refused_total",
+        "Calls not handed to a human, because the disk did not take the line in time.",
+        (),
+        lambda worker: [((), worker.journal.escalations_refused)],
+    ),
+    Family(
         "journal_written_bytes_total", "Bytes written to the journal.", (), lambda worker: [((), worker.journal.bytes)]
     ),
 )
@@ -239,6 +251,10 @@ CONTROL: tuple[tuple[str, str, str, str, str], ...] = (
     ("log", "pending_seconds", "gauge", "log_lag_seconds", "Age of the oldest line not shipped yet."),
     ("anomalies", "found", "counter", "anomalies_total", "Unusual things found since control started."),
     ("anomalies", "open", "gauge", "anomalies_open", "Unusual things in the last look."),
+    ("people", "escalations_open", "gauge", "escalations_open", "Calls that wait for a human, drills left out."),
+    ("people", "incidents_open", "gauge", "incidents_open", "Incidents and alerts that nobody has resolved."),
+    ("people", "messages_waiting", "gauge", "messages_waiting", "Webhooks that wait to be taken."),
+    ("people", "messages_dead", "gauge", "messages_dead", "Webhooks that were given up."),
     ("spans", "exported", "counter", "spans_exported_total", "Inferences that the OTLP collector took."),
     ("spans", "dropped_full", "counter", "spans_dropped_full_total", "Inferences not exported, the queue being full."),
     ("spans", "dropped_refused", "counter", "spans_dropped_refused_total", "Inferences that the collector refused."),
