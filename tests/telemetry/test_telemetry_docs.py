@@ -29,6 +29,7 @@ def rendered() -> set[str]:
     names = {family.name for family in prometheus.SUMMED} | {"worker_up"}
     names |= {name for name, *_ in prometheus.HISTOGRAMS} | {name for name, *_ in prometheus.PER_WORKER}
     names |= {name for _, _, _, name, _ in prometheus.CONTROL}
+    names |= {name for name, _ in prometheus.BUDGETS}
     return {f"roadworthy_{name}" for name in names}
 
 

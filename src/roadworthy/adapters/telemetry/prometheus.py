@@ -262,6 +262,14 @@ CONTROL: tuple[tuple[str, str, str, str, str], ...] = (
 )
 
 
+BUDGETS: tuple[tuple[str, str], ...] = (
+    ("budget_limit_usd", "US dollars that may be spent in the calendar day or month that runs."),
+    ("budget_spent_usd", "US dollars of the budget that are spent."),
+    ("budget_remaining_usd", "US dollars of the budget that are neither spent nor reserved."),
+)
+"""Of teams and workflows: limit, spent, left."""
+
+
 def render(
     workers: Sequence[Mapping[str, Any]],
     *,
@@ -330,17 +338,9 @@ def _budgets(page: _Page, reports: Sequence[CountersReport]) -> None:
             spent[labels] = spent.get(labels, 0.0) + row.spent_usd
             held[labels] = held.get(labels, 0.0) + row.spent_usd + row.reserved_usd
     kept = sorted(limits)[:MOST_NAMES]
-    names = ("scope", "name", "period")
-    for name, text, values in (
-        ("budget_limit_usd", "US dollars that may be spent in the calendar day or month that runs.", limits),
-        ("budget_spent_usd", "US dollars of it that are spent.", spent),
-        (
-            "budget_remaining_usd",
-            "US dollars of it that are neither spent nor reserved.",
-            {labels: max(0.0, limit - held[labels]) for labels, limit in limits.items()},
-        ),
-    ):
-        page.family(name, text, "gauge", names, {labels: values[labels] for labels in kept})
+    left = {labels: max(0.0, limit - held[labels]) for labels, limit in limits.items()}
+    for (name, text), values in zip(BUDGETS, (limits, spent, left), strict=True):
+        page.family(name, text, "gauge", ("scope", "name", "period"), {labels: values[labels] for labels in kept})
 
 
 def _histogram(
