@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from roadworthy.fallback.words import BLOCKED
 from roadworthy.gateway.prompting import FREE_FIELDS
+from roadworthy.gateway.repair import MOST_ANSWER_CHARS
 from roadworthy.workflow.inference import OUTCOMES
 from roadworthy.workflow.ladder import DEFAULT_LADDER
 
@@ -43,3 +45,8 @@ def test_every_code_that_the_gateway_answers_with_is_listed() -> None:
     assert len(codes) > 15
     missing = {code for code in codes if f"`{code}`" not in PAGE}
     assert not missing
+
+
+def test_what_the_page_quotes_is_what_is_said() -> None:
+    assert f'"{BLOCKED.text}"' in PAGE
+    assert f"over {MOST_ANSWER_CHARS:,} characters" in PAGE
