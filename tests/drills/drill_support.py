@@ -31,6 +31,7 @@ from roadworthy.gateway.journal import Journal
 from roadworthy.gateway.messages import Request, Response
 from roadworthy.gateway.snapshot import SNAPSHOT_FORMAT, Endpoint, ServedWorkflow, Snapshot
 from roadworthy.gateway.world import World
+from roadworthy.http1 import connector, origin
 from roadworthy.http1.client import Client
 from roadworthy.http1.guard import AddressGuard
 from roadworthy.inference_log import segments
@@ -250,8 +251,9 @@ async def run(drill: Drill, intact: Case, stream: bool, served: Case, folder: Pa
     ]
     urls = dict(zip(("main", "backup"), [await server.start() for server in servers], strict=True))
     journal = Journal(folder, "w0", now=time.time, reserve_bytes=0)
-    guard = AddressGuard()
-    client = Client(guard=guard)
+    guard = AddressGuard(resolve=_resolved)
+    tls = origin.default_tls() if drill.fault == "untrusted" else None  # read before clocks run, as a worker has it
+    client = Client(guard=guard, tls=tls)
     gateway = Gateway(upstream=client, journal=journal, clock=SystemClock(), ids=SystemIds(), hmac_key=HMAC_KEY)
     gateway.world = World(_snapshot(drill, served, urls), wires=wire_for, secret=lambda name: "sk", slots=gateway.slots)
     guard.allow(gateway.world.private_origins)
@@ -315,6 +317,22 @@ async def _call(gateway: Gateway, case: Case, stream: bool) -> Seen:
         return read(answer.status, told, answer.body, time.monotonic() - began)
     data = b"".join([piece async for piece in answer.chunks])
     return reading.streamed(answer.status, told, data, time.monotonic() - began)
+
+
+async def _resolved(host: str, port: int) -> list[str]:
+    """Nobody outside is asked: every target is an address but the one whose name is dead."""
+    raise OSError(f"{host} is not known")
+
+
+_LOADED: dict[Any, Any] = {}
+
+
+def _trust() -> Any:
+    """The trust store as the client loads it, once: a worker has one client, here every call has its own."""
+    load = connector.default_tls
+    if load not in _LOADED:
+        _LOADED[load] = load()
+    return _LOADED[load]
 
 
 def _example(schema: Any) -> Any:

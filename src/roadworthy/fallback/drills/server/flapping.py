@@ -19,5 +19,5 @@ DRILL = Drill(
     needs=(),
     wait=Wait(2),
     attempts=2,
-    before=3,
+    before=2,
 )
