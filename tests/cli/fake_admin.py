@@ -139,6 +139,29 @@ STATUS: dict[str, Any] = {
     "waiting": [{"who": "bo", "what": "drafts is passed through as it is", "do": "roadworthy adopt drafts"}],
 }  # fmt: skip
 
+ESCALATIONS = [
+    {"id": inference_id(NOW - 600, 1), "team": "default", "workflow": "support-triage", "opened_at": NOW - 600,
+     "answer_by": NOW + 1800, "failure": "refused", "detail": f"the model refused {EVIL}", "unit": "u-42",
+     "traffic": "live", "state": "claimed", "claimed_by": "ada", "claimed_until": NOW + 900, "helpdesk": "zendesk"},
+    {"id": inference_id(NOW - 60, 2), "team": "default", "workflow": "support-triage", "opened_at": NOW - 60,
+     "answer_by": NOW + 14340, "failure": None, "traffic": "drill", "state": "queue", "helpdesk": "zendesk"},
+]  # fmt: skip
+ESCALATION_TEXTS = {
+    "messages": [{"role": "user", "content": f"Where is my parcel? {EVIL}"},
+                 {"role": "user", "content": [{"type": "text", "text": "Look:"}, {"type": "image_url"}]}],
+    "draft": f"I will not say. {EVIL}", "holding": "A colleague will answer you today.", "answer": None,
+}  # fmt: skip
+DEAD_LETTERS = [
+    {"id": "msg_0123456789ab", "kind": "escalation", "destination": "helpdesk:zendesk", "about": ESCALATIONS[0]["id"],
+     "state": "dead", "tries": 9, "last_status": 502, "last_error": f"it answered 502 {EVIL}", "ended_at": NOW - 3600}
+]  # fmt: skip
+INCIDENTS = [
+    {"id": "inc_0123456789ab", "kind": "incident", "title": f"support-triage: an answer was unsafe (secrets) {EVIL}",
+     "count": 3, "seen_at": NOW - 90, "state": "open", "traffic": "live"},
+    {"id": "inc_0123456789ac", "kind": "alert", "title": "Target main refuses us", "count": 1, "seen_at": NOW - 7200,
+     "state": "resolved", "resolved_by": "drill", "traffic": "drill"},
+]  # fmt: skip
+
 KEYS = [
     {"id": "key_0123456789ab", "name": "shop", "kind": "live", "workflows": ["support-triage"],
      "created_at": NOW - 86400},
@@ -227,6 +250,10 @@ class FakeAdmin:
             ("GET", "/v1/people"): (200, {"items": [{"id": "ada", "name": "Ada L.", "email": "a@example.com",
                                                      "team": "default", "owns": ["support-triage (workflow)"]}]}),
             ("GET", "/v1/anomalies"): (200, {"items": []}),
+            ("GET", "/v1/escalations"): (200, {"items": ESCALATIONS}),
+            ("GET", f"/v1/escalations/{ESCALATIONS[0]['id']}"): (200, {**ESCALATIONS[0], **ESCALATION_TEXTS}),
+            ("GET", "/v1/deliveries"): (200, {"items": DEAD_LETTERS, "counts": {"dead": 1}}),
+            ("GET", "/v1/incidents"): (200, {"items": INCIDENTS}),
             ("GET", "/v1/audit"): (200, {"items": audit_trail()}),
             ("POST", "/v1/journal/flush"): (200, {"stored": 0}),
             ("POST", "/v1/login"): (200, {"token": "rws-secret", "person": "ada", "expires": NOW + 43200}),

@@ -10,7 +10,7 @@ import os
 from pathlib import Path
 
 import pytest
-from fake_admin import ANOMALY, NOW, RECOVERED, RELEASES, Cli, explained
+from fake_admin import ANOMALY, ESCALATIONS, NOW, RECOVERED, RELEASES, Cli, explained
 
 SNAPSHOTS = Path(__file__).parent / "snapshots"
 
@@ -38,6 +38,10 @@ CASES: dict[str, tuple[int, list[str]]] = {
     "audit-verify": (0, ["audit", "verify"]),
     "forget": (0, ["forget", "u-42", "--yes"]),
     "anomalies": (0, ["anomalies"]),
+    "escalations": (0, ["escalations"]),
+    "escalations-show": (0, ["escalations", "show", ESCALATIONS[0]["id"]]),
+    "escalations-dead": (0, ["escalations", "--dead"]),
+    "incidents": (0, ["incidents"]),
     "wrong-command": (2, ["statsu"]),
     "wrong-workflow": (2, ["log", "--workflow", "suport-triage"]),
     "wrong-outcome": (2, ["log", "--outcome", "answerd"]),
