@@ -10,6 +10,7 @@ import pytest
 from roadworthy.gateway import snapshot as snapshots
 from roadworthy.gateway.snapshot import SNAPSHOT_FORMAT, Snapshot, SnapshotRefused
 from roadworthy.operations.snapshot import Picture, build, unresolved
+from roadworthy.workflow.check_options import python_hash, python_sources
 from roadworthy.workflow.digest import release
 from roadworthy.workflow.draft import target_identity
 from roadworthy.workflow.model import (
@@ -189,3 +190,18 @@ def test_two_versions_apart_is_refused_and_says_what_to_do(apart: int) -> None:
     far = msgspec.json.encode({**whole(), "format": SNAPSHOT_FORMAT + apart})
     with pytest.raises(SnapshotRefused, match="run the same version of Roadworthy"):
         snapshots.decode(far)
+
+
+def test_check_code_is_served_as_it_was_frozen_and_older_configurations_are_read_for_it() -> None:
+    path = "workflows/triage/checks/tone.py"
+    old, new = ({path: f"def check(text, context):\n    return {what}\n"} for what in ("True", "False"))
+    sources = python_sources(old, "triage")
+    one = frozen("triage", msgspec.structs.replace(behaviour(MAIN), checks={"tone": python_hash(sources)}))
+    now, before = (
+        msgspec.structs.replace(applied(version, MAIN), files=files) for version, files in ((2, new), (1, old))
+    )
+    assert unresolved(picture(now, served=(one,)))
+    assert not unresolved(picture(now, before, served=(one,)))
+    built = build(picture(now, before, served=(one,)), {}, declared_price, epoch=1, seq=1, now=9.0)
+    assert built.snapshot.workflows["triage"].check_sources == {"checks/tone.py": old[path]}
+    assert python_hash(built.snapshot.workflows["triage"].check_sources) in one.release.behaviour.checks.values()

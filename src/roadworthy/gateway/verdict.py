@@ -16,6 +16,14 @@ from roadworthy.http1.errors import (
 )
 from roadworthy.workflow.inference import Failure
 
+BLANK = " \t\r\n\f\v\x00\x85\xa0\u200b\u200c\u200d\u2028\u2029\u2060\u3000\ufeff"
+"""Characters that say nothing, however many of them there are."""
+
+
+def says_nothing(text: str) -> bool:
+    """Is a text empty for its reader?"""
+    return not text.strip(BLANK)
+
 
 def broken(error: Http1Error) -> Unusable:
     """The one place where errors of the HTTP client become failures."""

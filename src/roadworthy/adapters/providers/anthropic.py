@@ -28,6 +28,7 @@ from roadworthy.gateway.ports import (
     Outgoing,
     Unusable,
 )
+from roadworthy.gateway.verdict import says_nothing
 from roadworthy.workflow.inference import Tokens
 from roadworthy.workflow.model import Target
 
@@ -204,7 +205,7 @@ def _answer(found: _Message, blocks: list[_Block], request_id: str | None, creat
         model=found.model,
         request_id=request_id,
         finishes=(finish,),
-        empty=not (text.strip() or calls or refused),
+        empty=says_nothing(text) and not (calls or refused),
         refused=refused,
     )
 

@@ -29,6 +29,7 @@ from roadworthy.gateway.ports import (
     Outgoing,
     Unusable,
 )
+from roadworthy.gateway.verdict import says_nothing
 from roadworthy.workflow.model import Target
 
 _PATHS: dict[Operation, bytes] = {
@@ -92,7 +93,7 @@ def _chatted(body: bytes, request_id: str | None) -> Answer:
             continue
         if message.refusal:
             refused = True
-        blank = isinstance(message.content, str) and not message.content.strip()
+        blank = isinstance(message.content, str) and says_nothing(message.content)
         if shape.carries(message) and not (blank and not message.tool_calls and not message.function_call):
             empty = False
     return Answer(
