@@ -20,7 +20,7 @@ from roadworthy.gateway.permits import DRILL_SECRET, PermitPorts
 from roadworthy.http1.errors import AddressForbidden
 from roadworthy.http1.messages import Clocks
 from roadworthy.http1.origin import Origin
-from roadworthy.wiring.lanes import LoopbackClient
+from roadworthy.wiring.lanes import Loopback
 from roadworthy.workflow.model import Budget, Budgets, Bypass, Canned, CheckSpec, Handling, Policy, Step
 
 SIGNER = Ed25519Signer(b"s" * 32)
@@ -259,7 +259,7 @@ async def test_load_is_shared_between_the_workers(tmp_path: Path) -> None:
 
 @on_loop
 async def test_a_drills_client_reaches_its_own_servers_and_nothing_else() -> None:
-    client = LoopbackClient([Origin.from_url("http://fault.invalid:9/v1")])
+    client = Loopback()([Origin.from_url("http://fault.invalid:9/v1")])
     clocks = Clocks(1.0, 1.0, 1.0, 1.0)
     with pytest.raises(AddressForbidden):
         await client.fetch(Origin.from_url("https://api.openai.com/v1"), b"", b"", clocks, max_body=1)

@@ -62,6 +62,7 @@ from roadworthy.workflow.service import Actor
 PATIENCE = 30.0
 """Seconds for a process of the copy to be there."""
 POLL = 0.05
+PREFIX = "roadworthy-drill-"
 MOST_RECORDS = 500
 WORKER = "roadworthy.wiring.copy_worker"
 KEPT_ENVIRONMENT = ("PATH", "HOME", "LANG", "LC_ALL", "PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV", "TMPDIR")
@@ -324,7 +325,8 @@ async def disposable(
     worker: str = WORKER,
 ) -> AsyncIterator[DisposableCopy]:
     """A copy that is gone, folder and processes, when the block is left.  Raises ``CopyFailed``."""
-    root = Path(tempfile.mkdtemp(prefix="roadworthy-drill-"))
+    await asyncio.to_thread(_sweep)
+    root = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-"))
     copy = DisposableCopy(original, drill, root, launcher, example, worker)
     try:
         await copy.start()
@@ -332,3 +334,11 @@ async def disposable(
     finally:
         await copy.close()
         await asyncio.to_thread(shutil.rmtree, root, ignore_errors=True)
+
+
+def _sweep() -> None:
+    """Remove the folders of copies whose maker was killed."""
+    for left in Path(tempfile.gettempdir()).glob(f"{PREFIX}*-*"):
+        maker = left.name.removeprefix(PREFIX).partition("-")[0]
+        if maker.isdigit() and not Path(f"/proc/{maker}").exists() and left.stat().st_uid == os.geteuid():
+            shutil.rmtree(left, ignore_errors=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import ssl
 from collections.abc import Coroutine, Iterable
 from ipaddress import ip_address
 from typing import Any
@@ -16,7 +17,7 @@ from roadworthy.http1.client import Client
 from roadworthy.http1.errors import AddressForbidden
 from roadworthy.http1.guard import AddressGuard
 from roadworthy.http1.messages import Clocks, Reply
-from roadworthy.http1.origin import Origin
+from roadworthy.http1.origin import Origin, default_tls
 from roadworthy.http1.pool import PoolLimits
 from roadworthy.http1.stream import StreamReply
 from roadworthy.wiring.secrets import find_secret
@@ -26,15 +27,28 @@ _POOL = PoolLimits(per_origin=256, waiting=256)
 
 def permit_ports(upstream: Upstream) -> PermitPorts:
     """``upstream``: for permits whose calls reach the real targets."""
-    return PermitPorts(Ed25519Verifier(), wire_for, find_secret, upstream, LoopbackClient)
+    return PermitPorts(Ed25519Verifier(), wire_for, find_secret, upstream, Loopback())
+
+
+class Loopback:
+    """Makes the clients of lanes.  They share the trust store: loading one takes long enough to be felt."""
+
+    def __init__(self) -> None:
+        self._tls: ssl.SSLContext | None = None
+
+    def __call__(self, origins: Iterable[Origin]) -> LoopbackClient:
+        allowed = frozenset(origins)
+        if self._tls is None and any(origin.scheme == "https" for origin in allowed):
+            self._tls = default_tls()
+        return LoopbackClient(allowed, self._tls)
 
 
 class LoopbackClient:
     """The gateway's own HTTP client, bound to the servers of one drill: no proxy, no other origin, no other machine."""
 
-    def __init__(self, origins: Iterable[Origin]) -> None:
-        self._allowed = frozenset(origins)
-        self._client = Client(guard=AddressGuard(allowed=self._allowed, resolve=_resolve), limits=_POOL)
+    def __init__(self, allowed: frozenset[Origin], tls: ssl.SSLContext | None = None) -> None:
+        self._allowed = allowed
+        self._client = Client(guard=AddressGuard(allowed=allowed, resolve=_resolve), limits=_POOL, tls=tls)
 
     def fetch(
         self, origin: Origin, head: bytes, body: bytes, clocks: Clocks, *, max_body: int
