@@ -145,7 +145,7 @@ async def test_an_observed_callers_own_tools_are_the_ones_that_count(tmp_path: P
 @pytest.mark.parametrize("text", ["", " \n\t", "\x00" * 40, "\x00 \n\x00", "\u200b\ufeff\u3000", "\xa0"])
 @on_loop
 async def test_blanks_and_nul_are_an_empty_answer(tmp_path: Path, text: str) -> None:
-    answer, record = await asked(Bench(tmp_path), completion(text))
+    _, record = await asked(Bench(tmp_path), completion(text))
     assert record.attempts[0].failure == "invalid"
     assert record.outcome != "answered"
 
