@@ -31,7 +31,7 @@ from roadworthy.gateway.journal import Journal
 from roadworthy.gateway.messages import Request, Response
 from roadworthy.gateway.snapshot import SNAPSHOT_FORMAT, Endpoint, ServedWorkflow, Snapshot
 from roadworthy.gateway.world import World
-from roadworthy.http1 import connector, origin
+from roadworthy.http1 import origin
 from roadworthy.http1.client import Client
 from roadworthy.http1.guard import AddressGuard
 from roadworthy.inference_log import segments
@@ -322,17 +322,6 @@ async def _call(gateway: Gateway, case: Case, stream: bool) -> Seen:
 async def _resolved(host: str, port: int) -> list[str]:
     """Nobody outside is asked: every target is an address but the one whose name is dead."""
     raise OSError(f"{host} is not known")
-
-
-_LOADED: dict[Any, Any] = {}
-
-
-def _trust() -> Any:
-    """The trust store as the client loads it, once: a worker has one client, here every call has its own."""
-    load = connector.default_tls
-    if load not in _LOADED:
-        _LOADED[load] = load()
-    return _LOADED[load]
 
 
 def _example(schema: Any) -> Any:
