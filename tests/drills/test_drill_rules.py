@@ -14,7 +14,7 @@ from roadworthy.fallback.drills.model import Expected, Seen, Sent
 from roadworthy.fallback.foretell import foretell
 from roadworthy.workflow.inference import Failure
 from roadworthy.workflow.ladder import LADDER_FAILURES
-from roadworthy.workflow.model import Canned, Handling, Step
+from roadworthy.workflow.model import CacheSpec, Canned, Handling, Step
 from roadworthy.workflow.model import Policy as WorkflowPolicy
 
 RELEASE = CASES["text"].release
@@ -90,3 +90,24 @@ def test_a_good_call_has_no_misses() -> None:
 def test_whatever_is_wrong_is_a_miss(change: dict[str, object], what: str) -> None:
     seen = msgspec.structs.replace(GOOD, **{"retry_header": True, **change})
     assert what in [miss.what for miss in rules.score(DRILL, MUST, seen)]
+
+
+def _asked(*at: float) -> Seen:
+    sent = [Sent("main", number, f"abc-main-{number}", number == 1, at=when) for number, when in enumerate(at, 1)]
+    sent[-1].good, sent[-1].text = True, GOOD.text
+    return msgspec.structs.replace(GOOD, sent=sent, mark=sent[-1].nonce)
+
+
+def test_a_provider_that_says_when_to_come_again_is_not_asked_earlier() -> None:
+    drill = msgspec.structs.replace(DRILL, retry_after=1.0)
+    assert rules.score(drill, MUST, _asked(5.0, 6.0)) == []
+    assert [miss.what for miss in rules.score(drill, MUST, _asked(5.0, 5.1))] == ["patience"]
+    assert rules.score(DRILL, MUST, _asked(5.0, 5.1)) == []
+
+
+def test_a_second_call_means_nothing_where_the_cache_would_answer_it() -> None:
+    drill = msgspec.structs.replace(DRILL, before=1)
+    handling = msgspec.structs.replace(RELEASE.handling, cache=CacheSpec("always"))
+    cached = msgspec.structs.replace(RELEASE, handling=handling)
+    assert rules.not_applicable(drill, RELEASE, WorkflowPolicy(), stream=False) == ""
+    assert "cache" in rules.not_applicable(drill, cached, WorkflowPolicy(), stream=False)
