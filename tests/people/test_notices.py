@@ -46,12 +46,22 @@ def test_a_finding_that_is_only_recorded_is_none() -> None:
 
 
 def test_overspending_and_refusing_targets_and_unknown_prices_are_alerts() -> None:
-    assert keys(record(outcome="limited", failure="overspent")) == [("alert", "overspent/support")]
-    assert keys(record(ladder=[Rung("overspent", "cache")])) == [("alert", "overspent/support")]
+    assert keys(record(outcome="limited", failure="overspent")) == [("alert", "overspent/support/")]
+    assert keys(record(ladder=[Rung("overspent", "cache")])) == [("alert", "overspent/support/")]
     refused = Attempt("main", failure="misconfigured", status=401, cost_usd=0.0)
     assert keys(record(attempts=[refused])) == [("alert", "misconfigured/main")]
     unpriced = Attempt("main", model_asked="m", model_answered="m-2", cost_unknown="no price for m-2 (target main)")
     assert keys(record(attempts=[unpriced])) == [("alert", "price_unknown/main/m-2")]
+
+
+def test_a_budget_is_named_when_it_is_nearly_and_when_it_is_wholly_used_up() -> None:
+    near = record(outcome="answered", notes=["budget:workflow:month:alert"])
+    over = record(outcome="limited", failure="overspent", notes=["budget:user:day"])
+    assert [notice.title for found in (near, over) for notice in notices(found)] == [
+        "support: the workflow's budget of the month is nearly used up",
+        "support: a user's budget of the day is used up",
+    ]
+    assert keys(near) == [("alert", "budget_near/support/budget:workflow:month:alert")]
 
 
 def test_a_tester_who_used_up_the_day_is_no_alert_and_machines_are_never_noticed() -> None:

@@ -17,6 +17,8 @@ from roadworthy.people.ports import PeopleState
 from roadworthy.workflow.inference import Attempt, Inference
 
 NOTICED = frozenset({"live", "tester", "drill"})
+BUDGET, NEAR = "budget:", ":alert"
+"""Notes of a record: ``budget:user:day`` was used up, ``budget:workflow:month:alert`` was taken past its alert."""
 NO_PRICE = "no price"
 """How the reason of an unknown cost begins when nobody knows the price."""
 
@@ -34,11 +36,20 @@ def notices(record: Inference) -> Iterator[Notice]:
             "workflow",
         )  # fmt: skip
     if overspent(record):
+        budget = next((note for note in record.notes if note.startswith(BUDGET) and not note.endswith(NEAR)), "")
         yield _notice(
-            record, "alert", f"overspent/{record.workflow}", f"{record.workflow}: a budget is used up",
+            record, "alert", f"overspent/{record.workflow}/{budget}",
+            f"{record.workflow}: {in_words(budget)} is used up",
             f"Calls are limited or go without the model until it is raised or its period ends; {record.id} was one.",
             "cost",
         )  # fmt: skip
+    for note in record.notes:
+        if note.startswith(BUDGET) and note.endswith(NEAR):
+            yield _notice(
+                record, "alert", f"budget_near/{record.workflow}/{note}",
+                f"{record.workflow}: {in_words(note.removesuffix(NEAR))} is nearly used up",
+                f"{record.id} took it past the share at which you wanted to know: roadworthy budgets", "cost",
+            )  # fmt: skip
     for attempt in record.attempts:
         if attempt.failure == "misconfigured":
             yield _notice(
@@ -54,6 +65,19 @@ def notices(record: Inference) -> Iterator[Notice]:
                 "known price. Declare `price` on the target.",
                 "cost",
             )  # fmt: skip
+
+
+def in_words(note: str) -> str:
+    """``budget:user:day`` → ``a user's budget of the day``."""
+    _, _, rest = note.partition(":")
+    scope, _, period = rest.partition(":")
+    if not scope:
+        return "a budget"
+    if scope == "inference":
+        return "the allowance of one inference"
+    return f"{'the' if scope in ('workflow', 'team') else 'a'} {scope}'s budget" + (
+        f" of the {period}" if period else ""
+    )
 
 
 def unsafe(record: Inference) -> str | None:
