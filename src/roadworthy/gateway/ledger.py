@@ -23,8 +23,8 @@ from typing import NamedTuple
 
 from roadworthy.cost.budgets import stale
 
-RECORDS = 1 << 16
-"""Records of a table: 3 MiB, of which a file takes only what is used."""
+RECORDS = 1 << 17
+"""Records of a table: 6 MiB, of which a file takes only what is used."""
 WINDOW = 16
 _WORDS = 6
 _STAMP, SPENT, RESERVED, SHARE = 2, 3, 4, 5

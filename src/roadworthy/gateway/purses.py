@@ -43,8 +43,8 @@ from roadworthy.gateway.world import ServedTarget, World
 from roadworthy.workflow.inference import Attempt
 from roadworthy.workflow.model import Price
 
-MOST_PLACES = 50_000
-"""Scopes whose place in the ledger is remembered; the others are looked up by their hash."""
+MOST_PLACES = 10_000
+"""Callers (users and their keys) whose places in the ledger are remembered; the others are looked up by their hash."""
 MOST_TOLD = 10_000
 UNSEEN_OUTPUT = 1000
 """Output tokens that are reserved while a release has answered too seldom to tell."""
