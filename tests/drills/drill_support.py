@@ -63,7 +63,7 @@ HMAC_KEY = b"k" * 32
 TOKEN = "rw-" + "d" * 40
 OPEN = 1000.0
 """Seconds of a clock that was taken away."""
-AT_ONCE = 8
+AT_ONCE = 16
 PATIENCE = 0.5
 """Seconds after the deadline at which the customer of a hung call leaves."""
 

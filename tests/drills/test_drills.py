@@ -25,14 +25,17 @@ class Sweep(msgspec.Struct):
 
 
 @pytest.fixture(scope="module")
-def sweep(tmp_path_factory: pytest.TempPathFactory) -> Sweep:
+def sweep(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Sweep:
+    """Of the drills that were selected: ``-k`` runs no others."""
+    selected = {item.callspec.params.get("name") for item in request.session.items if hasattr(item, "callspec")}
+    live = [drill for drill in LIVE.values() if drill.name in selected]
     root = tmp_path_factory.mktemp("drills")
     made = Sweep()
-    every = [(drill, case, stream, case) for drill in LIVE.values() for case, stream in applicable(drill)]
+    every = [(drill, case, stream, case) for drill in live for case, stream in applicable(drill)]
     _into(made.intact, every, root / "intact")
     plain = [_without(*each) for each in every if each[0].guard.kind != "rule"]
     _into(made.without, plain, root / "without")
-    for name in sorted({drill.guard.name for drill in LIVE.values() if drill.guard.kind == "rule"}):
+    for name in sorted({drill.guard.name for drill in live if drill.guard.kind == "rule"}):
         some = [each for each in every if (each[0].guard.kind, each[0].guard.name) == ("rule", name)]
         with without_rule(some[0][0].guard, REMOVED.get(name, finds_nothing)):
             _into(made.without, some, root / name)
