@@ -16,9 +16,11 @@ from roadworthy.workflow.draft import target_identity
 from roadworthy.workflow.model import (
     ApiKey,
     Behaviour,
+    CheckSpec,
     Configuration,
     FrozenRelease,
     Handling,
+    Hedge,
     Owners,
     Price,
     Settings,
@@ -100,6 +102,16 @@ def test_a_release_goes_on_calling_the_model_that_it_was_frozen_with() -> None:
     assert built.snapshot.targets["main"].model == "gpt-5"
     assert built.snapshot.prices["main@v1"] == MAIN.price
     assert "still calls gpt-4" in built.warnings[0]
+
+
+def test_a_hedge_and_a_check_go_on_asking_the_model_that_they_were_frozen_with() -> None:
+    handling = Handling(hedge=Hedge(target="main"), checks={"guard": CheckSpec("guard", "unsafe", target="main")})
+    one = FrozenRelease(release("triage", behaviour(MAIN), handling), "default", 1, 1.0, "ada")
+    shown = picture(applied(2, NEXT), applied(1, MAIN), served=(one,))
+    built = build(shown, {}, declared_price, epoch=1, seq=1, now=9.0)
+    serving = built.snapshot.releases[one.release.digest].handling
+    assert serving.hedge is not None
+    assert (serving.hedge.target, serving.checks["guard"].target) == ("main@v1", "main@v1")
 
 
 def test_two_workflows_may_be_on_two_sides_of_a_changed_target() -> None:

@@ -78,7 +78,7 @@ target: main
 parameters:
   max_tokens: 200
 deadline: 30s
-ladder:                            # for each failure, the steps that are taken in order
+ladder:                            # for each failure, the steps in order; `roadworthy explain` says what that comes to
   unavailable: [retry: {times: 1}, canned]
   slow: [canned]
   overlimit: [retry: {times: 1}, canned]
