@@ -234,6 +234,10 @@ def key(token: str = TOKEN, **more: Any) -> tuple[str, ApiKey]:
     return digest, ApiKey(**{**fields, **more})
 
 
+_made: list[Bench] = []
+"""Benches of the test under way, whose journals are closed with it: each holds a file and a thread."""
+
+
 class Bench:
     """A gateway of one worker with one workflow ``support`` and targets ``main`` and ``backup``."""
 
@@ -261,6 +265,7 @@ class Bench:
         self.upstream = upstream or FakeUpstream()
         self.upstream.will(completion())
         self.journal = Journal(folder, f"w{worker}", now=self.clock.now, reserve_bytes=0, **more)
+        _made.append(self)
         self.gateway = Gateway(
             upstream=self.upstream, journal=self.journal, clock=self.clock, ids=FakeIds(), hmac_key=HMAC_KEY,
             worker=worker, workers=workers, peers=peers, permits=permits,
@@ -324,11 +329,15 @@ class Bench:
 
 
 def on_loop(test: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., None]:
-    """Run an async test on a loop of its own."""
+    """Run an async test on a loop of its own, and close what it made."""
 
     @functools.wraps(test)
     def run(*args: Any, **given: Any) -> None:
-        asyncio.run(test(*args, **given))
+        try:
+            asyncio.run(test(*args, **given))
+        finally:
+            while _made:
+                _made.pop().journal.close()
 
     return run
 
