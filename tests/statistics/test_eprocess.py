@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from roadworthy.statistics.eprocess import calls_to_decide, calls_to_prove, log_above, log_below, share_bounds
+from roadworthy.statistics.eprocess import calls_to_prove, log_above, log_below, share_bounds
 
 THRESHOLD = log(1 / 0.05)
 CALLS = 1500
@@ -132,15 +132,6 @@ def test_no_calls_bound_nothing() -> None:
     assert share_bounds(0, 0, 0.05) == (0.0, 1.0)
     assert share_bounds(0, 40, 0.05)[0] == 0.0
     assert share_bounds(40, 40, 0.05)[1] == 1.0
-
-
-def test_it_says_how_many_more_calls_would_decide() -> None:
-    more = calls_to_decide(1, 100, 0.02, 0.05, 0.05, 0.05)
-    assert more is not None
-    assert log_below(1 + more / 100, 100 + more, 0.05) >= THRESHOLD > log_below(1 + (more - 1) / 100, 99 + more, 0.05)
-    assert calls_to_decide(0, 73, 0.02, 0.05, 0.05, 0.05) == 0
-    assert calls_to_decide(0, 0, 0.02, 0.05, 0.05, 0.05) is None
-    assert calls_to_decide(0, 0, 0.02, 0.05, 0.05, 0.05, share=0.0) == 73
 
 
 @pytest.mark.parametrize(("bad", "n", "share"), [(-1, 5, 0.1), (6, 5, 0.1), (1, 5, 0.0), (1, 5, 1.0)])

@@ -79,26 +79,6 @@ def calls_to_prove(share: float, limit: float, alpha: float, sure: float = 0.5) 
     return _first(lambda n: log_below(_planned(share, n, sure), n, limit) >= threshold)
 
 
-def calls_to_decide(
-    bad: float, n: float, budget: float, limit: float, alpha: float, beta: float, share: float | None = None
-) -> int | None:
-    """How many more calls until one of the two tests decides, should the share stay as it was.
-
-    ``alpha``: level of the test against the budget, ``beta``: of that against the limit.  0: it has decided.  ``None``:
-    nobody can tell (no calls yet and no ``share`` assumed, or more than 10^9).
-    """
-    if n == 0 and share is None:
-        return None
-    rate = bad / n if share is None else share
-    found, proven = log(1 / _level(alpha)), log(1 / _level(beta))
-
-    def decided(more: int) -> bool:
-        k, total = bad + rate * more, n + more
-        return log_above(k, total, budget) >= found or log_below(k, total, limit) >= proven
-
-    return 0 if decided(0) else _first(decided)
-
-
 def _against(bad: float, n: float, share: float) -> float:
     a, b = PRIOR
     return log_beta(a + bad, b + n - bad) - log_beta(a, b) - bad * log(share) - (n - bad) * log1p(-share)
