@@ -21,6 +21,7 @@ from roadworthy.rollout.model import (
     Stage,
     Tally,
 )
+from roadworthy.statistics.eprocess import share_bounds
 
 ONE_PERCENT = STAGES[1]
 BAD = Guardrail("bad", 0.02, 0.05)
@@ -97,6 +98,14 @@ def test_a_difference_of_shares_is_bounded_exactly_on_both_sides() -> None:
     assert _one(worse, same, STAGES[4], compared=True).verdict == "PASS"
     assert _one(worse, much, STAGES[4], compared=True).verdict == "FAIL"
     assert _one(worse, Arms(Tally(50, 1), Tally(50, 1)), STAGES[4], compared=True).verdict == "INSUFFICIENT"
+
+
+def test_a_comparison_spends_half_of_its_level_on_each_side() -> None:
+    arms = Arms(Tally(400, 8), Tally(3600, 72))
+    widest = share_bounds(8, 400, 0.025)[1] - share_bounds(72, 3600, 0.025)[0]
+    for limit, verdict in ((widest + 1e-6, "PASS"), (widest - 1e-6, "INSUFFICIENT")):
+        worse = Guardrail("fallbacks", 0.001, limit, against="difference")
+        assert _one(worse, arms, STAGES[2], compared=True).verdict == verdict
 
 
 def test_a_comparison_waits_for_its_other_side_and_is_left_out_where_there_is_none() -> None:

@@ -164,6 +164,22 @@ def test_trouble_that_grows_with_traffic_goes_back_to_the_last_share_with_eviden
     assert again.stage.name == "10 %"
 
 
+def test_a_release_that_was_done_goes_back_too() -> None:
+    rollout = done()
+    now = rollout.entered_at + 9e5
+    back, _ = decide(rollout, Look(1.0, analysis(rollout, now, errors="FAIL")), now)
+    assert (back.state, back.stage.name) == ("rolled_back", "50 %")
+
+
+def test_a_rollback_never_raises_a_share_that_lapsed_evidence_has_lowered() -> None:
+    rollout = at_stage("25 %")
+    now = rollout.entered_at + 60
+    locked, _ = decide(decide(rollout, Look(0.01, None), now)[0], SetLock("ops"), now)
+    for ceiling in (0.01, 1.0):
+        back, _ = decide(locked, Look(ceiling, analysis(locked, now + 60, errors="FAIL")), now + 60)
+        assert (back.stage.name, back.share) == ("10 %", 0.01)
+
+
 def test_a_bad_release_is_left_altogether() -> None:
     rollout = at_stage("50 %")
     now = rollout.entered_at + 60

@@ -34,8 +34,12 @@ class _Levels(NamedTuple):
     share: float
 
 
-def analyse(plan: Plan, stage: Stage, observed: Observed) -> Analysis:
-    """The verdicts on one stage, of which ``observed`` must be."""
+def analyse(plan: Plan, stage: Stage, observed: Observed, *, foretell: bool = True) -> Analysis:
+    """The verdicts on one stage, of which ``observed`` must be.
+
+    ``foretell``: say when what is INSUFFICIENT will be decided; a millisecond for each guardrail, the verdicts a
+    hundredth of it.
+    """
     share = stage.share if observed.share is None else observed.share
     levels = _Levels(plan.alpha_each, plan.beta, stage.calls, share)
     return Analysis(
@@ -43,8 +47,8 @@ def analyse(plan: Plan, stage: Stage, observed: Observed) -> Analysis:
         since=observed.since,
         until=observed.until,
         calls=observed.calls,
-        findings=tuple(_finding(guardrail, observed, levels) for guardrail in applying(plan, observed)),
-        sample_ratio=_sample_ratio(observed, levels),
+        findings=tuple(_finding(guardrail, observed, levels, foretell) for guardrail in applying(plan, observed)),
+        sample_ratio=_sample_ratio(observed, levels, foretell),
         last_call=observed.last_call,
     )
 
@@ -84,7 +88,8 @@ def calendar(
     """When each stage is entered and left if ``calls_per_day`` go on and the release is healthy.
 
     ``history``: what the guardrails showed before (of the release before); without it a release is assumed to use half
-    of each budget, and a mean of which nothing is known is not planned for.  Approvals are taken to be at once.
+    of each budget, and a mean of which nothing is known is not planned for, nor is a comparison.  Approvals are taken
+    to be at once.
     """
     at: float | None = now
     found: list[Due] = []
@@ -133,15 +138,14 @@ def _planned_users(share: float, level: float) -> float:
     users = 16
     while log_healthy(round(users * share), users - round(users * share), share) < log(1 / level):
         users = ceil(users * 1.1)
-    return users * 1.5
-    """Half as many again: the ratio is seen with an error of its own."""
+    return users * 1.5  # what arrives is not exactly the share
 
 
 def _over(calls: float, rate: float) -> float:
     return 0.0 if calls == 0 else inf if rate <= 0 else calls / rate
 
 
-def _finding(guardrail: Guardrail, observed: Observed, levels: _Levels) -> Finding:
+def _finding(guardrail: Guardrail, observed: Observed, levels: _Levels, foretell: bool) -> Finding:
     arms = observed.arms.get(guardrail.name, Arms(Tally()))
     verdict = judge(guardrail, arms, levels.fails, levels.passes, levels.expected, levels.share)
     seen = _seen(guardrail, arms)
@@ -151,14 +155,14 @@ def _finding(guardrail: Guardrail, observed: Observed, levels: _Levels) -> Findi
         if verdict == "PASS":
             said = f"proven below {_figure(guardrail, guardrail.limit)}"
         return Finding(guardrail.name, verdict, f"{_counted(guardrail, arms, seen)}: {said}", seen, n)
-    factor = None if n == 0 else _decided_at(guardrail, arms, levels)
+    factor = None if n == 0 or not foretell else _decided_at(guardrail, arms, levels)
     needs = None if factor is None else max(1, ceil(n * (factor - 1)))
     days = _days(needs, n, observed)
     text = f"{_counted(guardrail, arms, seen)}: {_waits(needs, days, 'calls')}"
     return Finding(guardrail.name, verdict, text, seen, n, needs, days)
 
 
-def _sample_ratio(observed: Observed, levels: _Levels) -> Finding | None:
+def _sample_ratio(observed: Observed, levels: _Levels, foretell: bool) -> Finding | None:
     if observed.users is None or not 0 < levels.share < 1:
         return None
     treated, control = observed.users
@@ -175,7 +179,7 @@ def _sample_ratio(observed: Observed, levels: _Levels) -> Finding | None:
 
     if proven(1.0):
         return Finding(SAMPLE_RATIO, "PASS", f"{said}: as intended", seen, n)
-    factor = _first_factor(proven) if n else None
+    factor = _first_factor(proven) if n and foretell else None
     needs = None if factor is None else max(1, ceil(n * (factor - 1)))
     days = _days(needs, n, observed)
     return Finding(SAMPLE_RATIO, "INSUFFICIENT", f"{said}: {_waits(needs, days, 'users')}", seen, n, needs, days)

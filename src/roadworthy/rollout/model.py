@@ -93,7 +93,8 @@ class Plan(_Frozen, frozen=True):
     stages: tuple[Stage, ...] = STAGES
     guardrails: tuple[Guardrail, ...] = GUARDRAILS
     alpha: float = 0.05
-    """Probability that a healthy release is rolled back anywhere on its way; split over guardrails and stages."""
+    """Probability that a healthy release is rolled back anywhere on its way; split over guardrails and stages.  Whoever
+    resumes a ramp that was rolled back begins the tests of its stage anew, and takes that chance once more."""
     beta: float = 0.05
     """Probability that a release at a limit passes a stage.  Not split: *all* guardrails must PASS (an
     intersection-union test; R. L. Berger, Technometrics 24 (1982) 295-300)."""
@@ -238,6 +239,11 @@ class Rollout(_Frozen, frozen=True):
     def share(self) -> float:
         """Of live traffic that the release gets: its stage's, never above the ceiling."""
         return 0.0 if self.state == "frozen" else min(self.stage.share, self.ceiling)
+
+    @property
+    def standing(self) -> State | Literal["locked"]:
+        """The word for people."""
+        return self.state if self.lock is None else "locked"
 
     @property
     def under_way(self) -> bool:

@@ -256,8 +256,8 @@ def _back(rollout: Rollout, to: str, by: str, reason: str, now: float) -> Decide
         raise Refused("its ramp has not begun, so there is nothing to roll back")
     names = {stage.name: index for index, stage in enumerate(rollout.plan.stages)}
     evidenced = [names[one.stage] for one in rollout.passed if names[one.stage] < rollout.at]
-    live = [index for index in evidenced if rollout.plan.stages[index].share > 0]
-    at = max(live, default=0) if to == "share" else 0
+    at = max(evidenced, default=0) if to == "share" else 0
+    at = at if rollout.plan.stages[at].share > 0 else 0
     if rollout.state == "rolled_back" and rollout.at == at:
         return rollout, ()
     after = _moved(rollout, "step_back" if at else "roll_back", by, reason)
