@@ -124,16 +124,16 @@ def test_a_waiver_covers_no_failure() -> None:
     assert (state.verdict, state.cap, state.waiver) == ("FAIL", 0.0, None)
 
 
-@given(st.floats(0, 40), st.floats(0.1, 30), st.sampled_from([n for n in NUMBERS if n not in NEVER_WAIVED]))
-def test_a_waiver_never_outlives_its_end(days: float, lasts: float, number: int) -> None:
+@given(st.integers(0, 40), st.integers(1, 30), st.sampled_from([n for n in NUMBERS if n not in NEVER_WAIVED]))
+def test_a_waiver_never_outlives_its_end(days: int, lasts: int, number: int) -> None:
     let = waiver(number, starts=NOW, ends=NOW + lasts * DAY)
     state = of(number, checklist([], [let], subject(), NOW + days * DAY))
     assert (state.waiver is not None) == (days < lasts)
     assert state.cap == (1.0 if days < lasts else PILOT)
 
 
-@given(st.booleans(), st.floats(0, 60))
-def test_observe_never_becomes_production(waived: bool, days: float) -> None:
+@given(st.booleans(), st.integers(0, 60))
+def test_observe_never_becomes_production(waived: bool, days: int) -> None:
     let = [waiver(None, starts=NOW, ends=NOW + 30 * DAY)] if waived else []
     made = shown(made_at=NOW + days * DAY, lapses_at=NOW + days * DAY + 1)
     fresh = replace(receipt(), issued=NOW + days * DAY, expires=NOW + days * DAY + 1)

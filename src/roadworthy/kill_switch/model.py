@@ -15,7 +15,7 @@ State = Literal["on", "guarded", "assist", "off"]
 """
 
 Source = Literal["control", "link", "file", "environment", "spend", "unsafe", "errors"]
-"""Who holds a state: a person at control or by a signed link, ``KILL`` or ``ROADWORTHY_KILL`` at a gateway, a trigger."""
+"""Who holds a state: a person (at control, by a link), a gateway's ``KILL`` or ``ROADWORTHY_KILL``, a trigger."""
 
 Trigger = Literal["spend", "unsafe", "errors"]
 Right = Literal["stop", "on_call", "owner"]
