@@ -203,6 +203,11 @@ class StreamReply(Protocol):
     @property
     def first_byte(self) -> float: ...
     @property
+    def ended(self) -> bool:
+        """The end of the body has arrived, read or not."""
+        ...
+
+    @property
     def chunks(self) -> AsyncIterator[bytes]:
         """Body as it comes; raises an ``Http1Error`` when it does not end cleanly."""
         ...
