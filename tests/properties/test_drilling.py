@@ -75,7 +75,7 @@ def test_a_workflow_without_the_guard_fails_and_the_exit_code_says_so(up: Up, tm
 def test_what_customers_see_is_made_of_the_last_drills(up: Up) -> None:
     drill(up, "support", "--fault", "persistent-503")
     page = roadworthy("failures", "support", "--markdown", "--data", str(up.data)).stdout
-    assert "| The provider answers 503 to every call. | whole | canned | We will write to you. |" in page
+    assert "| The provider answers 503 to every call. | both | canned | We will write to you. |" in page
     items = json.loads(roadworthy("failures", "support", "--json", "--data", str(up.data)).stdout)["items"]
     assert {(item["fault"], item["proven"]) for item in items} >= {("persistent-503", 1)}
 

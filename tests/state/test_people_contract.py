@@ -76,15 +76,16 @@ def test_an_answer_comes_back_with_its_json(state: Store) -> None:
         assert tx.open_escalations() == {}
 
 
-def test_lists_are_by_urgency_or_by_age_and_by_workflow(state: Store) -> None:
+def test_lists_are_by_urgency_without_drills_or_by_age_and_by_workflow(state: Store) -> None:
     closed = escalation(3, state="expired", closed_at=9.0)
     with state.write() as tx:
-        for row in (escalation(1), escalation(2), closed, escalation(4, workflow="other")):
+        drilled = escalation(5, traffic="drill")
+        for row in (escalation(1), escalation(2), closed, escalation(4, workflow="other"), drilled):
             tx.add_escalation(row)
     with state.read() as tx:
         assert [row.id for row in tx.waiting_escalations("support", 9)] == ["inf_2", "inf_1"]
         assert [row.id for row in tx.waiting_escalations(None, 2)] == ["inf_4", "inf_2"]
-        assert [row.id for row in tx.escalations(WhichEscalations(), 3)] == ["inf_4", "inf_3", "inf_2"]
+        assert [row.id for row in tx.escalations(WhichEscalations(), 4)] == ["inf_5", "inf_4", "inf_3", "inf_2"]
         assert [row.id for row in tx.escalations(WhichEscalations("support", ("expired",)), 9)] == ["inf_3"]
 
 

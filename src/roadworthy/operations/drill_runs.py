@@ -7,6 +7,7 @@ themselves.  One run of a workflow at a time.  What was measured before an inter
 from __future__ import annotations
 
 import asyncio
+import bisect
 import logging
 import secrets
 import threading
@@ -15,7 +16,7 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
-from roadworthy.fallback.drills.catalogue import CATALOGUE, Row
+from roadworthy.fallback.drills.catalogue import CATALOGUE, Row, place_of
 from roadworthy.fallback.drills.model import Drill, DrillRun, Result
 from roadworthy.fallback.drills.ports import DrillState
 from roadworthy.fallback.drills.registry import drills
@@ -96,7 +97,7 @@ class DrillRuns:
             by=actor.id,
             wanted=len(steps),
             estimate=estimate(steps, release),
-            results=skipped,
+            results=sorted(skipped, key=_order),
         )
         going = _Run(run, self._monotonic())
         with self._lock:
@@ -159,7 +160,7 @@ class DrillRuns:
     async def _led(self, going: _Run, subject: Subject, steps: Sequence[Step]) -> None:
         def on_result(result: Result) -> None:
             with going.lock:
-                going.run.results.append(result)
+                bisect.insort(going.run.results, result, key=_order)
 
         runner = asyncio.ensure_future(Runner(self._ports, subject, on_result).run(steps))
         while not runner.done():
@@ -188,6 +189,11 @@ class DrillRuns:
         )
         with self._state.write() as tx:
             tx.append_audit(chain(tx.last_audit(), event, self._ports.clock()))
+
+
+def _order(result: Result) -> tuple[int, bool]:
+    """As the fault catalogue has them: when they came in is of no use to a reader."""
+    return place_of(result.fault), result.stream
 
 
 def chosen(order: Order) -> list[Drill]:

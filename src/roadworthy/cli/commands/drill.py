@@ -12,6 +12,7 @@ import click
 from roadworthy.adapters.files import write_atomically
 from roadworthy.cli import drill_view as view
 from roadworthy.cli.context import Work, common, json_option, pass_work
+from roadworthy.cli.drill_page import page
 from roadworthy.cli.errors import BadInput, Finding
 from roadworthy.cli.words import plural
 from roadworthy.fallback.drills.catalogue import CATALOGUE
@@ -53,7 +54,7 @@ def drill(
     work.note(f"{plural(run['wanted'], 'drilled call')}, about {_span(run['estimate'])}; Ctrl-C stops and cleans up")
     run = _followed(work, run)
     if html is not None:
-        write_atomically(html, view.page(run, work.clock()).encode())
+        write_atomically(html, page(run, work.clock()).encode())
         work.note(f"wrote {html}")
     if work.json:
         work.emit(run)
@@ -64,13 +65,15 @@ def drill(
 
 def _followed(work: Work, run: dict[str, Any]) -> dict[str, Any]:
     """Look until the run is over, telling what comes in."""
-    told = 0
+    told: set[tuple[str, bool]] = set()
     try:
         while True:
-            done = [result for result in run["results"] if result["verdict"] != "SKIPPED"]
-            for result in done[told:]:
-                told += 1
-                work.note(f"{told:>4} of {run['wanted']}  {view.headline(result)}")
+            for result in run["results"]:
+                key = (result["fault"], result["stream"])
+                if result["verdict"] == "SKIPPED" or key in told:
+                    continue
+                told.add(key)
+                work.note(f"{len(told):>4} of {run['wanted']}  {view.headline(result)}")
             if run["state"] != "running":
                 return run
             time.sleep(POLL)

@@ -40,7 +40,7 @@ def escalations() -> None:
 @escalations.command("list")
 @click.argument("workflow", required=False)
 @click.option("--open", "only_open", is_flag=True, help="Those that wait for a human.  [default]")
-@click.option("--all", "everything", is_flag=True, help="Closed ones as well, newest first.")
+@click.option("--all", "everything", is_flag=True, help="Closed ones and drills as well, newest first.")
 @click.option("--dead", is_flag=True, help="Messages that were given up, as `escalations dead` lists them.")
 @click.option("--limit", type=click.IntRange(1, 1000), default=100, show_default=True, help="How many.")
 @common

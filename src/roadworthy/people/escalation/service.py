@@ -159,7 +159,7 @@ class Queue:
     # --- what people read
 
     def waiting(self, workflow: str | None = None, limit: int = 200) -> Sequence[Escalation]:
-        """Open ones, the most urgent first."""
+        """Open ones, the most urgent first; nobody must answer a drill, so drills are left out."""
         with self._state.read() as tx:
             return tx.waiting_escalations(workflow, limit)
 
