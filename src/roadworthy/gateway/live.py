@@ -101,7 +101,7 @@ class LiveStream:
         failed_inside = self.reader.failed
         if failed_inside is not None:
             raise failed_inside
-        if self.reader.done:
+        if self.reader.done and not self.reply.ended:
             self._close_soon()
         elif not chunks and (self.reasons or not self.empty):
             self._wait_on()
