@@ -10,6 +10,7 @@ from typing import Any
 
 from roadworthy.cli.drill_view import asked, left_out
 from roadworthy.cli.terminal import clean
+from roadworthy.cli.words import plural
 
 Result = Mapping[str, Any]
 
@@ -23,8 +24,8 @@ _STYLE = """
 --good:#6fd58b;--bad:#ff8a90}}
 *{box-sizing:border-box}
 body{font:15px/1.5 system-ui,sans-serif;max-width:64rem;margin:0 auto;padding:1.5rem 1rem 3rem;
-color:var(--ink);background:var(--paper)}
-h1{font-size:1.5rem;margin:0 0 .3rem}h2{font-size:1.05rem;margin:2rem 0 .3rem;text-transform:capitalize}
+color:var(--ink);background:var(--paper);overflow-wrap:anywhere}
+h1{font-size:1.5rem;margin:0 0 .3rem}h2{font-size:1.05rem;margin:2rem 0 .3rem}h2::first-letter{text-transform:uppercase}
 .dim{color:var(--dim)}.PASS{color:var(--good)}.FAIL{color:var(--bad)}.sum{font-size:1.15rem;font-weight:600}
 details{border-bottom:1px solid var(--line)}
 summary{display:flex;flex-wrap:wrap;gap:.1rem .8rem;padding:.45rem .1rem;cursor:pointer;list-style:none}
@@ -81,11 +82,9 @@ def _drill(result: Result) -> str:
     seen = result["seen"] or _UNSEEN
     verdict, told = result["verdict"], seen["told"] or "none"
     facts = [
-        seen["outcome"] or "no answer", f"{seen['seconds']:.2f} s",
-        f"{seen['attempts']} attempt{'' if seen['attempts'] == 1 else 's'}",
+        seen["outcome"] or "no answer", f"{seen['seconds']:.2f} s", plural(seen["attempts"], "attempt"),
+        "" if told == "none" else told,
     ]  # fmt: skip
-    if told != "none":
-        facts.append(told)
     shown = "".join(f'<span class="fact">{_text(fact)}</span>' for fact in facts)
     return (
         f"<details{' open' if verdict == 'FAIL' else ''}><summary><b class={verdict}>{verdict}</b>"
@@ -97,7 +96,7 @@ def _drill(result: Result) -> str:
 def _inside(result: Result, seen: Mapping[str, Any]) -> str:
     must = result["expected"]
     misses = "".join(f"<li>{_text(miss)}</li>" for miss in result["misses"])
-    limits = "" if must is None else f" At most {must['wait']:.1f} s and {must['attempts']} attempts."
+    limits = "" if must is None else f" At most {must['wait']:.1f} s and {plural(must['attempts'], 'attempt')}."
     said = "".join(
         f"<h3>{_text(message.get('role'))}</h3><pre>{_cut(message.get('content'))}</pre>" for message in seen["asked"]
     )
