@@ -24,11 +24,13 @@ from roadworthy.adapters.providers.registry import wire_for
 from roadworthy.adapters.providers.simulated_answer import example
 from roadworthy.fallback.drills import reading, rules
 from roadworthy.fallback.drills.asking import good_answer, nonce_of, question
+from roadworthy.fallback.drills.catalogue import CATALOGUE, Row
 from roadworthy.fallback.drills.listener import FaultServer, targets_of
 from roadworthy.fallback.drills.model import Drill, Expected, Guard, Miss, Role, Seen, Told
 from roadworthy.gateway.core import Gateway
 from roadworthy.gateway.journal import Journal
 from roadworthy.gateway.messages import Request, Response
+from roadworthy.gateway.permits import priced_at
 from roadworthy.gateway.snapshot import SNAPSHOT_FORMAT, Endpoint, ServedWorkflow, Snapshot
 from roadworthy.gateway.world import World
 from roadworthy.http1 import origin
@@ -37,6 +39,7 @@ from roadworthy.http1.guard import AddressGuard
 from roadworthy.inference_log import segments
 from roadworthy.operations.notices import notices
 from roadworthy.wiring.gateway import SystemClock, SystemIds
+from roadworthy.workflow.check_options import span_of
 from roadworthy.workflow.inference import FAILURES, Inference
 from roadworthy.workflow.model import (
     ApiKey,
@@ -45,6 +48,7 @@ from roadworthy.workflow.model import (
     CacheSpec,
     Canned,
     Capabilities,
+    CheckKind,
     CheckSpec,
     Clocks,
     Handling,
@@ -95,7 +99,7 @@ CANNED = Canned(
     {"topic": "later"},
 )
 IDENTITIES = {name: TargetIdentity("openai", f"{name}-model", f"{name}.test") for name in ("main", "backup")}
-CHECKS: dict[str, CheckSpec] = {
+CHECKS: dict[CheckKind, CheckSpec] = {
     "language": CheckSpec("language", "invalid", options={"allowed": ["en"]}),
     "refusal": CheckSpec("refusal", "refused"),
     "repetition": CheckSpec("repetition", "invalid"),
@@ -105,8 +109,11 @@ CHECKS: dict[str, CheckSpec] = {
     "prompt_leak": CheckSpec("prompt_leak", "unsafe"),
     "markup": CheckSpec("markup", "unsafe"),
     "garbage": CheckSpec("garbage", "invalid"),
-    "length": CheckSpec("length", "invalid", options={"max_chars": 20_000}),
 }
+SPANS: dict[CheckKind, CheckSpec] = {kind: spec for kind, spec in CHECKS.items() if span_of(spec) is not None}
+"""Those that a window can do."""
+PROMPT = Prompt("managed", "You answer customers of a shop that sells lamps.", canary=True)
+CONTENT: frozenset[Row] = frozenset({"content"})
 
 
 class Case(msgspec.Struct, frozen=True):
@@ -115,6 +122,8 @@ class Case(msgspec.Struct, frozen=True):
     name: str
     release: Release
     policy: Policy = Policy(budgets=Budgets(inference=1.0))
+    rows: frozenset[Row] = frozenset(CATALOGUE)
+    """Whose drills it is for."""
 
     def __repr__(self) -> str:
         return self.name
@@ -134,16 +143,42 @@ CASES = {
         "text",
         release(
             "text",
-            prompt=Prompt("managed", "You answer customers of a shop that sells lamps.", canary=True),
-            handling={"checks": CHECKS, "continuation": 1, "stream": "windowed", "window": 20, "cache": CacheSpec()},
+            prompt=PROMPT,
+            handling={
+                "checks": {"garbage": CHECKS["garbage"]},
+                "continuation": 1,
+                "stream": "windowed",
+                "window": 20,
+                "cache": CacheSpec(),
+            },
         ),
+    ),
+    "checked": Case(
+        "checked", release("checked", prompt=PROMPT, handling={"checks": CHECKS, "stream": "buffered"}), rows=CONTENT
+    ),
+    "windowed": Case(
+        "windowed",
+        release("windowed", prompt=PROMPT, handling={"checks": SPANS, "stream": "windowed", "window": 400}),
+        rows=CONTENT,
+    ),
+    "short": Case(
+        "short",
+        release(
+            "short",
+            handling={
+                "checks": {"brief": CheckSpec("length", "invalid", options={"max_chars": 20_000})},
+                "stream": "buffered",
+            },
+        ),
+        rows=CONTENT,
     ),
     "relayed": Case("relayed", release("relayed", handling={"continuation": 1})),
     "json": Case("json", release("json", schema=SCHEMA, handling={"stream": "buffered", "repair_json": True})),
     "tools": Case("tools", release("tools", tools=TOOLS, handling={"stream": "buffered"})),
     "embeddings": Case("embeddings", release("embeddings", kind="embeddings", handling={"canned": None})),
 }
-"""Free text with every check, windowed; free text relayed as it comes; JSON; tool calls; embeddings."""
+"""Free text of which little is held back; with every check, whole; with those that a window can do; of bounded length;
+free text relayed as it comes; JSON; tool calls; embeddings."""
 
 EMBEDDING_LADDER: Ladder = {
     failure: [Step("retry", times=2, backoff=0.01), Step("target", target="backup")]
@@ -166,7 +201,7 @@ def applicable(drill: Drill) -> list[tuple[Case, bool]]:
     return [
         (case, stream)
         for case, stream in itertools.product(CASES.values(), (False, True))
-        if not rules.not_applicable(drill, case.release, case.policy, stream=stream)
+        if drill.row in case.rows and not rules.not_applicable(drill, case.release, case.policy, stream=stream)
     ]
 
 
@@ -189,6 +224,16 @@ def weakened(case: Case, guard: Guard) -> Case:
         budgets = msgspec.structs.replace(case.policy.budgets, **{guard.name: getattr(Budgets(), guard.name)})
         return msgspec.structs.replace(case, policy=msgspec.structs.replace(case.policy, budgets=budgets))
     return msgspec.structs.replace(case, release=msgspec.structs.replace(case.release, handling=handling))
+
+
+def unbound(drill: Drill) -> Drill:
+    """The drill without the budget of its own that it proves."""
+    budgets = drill.conditions.budgets
+    if drill.guard.kind != "budget" or budgets is None:
+        return drill
+    none = {drill.guard.name: getattr(Budgets(), drill.guard.name)}
+    conditions = msgspec.structs.replace(drill.conditions, budgets=msgspec.structs.replace(budgets, **none))
+    return msgspec.structs.replace(drill, conditions=conditions)
 
 
 @contextmanager
@@ -341,9 +386,17 @@ def _snapshot(drill: Drill, case: Case, urls: dict[str, str]) -> Snapshot:
             name: Target(name, "openai", f"{name}-model", capabilities=Capabilities(prefill="native")) for name in urls
         },
         endpoints={name: Endpoint(url, trusted=True) for name, url in urls.items()},
-        prices={} if drill.conditions.unpriced else dict.fromkeys(urls, Price(input=1e-6, output=2e-6)),
+        prices=_prices(drill, made, urls),
         keys={digest: ApiKey("key_" + digest[:12], digest, "drill", "default", ["*"])},
     )  # fmt: skip
+
+
+def _prices(drill: Drill, made: Release, urls: dict[str, str]) -> dict[str, Price]:
+    if drill.conditions.unpriced:
+        return {}
+    if drill.conditions.price is not None:
+        return priced_at(drill.conditions.price, made)
+    return dict.fromkeys(urls, Price(input=1e-6, output=2e-6))
 
 
 def _records(folder: Path) -> dict[str, Inference]:

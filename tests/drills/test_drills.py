@@ -9,7 +9,7 @@ import msgspec
 import pytest
 from drill_pending import AWAITS
 from drill_removals import REMOVED, finds_nothing
-from drill_support import CASES, Case, Ran, applicable, run_all, weakened, without_rule
+from drill_support import CASES, Case, Ran, applicable, run_all, unbound, weakened, without_rule
 
 from roadworthy.fallback.drills.model import Drill
 from roadworthy.fallback.drills.registry import drills
@@ -43,7 +43,7 @@ def sweep(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 
 
 def _without(drill: Drill, intact: Case, stream: bool, _: Case) -> tuple[Drill, Case, bool, Case]:
-    return drill, intact, stream, weakened(intact, drill.guard)
+    return unbound(drill), intact, stream, weakened(intact, drill.guard)
 
 
 def _into(kept: dict[tuple[str, str, bool], Ran], wanted: list[tuple[Drill, Case, bool, Case]], root: Path) -> None:

@@ -40,7 +40,7 @@ from roadworthy.gateway.snapshot import Endpoint, Snapshot, SnapshotRefused
 from roadworthy.gateway.world import SecretLookup, ServedKey, World
 from roadworthy.http1.origin import Origin
 from roadworthy.workflow.inference import Failure, Inference, Outcome
-from roadworthy.workflow.model import ApiKey, Budget, Bypass, Handling, Policy, Target
+from roadworthy.workflow.model import ApiKey, Budget, Bypass, Handling, Policy, Price, Release, Target
 
 MOST_LANES = 1000
 KEPT_AFTER = 60.0
@@ -272,12 +272,15 @@ def view(snapshot: Snapshot, permit: Permit) -> Snapshot:
         )
     if release.workflow != served.name:
         raise Refused(403, "permit_not_allowed", f"Release {digest} is none of '{served.name}'.")
-    targets, endpoints, unpriced = snapshot.targets, snapshot.endpoints, False
+    targets, endpoints, prices, listed = snapshot.targets, snapshot.endpoints, snapshot.prices, snapshot.model_prices
     if permit.traffic == "drill":
         targets = {name: _spoken_to(target) for name, target in snapshot.targets.items()}
         endpoints = {name: Endpoint(url, trusted=True) for name, url in permit.substitutes.items() if name in targets}
         release = msgspec.structs.replace(release, handling=isolated(release.handling))
-        unpriced = permit.unpriced
+        if permit.unpriced:
+            prices, listed = {}, {}
+        elif permit.price is not None:
+            prices = priced_at(permit.price, release)
     workflow = msgspec.structs.replace(
         served, enforcement="enforce", release=release.digest, passthrough=None, policy=_policy(served.policy, permit)
     )
@@ -287,8 +290,8 @@ def view(snapshot: Snapshot, permit: Permit) -> Snapshot:
         releases={release.digest: release},
         targets=targets,
         endpoints=endpoints,
-        prices={} if unpriced else snapshot.prices,
-        model_prices={} if unpriced else snapshot.model_prices,
+        prices=prices,
+        model_prices=listed,
         team_budgets={},
         keys={},
     )
@@ -298,6 +301,12 @@ def _policy(policy: Policy, permit: Permit) -> Policy:
     """The permit's own budget stands for the key's and the team's; nobody else's calls count against it."""
     budgets = msgspec.structs.replace(permit.budgets or policy.budgets, key=Budget(month=permit.usd))
     return msgspec.structs.replace(policy, budgets=budgets, requests_per_minute_per_key=None)
+
+
+def priced_at(price: Price, release: Release) -> dict[str, Price]:
+    """Every target of the release costs ``price``; one that only checks ask costs nothing."""
+    asked = {spec.target for spec in release.handling.checks.values()} - {release.behaviour.target}
+    return {name: Price(0.0, 0.0) if name in asked else price for name in release.behaviour.targets}
 
 
 def _spoken_to(target: Target) -> Target:

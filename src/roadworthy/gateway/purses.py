@@ -254,6 +254,17 @@ class Purses:
             if all(self._fits(scope.limit, place.at, self._estimate(call, target, plan)) for scope, place in places)
         )
 
+    def note_short(self, call: Call, target: ServedTarget) -> None:
+        """Have the record say which budgets do not grant a call of ``target`` now.  For calls that have budgets."""
+        plan = call.money
+        assert plan is not None
+        amount = self._estimate(call, target, plan)
+        if plan.allowance is not None and (call.tab.held() if call.tab is not None else 0) + amount > plan.allowance:
+            _note(call, "budget:inference")
+        for scope, place in call.tab.places if call.tab is not None else ():
+            if not self._fits(scope.limit, place.at, amount):
+                _note(call, scope.note)
+
     # --- lending
 
     def exchange(self, orders: Orders) -> Word:

@@ -209,6 +209,7 @@ class Runner:
             fault=drill.name,
             substitutes=urls,
             unpriced=drill.conditions.unpriced,
+            price=drill.conditions.price,
             budgets=drill.conditions.budgets,
         )
 

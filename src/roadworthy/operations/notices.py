@@ -19,6 +19,8 @@ from roadworthy.workflow.inference import Attempt, Inference
 NOTICED = frozenset({"live", "tester", "drill"})
 BUDGET, NEAR = "budget:", ":alert"
 """Notes of a record: ``budget:user:day`` was used up, ``budget:workflow:month:alert`` was taken past its alert."""
+USAGE_IMPLAUSIBLE = "usage_implausible"
+"""Note of a record whose provider reported a usage that cannot be."""
 NO_PRICE = "no price"
 """How the reason of an unknown cost begins when nobody knows the price."""
 
@@ -50,6 +52,12 @@ def notices(record: Inference) -> Iterator[Notice]:
                 f"{record.workflow}: {in_words(note.removesuffix(NEAR))} is nearly used up",
                 f"{record.id} took it past the share at which you wanted to know: roadworthy budgets", "cost",
             )  # fmt: skip
+    if USAGE_IMPLAUSIBLE in record.notes:
+        yield _notice(
+            record, "alert", f"{USAGE_IMPLAUSIBLE}/{record.target}",
+            f"Target {record.target} reports tokens that cannot be",
+            f"{record.id} was charged by estimate; compare the provider's bill: roadworthy show {record.id}", "cost",
+        )  # fmt: skip
     for attempt in record.attempts:
         if attempt.failure == "misconfigured":
             yield _notice(
@@ -94,7 +102,11 @@ def overspent(record: Inference) -> bool:
     """A tester who used up the day's dollars is expected, and nobody's alert."""
     if record.traffic == "tester":
         return False
-    return record.failure == "overspent" or any(rung.failure == "overspent" for rung in record.ladder)
+    return (
+        record.failure == "overspent"
+        or any(rung.failure == "overspent" for rung in record.ladder)
+        or any(note.startswith(BUDGET) and not note.endswith(NEAR) for note in record.notes)  # a step was passed over
+    )
 
 
 def unpriced(attempt: Attempt) -> bool:

@@ -6,10 +6,10 @@ import msgspec
 
 from roadworthy.fallback.drills.breaking import MADE_UP, breaking
 from roadworthy.fallback.drills.model import Drill, Expected, Miss, Need, Seen
-from roadworthy.fallback.model import Remaining, Rung, Tried
+from roadworthy.fallback.model import NO_COSTS, Remaining, Rung, Tried
 from roadworthy.fallback.rules import next_step
-from roadworthy.workflow.inference import SERVED_BY_MODEL, Failure, Outcome
 from roadworthy.workflow.check_options import option
+from roadworthy.workflow.inference import SERVED_BY_MODEL, Failure, Outcome
 from roadworthy.workflow.model import Budget, CheckSpec, Handling, Policy, Release
 
 LATE = 0.25
@@ -161,16 +161,16 @@ def climbed(drill: Drill, release: Release, *, stream: bool) -> tuple[Outcome, i
         if not faulty or (drill.times is not None and calls[target] > drill.times):
             return "recovered", attempts
         spent += _silence(drill, handling, live=relayed(release, stream))
-        history.append(Tried(target, drill.failure, rung, drill.retry_after, drill.repeatable))
-        step = next_step(handling.ladder, drill.failure, history, _remaining(drill, handling, spent), jitter=_JITTER)
+        failure = drill.failure if target == behaviour.target else drill.elsewhere or drill.failure
+        history.append(Tried(target, failure, rung, drill.retry_after, drill.repeatable))
+        remaining = _remaining(drill, release, failure, spent, attempts)
+        step = next_step(handling.ladder, failure, history, remaining, jitter=_JITTER)
         while step is not None and step.kind == "drop":
             dropped = True
-            history.append(Tried("", drill.failure, step.rung))
-            step = next_step(
-                handling.ladder, drill.failure, history, _remaining(drill, handling, spent), jitter=_JITTER
-            )
+            history.append(Tried("", failure, step.rung))
+            step = next_step(handling.ladder, failure, history, remaining, jitter=_JITTER)
         if step is None:
-            return _left_over(drill.failure, dropped), attempts
+            return _left_over(failure, dropped), attempts
         if step.kind in ("cache", "canned", "escalate"):
             ends: dict[str, Outcome] = {"cache": "cached", "canned": "canned", "escalate": "escalated"}
             return ends[step.kind], attempts
@@ -195,12 +195,22 @@ def _silence(drill: Drill, handling: Handling, *, live: bool) -> float:
     return min(seconds, handling.deadline)
 
 
-def _remaining(drill: Drill, handling: Handling, spent: float) -> Remaining:
+def _remaining(drill: Drill, release: Release, failure: Failure, spent: float, attempts: int) -> Remaining:
+    """What is left after ``attempts`` attempts; of money only what the drill itself says is known."""
+    handling, conditions = release.handling, drill.conditions
+    dollars, costs = None, NO_COSTS
+    if conditions.price is not None and conditions.budgets is not None and conditions.budgets.inference is not None:
+        each = conditions.price.per_request
+        dollars = conditions.budgets.inference - attempts * each
+        costs = dict.fromkeys(release.behaviour.targets, each)
     return Remaining(
         seconds=handling.deadline - spent,
+        targets=frozenset() if failure == "overspent" else None,
         canned=handling.canned is not None,
         escalate=handling.holding is not None,
-        repairable=drill.failure == "invalid",
+        repairable=failure == "invalid",
+        dollars=dollars,
+        costs=costs,
     )
 
 
