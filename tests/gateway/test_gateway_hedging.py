@@ -26,8 +26,9 @@ from gateway_support import (
     text_of,
 )
 
-from roadworthy.gateway.hedging import LEAST_SAMPLES, OVERTAKEN, Times
+from roadworthy.gateway.hedging import LEAST_SAMPLES, Times
 from roadworthy.gateway.messages import Response
+from roadworthy.gateway.slots import OVERTAKEN
 from roadworthy.http1.errors import NotConnected
 from roadworthy.workflow.model import Breaker, Canned, Handling, Hedge, Step, TargetIdentity, TargetLimits
 
@@ -298,3 +299,41 @@ def test_what_was_slow_long_ago_fades() -> None:
     late = times.late()
     assert late is not None
     assert late < 0.12
+
+
+class Lingering(FakeUpstream):
+    """The first call goes on for a while after it was cancelled, as a checked answer or a slow close does."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.cancelled = asyncio.Event()
+        self.go = asyncio.Event()
+
+    async def _next(self, origin: Any, head: bytes, body: bytes, clocks: Any) -> Any:
+        reply = await super()._next(origin, head, body, clocks)
+        if len(self.sent) == 1:
+            try:
+                await asyncio.Event().wait()
+            finally:
+                self.cancelled.set()
+                await self.go.wait()
+        return reply
+
+
+@on_loop
+async def test_a_client_that_leaves_while_the_loser_is_stopped_leaks_nothing_of_the_winner(tmp_path: Path) -> None:
+    made = bench(tmp_path)
+    made.gateway._server._caller._upstream = made.upstream = upstream = Lingering()
+    upstream.will([chunk("Hel"), pause := Pause(), chunk(finish="stop"), USAGE, DONE])
+    call = asyncio.ensure_future(made.post(chat(stream=True)))
+    await asyncio.wait_for(upstream.cancelled.wait(), 5)
+    call.cancel()
+    await asyncio.wait([call], timeout=1)
+    upstream.go.set()
+    await asyncio.wait([call], timeout=5)
+    for _ in range(20):
+        await asyncio.sleep(0)
+    pause.go.set()
+    assert upstream.streams[0].aborted
+    assert made.taken() == 0
+    assert made.record().outcome == "abandoned"

@@ -305,3 +305,30 @@ async def test_counters_tell_how_a_target_is_found(tmp_path: Path, stream: bool)
         await made.post(chat(stream=stream))
     [main] = [row for row in made.gateway.report().targets if row.target == "main"]
     assert (main.breaker, main.opened, main.probe_in, main.limit) == ("open", 1, 5.0, 256)
+
+
+@on_loop
+async def test_calls_that_fail_together_cannot_all_take_the_same_retry(tmp_path: Path) -> None:
+    made = bench(tmp_path, ladder={"unavailable": [Step("retry", backoff=1.0), Step("canned")]}, canned=CANNED,
+                 main={"breaker": Breaker(calls=1000)})  # fmt: skip
+    made.upstream.will(DOWN)
+    made.upstream.gate = gate = asyncio.Event()
+    calls = [asyncio.ensure_future(made.post()) for _ in range(60)]
+    while len(made.upstream.sent) < 60:
+        await asyncio.sleep(0)
+    gate.set()
+    assert {outcome(answer) for answer in await asyncio.gather(*calls)} == {"canned"}
+    assert len(made.upstream.sent) <= 60 + 11, "the floor of the retry budget, and what came back meanwhile"
+
+
+@on_loop
+async def test_a_breaker_closes_for_a_provider_whose_reports_of_usage_are_absurd(tmp_path: Path) -> None:
+    made = bench(tmp_path, ladder={"unavailable": [Step("canned")]}, canned=CANNED, main={"breaker": Breaker(calls=1)})
+    made.upstream.will(DOWN)
+    await made.post()
+    made.upstream.will(
+        completion(usage={"prompt_tokens": 10**6, "completion_tokens": 10**6, "total_tokens": 2 * 10**6})
+    )
+    made.clock.an_hour()
+    assert outcome(await made.post()) == "answered"
+    assert made.gateway.slots["main"].breaker.state == "closed"

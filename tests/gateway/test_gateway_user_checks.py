@@ -273,6 +273,30 @@ async def test_a_call_that_is_given_up_does_not_answer_the_next_one() -> None:
 
 
 @on_loop
+async def test_clients_that_leave_during_a_check_do_not_put_off_the_checks_of_others() -> None:
+    async with checks(bad=HANGS["sleeps"], good=GOOD) as made:
+        for _ in range(3):
+            given_up = asyncio.create_task(made.run("checks.bad:check"))
+            while made.checks._process is None:
+                await asyncio.sleep(0.01)
+            await asyncio.sleep(0.05)
+            given_up.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await given_up
+            assert await made.run("checks.good:check") is True
+
+
+@on_loop
+async def test_a_check_whose_asker_keeps_the_time_is_to_blame_for_being_late() -> None:
+    async with checks(bad=HANGS["sleeps"], good=GOOD) as made:
+        await made.run("checks.good:check")
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.3):
+                await made.run("checks.bad:check", seconds=0.3)
+        assert made.checks._deaths == 1
+
+
+@on_loop
 async def test_code_that_is_not_in_the_snapshot_is_not_run() -> None:
     async with checks(good=GOOD) as made:
         with pytest.raises(CannotTell, match="not in the snapshot"):

@@ -20,7 +20,7 @@ from roadworthy.gateway.capabilities import refuse_what_it_lacks
 from roadworthy.gateway.ports import ANY_MODEL, Answer, Clock, Headers, Outgoing, Reply, StreamReply, Unusable, Upstream
 from roadworthy.gateway.purses import Purses
 from roadworthy.gateway.repair import MOST_ANSWER_CHARS, text_of
-from roadworthy.gateway.slots import Full
+from roadworthy.gateway.slots import LEFT, Full
 from roadworthy.gateway.verdict import broken, judge, may_be_charged
 from roadworthy.gateway.world import ServedTarget
 from roadworthy.http1.errors import Http1Error, nothing_sent
@@ -314,7 +314,7 @@ def _left(call: Call, target: ServedTarget, attempt: Attempt, *, charged: bool) 
 
     What it reported before the client left (an answer under check) is charged already.
     """
-    attempt.detail = "the client left"
+    attempt.detail = LEFT
     if attempt.tokens is not None or attempt.cost_unknown:
         return
     if charged:

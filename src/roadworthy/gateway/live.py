@@ -160,6 +160,8 @@ class LiveStream:
             if self.kept_bytes > MAX_ANSWER:
                 raise Unusable("invalid", f"the provider went on for {MAX_ANSWER} bytes after its last choice ended")
             self.held.append(data)
+            if self.window is not None and (chunk.text or chunk.reasons):
+                self.window.keep(data)
         elif self.window is None:
             self.ready.append(event(data))
         else:

@@ -32,6 +32,11 @@ WIDENING = 0.05
 OVERLOADED: frozenset[Failure] = frozenset({"overlimit", "slow"})
 OVERLOADED_STATUSES = frozenset({503, 529})
 
+LEFT = "the client left"
+OVERTAKEN = "overtaken: the other call of this inference answered first"
+GIVEN_UP: frozenset[str] = frozenset({LEFT, OVERTAKEN})
+"""Details of attempts that were ended from our side: they show nothing of the target."""
+
 SHORTEST_HINT, LONGEST_HINT = 1.0, 30.0
 """Seconds; bounds of what a shed call is told to wait."""
 
@@ -130,7 +135,7 @@ class Slots:
         """A call that held a slot is over: learn from it.  ``began``: when it began.  Comes before ``give_back``."""
         failure = attempt.failure
         if failure is None:
-            if attempt.detail:  # its client left, or a hedge overtook it: it showed nothing
+            if attempt.detail in GIVEN_UP:
                 self.breaker.lost(attempt)
                 return
             self.retries.earned += 1

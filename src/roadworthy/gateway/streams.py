@@ -26,6 +26,7 @@ from roadworthy.gateway.finish import Finisher, served_outcome
 from roadworthy.gateway.live import CONTINUED, ContinuedStream, LiveStream
 from roadworthy.gateway.ports import Unusable
 from roadworthy.gateway.seam import Seam
+from roadworthy.gateway.slots import LEFT
 from roadworthy.gateway.sse import event, last_events, usage_chunk
 from roadworthy.gateway.verdict import broken
 from roadworthy.gateway.window import FROM_START, Window
@@ -93,7 +94,7 @@ class Streamer:
         except Unusable as unusable:
             raise _spoilt(live, unusable) from None
         except asyncio.CancelledError:
-            attempt.detail = "the client left"
+            attempt.detail = LEFT
             live.settle()
             raise
         finally:
@@ -254,7 +255,7 @@ class Relay:
             return
         self._over = True
         if not live.released:
-            live.attempt.detail = "the client left"
+            live.attempt.detail = LEFT
             live.settle()
             self._streamer.let_go(live)
         self._finisher.abandoned(live.call, live.told())

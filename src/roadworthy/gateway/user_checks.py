@@ -22,6 +22,9 @@ LOADING = 20.0
 FIRST_REST, LONGEST_REST = 0.1, 10.0
 """Seconds between two starts while processes die; doubled each time."""
 
+SLACK = 0.05
+"""Seconds."""
+
 _encode = msgspec.json.encode
 
 
@@ -73,6 +76,8 @@ class UserChecks:
         self._count = 0
         self._deaths = 0
         self._rested = 0.0
+        self._limit: asyncio.Timeout | None = None
+        """Of whoever has the turn."""
         self._warming: asyncio.Task[None] | None = None
 
     def follow(self, sources: Mapping[str, Mapping[str, str]]) -> None:
@@ -95,7 +100,8 @@ class UserChecks:
         Raises ``CannotTell`` when it raised, was not done in ``seconds`` (its turn included) or cannot be called.
         """
         try:
-            async with asyncio.timeout(seconds), self._turn:
+            async with asyncio.timeout(seconds) as limit, self._turn:
+                self._limit = limit
                 await self._ready(code)
                 return await self._call({"code": code, "path": path, "text": text, "context": context})
         except TimeoutError:
@@ -104,7 +110,8 @@ class UserChecks:
     async def _warm(self) -> None:
         for code in list(self._sources):
             try:
-                async with asyncio.timeout(LOADING), self._turn:
+                async with asyncio.timeout(LOADING) as limit, self._turn:
+                    self._limit = limit
                     await self._ready(code)
             except (CannotTell, TimeoutError):
                 continue  # said again to the call that needs it
@@ -153,23 +160,37 @@ class UserChecks:
             if reply.id != ident:
                 raise CannotTell("its process answered another question")
             done = True
+        except asyncio.CancelledError:
+            if not self._late():
+                self._given_up(process)
+            raise
         except OSError as error:
             raise CannotTell("its process ended") from error
         except (ValueError, RecursionError) as error:  # msgspec's errors are ValueErrors
             raise CannotTell("its process answered with what cannot be read") from error
         finally:
-            if not done:  # late, cancelled, dead or confused: what it would say next belongs to nobody
-                self._died(process)
+            if not done and self._process is process:
+                self._died(process)  # late, dead or confused: what it would say next belongs to nobody
         if reply.error:
             raise CannotTell(reply.error)
         self._deaths = 0
         return reply.result
 
+    def _late(self) -> bool:
+        """Is the time of this turn over?  Whoever asks keeps the same time and may have begun a moment earlier."""
+        until = None if self._limit is None else self._limit.when()
+        return until is not None and asyncio.get_running_loop().time() > until - SLACK
+
+    def _given_up(self, process: Worker) -> None:
+        """Whoever asked is gone (a client left, a hedge was overtaken): the process ends, and is not to blame."""
+        process.kill()
+        self._process = None
+        self._rested = 0.0
+
     def _died(self, process: Worker) -> None:
         self._deaths += 1
         process.kill()
-        if self._process is process:
-            self._process = None
+        self._process = None
 
     def _end(self) -> None:
         if self._process is not None:

@@ -181,6 +181,11 @@ class Window:
         self._waiting.append((data, places))
         return found
 
+    def keep(self, data: bytes) -> None:
+        """An event that leaves only with the end: ``finish`` searches its text with the rest."""
+        for key, text in texts_of(data):
+            self._texts.setdefault(key, Text(self._whole)).grow(text)
+
     def finish(self) -> Found | None:
         """The stream is over: search what is left."""
         for text in self._texts.values():
