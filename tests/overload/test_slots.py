@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import heapq
+from random import Random
 
 import pytest
 from hypothesis import given, settings
@@ -103,8 +104,20 @@ def test_a_failure_that_is_no_overload_leaves_the_limit(failure: Failure) -> Non
 def test_a_provider_that_says_overloaded_narrows_the_limit(status: int) -> None:
     crowd = slots(40)
     assert all(crowd.take_now() for _ in range(40))
-    crowd.ended(Attempt("main", failure="unavailable", status=status), began=1.0, now=2.0)
+    for _ in range(6):
+        crowd.ended(Attempt("main", failure="unavailable", status=status), began=1.0, now=2.0)
     assert crowd.limit == 30
+
+
+def test_a_target_that_refuses_a_few_calls_at_random_bears_as_many_as_before() -> None:
+    crowd, random = slots(256), Random(3)
+    for number in range(20_000):
+        while crowd.take_now():
+            pass
+        failure: Failure | None = "overlimit" if random.random() < 0.04 else None
+        crowd.ended(Attempt("main", failure=failure), float(number), number + 0.5)
+        crowd.give_back()
+    assert crowd.limit >= 200
 
 
 @settings(max_examples=80)
@@ -185,7 +198,8 @@ async def test_a_limit_that_widens_lets_in_who_waits() -> None:
     one = slots(8)
     while one.take_now():
         pass
-    one.ended(Attempt("main", failure="slow"), 0.0, 1.0)
+    for _ in range(6):
+        one.ended(Attempt("main", failure="slow"), 0.0, 1.0)
     assert one.limit == 6
     waiting = asyncio.ensure_future(one.take(5.0))
     await asyncio.sleep(0)

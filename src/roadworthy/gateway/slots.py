@@ -2,8 +2,10 @@
 
 **The limit adapts** (``limits.adaptive``) by additive increase and multiplicative decrease, as TCP and Netflix's
 ``AIMDLimit`` do, in the form that recovers in a bounded number of rounds at any width (Kelly, *Scalable TCP*, 2003).
-It narrows when the target says that it is too much: its 429, a time-out, a 503 or 529; at most once for all the calls
-that were under way together.  It does not read latency, as gradient and Vegas limits do: a model's answer takes as long
+It narrows when more than ``TOLERATED`` of the latest calls were told that they are too many (its 429, a time-out, a 503
+or 529), at most once for all the calls that were under way together.  Fewer are left to the retry budget: a provider
+that fails 3 % of its calls at random bears as many as before, and a limit that narrowed at each of them would turn
+callers away for nothing.  It does not read latency, as gradient and Vegas limits do: a model's answer takes as long
 as it is long, and the time to its first token as its prompt, so both would narrow on a change of traffic.
 
 What finds no slot waits in order, at most ``limits.queue`` calls, each for a bounded time; the rest are shed.
@@ -25,6 +27,12 @@ from roadworthy.workflow.model import TargetLimits
 
 NARROWING = 0.75
 """Of the calls under way, what is let through after the target said that they are too many."""
+
+TOLERATED = 0.15
+"""Share of the latest calls that may be refused as too many without consequence."""
+
+MEMORY = 0.03
+"""Weight of one call in that share (an exponentially weighted mean): six refusals in a row exceed it."""
 
 WIDENING = 0.05
 """A round of good answers widens the limit by so much, and by one call at least."""
@@ -49,8 +57,8 @@ class Slots:
     """Calls of one target under way, and those that wait for their turn.  ``now``: monotonic seconds."""
 
     __slots__ = (
-        "_changed", "_waiting", "_width", "adaptive", "breaker", "ceiling", "limit", "queue", "quota", "retries",
-        "shed", "taken",
+        "_changed", "_refused", "_waiting", "_width", "adaptive", "breaker", "ceiling", "limit", "queue", "quota",
+        "retries", "shed", "taken",
     )  # fmt: skip
 
     def __init__(self, limits: TargetLimits, breaker: BreakerSettings) -> None:
@@ -66,6 +74,8 @@ class Slots:
         self.shed = 0
         """Calls that got no slot."""
         self._width = float(self.limit)
+        self._refused = 0.0
+        """Share of the latest calls that were too many."""
         self._changed = -1.0
         """When the limit was last narrowed."""
         self._waiting: deque[asyncio.Future[None]] = deque()
@@ -139,6 +149,8 @@ class Slots:
                 self.breaker.lost(attempt)
                 return
             self.retries.earned += 1
+            if self._refused:
+                self._refused *= 1.0 - MEMORY
             if self.limit < self.ceiling:
                 self._widen()
             if not self.breaker.shut:
@@ -157,7 +169,10 @@ class Slots:
         """
         if not self.adaptive or began < self._changed or self.taken <= 1:
             return
-        self._changed = now
+        self._refused += MEMORY * (1.0 - self._refused)
+        if self._refused <= TOLERATED:
+            return
+        self._changed, self._refused = now, 0.0
         self._width = max(1.0, NARROWING * min(self._width, self.taken))
         self._resize()
 
