@@ -142,6 +142,23 @@ def test_what_was_told_about_an_inference_is_found_by_it(desk: Install) -> None:
     assert (told["destination"], told["drill"], told["state"]) == ("notify", True, "waiting")
     assert "body" not in told
     assert desk.good("GET", "/v1/incidents?open=1")["items"] == []
+    assert desk.good("GET", f"/v1/incidents/{incident['id']}") == incident
+    assert desk.good("GET", "/v1/incidents?workflow=triage")["items"] == [incident]
+    assert desk.call("GET", "/v1/incidents?workflow=none").status_code == 404
+    assert desk.call("GET", "/v1/incidents?inference=zzz").status_code == 400
+
+
+def test_what_is_as_usual_is_said_too_so_that_callers_can_count_on_every_field(desk: Install) -> None:
+    ident = escalated(desk)
+    desk.clock.now += 1
+    at = desk.clock.now
+    journal(desk, Inference(new_inference_id(at, 9), at, "default", "triage", "limited", failure="overspent"))
+    (incident,) = desk.good("GET", "/v1/incidents")["items"]
+    assert (incident["state"], incident["count"], incident["traffic"]) == ("open", 1, "live")
+    row = desk.good("GET", f"/v1/escalations/{ident}")
+    assert (row["state"], row["answer"], row["claimed_by"], row["closed_at"]) == ("queue", None, None, None)
+    missing = desk.call("GET", "/v1/incidents/inc_none").json()["error"]["message"]
+    assert missing == f"no incident or alert 'inc_none': known: {incident['id']}"
 
 
 def test_an_incident_is_resolved_by_a_person_and_that_is_audited(desk: Install, login: Callable[[str], str]) -> None:

@@ -10,7 +10,7 @@ import os
 from pathlib import Path
 
 import pytest
-from fake_admin import ANOMALY, ESCALATIONS, NOW, RECOVERED, RELEASES, Cli, explained
+from fake_admin import ANOMALY, ESCALATIONS, INCIDENTS, NOW, RECOVERED, RELEASES, Cli, explained
 
 SNAPSHOTS = Path(__file__).parent / "snapshots"
 
@@ -42,6 +42,7 @@ CASES: dict[str, tuple[int, list[str]]] = {
     "escalations-show": (0, ["escalations", "show", ESCALATIONS[0]["id"]]),
     "escalations-dead": (0, ["escalations", "--dead"]),
     "incidents": (0, ["incidents"]),
+    "incidents-show": (0, ["incidents", "show", INCIDENTS[0]["id"]]),
     "wrong-command": (2, ["statsu"]),
     "wrong-workflow": (2, ["log", "--workflow", "suport-triage"]),
     "wrong-outcome": (2, ["log", "--outcome", "answerd"]),

@@ -54,7 +54,7 @@ def test_testers_are_counted_beside_the_live_calls_never_among_them() -> None:
     rows = [row("live", 3), row("tester", 2), row("drill", 9)]
     [status] = workflow_statuses(CONFIGURATION, {}, rows, rows)
     assert (status.calls, status.tester_calls, status.outcomes) == (3, 2, {"answered": 3})
-    assert status.spend_today == 1.5
+    assert status.spend_today == 1.0, "a drill's dollars are paid to nobody"
 
 
 def test_a_target_says_what_holds_its_calls_back_over_all_workers() -> None:

@@ -185,6 +185,19 @@ def test_the_newest_incident_of_a_key_is_found_and_lists_are_by_last_sight(state
         assert [row.id for row in tx.incidents()] == ["inc_2", "inc_3", "inc_1"]
         assert [row.id for row in tx.incidents(open_only=True, limit=1)] == ["inc_2"]
         assert tx.count_open_incidents() == 2
+        assert [row.id for row in tx.incidents(workflow="")] == ["inc_2", "inc_3", "inc_1"]
+        assert not tx.incidents(workflow="triage")
+
+
+def test_an_incident_is_found_by_the_beginning_of_an_inference_however_many_came_after_it(state: Store) -> None:
+    with state.write() as tx:
+        tx.put_incident(incident(1, key="first", inferences=["inf_0a", "inf_1b"]))
+        for number in range(2, 6):
+            tx.put_incident(incident(number, key=f"k{number}", inferences=[f"inf_{number}"], seen_at=float(number)))
+    with state.read() as tx:
+        assert [row.id for row in tx.incidents(inference="inf_1b", limit=1)] == ["inc_1"]
+        assert [row.id for row in tx.incidents(inference="inf_0", limit=1)] == ["inc_1"]
+        assert not tx.incidents(inference="nf_0a")
 
 
 def test_an_exception_takes_escalation_and_message_back_together(state: Store) -> None:

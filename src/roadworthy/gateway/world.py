@@ -169,7 +169,6 @@ class Serving:
         self._limited = [targets[name] for name in sorted(self.reachable) if targets[name].limited]
         self.hedge_target = targets.get(handling.hedge.target or "") if handling.hedge else None
         """Whom a hedge calls; ``None``: the target that is late."""
-        self.cache_first = handling.cache is not None and handling.cache.use == "always"
         self.operation = "embeddings" if self.behaviour and self.behaviour.kind == "embeddings" else "chat"
         self.canned = CannedAnswer(handling.canned) if handling.canned else None
         self.holding = CannedAnswer(handling.holding) if handling.holding else None

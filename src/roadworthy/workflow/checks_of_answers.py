@@ -83,6 +83,15 @@ def _checks(draft: Draft) -> Iterator[Problem]:
                 yield from _guard(draft, name, spec)
 
 
+def _canary(draft: Draft) -> Iterator[Problem]:
+    """A mark in the prompt is of no use without the check that looks for it."""
+    prompt = draft.prompt
+    if prompt is None or not prompt.canary or any(spec.kind == "prompt_leak" for spec in draft.checks.values()):
+        return
+    mend = "add 'checks: {prompt_leak: {}}', or remove 'canary'"
+    yield draft.problem(("prompt", "canary"), "a mark in the prompt", "a check that looks for it", mend, "warning")
+
+
 def _guard(draft: Draft, name: str, spec: CheckSpec) -> Iterator[Problem]:
     template = option(spec, "template")
     if template is None:
@@ -109,4 +118,10 @@ def _uses_cache(draft: Draft) -> bool:
     return any(step.kind == "cache" for steps in draft.ladder.values() for step in steps)
 
 
-CHECKS: Final[tuple[Callable[[Draft], Iterator[Problem]], ...]] = (_stream, _continuation, _checks, _cache)
+CHECKS: Final[tuple[Callable[[Draft], Iterator[Problem]], ...]] = (
+    _stream,
+    _continuation,
+    _checks,
+    _canary,
+    _cache,
+)

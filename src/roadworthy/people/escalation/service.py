@@ -304,7 +304,8 @@ def _found(tx: PeopleTransaction, ident: str) -> Escalation:
     found = tx.escalation(ident)
     if found is None:
         known = [row.id for row in tx.waiting_escalations(None, 200)]
-        raise Unknown(f"no escalation {ident[:80]!r}: {did_you_mean(ident, known)}")
+        hint = did_you_mean(ident, known) if known else "nobody waits; roadworthy escalations --all lists closed ones"
+        raise Unknown(f"no escalation {ident[:80]!r}: {hint}")
     return found
 
 
