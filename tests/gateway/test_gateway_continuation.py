@@ -67,6 +67,7 @@ def models(bench: Bench) -> list[str]:
         ReadTimeout("idle", 15),
         b'data: {"error":{"message":"overloaded","type":"server_error"}}\n\n',
         None,  # the body ends, the answer does not
+        chunk(finish="insufficient_system_resource"),
         DONE,
     ],
 )
@@ -203,12 +204,35 @@ async def test_a_continuation_that_adds_nothing_is_never_reported_as_the_whole_a
 
 
 @pytest.mark.parametrize(
+    "garbled",
+    [
+        [b"data: {broken\n\n"],
+        [b'data: {"padding": "', *[b" " * (1 << 20)] * 5],
+        [chunk(finish="stop"), chunk("and so on")],
+    ],
+    ids=["no JSON", "a line of megabytes", "text after the end"],
+)
+def test_a_stream_that_cannot_be_read_any_further_is_continued_with_what_came_before(
+    tmp_path: Path, garbled: list[bytes]
+) -> None:
+    @on_loop
+    async def run() -> None:
+        made = bench(tmp_path)
+        made.upstream.will([*pieces(TEXT[:CUT]), *garbled], [*pieces(TEXT[CUT:]), *END])
+        found = await events(await made.post(stream()))
+        assert text_of(found) == TEXT
+        assert (made.record().outcome, made.record().failure) == ("recovered", "invalid")
+        assert made.taken() == 0
+
+    run()
+
+
+@pytest.mark.parametrize(
     ("first", "body"),
     [
         ([*pieces(TEXT[:CUT]), chunk(finish="length"), USAGE, DONE], {}),
         ([*pieces(TEXT[:CUT]), chunk(finish="content_filter"), DONE], {}),
         ([*pieces(TEXT[:CUT]), chunk(finish="stop"), BROKEN], {}),
-        ([*pieces(TEXT[:CUT]), b"data: {broken\n\n"], {}),
         ([chunk("A", index=0), chunk("B", index=1), BROKEN], {"n": 2}),
         (broken(), {"messages": [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Dear"}]}),
         (broken(), {"response_format": {"type": "json_object"}}),

@@ -289,8 +289,14 @@ def _time_head(attempt: Attempt, connected: float | None, first_byte: float) -> 
     attempt.first_byte = attempt.started + (connected or 0.0) + first_byte
 
 
+def note_model(attempt: Attempt, model: str) -> None:
+    """Which model answered: its provider may have sent the call to another one than was asked for."""
+    attempt.model_answered = model[:LONGEST_VALUE]
+
+
 def _settle(call: Call, attempt: Attempt, answer: Answer, target: ServedTarget) -> None:
-    attempt.model_answered = None if answer.model is None else answer.model[:LONGEST_VALUE]
+    if answer.model:
+        note_model(attempt, answer.model)
     attempt.provider_request_id = answer.request_id
     if answer.finishes:
         attempt.finish = "length" if "length" in answer.finishes else answer.finishes[0]

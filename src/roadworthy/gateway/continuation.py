@@ -1,7 +1,8 @@
 """Going on with a stream that broke after its first bytes: whether, by whom, and with which words.  Pure.
 
-Continued is plain text of one choice whose stream was cut, stalled, or broke off with an error of the provider; never
-what the provider ended on purpose (``length``, a content filter), a refusal, a call of a tool or structured output.
+Continued is plain text of one choice whose stream was cut, stalled, or broke off with an error of the provider or with
+events that cannot be read; never what the provider ended on purpose (``length``, a content filter), a refusal, a call of
+a tool or structured output.
 
 The same target goes on, else the targets of the ladder, as far as they can (``capabilities.prefill``): ``native`` takes
 the begun answer as the last message and goes on with it, ``prompted`` is asked to in words.  ``seam`` joins what comes.
@@ -18,6 +19,7 @@ from roadworthy.gateway.body import with_messages
 from roadworthy.gateway.live import LiveStream
 from roadworthy.gateway.ports import Fields, Unusable
 from roadworthy.gateway.seam import MARKS, anchor_of
+from roadworthy.gateway.verdict import BROKEN_OFF
 from roadworthy.gateway.world import ServedTarget, Serving
 from roadworthy.workflow.inference import Failure
 
@@ -37,7 +39,11 @@ Write nothing else: no greeting, no remark, nothing that was said before them.
 def said_before(live: LiveStream, unusable: Unusable) -> str | None:
     """The text with which the broken stream may be continued; ``None``: it may not."""
     call = live.call
-    if unusable.failure not in BROKE_OFF or live.ends or live.refused or call.n != 1 or call.structured:
+    if not (unusable.failure in BROKE_OFF or live.garbled) or live.refused:
+        return None
+    if not BROKEN_OFF.issuperset(live.ends.values()):
+        return None
+    if call.n != 1 or call.structured:
         return None
     if "functions" in call.fields or _ends_with_assistant(call.fields):
         return None

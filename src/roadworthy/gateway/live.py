@@ -13,8 +13,7 @@ import msgspec
 
 from roadworthy.gateway import pricing
 from roadworthy.gateway.assemble import assemble
-from roadworthy.gateway.attempt import MAX_ANSWER
-from roadworthy.gateway.body import LONGEST_VALUE
+from roadworthy.gateway.attempt import MAX_ANSWER, note_model
 from roadworthy.gateway.call import Call
 from roadworthy.gateway.checking import note
 from roadworthy.gateway.ports import Answer, Chunk, EventReader, StreamReply, Unusable
@@ -39,8 +38,8 @@ class LiveStream:
 
     __slots__ = (
         "_closing", "_now", "_quiet_at", "_quiet_since", "_verdict", "attempt", "broke", "call", "data", "empty",
-        "ended", "ends", "held", "iterator", "kept_bytes", "late", "reader", "ready", "reasons", "refused", "released",
-        "reply", "target", "texts", "tokens", "window",
+        "ended", "ends", "garbled", "held", "iterator", "kept_bytes", "late", "reader", "ready", "reasons", "refused",
+        "released", "reply", "target", "texts", "tokens", "window",
     )  # fmt: skip
 
     def __init__(
@@ -75,6 +74,8 @@ class LiveStream:
         """It has begun to reason aloud."""
         self.refused = False
         self.tokens: Tokens | None = None
+        self.garbled = False
+        """Its events cannot be read any further; of the answer only the rest is missing."""
         self.late = False
         """The first-token clock ran out."""
         self.ended = False
@@ -95,16 +96,27 @@ class LiveStream:
 
     def take(self, data: bytes) -> None:
         """Read bytes of the upstream.  Raises ``Unusable``."""
-        chunks = self.reader.feed(data)
+        try:
+            chunks = self.reader.feed(data)
+        except Unusable as unreadable:
+            self._garbled(unreadable)
+            raise
         for chunk in chunks:
             self._take(chunk)
         failed_inside = self.reader.failed
         if failed_inside is not None:
+            self._garbled(failed_inside)
             raise failed_inside
         if self.reader.done and not self.reply.ended:
             self._close_soon()
         elif not chunks and (self.reasons or not self.empty):
             self._wait_on()
+
+    def _garbled(self, unusable: Unusable) -> None:
+        """Its events cannot be read any further: what came before is good, an end that something followed was none."""
+        if unusable.failure == "invalid":
+            self.garbled = True
+            self.ends.clear()
 
     def _close_soon(self) -> None:
         """After the terminal marker nothing counts: a provider that leaves its body open keeps nobody waiting."""
@@ -139,7 +151,7 @@ class LiveStream:
             if chunk.plain and self.window is None and not self.held:  # nearly every chunk of a long answer
                 self.ready.append(b"data: %b\n\n" % data)
                 if self.attempt.model_answered is None and chunk.model is not None:
-                    self.attempt.model_answered = chunk.model[:LONGEST_VALUE]
+                    note_model(self.attempt, chunk.model)
                 return
         elif chunk.reasons:
             self.texts += 1
@@ -148,8 +160,8 @@ class LiveStream:
             self.refused = True
         if chunk.tokens is not None:
             self.tokens = chunk.tokens
-        if chunk.model is not None:
-            self.attempt.model_answered = chunk.model[:LONGEST_VALUE]
+        if chunk.model and chunk.model != self.attempt.model_answered:
+            note_model(self.attempt, chunk.model)
         for index, reason in chunk.finishes:
             self.ends[index] = reason
         if chunk.usage and not self.call.usage_asked:
