@@ -92,6 +92,12 @@ SCHEMA = {
     "required": ["topic"],
     "additionalProperties": False,
 }
+WORDED = {
+    "type": "object",
+    "properties": {**SCHEMA["properties"], "reply": {"type": "string", "minLength": 20, "maxLength": 160}},
+    "required": ["topic", "reply"],
+    "additionalProperties": False,
+}
 TOOLS = [{"type": "function", "function": {"name": "look_up", "parameters": SCHEMA}}]
 CANNED = Canned(
     "We will write to you about your order as soon as one of our people has looked at it. Most customers hear from us "
@@ -113,6 +119,12 @@ CHECKS: dict[CheckKind, CheckSpec] = {
 SPANS: dict[CheckKind, CheckSpec] = {kind: spec for kind, spec in CHECKS.items() if span_of(spec) is not None}
 """Those that a window can do."""
 PROMPT = Prompt("managed", "You answer customers of a shop that sells lamps.", canary=True)
+WORDED_HANDLING = {
+    "checks": CHECKS,
+    "stream": "buffered",
+    "repair_json": True,
+    "canned": Canned("We will write to you.", {"topic": "later", "reply": "We will write to you about your order."}),
+}
 CONTENT: frozenset[Row] = frozenset({"content"})
 
 
@@ -174,11 +186,16 @@ CASES = {
     ),
     "relayed": Case("relayed", release("relayed", handling={"continuation": 1})),
     "json": Case("json", release("json", schema=SCHEMA, handling={"stream": "buffered", "repair_json": True})),
+    "worded": Case(
+        "worded",
+        release("worded", schema=WORDED, prompt=PROMPT, handling=WORDED_HANDLING),
+        rows=CONTENT,
+    ),
     "tools": Case("tools", release("tools", tools=TOOLS, handling={"stream": "buffered"})),
     "embeddings": Case("embeddings", release("embeddings", kind="embeddings", handling={"canned": None})),
 }
 """Free text of which little is held back; with every check, whole; with those that a window can do; of bounded length;
-free text relayed as it comes; JSON; tool calls; embeddings."""
+free text relayed as it comes; JSON; JSON that says something, with checks of what; tool calls; embeddings."""
 
 EMBEDDING_LADDER: Ladder = {
     failure: [Step("retry", times=2, backoff=0.01), Step("target", target="backup")]

@@ -14,7 +14,7 @@ from roadworthy.cli.drill_view import reads
 
 FAULTS = (
     "rate-limit-in-seconds", "unauthorized-401", "persistent-503", "connection-refused", "reset-before-first-byte",
-    "truncated-json", "schema-violation", "refusal",
+    "schema-violation", "refusal", "prompt-leaked", "forbidden-promise",
 )  # fmt: skip
 """Each is drilled twice, asked for whole and as a stream: two seconds in all.  Faults of silence take a clock each."""
 POLL = 0.2

@@ -73,14 +73,11 @@ def tell(system: System, console: Console, *, first: int, second: int) -> Told:
     say("\n3. Break it. Faults on purpose, on the gateway that serves; no live call feels them.")
     broken = _drill(system, console)
     for fault in broken.faults:
-        say(f"   {fault.verdict}  {fault.fault:<24}{fault.outcome:<11}{fault.seconds:5.2f} s  {line(fault.reads, 44)}")
+        say(f"   {fault.verdict}  {fault.fault:<25}{fault.outcome:<11}{fault.seconds:5.2f} s  {line(fault.reads, 45)}")
     say(f"   {broken.passed} of {len(broken.faults)} as the release declares it ({broken.calls} calls).")
 
     told = _closing(system, token, run, (one, two), (first_replies, second_replies), broken)
-    say(
-        "   What happens at each failure, before it does; one drill again (--all: each of the catalogue); the catalogue"
-    )
-    say("   for those who answer customers.")
+    say("   Told beforehand; drilled again (--all: the whole catalogue); written down for whoever answers customers:")
     say(f"\n   {told.explain}\n   {told.drill}\n   {told.failures}")
     say("\n4. Call it yourself.")
     say(f"\n{told.curl}\n\n{told.snippet}")

@@ -9,6 +9,7 @@ import msgspec
 
 from roadworthy.fallback.drills.breaking import breaking
 from roadworthy.fallback.drills.exchange import Good
+from roadworthy.fallback.drills.wording import frame
 from roadworthy.workflow.model import Release
 from roadworthy.workflow.prompt import Template
 
@@ -61,7 +62,8 @@ def _good(release: Release, target: str, example: Example) -> Good:
         return Good(msgspec.json.encode(arguments).decode(), model, tool=str(function["name"]))
     if behaviour.schema is not None:
         found = declared.json if declared is not None and declared.json is not None else example(behaviour.schema)
-        return Good(msgspec.json.encode(found).decode(), model)
+        around = frame(behaviour.schema, found)
+        return Good(msgspec.json.encode(found).decode(), model, breaking=breaking(release), frame=around)
     text = declared.text if declared is not None else GOOD_TEXT
     return Good(f"{text} ({{nonce}})", model, breaking=breaking(release))
 

@@ -16,6 +16,7 @@ from typing import Any
 import msgspec
 
 from roadworthy.fallback.drills.model import Sent
+from roadworthy.fallback.drills.wording import Frame
 from roadworthy.workflow.model import CheckKind
 
 USAGE = {"prompt_tokens": 20, "completion_tokens": 10, "total_tokens": 30}
@@ -38,6 +39,9 @@ class Good(msgspec.Struct, frozen=True, omit_defaults=True):
     """Seconds between two signs of life of a provider that is slow, and never silent by the release's clocks."""
     breaking: dict[CheckKind, str] = {}
     """Texts that declared checks find, where it depends on what is declared (``breaking.py``)."""
+
+    frame: Frame | None = None
+    """Of an answer in JSON: where it has room for words."""
 
     def said(self, nonce: str) -> str:
         return self.text.replace("{nonce}", nonce)
@@ -82,6 +86,10 @@ class Exchange:
         """The connection can take another request."""
         self.breaking = good.breaking
         """Kind of check → a text that the workflow's own check of that kind finds."""
+
+    def worded(self, text: str) -> str:
+        """The good answer saying ``text``: where it must be JSON, in its roomiest string, cut to what that may hold."""
+        return text if self._good.frame is None else self._good.frame.around(text)
 
     # --- whole answers and streams, as the caller asked ---
 

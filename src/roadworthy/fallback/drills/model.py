@@ -29,12 +29,13 @@ Role = Literal["workflow", "cost"]
 """Whose matter it is: the workflow's owner, or its cost owner."""
 Asked = Literal["any", "whole", "stream"]
 Need = Literal[
-    "chat", "text", "schema", "tools", "stream", "cache", "continuation", "repair", "managed", "price", "prompt",
-    "fallback",
+    "chat", "text", "words", "schema", "tools", "stream", "cache", "continuation", "repair", "managed", "price",
+    "prompt", "fallback",
 ]  # fmt: skip
-"""What a release must have for a drill to mean something: a chat; a chat whose answers are free text, JSON of a schema
-or tool calls; answers relayed while they come; a cache; a declared continuation; a ``repair`` step; a managed prompt;
-a known price; any prompt; a second target on the ladder of ``unavailable``."""
+"""What a release must have for a drill to mean something: a chat; a chat whose answers are free text, have room for
+words (free text, or a string of their JSON), are JSON of a schema or tool calls; answers relayed while they come; a
+cache; a declared continuation; a ``repair`` step; a managed prompt; a known price; any prompt; a second target on the
+ladder of ``unavailable``."""
 
 MENDED: frozenset[Outcome] = frozenset({"recovered", "cached", "canned", "escalated"})
 """Outcomes that are right when an attempt was not good enough."""

@@ -6,6 +6,7 @@ import msgspec
 
 from roadworthy.fallback.drills.breaking import MADE_UP, breaking
 from roadworthy.fallback.drills.model import Drill, Expected, Miss, Need, Seen
+from roadworthy.fallback.drills.wording import ROOM, has_room
 from roadworthy.fallback.model import NO_COSTS, Remaining, Rung, Tried
 from roadworthy.fallback.rules import next_step
 from roadworthy.workflow.check_options import option
@@ -96,6 +97,10 @@ def _lacking(need: Need, release: Release, priced: bool) -> str:
     have = {
         "chat": (chat, "it makes embeddings"),
         "text": (chat and behaviour.schema is None and not behaviour.tools, "its answers are no free text"),
+        "words": (
+            chat and not behaviour.tools and (behaviour.schema is None or has_room(behaviour.schema)),
+            f"its answers have no room for words (a string of the schema that may hold {ROOM} characters)",
+        ),
         "schema": (behaviour.schema is not None, "no schema is declared (output: {schema: FILE})"),
         "tools": (bool(behaviour.tools), "no tools are declared (tools: FILE)"),
         "stream": (

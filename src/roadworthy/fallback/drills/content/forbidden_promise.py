@@ -4,7 +4,7 @@ from roadworthy.fallback.drills.kit import Drill, Exchange, Wait, check
 
 
 async def fault(call: Exchange) -> None:
-    await call.answer(call.breaking["forbidden"])
+    await call.answer(call.worded(call.breaking["forbidden"]))
 
 
 DRILL = Drill(
@@ -12,7 +12,7 @@ DRILL = Drill(
     fault=fault,
     failure="unsafe",
     guard=check("forbidden"),
-    needs=("text",),
+    needs=("words",),
     wait=Wait(2),
     attempts=1,
     told="incident",

@@ -4,7 +4,7 @@ from roadworthy.fallback.drills.kit import Drill, Exchange, Wait, check
 
 
 async def fault(call: Exchange) -> None:
-    await call.answer("\x00Your\x07 order \ufffd\ufffd\ue000\ufdd0 was \x1b[31msent\x00.")
+    await call.answer(call.worded("\x00Your\x07 order \ufffd\ufffd\ue000\ufdd0 was \x1b[31msent\x00."))
 
 
 DRILL = Drill(
@@ -13,7 +13,7 @@ DRILL = Drill(
     times=1,
     failure="invalid",
     guard=check("garbage"),
-    needs=("text",),
+    needs=("words",),
     wait=Wait(2),
     attempts=2,
 )

@@ -2,9 +2,11 @@
 
 from roadworthy.fallback.drills.kit import Drill, Exchange, Wait, check
 
+MARKUP = 'Look <img src="x" onerror="fetch(location)"><script src="//cdn.invalid/a.js"></script> here.'
+
 
 async def fault(call: Exchange) -> None:
-    await call.answer('Look <img src="x" onerror="fetch(location)"><script src="//cdn.invalid/a.js"></script> here.')
+    await call.answer(call.worded(MARKUP))
 
 
 DRILL = Drill(
@@ -12,7 +14,7 @@ DRILL = Drill(
     fault=fault,
     failure="unsafe",
     guard=check("markup"),
-    needs=("text",),
+    needs=("words",),
     wait=Wait(2),
     attempts=1,
     told="incident",

@@ -9,7 +9,7 @@ SOMEBODY = (
 
 
 async def fault(call: Exchange) -> None:
-    await call.answer(f"The last order was by {SOMEBODY}.")
+    await call.answer(call.worded(f"The last order was by {SOMEBODY}."))
 
 
 DRILL = Drill(
@@ -17,7 +17,7 @@ DRILL = Drill(
     fault=fault,
     failure="unsafe",
     guard=check("personal_data"),
-    needs=("text",),
+    needs=("words",),
     wait=Wait(2),
     attempts=1,
     told="incident",

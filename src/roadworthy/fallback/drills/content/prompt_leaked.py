@@ -6,7 +6,7 @@ from roadworthy.fallback.drills.kit import Drill, Exchange, Wait, check
 async def fault(call: Exchange) -> None:
     told = [str(message["content"]) for message in call.request["messages"] if message["role"] == "system"]
     paragraphs = "\n\n".join(told).split("\n\n")
-    await call.answer("\n\n".join(reversed(paragraphs)))
+    await call.answer(call.worded("\n\n".join(reversed(paragraphs))))
 
 
 DRILL = Drill(
@@ -14,7 +14,7 @@ DRILL = Drill(
     fault=fault,
     failure="unsafe",
     guard=check("prompt_leak"),
-    needs=("text", "prompt"),
+    needs=("words", "prompt"),
     wait=Wait(2),
     attempts=1,
     told="incident",

@@ -4,7 +4,7 @@ from roadworthy.fallback.drills.kit import Drill, Exchange, Wait, check
 
 
 async def fault(call: Exchange) -> None:
-    await call.answer(call.breaking["language"])
+    await call.answer(call.worded(call.breaking["language"]))
 
 
 DRILL = Drill(
@@ -13,7 +13,7 @@ DRILL = Drill(
     times=1,
     failure="invalid",
     guard=check("language"),
-    needs=("text",),
+    needs=("words",),
     wait=Wait(2),
     attempts=2,
 )
