@@ -215,6 +215,28 @@ async def test_what_the_caller_sent_is_no_leak_and_the_canary_is(tmp_path: Path)
     assert (record.failure, record.checks[-1].name) == ("unsafe", "prompt_leak")
 
 
+@pytest.mark.parametrize(
+    ("check", "arguments", "found"),
+    [
+        ("secrets", '{"order": 7, "note": "sk-ant-api03-aB3dE5fG7hJ9kL1mN3pQ5rS7tU9vW1xY3zA5bC7dE9"}', True),
+        ("personal_data", '{"order": 7, "to": "maria.\\u006aones@corp.net"}', True),
+        ("personal_data", '{"order": 7, "to": "ann@shop.net"}', False),
+        ("forbidden", '{"order": 7, "note": "a full refund"}', False),
+    ],
+)
+@on_loop
+async def test_what_an_app_acts_on_is_a_way_out_for_leaks_and_not_what_people_read(
+    tmp_path: Path, check: Any, arguments: str, found: bool
+) -> None:
+    options = {"phrases": ["full refund"]} if check == "forbidden" else {}
+    free = [{"type": "function", "function": {"name": "look_up", "parameters": {"type": "object"}}}]
+    made = bench(tmp_path, {check: spec(check, options=options)}, behaviour={"tools": free})
+    asking = [{"role": "user", "content": "I am ann@shop.net"}]
+    _, record = await asked(made, tool_call("look_up", arguments), messages=asking)
+    assert (record.failure == "unsafe") is found
+    assert (check in [one.name for one in record.checks]) is (check != "forbidden")
+
+
 @on_loop
 async def test_an_answer_of_a_megabyte_is_judged_off_the_loop(tmp_path: Path) -> None:
     patient = {"timeout": 60.0}

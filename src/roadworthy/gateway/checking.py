@@ -122,6 +122,7 @@ class Checking:
             self._compile(name, spec, behaviour.checks.get(name, ""), targets, secret)
             for name, spec in handling.checks.items()
         ]
+        self._searches_calls = any(declared.spec.kind in registry.LEAK_KINDS for declared in self._declared)
         self.private_origins: list[Origin] = [
             declared.asked.origin
             for declared in self._declared
@@ -209,7 +210,7 @@ class Checking:
             return Verdict(
                 judged.body, Unusable("invalid", judged.why + first), [fault.said for fault in judged.faults]
             )
-        if not self._declared or not judged.texts:
+        if not self._declared or not (judged.texts or judged.arguments):
             return Verdict(judged.body)
         return await self._declared_verdict(call, target, judged, asker, delivered=delivered)
 
@@ -220,9 +221,14 @@ class Checking:
         context = conversation.context_of(self._prompt, self._canary)
         first: Verdict | None = None
         for declared in self._declared:
+            texts = judged.texts
+            if judged.arguments and declared.spec.kind in registry.LEAK_KINDS:
+                texts = [*texts, *judged.arguments]
+            if not texts:
+                continue
             seconds = min(declared.spec.timeout, call.deadline - asker.now())
             if declared.text is not None:
-                check = await _text_check(declared, declared.text, judged.texts, context, seconds)
+                check = await _text_check(declared, declared.text, texts, context, seconds)
             else:
                 check = await _asked_check(declared, conversation, call, asker, seconds)
             if delivered and check.failure is not None:
@@ -253,8 +259,9 @@ class Checking:
         if found is None:
             fault = Fault("the answer has another shape", "answer in the shape that was asked for")
             return Structure(body, [], [], [fault], "")
+        arguments = [spoken(arguments) for _, arguments in found.calls()] if self._searches_calls else []
         if self.schema is None and tools is None:
-            return Structure(body, found.contents(), [], [], "")
+            return Structure(body, found.contents(), [], [], "", arguments=arguments)
         began, checks, faults, why = time.perf_counter(), [], [], ""
         mended: dict[int, str] = {}
         if self.schema is not None:
@@ -270,8 +277,8 @@ class Checking:
         if self.schema is not None and not faults:
             texts = [spoken(text) for text in texts]
         if mended and not faults:
-            return Structure(with_contents(body, mended), texts, checks, [], "", mended=True)
-        return Structure(body, texts, checks, faults, why)
+            return Structure(with_contents(body, mended), texts, checks, [], "", arguments=arguments, mended=True)
+        return Structure(body, texts, checks, faults, why, arguments=arguments)
 
     @staticmethod
     def _schema_faults(schema: SchemaCheck, found: Read, mended: dict[int, str], *, mend: bool) -> list[Fault]:
@@ -301,6 +308,8 @@ class Structure(msgspec.Struct, frozen=True):
     checks: list[Check]
     faults: list[Fault]
     why: str
+    arguments: list[str] = []
+    """The strings that its calls of tools hand over, one text a call; empty where no check searches them."""
     mended: bool = False
 
 

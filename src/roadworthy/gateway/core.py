@@ -217,8 +217,10 @@ class Gateway:
             return Response(200, JSON, _encode(self.purses.exchange(read_orders(request.body))))
         if request.internal and path in _CACHE_ROUTES and request.method == "POST":
             unit = _unit.decode(request.body).unit
-            purging = path == "/internal/cache/purge"
-            found = self.cache.purge(unit, self._clock.monotonic()) if purging else self.cache.count(unit)
+            if path == "/internal/cache/purge":
+                found = self.cache.purge(unit, self._clock.monotonic()) + self._repeats.purge(unit)
+            else:
+                found = self.cache.count(unit) + self._repeats.count(unit)
             return Response(200, JSON, b'{"answers":%d}' % found)
         if request.internal and path == "/internal/rotate" and request.method == "POST":
             self._journal.rotate()

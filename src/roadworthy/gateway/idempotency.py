@@ -36,16 +36,21 @@ class Stored(msgspec.Struct, frozen=True):
 class Entry:
     """One idempotency key: in progress until ``finish``."""
 
-    __slots__ = ("answer", "fingerprint", "since")
+    __slots__ = ("answer", "fingerprint", "since", "unit")
 
-    def __init__(self, fingerprint: bytes, since: float, answer: asyncio.Future[Stored | None]) -> None:
+    def __init__(
+        self, fingerprint: bytes, since: float, answer: asyncio.Future[Stored | None], unit: str | None
+    ) -> None:
         self.fingerprint = fingerprint
         self.since = since
         self.answer = answer
+        self.unit = unit
+        """On whose behalf the call is made, for ``forget``."""
 
 
-def fingerprint(path: str, body: bytes) -> bytes:
-    return hashlib.sha256(path.encode() + b"\n" + body).digest()
+def fingerprint(path: str, body: bytes, unit: str | None = None) -> bytes:
+    """Of a request; the same body for another user is another request."""
+    return hashlib.sha256(f"{path}\n{unit or ''}\n".encode("utf-8", "surrogatepass") + body).digest()
 
 
 class Table:
@@ -62,7 +67,7 @@ class Table:
     def __len__(self) -> int:
         return len(self._entries)
 
-    def claim(self, scope: _SCOPE, mark: bytes, now: float) -> tuple[Entry, bool]:
+    def claim(self, scope: _SCOPE, mark: bytes, now: float, unit: str | None = None) -> tuple[Entry, bool]:
         """(entry, is it ours to fill).  ``now``: monotonic seconds.
 
         Raises ``Refused``: 400 for a key that is too long, 422 ``idempotency_mismatch`` for another body under the
@@ -73,7 +78,7 @@ class Table:
         self._expire(now)
         entry = self._entries.get(scope)
         if entry is None:
-            entry = self._entries[scope] = Entry(mark, now, asyncio.get_running_loop().create_future())
+            entry = self._entries[scope] = Entry(mark, now, asyncio.get_running_loop().create_future(), unit)
             self.in_progress += 1
             self._trim()
             return entry, True
@@ -97,6 +102,18 @@ class Table:
         else:
             self._bytes += len(stored.body)
             self._trim()
+
+    def purge(self, unit: str) -> int:
+        """Keep no answer made for a unit, of calls under way neither → how many answers were kept."""
+        found = [scope for scope, entry in self._entries.items() if entry.unit == unit]
+        kept = sum(self._entries[scope].answer.done() for scope in found)
+        for scope in found:
+            self._forget(scope)
+        return kept
+
+    def count(self, unit: str) -> int:
+        """Answers kept that were made for a unit."""
+        return sum(entry.unit == unit and entry.answer.done() for entry in self._entries.values())
 
     def _expire(self, now: float) -> None:
         while self._entries:

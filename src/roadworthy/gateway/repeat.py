@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 
-from roadworthy.gateway.body import parse_fields, read_flag
+from roadworthy.gateway.body import parse_fields, read_extension, read_flag
 from roadworthy.gateway.counters import Counters
 from roadworthy.gateway.errors import Refused
 from roadworthy.gateway.finish import EVENT_STREAM
@@ -13,6 +13,7 @@ from roadworthy.gateway.idempotency import Entry, Stored, Table, fingerprint, ow
 from roadworthy.gateway.messages import Headers, Request, Response, StreamResponse
 from roadworthy.gateway.peers import PeerGone, Peers
 from roadworthy.gateway.ports import Clock
+from roadworthy.gateway.resolve import session_of, unit_of
 from roadworthy.gateway.sse import Recited, stream_options
 from roadworthy.gateway.streams import Relay
 from roadworthy.http1.errors import Http1Error
@@ -46,6 +47,13 @@ class Repeats:
         """Keys whose first call has not ended."""
         return self._table.in_progress
 
+    def purge(self, unit: str) -> int:
+        """Forget the answers made for a unit → how many."""
+        return self._table.purge(unit)
+
+    def count(self, unit: str) -> int:
+        return self._table.count(unit)
+
     async def serve(
         self, request: Request, scope: tuple[str, bytes], first: Callable[[], Awaitable[Answered]]
     ) -> Answered:
@@ -63,9 +71,11 @@ class Repeats:
                     f"The worker that served this key was lost ({type(error).__name__}).",
                     failure="gateway_lost",
                 ) from error
+        unit = _unit(request)
+        mark = fingerprint(request.path, request.body, unit)
         until = self._clock.monotonic() + LONGEST_WAIT  # for all first calls that fail before one answers
         while True:
-            entry, ours = self._table.claim(scope, fingerprint(request.path, request.body), self._clock.monotonic())
+            entry, ours = self._table.claim(scope, mark, self._clock.monotonic(), unit)
             if ours:
                 return await self._first(scope, entry, first)
             stored = await self._wait(entry, until - self._clock.monotonic())
@@ -112,6 +122,16 @@ class Repeats:
                 "The first call with this 'Idempotency-Key' is still under way. Try again later.",
                 retry_after=5.0,
             ) from None
+
+
+def _unit(request: Request) -> str | None:
+    """On whose behalf the call is made; ``None`` also for a body that admission will refuse."""
+    headers = dict(request.headers)
+    try:
+        fields = parse_fields(request.body)
+        return unit_of(headers, fields, session_of(headers, read_extension(fields)))[0]
+    except Refused:
+        return None
 
 
 def _stored(answer: Answered) -> Stored | None:
