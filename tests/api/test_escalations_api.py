@@ -202,3 +202,14 @@ def test_forgetting_a_user_prints_the_escalations_too(desk: Install) -> None:
     assert done["deleted"]["escalations"] == 2  # the escalation and the message to the helpdesk
     assert done["complete"]
     assert desk.good("GET", "/v1/escalations?all=1")["items"] == []
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/v1/escalations?workflow=trage", "/v1/incidents?workflow=trage", "/v1/budgets?workflow=trage",
+     "/v1/failures?workflow=trage", "/v1/explain?workflow=trage"],
+)  # fmt: skip
+def test_a_workflow_that_is_misspelt_is_named_with_the_one_that_was_meant(desk: Install, path: str) -> None:
+    answer = desk.call("GET", path)
+    said = answer.json()["error"]["message"]
+    assert (answer.status_code, said) == (404, "no workflow 'trage': did you mean 'triage'?")

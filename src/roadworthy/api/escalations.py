@@ -28,7 +28,6 @@ from roadworthy.operations.escalations import told
 from roadworthy.people.escalation.model import Action, Escalation
 from roadworthy.people.outbox.model import Delivery, DeliveryState
 from roadworthy.people.webhooks import SignatureRefused
-from roadworthy.workflow.service import Unknown
 
 LARGEST_PAGE = 1000
 TEXTS = ("messages", "draft", "answer", "holding")
@@ -47,7 +46,7 @@ class Reason(msgspec.Struct, forbid_unknown_fields=True):
 def listed(services: Services, call: Call) -> Any:
     workflow, limit = call.query.get("workflow") or None, _limit(call)
     if workflow is not None:
-        _vet_workflow(services, workflow)
+        services.workflows.named(workflow)
     queue = services.escalations
     found = queue.all(workflow, limit) if _flag(call, "all") else queue.waiting(workflow, limit)
     return {"items": [without_texts(row) for row in found]}
@@ -104,7 +103,7 @@ def retry(services: Services, call: Call) -> Any:
 def incidents(services: Services, call: Call) -> Any:
     workflow, inference = call.query.get("workflow") or None, call.query.get("inference") or None
     if workflow is not None:
-        _vet_workflow(services, workflow)
+        services.workflows.named(workflow)
     if inference is not None and not inference.startswith("inf_"):
         raise Invalid(f"inference: found {inference[:80]!r}, expected an id: inf_…", param="inference")
     found = services.incidents.list(
@@ -133,13 +132,6 @@ def without_texts(escalation: Escalation) -> dict[str, Any]:
 
 def without_body(delivery: Delivery) -> dict[str, Any]:
     return {name: value for name, value in _whole(delivery).items() if name != "body"}
-
-
-def _vet_workflow(services: Services, name: str) -> None:
-    applied = services.workflows.configuration()
-    known = [] if applied is None else list(applied.configuration.workflows)
-    if name not in known:
-        raise Unknown(f"no workflow {name[:80]!r}; there is: {', '.join(sorted(known)) or 'none'}")
 
 
 def _flag(call: Call, name: str) -> bool:

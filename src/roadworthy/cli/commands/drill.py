@@ -40,11 +40,12 @@ def drill(
     on this machine stand for every target.  The exit code is 1 when anything is not as it must be.  Ctrl-C stops the
     run and clears every fault; so does the end of this command, however it comes.
     """
+    ways = f"--all, --row ROW ({', '.join(CATALOGUE)}) or --fault NAME (docs/drills.md lists them)"
     if bool(faults) + bool(row) + everything != 1:
-        raise BadInput(
-            "say what to drill",
-            f"--all, --row ROW ({', '.join(CATALOGUE)}) or --fault NAME (docs/drills.md lists them)",
-        )
+        said = faults or row or everything
+        raise BadInput("--all, --row and --fault exclude each other" if said else "say what to drill", f"give {ways}")
+    if html is not None and not html.absolute().parent.is_dir():
+        raise BadInput(f"--html {html}: there is no folder {html.absolute().parent}", "make it first")
     order: dict[str, Any] = {"workflow": workflow}
     if faults:
         order["faults"] = list(faults)

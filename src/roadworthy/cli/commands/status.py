@@ -112,7 +112,8 @@ def _borne(target: Facts) -> str:
     if target.get("shut"):
         of = f" on {target['shut']} of {words.plural(int(target['workers']), 'worker')}"
         probe = float(target.get("probe_in") or 0.0)
-        held += f"; breaker open{of}, " + (f"next probe in {words.seconds(probe)}" if probe else "probed now or with the next call")
+        when = f"next probe in {words.seconds(probe)}" if probe else "probed now or with the next call"
+        held += f"; breaker open{of}, {when}"
     if target.get("at_once") is not None:
         held += f"; lets {words.plural(int(target['at_once']), 'call')} through at once"
     if target.get("waiting"):
@@ -128,8 +129,8 @@ def _workflows(work: Work, workflows: list[Facts]) -> None:
         [
             Column("workflow", keep=12), Column("state", keep=7), Column("serves", keep=9),
             Column("share", right=True, spare=2), Column("owner", spare=3), Column("calls/h", right=True),
-            Column("testers/h", right=True, optional=True, spare=4), Column("outcomes", wrap=True, keep=20, optional=True),
-            Column("p95", right=True, optional=True, spare=1),
+            Column("testers/h", right=True, optional=True, spare=4),
+            Column("outcomes", wrap=True, keep=20, optional=True), Column("p95", right=True, optional=True, spare=1),
             Column("spent today", right=True),
         ],
         [
