@@ -28,11 +28,11 @@ from roadworthy.workflow.model import TargetLimits
 NARROWING = 0.75
 """Of the calls under way, what is let through after the target said that they are too many."""
 
-TOLERATED = 0.15
+TOLERATED = 0.18
 """Share of the latest calls that may be refused as too many without consequence."""
 
-MEMORY = 0.03
-"""Weight of one call in that share (an exponentially weighted mean): six refusals in a row exceed it."""
+MEMORY = 0.015
+"""Weight of one call in that share (an exponentially weighted mean): fourteen refusals in a row exceed it."""
 
 WIDENING = 0.05
 """A round of good answers widens the limit by so much, and by one call at least."""
