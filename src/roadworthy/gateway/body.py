@@ -8,7 +8,7 @@ nesting beyond the parser's limit, and a gateway field of the wrong type.  What 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -24,6 +24,7 @@ _BRACKET = ord("[")
 T = TypeVar("T")
 
 _fields = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_any = msgspec.json.Decoder()
 _string = msgspec.json.Decoder(str)
 _maybe_string = msgspec.json.Decoder(str | None)
 _bool = msgspec.json.Decoder(bool | None)
@@ -72,6 +73,16 @@ def read(fields: Fields, name: str, decoder: msgspec.json.Decoder[T], expected: 
         return decoder.decode(raw)
     except (msgspec.DecodeError, RecursionError) as error:
         raise Refused(400, "invalid_type", f"'{name}' must be {expected}: {_shown(error)}.", param=name) from None
+
+
+def loosely(raw: bytes | msgspec.Raw) -> Any:
+    """All of a value of which ``parse_fields`` saw only the outside; ``None`` where it holds what no parser of ours
+    takes (a number out of range, nesting beyond the limit).  That is for its provider to judge, and no fault of ours.
+    """
+    try:
+        return _any.decode(raw)
+    except (msgspec.DecodeError, RecursionError):
+        return None
 
 
 def read_text(fields: Fields, name: str) -> str | None:

@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from roadworthy.gateway.checks import SchemaCheck
+from roadworthy.gateway.checks import SchemaCheck, is_bounded
 from roadworthy.workflow.model import Canned
 
 _encode = msgspec.json.encode
@@ -59,7 +59,7 @@ class CannedAnswer:
 
     def _satisfies(self, schema: dict[str, Any]) -> bool:
         """Fails closed: a schema that cannot be compiled is satisfied by nothing."""
-        if self._json is None:
+        if self._json is None or not is_bounded(schema):
             return False
         try:
             return not SchemaCheck(schema).faults(self._json)

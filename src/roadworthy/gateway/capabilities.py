@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import msgspec
 
+from roadworthy.gateway.body import loosely
 from roadworthy.gateway.ports import Fields, Unusable
 from roadworthy.workflow.model import Target
 
@@ -40,7 +41,7 @@ def lacking(target: Target, fields: Fields) -> str | None:
         return "messages"
     # without structured outputs, the Anthropic wire sends a schema as a forced tool
     if not able.response_schema and target.provider != "anthropic" and "response_format" in fields:
-        kind = msgspec.json.decode(fields["response_format"])
+        kind = loosely(fields["response_format"])
         if isinstance(kind, dict) and kind.get("type") == "json_schema":
             return "response_format"
     return None
@@ -57,7 +58,9 @@ def has_image(messages: msgspec.Raw) -> bool:
     """Does a message hold an image?  Decoded only where the word is there at all."""
     if b'"image_url"' not in bytes(messages):
         return False
-    found = msgspec.json.decode(messages)
+    found = loosely(messages)
+    if found is None:
+        return True
     contents = [message.get("content") for message in found if isinstance(message, dict)]
     parts = [part for content in contents if isinstance(content, list) for part in content]
     return any(isinstance(part, dict) and part.get("type") == "image_url" for part in parts)

@@ -7,7 +7,9 @@ schema cannot make the gateway call out or hang.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from math import inf
 from typing import Any
+from urllib.parse import unquote
 
 import msgspec
 
@@ -15,6 +17,8 @@ BACKTRACK_LIMIT = 100_000
 MOST_ERRORS = 5
 """Of one answer that a repair is told; the first is enough for the record."""
 MOST_CALLERS_TOOLS = 64
+MOST_FOLLOWED = 5000
+"""Parts of a caller's schema, references followed: a kilobyte of them can stand for billions."""
 """Sets of tools of callers that are kept compiled."""
 
 SCHEMA_CHECK = "schema"
@@ -60,6 +64,49 @@ def _faults(validator: Any, value: Any, root: str) -> list[Fault]:
         if len(found) == MOST_ERRORS:
             break
     return found
+
+
+def is_bounded(schema: Any) -> bool:
+    """Is checking against a caller's schema, on the event loop, sure to end soon?  Not where references refer to one
+    another in a circle or multiply."""
+    known: dict[str, float] = {}
+
+    def parts(value: Any) -> float:
+        if isinstance(value, list):
+            return sum(map(parts, value))
+        if not isinstance(value, dict):
+            return 0.0
+        found = 1.0 + sum(map(parts, value.values()))
+        for name in ("$dynamicRef", "$recursiveRef"):
+            found += inf if name in value else 0.0
+        reference = value.get("$ref")
+        return found + followed(reference) if isinstance(reference, str) else found
+
+    def followed(reference: str) -> float:
+        if reference not in known:
+            known[reference] = inf  # until it is known: who comes here meanwhile goes in a circle
+            known[reference] = parts(_referred(root, reference)) if reference.startswith("#/") else inf
+        return known[reference]
+
+    root = schema
+    if isinstance(schema, dict) and isinstance(schema.get("function"), dict):  # a tool: its parameters are the root
+        root = schema["function"].get("parameters")
+    try:
+        return parts(root) <= MOST_FOLLOWED
+    except RecursionError:
+        return False
+
+
+def _referred(root: Any, reference: str) -> Any:
+    """What a JSON pointer leads to; ``None``: nothing."""
+    for part in reference.split("/")[1:]:
+        name = unquote(part).replace("~1", "/").replace("~0", "~")
+        root = root.get(name) if isinstance(root, dict) else root[int(name)] if _is_place(root, name) else None
+    return root
+
+
+def _is_place(value: Any, name: str) -> bool:
+    return isinstance(value, list) and name.isascii() and name.isdigit() and len(name) < 9 and int(name) < len(value)
 
 
 class SchemaCheck:
@@ -125,6 +172,6 @@ class CallersTools:
 def _callers_tools(raw: bytes) -> ToolCheck | None:
     try:
         tools = msgspec.json.decode(raw, type=list[dict[str, Any]])
-        return ToolCheck(tools)
+        return ToolCheck(tools) if all(map(is_bounded, tools)) else None
     except (msgspec.DecodeError, ValueError, RecursionError):
         return None

@@ -1,8 +1,8 @@
 """Going on with a stream that broke after its first bytes: whether, by whom, and with which words.  Pure.
 
 Continued is plain text of one choice whose stream was cut, stalled, or broke off with an error of the provider or with
-events that cannot be read; never what the provider ended on purpose (``length``, a content filter), a refusal, a call of
-a tool or structured output.
+events that cannot be read; never what the provider ended on purpose (``length``, a content filter), a refusal, a call
+of a tool or structured output.
 
 The same target goes on, else the targets of the ladder, as far as they can (``capabilities.prefill``): ``native`` takes
 the begun answer as the last message and goes on with it, ``prompted`` is asked to in words.  ``seam`` joins what comes.
@@ -12,10 +12,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import msgspec
-
 from roadworthy.fallback.rules import LEAST_USEFUL_SECONDS
-from roadworthy.gateway.body import with_messages
+from roadworthy.gateway.body import loosely, with_messages
 from roadworthy.gateway.live import LiveStream
 from roadworthy.gateway.ports import Fields, Unusable
 from roadworthy.gateway.seam import MARKS, anchor_of
@@ -53,8 +51,10 @@ def said_before(live: LiveStream, unusable: Unusable) -> str | None:
 
 def _ends_with_assistant(fields: Fields) -> bool:
     """The caller began the answer itself: what it began is not in the stream, so the seam would be guessed."""
-    messages = msgspec.json.decode(fields["messages"], type=list[msgspec.Raw])
-    last = msgspec.json.decode(messages[-1]) if messages else None
+    messages = loosely(fields["messages"])
+    if messages is None:
+        return True
+    last = messages[-1] if messages else None
     return isinstance(last, dict) and last.get("role") == "assistant"
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from roadworthy.fallback.checks.model import Context
+from roadworthy.gateway.body import loosely
 from roadworthy.workflow.prompt import SYSTEM_ROLES, content_text
 
 if TYPE_CHECKING:
@@ -157,7 +158,8 @@ class Conversation:
 
     def _sent(self) -> str:
         """Every string that the caller sent."""
-        return "\n".join(_strings(self._asked()))
+        asked = self._asked()
+        return "\n".join(_strings(asked)) if asked else self._call.request.body.decode("utf-8", "replace")
 
     def _messages(self) -> list[dict[str, Any]]:
         messages = self._asked().get("messages")
@@ -165,6 +167,6 @@ class Conversation:
 
     def _asked(self) -> dict[str, Any]:
         if self._request is None:
-            found = _any.decode(self._call.request.body)  # it was parsed at admission
+            found = loosely(self._call.request.body)
             self._request = found if isinstance(found, dict) else {}
         return self._request

@@ -14,7 +14,7 @@ from typing import Any
 
 import msgspec
 
-from roadworthy.gateway.body import Extension, parse_fields, require_array
+from roadworthy.gateway.body import Extension, loosely, parse_fields, require_array
 from roadworthy.gateway.errors import Refused
 from roadworthy.gateway.ports import Fields
 from roadworthy.gateway.world import Serving
@@ -170,7 +170,7 @@ def _matches(serving: Serving, messages: msgspec.Raw) -> bool:
     system = [message for message in _decoded(_messages, messages) if message.role in SYSTEM_ROLES]
     if len(system) == 1 and bytes(system[0].content) == serving.held_content:
         return True
-    held = [{"role": message.role, "content": _any.decode(message.content)} for message in system]
+    held = [{"role": message.role, "content": loosely(message.content)} for message in system]
     return serving.template.match(system_text(held) or "") is not None
 
 
@@ -224,19 +224,22 @@ def _differs(name: str, given: msgspec.Raw, fixed: msgspec.Raw | None) -> bool:
         return True
     if mine == bytes(fixed):
         return False
-    asked, released = _any.decode(given), _any.decode(fixed)
+    asked, released = loosely(given), _any.decode(fixed)
     return asked != released and not (name == "response_format" and _same_schema(asked, released))
 
 
 def schema_of_caller(serving: Serving, body: bytes) -> dict[str, Any] | None:
     """The JSON Schema that the request (its bytes, read before) asks for; ``None``: none, or the release's.
 
-    One that is too long to be compiled while others wait is ``False`` in schema language: nothing satisfies it.
+    One that cannot be read, or is too long to be compiled while others wait, is ``False`` in schema language: nothing
+    satisfies it.
     """
     given = parse_fields(body).get("response_format")
     if given is None or not _differs("response_format", given, serving.released.get("response_format")):
         return None
-    asked = _any.decode(given)
+    asked = loosely(given)
+    if asked is None:
+        return {"not": {}}
     if not isinstance(asked, dict) or asked.get("type") != "json_schema":
         return None
     described = asked.get("json_schema")

@@ -54,13 +54,14 @@ class Redactor:
 
     def json(self, body: bytes) -> bytes | None:
         """The redacted body, or ``None`` when it cannot be made JSON again."""
-        if b"\\u" in body:
-            body = msgspec.json.encode(msgspec.json.decode(body))
-        redacted = self.text(body.decode()).encode()
-        if _is_json(redacted):
-            return redacted
-        # a replacement fell on a number or on the syntax itself
-        redacted = msgspec.json.encode(self._walk(msgspec.json.decode(body)))
+        try:
+            if b"\\u" in body:
+                body = msgspec.json.encode(msgspec.json.decode(body))
+            redacted = self.text(body.decode()).encode()
+            if not _is_json(redacted):  # a replacement fell on a number or on the syntax itself
+                redacted = msgspec.json.encode(self._walk(msgspec.json.decode(body)))
+        except (msgspec.DecodeError, RecursionError):  # of what was never read in full: a number out of range, nesting
+            return None
         return redacted if _is_json(redacted) else None
 
     def _walk(self, value: Any) -> Any:
@@ -81,7 +82,7 @@ class Redactor:
 def _is_json(data: bytes) -> bool:
     try:
         msgspec.json.decode(data, type=msgspec.Raw)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, RecursionError):
         return False
     return True
 
