@@ -187,6 +187,11 @@ def test_the_newest_incident_of_a_key_is_found_and_lists_are_by_last_sight(state
         assert tx.count_open_incidents() == 2
         assert [row.id for row in tx.incidents(workflow="")] == ["inc_2", "inc_3", "inc_1"]
         assert not tx.incidents(workflow="triage")
+    with state.write() as tx:
+        tx.put_incident(incident(4, traffic="drill", title='"traffic":"live"'))
+        tx.put_incident(incident(5, title='"traffic":"drill"'))
+    with state.read() as tx:
+        assert [row.id for row in tx.incidents(drills=False, limit=2)] == ["inc_5", "inc_2"]
 
 
 def test_an_incident_is_found_by_the_beginning_of_an_inference_however_many_came_after_it(state: Store) -> None:

@@ -10,7 +10,7 @@ GET  /v1/escalations/{id}/told    → what a gateway may know of it
 POST /v1/escalations/{id}/reply   a helpdesk's signed answer, as a gateway passed it on → {id, status}
 GET  /v1/deliveries               ?state=waiting|delivered|dead&about=INFERENCE&limit= → {items, counts}, newest first
 POST /v1/deliveries/{id}/retry    → the message, which is told anew
-GET  /v1/incidents                ?workflow=&open=1&inference=ID&limit= → {items}, seen last first
+GET  /v1/incidents                ?workflow=&open=1&inference=ID&drills=0&limit= → {items}, seen last first
 GET  /v1/incidents/{id}           → the incident or alert
 POST /v1/incidents/{id}/resolve   {reason?} → the incident
 """
@@ -107,8 +107,9 @@ def incidents(services: Services, call: Call) -> Any:
     if inference is not None and not inference.startswith("inf_"):
         raise Invalid(f"inference: found {inference[:80]!r}, expected an id: inf_…", param="inference")
     found = services.incidents.list(
-        open_only=_flag(call, "open"), workflow=workflow, inference=inference, limit=_limit(call)
-    )
+        open_only=_flag(call, "open"), workflow=workflow, inference=inference,
+        drills=_flag(call, "drills", default="1"), limit=_limit(call),
+    )  # fmt: skip
     return {"items": [_whole(row) for row in found]}
 
 
@@ -134,8 +135,8 @@ def without_body(delivery: Delivery) -> dict[str, Any]:
     return {name: value for name, value in _whole(delivery).items() if name != "body"}
 
 
-def _flag(call: Call, name: str) -> bool:
-    return call.query.get(name, "").lower() in ("1", "true", "yes")
+def _flag(call: Call, name: str, default: str = "") -> bool:
+    return call.query.get(name, default).lower() in ("1", "true", "yes")
 
 
 def _limit(call: Call) -> int:

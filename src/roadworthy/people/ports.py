@@ -126,9 +126,11 @@ class IncidentTransaction(Protocol):
     def count_open_incidents(self) -> int: ...
 
     def incidents(
-        self, *, open_only: bool = False, workflow: str | None = None, inference: str | None = None, limit: int = 100
-    ) -> Sequence[Incident]:
-        """Seen last first.  ``inference``: only those that remember one whose id begins so."""
+        self, *, open_only: bool = False, workflow: str | None = None, inference: str | None = None,
+        drills: bool = True, limit: int = 100,
+    ) -> Sequence[Incident]:  # fmt: skip
+        """Seen last first.  ``inference``: only those that remember one whose id begins so; ``drills``: those that
+        drills caused, too."""
         ...
 
 

@@ -167,12 +167,14 @@ class PeopleTables:
         return sum(row.state == "open" for row in self._people.incidents.values())
 
     def incidents(
-        self, *, open_only: bool = False, workflow: str | None = None, inference: str | None = None, limit: int = 100
-    ) -> Sequence[Incident]:
+        self, *, open_only: bool = False, workflow: str | None = None, inference: str | None = None,
+        drills: bool = True, limit: int = 100,
+    ) -> Sequence[Incident]:  # fmt: skip
         found = [
             row
             for row in self._people.incidents.values()
             if (not open_only or row.state == "open")
+            and (drills or row.traffic != "drill")
             and workflow in (None, row.workflow)
             and (inference is None or any(ident.startswith(inference) for ident in row.inferences))
         ]

@@ -155,8 +155,9 @@ class PeopleRows:
         return int(self._connection.scalar(query) or 0)
 
     def incidents(
-        self, *, open_only: bool = False, workflow: str | None = None, inference: str | None = None, limit: int = 100
-    ) -> Sequence[Incident]:
+        self, *, open_only: bool = False, workflow: str | None = None, inference: str | None = None,
+        drills: bool = True, limit: int = 100,
+    ) -> Sequence[Incident]:  # fmt: skip
         query = _records(t.incident).order_by(t.incident.c.seen_at.desc(), t.incident.c.id.desc()).limit(limit)
         if open_only:
             query = query.where(t.incident.c.state == "open")
@@ -164,6 +165,8 @@ class PeopleRows:
             query = query.where(t.incident.c.workflow == workflow)
         if inference is not None:
             query = query.where(sa.func.instr(t.incident.c.record, f'"{inference}') > 0)
+        if not drills:
+            query = query.where(sa.func.instr(t.incident.c.record, '"traffic":"drill"') == 0)
         return self._all(query, Incident)
 
     def _all(self, query: sa.Select[Any], kind: type[T]) -> list[T]:

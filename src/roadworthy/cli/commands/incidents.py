@@ -24,15 +24,21 @@ def incidents() -> None:
 @click.argument("workflow", required=False)
 @click.option("--open", "only_open", is_flag=True, help="Those that nobody has resolved.")
 @click.option("--inference", metavar="ID", help="Those that this inference gave cause for.")
+@click.option("--drills", is_flag=True, help="Those that drills caused as well.")
 @click.option("--limit", type=click.IntRange(1, 1000), default=100, show_default=True, help="How many.")
 @common
 @json_option
 @pass_work
-def list_incidents(work: Work, workflow: str | None, only_open: bool, inference: str | None, limit: int) -> None:
-    """List incidents and alerts, of WORKFLOW or of all."""
+def list_incidents(
+    work: Work, workflow: str | None, only_open: bool, inference: str | None, drills: bool, limit: int
+) -> None:
+    """List incidents and alerts, of WORKFLOW or of all; those that drills caused are left out."""
     from roadworthy.cli.tables import Column, print_table
 
-    params = {"workflow": workflow, "open": "1" if only_open else None, "inference": inference, "limit": limit}
+    params = {
+        "workflow": workflow, "open": "1" if only_open else None, "inference": inference,
+        "drills": "1" if drills or inference else "0", "limit": limit,
+    }  # fmt: skip
     answer = work.admin.get("/v1/incidents", params)
     if work.json:
         work.emit(answer)

@@ -115,11 +115,12 @@ class Incidents:
                 self.note(tx, notices)
 
     def list(
-        self, *, open_only: bool = False, workflow: str | None = None, inference: str | None = None, limit: int = 100
-    ) -> Sequence[Incident]:
+        self, *, open_only: bool = False, workflow: str | None = None, inference: str | None = None,
+        drills: bool = True, limit: int = 100,
+    ) -> Sequence[Incident]:  # fmt: skip
         """Seen last first."""
         with self._state.read() as tx:
-            return tx.incidents(open_only=open_only, workflow=workflow, inference=inference, limit=limit)
+            return tx.incidents(open_only=open_only, workflow=workflow, inference=inference, drills=drills, limit=limit)
 
     def find(self, ident: str) -> Incident:
         """Raises ``Unknown``."""
