@@ -35,6 +35,8 @@ MAX_REFUSAL = 1024 * 1024
 StepWord = Literal["first", "retry", "repair", "target", "hedge", "continuation"]
 ASKED_OTHERWISE = ("repair", "continuation")
 """Steps that send ``Call.repaired``."""
+LATE = 0.75
+"""Part of the deadline after which a target that is not done in the rest is not called slow for it."""
 CLOCK_PRECISION = 0.025
 """Seconds; the HTTP client keeps its clocks no closer, so a shorter total is not worth a struct of its own."""
 
@@ -198,7 +200,10 @@ class Caller:
         if call.tab is not None and (attempt.cost_usd is not None or attempt.cost_unknown):
             self.purses.settle(call, attempt)  # a stream tells its cost later: ``Finisher.record``
         if held:
-            slots.ended(attempt, call.began + attempt.started, now)
+            if attempt.failure == "slow" and _began_late(call, attempt):
+                slots.breaker.lost(attempt)
+            else:
+                slots.ended(attempt, call.began + attempt.started, now)
             slots.give_back()
         else:
             slots.breaker.lost(attempt)
@@ -271,6 +276,11 @@ class Caller:
         if may_be_charged(error):
             pricing.charge_estimate(attempt, len(call.request.body), 0, target.price_of(attempt))
         return unusable
+
+
+def _began_late(call: Call, attempt: Attempt) -> bool:
+    """Did others take so much of the deadline that being slow says nothing of this target?"""
+    return attempt.started > LATE * (call.deadline - call.began)
 
 
 def _knock(target: ServedTarget, attempt: Attempt, now: float) -> None:

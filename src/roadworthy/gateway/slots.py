@@ -45,6 +45,9 @@ OVERTAKEN = "overtaken: the other call of this inference answered first"
 GIVEN_UP: frozenset[str] = frozenset({LEFT, OVERTAKEN})
 """Details of attempts that were ended from our side: they show nothing of the target."""
 
+REFUSED_HERE: frozenset[Failure] = frozenset({"bad_request", "context_length", "misconfigured"})
+"""Failures that, without a status, were found before the call left: they show nothing of the target either."""
+
 SHORTEST_HINT, LONGEST_HINT = 1.0, 30.0
 """Seconds; bounds of what a shed call is told to wait."""
 
@@ -158,6 +161,9 @@ class Slots:
                 return
         elif failure in OVERLOADED or attempt.status in OVERLOADED_STATUSES:
             self._narrow(began, now)
+        if failure in REFUSED_HERE and attempt.status is None:
+            self.breaker.lost(attempt)
+            return
         if failure == "truncated" and attempt.finish == "length":
             failure = None  # the target did what it was told
         self.breaker.ended(attempt, began, now, failure)
