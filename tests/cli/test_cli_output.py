@@ -112,6 +112,14 @@ def test_a_release_that_there_is_not_is_wrong_input(cli: Cli) -> None:
     assert "there is no release 7" in result.stderr
 
 
+def test_a_budget_that_is_smaller_than_one_call_is_told_before_it_refuses_every_call(cli: Cli) -> None:
+    answer = explained()
+    answer["budgets"] = [{"of": "user", "period": "day", "limit": 0.0002, "overshoot": 0.0}]
+    cli.admin.answers["GET", "/v1/explain"] = (200, answer)
+    output = cli("explain").output
+    assert "NOTE: the user's budget of $0.000200 a day is smaller than one such call" in output
+
+
 def test_one_failure_is_told_step_by_step(cli: Cli) -> None:
     cli.admin.answers["GET", "/v1/explain"] = (200, explained("unavailable"))
     output = cli("explain", "--failure", "unavailable").output

@@ -68,6 +68,24 @@ async def test_a_call_costs_its_user_what_it_cost_and_no_more(tmp_path: Path) ->
     assert booked(made) == (round(COST * NANO), 0)
 
 
+@pytest.mark.parametrize(
+    ("budget", "calls", "told"),
+    [
+        (0.001, 1, "more than the whole of this user's budget of 0.001 dollars a day"),
+        (COST * 2.5, 2, "more than what is left of this user's budget of 0.05 dollars a day"),
+    ],
+)
+@on_loop
+async def test_a_caller_is_told_whether_a_budget_or_what_is_left_of_it_is_too_small_for_the_call(
+    tmp_path: Path, budget: float, calls: int, told: str
+) -> None:
+    made = bench(tmp_path, policy(user=Budget(day=budget)))
+    short = [{"role": "user", "content": "Hi"}]
+    answers = [await made.post(asked(messages=short)) for _ in range(calls)]
+    assert answers[-1].status == 429
+    assert told in said(answers[-1])["error"]["message"]
+
+
 @on_loop
 async def test_a_user_whose_budget_is_spent_is_limited_until_midnight_in_the_installs_zone(tmp_path: Path) -> None:
     made = bench(tmp_path, policy(user=Budget(day=0.15)), snapshot={"timezone": "Europe/Berlin"}, enforcement="enforce")

@@ -103,6 +103,11 @@ def _head(console: Console, answer: Facts) -> None:
         _say(console, f"an inference may spend {words.dollars(answer['allowance'])} in all")
     if answer.get("budgets"):
         _say(console, _budgets(answer["budgets"]))
+        first = next((cost for cost in (answer.get("costs") or {}).values() if cost), 0.0)
+        for one in answer["budgets"]:
+            if first > float(one.get("limit") or 0.0):
+                what = f"the {one.get('of')}'s budget of {words.dollars(one.get('limit'))} a {one.get('period')}"
+                _say(console, f"NOTE: {what} is smaller than one such call: it will be refused as overspent")
     console.print()
 
 

@@ -414,8 +414,12 @@ class Purses:
             "user": "this user's", "key": "this key's", "workflow": "the workflow's", "team": "the team's",
             "tester": "this tester's",
         }[scope.kind]  # fmt: skip
-        limit = f"{scope.limit / NANO:g} dollars a {scope.period}"
-        return Unusable("overspent", f"Nothing is left of {whose} budget of {limit}.", retry_after=wait)
+        limit = f"{whose} budget of {scope.limit / NANO:g} dollars a {scope.period}"
+        why = f"Nothing is left of {limit}."
+        if amount > 1:
+            than = "the whole of" if amount > scope.limit else "what is left of"
+            why = f"This call may cost {amount / NANO:.6f} dollars, more than {than} {limit}."
+        return Unusable("overspent", why, retry_after=wait)
 
     def _tester_calls(self, call: Call, plan: Plan, most: int) -> Unusable | None:
         """Count a tester's call of the day."""
