@@ -378,3 +378,10 @@ async def test_a_target_that_is_left_the_last_moments_of_a_deadline_is_not_blame
     assert [attempt.failure for attempt in made.record().attempts] == ["slow", "slow"]
     states = {name: made.gateway.slots[name].breaker.state for name in ("main", "backup")}
     assert states == {"main": "open", "backup": "closed"}
+
+
+@on_loop
+async def test_a_caller_is_not_told_to_wait_for_as_long_as_a_provider_likes(tmp_path: Path) -> None:
+    made = bench(tmp_path, ladder={"overlimit": []})
+    made.upstream.will((429, [*JSON_TYPE, (b"retry-after", b"1e300")], b"{}"))
+    assert header(await made.post(), b"retry-after") == b"86400"

@@ -37,6 +37,8 @@ MOST_WAITING = 512
 """Calls of one worker that hold on for a human; the next ones read the holding answer at once."""
 LONGEST_TRANSCRIPT = 1024 * 1024
 """Bytes of messages that a human is shown: the newest that fit."""
+LONGEST_DRAFT = 100_000
+"""Characters of a draft; a human can send no longer answer, and half of one is worse than none."""
 LARGEST_REPLY = 256 * 1024
 """Bytes of a helpdesk's answer."""
 MOST_RELAYS = 16
@@ -345,7 +347,9 @@ def newest(data: bytes) -> tuple[bytes, str]:
 
 
 def _draft(call: Call, serving: Serving) -> str | None:
-    if call.draft is None or serving.redactor is None:
+    if call.draft is None or len(call.draft) > LONGEST_DRAFT:
+        return None
+    if serving.redactor is None:
         return call.draft
     return serving.redactor.text(call.draft)
 
