@@ -69,12 +69,12 @@ def table(console: Console, run: Mapping[str, Any]) -> None:
         Column("the customer reads", keep=20, spare=6),
     ]  # fmt: skip
     drilled = [result for result in run["results"] if result["verdict"] != "SKIPPED"]
-    print_table(console, columns, [_row(result) for result in drilled])
-    passed = sum(result["verdict"] == "PASS" for result in drilled)
-    calls = sum((result["seen"] or {}).get("attempts", 0) for result in drilled)
-    console.print(
-        f"\n{passed} of {len(drilled)} passed; {calls / max(1, len(drilled)):.2f} attempts a call.", soft_wrap=True
-    )
+    if drilled:
+        print_table(console, columns, [_row(result) for result in drilled])
+        passed = sum(result["verdict"] == "PASS" for result in drilled)
+        calls = sum((result["seen"] or {}).get("attempts", 0) for result in drilled)
+        told = f"\n{passed} of {len(drilled)} passed; {calls / len(drilled):.2f} attempts a call."
+        console.print(told, soft_wrap=True)
     skipped = left_out(run["results"])
     if skipped:
         console.print("Mean nothing for this workflow:")

@@ -90,7 +90,10 @@ def _conclude(run: Mapping[str, Any]) -> None:
         raise Finding(f"the run was {run['state']}: {run['detail']}")
     failed = [result for result in run["results"] if result["verdict"] == "FAIL"]
     if failed:
-        raise Finding(f"{plural(len(failed), 'drill')} failed")
+        raise Finding(
+            f"{plural(len(failed), 'drill')} failed",
+            f"`roadworthy explain {run['workflow']}` says what is declared, docs/drills.md what passes",
+        )
     if not any(result["verdict"] == "PASS" for result in run["results"]):
         raise Finding("nothing was drilled: no fault that was named means anything for this workflow")
 
