@@ -20,6 +20,7 @@ from roadworthy.workflow.model import (
     Budget,
     Budgets,
     Canned,
+    CheckSpec,
     Handling,
     Policy,
     Step,
@@ -379,4 +380,28 @@ async def test_a_streams_usage_that_cannot_be_is_charged_by_estimate_too(tmp_pat
     record = made.record()
     assert record.notes == ["usage_implausible"]
     assert record.attempts[0].tokens_estimated
+    assert booked(made)[1] == 0
+
+
+@pytest.mark.parametrize(
+    ("kind", "answer", "most", "budget", "broke"),
+    [
+        # a moderation answers no tokens that are paid for, however many the caller asked the model for
+        ("moderation", b'{"results": [{"flagged": false}]}', 1000, 2.2, False),
+        # a guard's own verdict is reserved for, however few tokens the caller asked the model for
+        ("guard", completion("safe"), 5, 0.2, True),
+        ("guard", completion("safe"), 5, 1.0, False),
+    ],
+)
+@on_loop
+async def test_a_check_reserves_what_it_asks_for_itself(
+    tmp_path: Path, kind: Any, answer: Any, most: int, budget: float, broke: bool
+) -> None:
+    checks = {kind: CheckSpec(kind, "unsafe", target="backup", on_error="pass")}
+    made = bench(tmp_path, policy(user=Budget(day=budget)), served=served(checks=checks, stream="buffered"))
+    made.upstream.will(completion("Hello"), answer)
+    good = await made.post(asked(most=most, messages=[{"role": "user", "content": "Hi"}]))
+    assert good.status == 200
+    [check] = made.record().checks
+    assert bool(check.broke) is broke
     assert booked(made)[1] == 0

@@ -85,7 +85,7 @@ class Asker(Protocol):
     def now(self) -> float: ...
 
     async def aside(
-        self, call: Call, target: ServedTarget, attempt: Attempt, outgoing: Outgoing, seconds: float,
+        self, call: Call, target: ServedTarget, attempt: Attempt, outgoing: Outgoing, output: int, seconds: float,
         read: Callable[[Reply], T],
     ) -> T:  # fmt: skip
         """Call a target beside the attempts: through its slots, breaker and rates, within the call's budgets."""
@@ -107,12 +107,15 @@ class _TargetCheck:
         self._target = target
 
     async def _ask(
-        self, call: Call, asker: Asker, outgoing: Outgoing, seconds: float, read: Callable[[Reply, Attempt], Result]
-    ) -> Result:
+        self, call: Call, asker: Asker, outgoing: Outgoing, seconds: float, read: Callable[[Reply, Attempt], Result],
+        output: int = 0,
+    ) -> Result:  # fmt: skip
         target = self._target
         attempt = Attempt(target.name, started=asker.now() - call.began, model_asked=target.target.model)
         try:
-            result = await asker.aside(call, target, attempt, outgoing, seconds, lambda reply: read(reply, attempt))
+            result = await asker.aside(
+                call, target, attempt, outgoing, output, seconds, lambda reply: read(reply, attempt)
+            )
         except Unusable as unusable:
             raise CannotTell(f"{target.name}: {unusable.detail}", attempt.cost_usd) from unusable
         return msgspec.structs.replace(result, cost_usd=attempt.cost_usd)
@@ -202,7 +205,7 @@ class Guard(_TargetCheck):
             outgoing = self._target.wire.encode("chat", fields, stream=False)
         except Unusable as unusable:
             raise CannotTell(f"{self._target.name}: {unusable.detail}") from unusable
-        return await self._ask(call, asker, outgoing, seconds, self._read)
+        return await self._ask(call, asker, outgoing, seconds, self._read, GUARD_TOKENS)
 
     def _read(self, reply: Reply, attempt: Attempt) -> Result:
         target = self._target

@@ -148,17 +148,17 @@ class Caller:
                 self.release(call, target, attempt, held=held)
 
     async def aside(
-        self, call: Call, target: ServedTarget, attempt: Attempt, outgoing: Outgoing, seconds: float,
+        self, call: Call, target: ServedTarget, attempt: Attempt, outgoing: Outgoing, output: int, seconds: float,
         read: Callable[[Reply], T],
     ) -> T:  # fmt: skip
         """Call a target beside the attempts, for a check: the same slots, breaker, rates and budgets hold.
 
-        ``attempt`` is not one of the call's own; ``read`` settles its cost.  Raises ``Unusable``; ``CancelledError``
-        when the client left or the check's time is over.
+        ``output``: most tokens that it answers; ``attempt`` is not one of the call's own; ``read`` settles its cost.
+        Raises ``Unusable``; ``CancelledError`` when the client left or the check's time is over.
         """
         held = sent = False
         try:
-            held = self._enter(call, target, attempt) or await self._queue(call, target)
+            held = self._enter(call, target, attempt, (outgoing.body, output)) or await self._queue(call, target)
             if target.problem is not None:
                 raise Unusable(*target.problem)
             assert target.origin is not None
@@ -208,12 +208,14 @@ class Caller:
         else:
             slots.breaker.lost(attempt)
 
-    def _enter(self, call: Call, target: ServedTarget, attempt: Attempt) -> bool:
+    def _enter(
+        self, call: Call, target: ServedTarget, attempt: Attempt, check: tuple[bytes, int] | None = None
+    ) -> bool:
         """Take what an attempt needs without waiting.  ``False``: ``_queue`` for a slot.  Raises ``Unusable``."""
         if target.problem is not None:
             return False
         if call.money is not None:
-            self.purses.reserve(call, target, attempt)
+            self.purses.reserve(call, target, attempt, check)
         slots = target.slots
         if slots.breaker.shut:
             _knock(target, attempt, self._now())

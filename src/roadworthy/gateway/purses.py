@@ -176,12 +176,17 @@ class Purses:
                 return self._refusal(call, plan, scope, place, 1)
         return None
 
-    def reserve(self, call: Call, target: ServedTarget, attempt: Attempt) -> None:
-        """Set aside what the attempt may cost.  Raises ``Unusable`` (``overspent``) and then reserves nothing."""
+    def reserve(
+        self, call: Call, target: ServedTarget, attempt: Attempt, check: tuple[bytes, int] | None = None
+    ) -> None:
+        """Set aside what the attempt may cost.  Raises ``Unusable`` (``overspent``) and then reserves nothing.
+
+        ``check``: the attempt asks for a check; what it sends, and the most tokens that it wants to read.
+        """
         plan, tab = call.money, call.tab
         if plan is None or tab is None:
             return
-        amount = self._estimate(call, target, plan)
+        amount = self._estimate(call, target, plan) if check is None else _estimate_check(target, plan, *check)
         if plan.allowance is not None and tab.held() + amount > plan.allowance:
             _note(call, "budget:inference")
             raise Unusable(
@@ -525,3 +530,9 @@ def _note(call: Call, note: str) -> None:
 def _parse(ident: str) -> Ident:
     high, low, stamp = ident.split(".")
     return int(high, 16), int(low, 16), int(stamp)
+
+
+def _estimate_check(target: ServedTarget, plan: Plan, body: bytes, output: int) -> int:
+    """Nanodollars that a check's call of ``target`` may cost."""
+    price = target.price or plan.dearest
+    return 0 if price is None else nano(tokens_in(body) * price.input + output * price.output + price.per_request)
