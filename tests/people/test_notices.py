@@ -54,6 +54,12 @@ def test_overspending_and_refusing_targets_and_unknown_prices_are_alerts() -> No
     assert keys(record(attempts=[unpriced])) == [("alert", "price_unknown/main/m-2")]
 
 
+def test_models_that_callers_name_as_they_like_make_one_alert_of_their_target() -> None:
+    made = [Attempt("main", model_asked=f"m-{n}", cost_unknown=f"no price for m-{n} (target main)") for n in range(9)]
+    found = [record(route="passthrough", digest=None, attempts=[attempt]) for attempt in made]
+    assert {key for inference in found for key in keys(inference)} == {("alert", "price_unknown/main")}
+
+
 def test_a_budget_is_named_when_it_is_nearly_and_when_it_is_wholly_used_up() -> None:
     near = record(outcome="answered", notes=["budget:workflow:month:alert"])
     over = record(outcome="limited", failure="overspent", notes=["budget:user:day"])

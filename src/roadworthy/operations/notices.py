@@ -66,8 +66,9 @@ def notices(record: Inference) -> Iterator[Notice]:
                 "workflow",
             )  # fmt: skip
         elif unpriced(attempt):
-            yield _notice(
-                record, "alert", f"price_unknown/{attempt.target}/{attempt.model_answered or attempt.model_asked}",
+            named = "" if record.route == "passthrough" else f"/{attempt.model_answered or attempt.model_asked}"
+            yield _notice(  # what callers name as they like must not make an alert each
+                record, "alert", f"price_unknown/{attempt.target}{named}",
                 f"Nobody knows what {attempt.model_answered or attempt.model_asked} costs",
                 f"{attempt.cost_unknown}: its calls are recorded with an unknown cost and reserved at the dearest "
                 "known price. Declare `price` on the target.",
