@@ -104,7 +104,8 @@ class DrillRuns:
             other = next((kept for kept in self._running.values() if kept.run.workflow == order.workflow), None)
             if other is not None:
                 raise DrillRefused(
-                    f"run {other.run.id} of '{order.workflow}' is under way (by {other.run.by}); wait for it or stop it"
+                    f"run {other.run.id} of '{order.workflow}' is under way (by {other.run.by}); wait for it, or end "
+                    f"its command: a run that nobody looks at stops after {LEASE:g} s"
                 )
             self._running[run.id] = going
         self._audit(actor, run)
@@ -163,12 +164,13 @@ class DrillRuns:
                 bisect.insort(going.run.results, result, key=_order)
 
         runner = asyncio.ensure_future(Runner(self._ports, subject, on_result).run(steps))
+        cancelled = False
         while not runner.done():
             await asyncio.wait([runner], timeout=0.2)
             if self._monotonic() - going.looked > LEASE and not going.stopping:
                 going.stopping = f"nobody looked for {LEASE:g} s"
-            if going.stopping and not runner.done():
-                runner.cancel()
+            if going.stopping and not cancelled:  # once: another would interrupt the clearing up
+                cancelled = runner.cancel()
         if not going.stopping or not runner.cancelled():
             await runner
 
