@@ -194,6 +194,10 @@ def test_a_key_with_callbacks_says_its_secret_whenever_its_token_is_made(desk: I
     assert "callback_secret" not in desk.good("POST", "/v1/keys", {"name": "plain"})
     wrong = desk.call("POST", "/v1/keys", {"name": "x", "callbacks": ["ftp://x"]})
     assert (wrong.status_code, wrong.json()["error"]["param"]) == (400, "callbacks")
+    for url in ("http://127.0.0.1:9/answers", "http://shop.example/answers"):
+        wrong = desk.call("POST", "/v1/keys", {"name": "x", "callbacks": [url]})
+        assert (wrong.status_code, wrong.json()["error"]["param"]) == (400, "callbacks"), url
+        desk.good("POST", "/v1/keys", {"name": "x", "callbacks": [url], "callbacks_private": True})
 
 
 def test_forgetting_a_user_prints_the_escalations_too(desk: Install) -> None:
