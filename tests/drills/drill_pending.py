@@ -21,6 +21,8 @@ WRITTEN = {
     "wrong-language", "prompt-leaked", "personal-data", "forbidden-promise", "html-and-script", "one-megabyte",
     "garbage-unicode", "endless-repetition",
     "price-unknown", "usage-hundredfold", "user-spend-spikes", "budget-exhausted-in-mid-ladder",
+    "fallback-throttled-too", "control-dead", "state-database-dead", "journal-disk-full", "clock-jumps",
+    "stale-snapshot", "gateway-killed",
 }  # fmt: skip
 NOT_YET: set[str] = {name for names in CATALOGUE.values() for name in names} - WRITTEN
 """Faults of the catalogue without a drill."""

@@ -37,6 +37,8 @@ AT_ONCE = 16
 """Drilled calls that are under way together: most of them only wait."""
 COPIES = 2
 """Disposable copies of the install that stand together."""
+LONGEST_SCENE = 300.0
+"""Seconds after which what happens to a copy is given up."""
 COPY_SECONDS = 10.0
 """How long one takes about, to make and to break."""
 PATIENCE = 5.0
@@ -156,10 +158,12 @@ class Runner:
     async def _in_a_copy(self, copies: asyncio.Semaphore, step: Step, scene: Scene) -> None:
         async with copies, self._ports.copy(self._subject.release.workflow, step.drill) as copy:
             try:
-                self._told(step, await scene(copy))
-            except Missed as missed:
+                async with asyncio.timeout(LONGEST_SCENE):
+                    self._told(step, await scene(copy))
+            except (Missed, TimeoutError) as missed:
                 result = _result(step.drill, step.stream)
-                result.verdict, result.misses = "FAIL", [str(missed)]
+                result.verdict = "FAIL"
+                result.misses = [str(missed) or f"the scene: expected an end in {LONGEST_SCENE:g} s, found none"]
                 self._on_result(result)
 
     def _told(self, step: Step, seen: Seen) -> None:
