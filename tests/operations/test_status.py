@@ -84,3 +84,12 @@ def test_what_waits_for_people_names_who_and_what_to_type() -> None:
         ("1 message was given up: nobody took it", "roadworthy escalations dead"),
     ]
     assert waiting_for_people({}, {}, incidents=0, dead=0) == []
+
+
+def test_an_operator_reads_why_customers_no_longer_get_a_human() -> None:
+    capacity = FLOW.policy.escalation.capacity
+    told = [
+        waiting_for_people({"triage": FLOW}, {"triage": count}, incidents=0, dead=0)[0].what
+        for count in (capacity - 1, capacity)
+    ]
+    assert ["queue is full" in what for what in told] == [False, True]

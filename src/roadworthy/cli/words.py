@@ -86,6 +86,11 @@ def ago(ts: float | None, now: float) -> str:
     return f"{_rough(max(now - ts, 0))} ago"
 
 
+def lasting(ts: float, now: float) -> str:
+    """``for 12 min``: since an instant."""
+    return f"for {_rough(max(now - ts, 0))}"
+
+
 def until(ts: float | None, now: float) -> str:
     """``in 40 min``, ``in 3 h``; ``overdue since 2 min`` when it is past."""
     if ts is None:

@@ -239,7 +239,9 @@ def waiting_for_people(
     for name, count in sorted(escalated.items()):
         who = workflows[name].owners.workflow if name in workflows else "operator"
         calls = "1 call waits" if count == 1 else f"{count} calls wait"
-        found.append(Waiting(who, f"{name}: {calls} for a human", f"roadworthy escalations {name}"))
+        full = name in workflows and count >= workflows[name].policy.escalation.capacity
+        more = ", and the queue is full: further calls go on with their ladder" if full else ""
+        found.append(Waiting(who, f"{name}: {calls} for a human{more}", f"roadworthy escalations {name}"))
     if incidents:
         matters = "1 incident or alert is open" if incidents == 1 else f"{incidents} incidents and alerts are open"
         found.append(Waiting("operator", matters, "roadworthy incidents --open"))

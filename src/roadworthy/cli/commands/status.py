@@ -93,7 +93,7 @@ def _process(process: Facts, now: float) -> str:
     if process.get("pid") and process.get("state") == "running":
         text += f" (pid {process['pid']})"
     if process.get("since"):
-        text += f" since {words.ago(process['since'], now)}"
+        text += f" {words.lasting(process['since'], now)}"
     if process.get("restarts"):
         text += f", {words.plural(int(process['restarts']), 'restart')}: {line(str(process.get('last_exit', '')))}"
     return text
