@@ -62,7 +62,8 @@ def notices(record: Inference) -> Iterator[Notice]:
         if attempt.failure == "misconfigured":
             yield _notice(
                 record, "alert", f"misconfigured/{attempt.target}", f"Target {attempt.target} refuses us",
-                f"It answered {attempt.status or 'nothing'}: {attempt.detail}. It is not tried again for such a call.",
+                f"It answered {attempt.status or 'nothing'}: {attempt.detail}. Until its key, model name or address is "
+                "mended, every call goes on with its ladder: roadworthy doctor",
                 "workflow",
             )  # fmt: skip
         elif unpriced(attempt):
