@@ -12,6 +12,7 @@ import asyncio
 import io
 import math
 import random
+import signal
 import sys
 import time
 from collections import Counter
@@ -169,6 +170,7 @@ def main() -> int:
     parser.add_argument("--repeat", type=int, default=REPEAT, help="runs of all drills  [%(default)s]")
     parser.add_argument("--write", metavar="PAGE", type=Path, help="replace the figures in this page")
     chosen = parser.parse_args()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as tidy an end as Ctrl-C
     names = chosen.figures or list(FIGURES)
     figures = FIGURES | {"drills": partial(drills, repeat=chosen.repeat)}
     try:
