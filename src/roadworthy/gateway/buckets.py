@@ -42,8 +42,11 @@ class Bucket:
         """Seconds until there is one; nothing is taken."""
         rate = limit * self.share / WHOLE
         most = max(1.0, rate)
-        self._level = min(most, self._level + (now - self._at) * rate / 60.0)
-        self._at = now
+        if now > self._at:  # a call's own beginning may lie before the bucket's
+            self._level = min(most, self._level + (now - self._at) * rate / 60.0)
+            self._at = now
+        else:
+            self._level = min(most, self._level)
         if self._level * 2.0 < most:
             self._short = True
         if self._level >= 1.0:

@@ -161,7 +161,7 @@ class Purses:
             if wait > 0.0:
                 return Unusable(
                     "throttled",
-                    f"This key may call {serving.name} {per_minute} times a minute. Try again in {wait:.1f} s.",
+                    f"This key may call {serving.name} {per_minute} times a minute. Try again in {max(1, -int(-wait // 1))} s.",
                     retry_after=wait,
                 )
         tester = call.traffic == "tester"
