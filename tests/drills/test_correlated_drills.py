@@ -31,7 +31,7 @@ from roadworthy.workflow.model import (
 from roadworthy.workflow.simulation import Seeded
 
 CORRELATED = {name: drill for name, drill in drills().items() if drill.row == "correlated"}
-AT_ONCE = 2
+AT_ONCE = 3
 Staging = dict[tuple[str, bool], list[str]]
 """(drill, with its guard) → misses."""
 
@@ -91,7 +91,7 @@ def case_of(drill: Drill) -> Case:
 
 @pytest.fixture(scope="module")
 def staging(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Staging:
-    """Of the drills that were selected, two copies at a time."""
+    """Of the drills that were selected, a few copies at a time."""
     selected = {item.callspec.params.get("name") for item in request.session.items if hasattr(item, "callspec")}
     folder = tmp_path_factory.mktemp("weak")
     before = os.environ.get("PYTHONPATH")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 from people_support import NOON, Desk, ident, line
 
@@ -102,6 +103,19 @@ def test_a_shipment_told_twice_opens_and_counts_once() -> None:
     assert (incident.count, len(shipment.desk.queue.waiting())) == (2, 1)
     told = [message for message in shipment.desk.messages() if message["type"] == "incident.open"]
     assert [message["data"]["to"][0]["person"] for message in told] == ["ada"]
+
+
+def test_a_step_that_was_passed_over_for_money_is_an_alert_though_the_call_failed_by_something_else() -> None:
+    found = record(
+        failure="invalid", notes=["budget:inference"], attempts=[Attempt("main", failure="invalid", cost_usd=1.0)]
+    )
+    assert keys(found) == [("alert", "overspent/support/budget:inference")]
+    assert keys(msgspec.structs.replace(found, traffic="tester")) == []
+
+
+def test_a_usage_that_cannot_be_is_told_to_the_cost_owner() -> None:
+    (notice,) = notices(record(outcome="answered", target="main", notes=["usage_implausible"]))
+    assert (notice.kind, notice.key, notice.role) == ("alert", "usage_implausible/main", "cost")
 
 
 def test_costs_are_told_to_the_cost_owner_and_a_drill_says_so_in_its_title() -> None:
