@@ -14,6 +14,7 @@ knows no price at all: nothing can be reserved then (``roadworthy status`` says 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -159,9 +160,10 @@ class Purses:
         if per_minute is not None:
             wait = self._rate(serving.name, key.id, per_minute).take(call.began, per_minute)
             if wait > 0.0:
+                again = max(1, math.ceil(wait))
                 return Unusable(
                     "throttled",
-                    f"This key may call {serving.name} {per_minute} times a minute. Try again in {max(1, -int(-wait // 1))} s.",
+                    f"This key may call {serving.name} {per_minute} times a minute. Try again in {again} s.",
                     retry_after=wait,
                 )
         tester = call.traffic == "tester"
