@@ -19,6 +19,8 @@ from roadworthy.fallback.drills.catalogue import CATALOGUE
 
 POLL = 0.3
 """Seconds between two looks at a run."""
+STOPPING = 10.0
+"""Seconds that a stopped run may take to clear its faults before the command leaves it to control."""
 
 
 @click.command()
@@ -81,7 +83,11 @@ def _followed(work: Work, run: dict[str, Any]) -> dict[str, Any]:
             run = work.admin.get(f"/v1/drills/{run['id']}")
     except KeyboardInterrupt:
         work.note("stopping; every fault is cleared")
-        work.admin.post(f"/v1/drills/{run['id']}/stop")
+        run = work.admin.post(f"/v1/drills/{run['id']}/stop")
+        end = time.monotonic() + STOPPING
+        while run["state"] == "running" and time.monotonic() < end:  # so that the next run is not refused
+            time.sleep(POLL)
+            run = work.admin.get(f"/v1/drills/{run['id']}")
         raise click.Abort from None
 
 
