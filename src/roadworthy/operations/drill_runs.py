@@ -30,6 +30,8 @@ log = logging.getLogger("roadworthy.drills")
 
 LEASE = 30.0
 """Seconds without a look after which a run is interrupted."""
+CLEARING = 5.0
+"""Seconds that a stopped run has to clear its faults before it is interrupted in that, too."""
 KEPT_RUNS = 50
 """Of each workflow."""
 
@@ -164,13 +166,14 @@ class DrillRuns:
                 bisect.insort(going.run.results, result, key=_order)
 
         runner = asyncio.ensure_future(Runner(self._ports, subject, on_result).run(steps))
-        cancelled = False
+        patient_until = 0.0
         while not runner.done():
             await asyncio.wait([runner], timeout=0.2)
             if self._monotonic() - going.looked > LEASE and not going.stopping:
                 going.stopping = f"nobody looked for {LEASE:g} s"
-            if going.stopping and not cancelled:  # once: another would interrupt the clearing up
-                cancelled = runner.cancel()
+            if going.stopping and time.monotonic() > patient_until:  # another would interrupt the clearing up
+                runner.cancel()
+                patient_until = time.monotonic() + CLEARING
         if not going.stopping or not runner.cancelled():
             await runner
 
