@@ -63,12 +63,19 @@ class Slow(FakeUpstream):
         return reply
 
 
-def bench(folder: Path, hedge: Hedge | None = None, *, main: dict[str, Any] | None = None, **handling: Any) -> Bench:
+def bench(
+    folder: Path,
+    hedge: Hedge | None = None,
+    *,
+    main: dict[str, Any] | None = None,
+    behaviour: Any = None,
+    **handling: Any,
+) -> Bench:
     targets = {"main": target("main", **(main or {})), "backup": target("backup")}
     identities = {name: TargetIdentity("openai", f"{name}-model", f"{name}.test") for name in targets}
     rules = Handling(hedge=hedge or Hedge(after=0.5, share=1.0), deadline=20.0, **handling)
     slow = Slow()
-    served = release(behaviour={"targets": identities}, handling=rules)
+    served = release(behaviour={"targets": identities, **(behaviour or {})}, handling=rules)
     made = Bench(folder, served=served, snapshot={"targets": targets}, upstream=slow)
     slow.will(completion("good"))
     return made
@@ -105,6 +112,23 @@ async def test_a_hedge_that_answers_first_wins_and_the_late_call_is_closed_and_c
     assert record.cost_usd == pytest.approx(first.cost_usd + hedge.cost_usd)
     assert (record.target, record.failure) == ("main", None)
     assert made.taken() == 0
+
+
+@on_loop
+async def test_an_answer_that_was_mended_and_overtaken_leaves_the_clean_one_as_it_was_answered(tmp_path: Path) -> None:
+    schema = {"type": "object", "properties": {"topic": {"type": "string"}}, "required": ["topic"]}
+    made = bench(tmp_path, behaviour={"schema": schema}, repair_json=True)
+    upstream = made.upstream
+    assert isinstance(upstream, Slow)
+    upstream.replies = {1: completion('{"topic": "card"}'), 2: completion('{"topic": "card",}')}
+    upstream.holds(1, 2)
+    asking = asyncio.ensure_future(made.post())
+    await until(lambda: len(upstream.sent) == 2)
+    upstream.gates[2].set()
+    upstream.gates[1].set()
+    await asking
+    record = made.record()
+    assert (record.outcome, record.failure, record.notes) == ("answered", None, [])
 
 
 @on_loop

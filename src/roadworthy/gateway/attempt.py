@@ -93,7 +93,7 @@ class Caller:
                 verdict = await checking.verdict(call, target, answer, self)
                 unusable, errors = verdict.unusable, verdict.errors
                 if verdict.body is not answer.body:
-                    answer = msgspec.structs.replace(answer, body=verdict.body)
+                    answer = msgspec.structs.replace(answer, body=verdict.body, mended=True)
             if unusable is not None:
                 if not call.left_as_is:
                     _withhold(call, answer.body, unusable, errors)

@@ -16,6 +16,11 @@ from roadworthy.gateway.errors import Refused
 from roadworthy.gateway.ports import Fields
 
 MOST_TAGS = 16
+MOST_NESTED = 600
+"""Levels of arrays and objects in a body that are read wherever we are; the parser's limit is the interpreter's stack
+(``RECURSION``)."""
+RECURSION = 700
+"""Recursion limit of a worker: below that of everybody who reads its records, so that what it takes, they can read."""
 LONGEST_NAME = 64
 LONGEST_VALUE = 256
 
@@ -57,7 +62,9 @@ def parse_fields(body: bytes) -> Fields:
             400, "invalid_json", f"The body is not UTF-8 (byte {error.start}). Send JSON encoded as UTF-8."
         ) from None
     except RecursionError:
-        raise Refused(400, "invalid_json", "The body is nested too deeply.") from None
+        raise Refused(
+            400, "invalid_json", f"The body is nested too deeply: it may have {MOST_NESTED} levels."
+        ) from None
     except msgspec.ValidationError:
         raise Refused(400, "invalid_type", 'The body must be a JSON object, such as {"model": …}.') from None
     except msgspec.DecodeError as error:

@@ -24,7 +24,7 @@ from roadworthy.gateway.asked import AskedCheck, Asker, Endpoint, Function, Guar
 from roadworthy.gateway.checks import SCHEMA_CHECK, TOOLS_CHECK, CallersTools, Fault, SchemaCheck, ToolCheck
 from roadworthy.gateway.exchange import Conversation, Read, read, spoken, with_contents
 from roadworthy.gateway.ports import Answer, Unusable
-from roadworthy.gateway.results import CannotTell
+from roadworthy.gateway.results import CannotTell, late
 from roadworthy.http1.origin import Origin
 from roadworthy.workflow.check_options import python_hash, span_of
 from roadworthy.workflow.inference import Check, Failure
@@ -37,8 +37,6 @@ if TYPE_CHECKING:
 
 OFF_LOOP_BYTES = 8 * 1024
 OFF_LOOP_SECONDS = 0.001
-JSON_REPAIRED = "json_repaired"
-"""Note on an answer that was mended; its outcome is ``recovered``."""
 HOLE = "\x00"
 """Stands for what callers put into a prompt."""
 
@@ -49,7 +47,7 @@ class Verdict(msgspec.Struct, frozen=True):
     """What is served, or why it is not."""
 
     body: bytes
-    """The answer's ``chat.completion``, mended where that was needed."""
+    """The answer's ``chat.completion``: another object than was judged where it was mended."""
     unusable: Unusable | None = None
     errors: list[str] = []
     """What is wrong, one sentence each, for the model that is asked to repair it."""
@@ -203,8 +201,6 @@ class Checking:
             judged = self._structure(body, tools, mend=mend)
         for check in judged.checks:
             note(call, msgspec.structs.replace(check, failure=None) if delivered else check)
-        if judged.mended:
-            call.notes = [*call.notes, JSON_REPAIRED]
         if judged.faults:
             first = judged.faults[0].detail
             return Verdict(
@@ -277,7 +273,7 @@ class Checking:
         if self.schema is not None and not faults:
             texts = [spoken(text) for text in texts]
         if mended and not faults:
-            return Structure(with_contents(body, mended), texts, checks, [], "", arguments=arguments, mended=True)
+            return Structure(with_contents(body, mended), texts, checks, [], "", arguments=arguments)
         return Structure(body, texts, checks, faults, why, arguments=arguments)
 
     @staticmethod
@@ -310,7 +306,6 @@ class Structure(msgspec.Struct, frozen=True):
     why: str
     arguments: list[str] = []
     """The strings that its calls of tools hand over, one text a call; empty where no check searches them."""
-    mended: bool = False
 
 
 def note(call: Call, check: Check) -> None:
@@ -345,7 +340,7 @@ async def _text_check(
             async with asyncio.timeout(seconds):
                 finding = await asyncio.to_thread(_first, check, texts, context)
         except TimeoutError:
-            return _broke(declared, f"was not done in {seconds:.3g} s", began)
+            return _broke(declared, late(seconds), began)
     took = time.perf_counter() - began
     declared.pace = max(0.9 * declared.pace, took / max(size, 256)) if size <= OFF_LOOP_BYTES else declared.pace
     if finding is None:
@@ -372,10 +367,7 @@ async def _asked_check(
     if seconds <= 0.0:
         return _broke(declared, "no time was left for it", began)
     try:
-        async with asyncio.timeout(seconds):
-            result = await declared.asked(conversation, call, asker, seconds)
-    except TimeoutError:
-        return _broke(declared, f"was not done in {seconds:.3g} s", began)
+        result = await declared.asked(conversation, call, asker, seconds)
     except CannotTell as broken:
         return _broke(declared, broken.why, began, broken.cost_usd)
     took = time.perf_counter() - began

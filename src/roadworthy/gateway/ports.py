@@ -68,6 +68,8 @@ class Answer(msgspec.Struct, frozen=True, gc=False):
     """No choice carries content, a tool call or a refusal (or, for embeddings, there is no vector)."""
     refused: bool = False
     """A choice carries ``message.refusal``."""
+    mended: bool = False
+    """Its JSON was mended by a check; the body is not the provider's any more."""
 
 
 class Chunk(msgspec.Struct, frozen=True, gc=False):

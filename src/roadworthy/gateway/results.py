@@ -30,6 +30,11 @@ class CannotTell(Exception):
         self.cost_usd = cost_usd
 
 
+def late(seconds: float) -> str:
+    """Why a check could not be done that was given ``seconds``."""
+    return f"was not done in {seconds:.3g} s"
+
+
 def read_result(given: Any, threshold: float, length: int) -> Result:
     """A user's verdict on a text of ``length`` characters: ``True`` passes, a number is a score (1 is certainly bad),
     an object holds ``passed`` or ``score`` or both, and may hold ``detail`` and ``span``.

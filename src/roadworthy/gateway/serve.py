@@ -105,7 +105,7 @@ class Server:
             if call.stream and call.serving.handling.stream != "buffered":
                 return await self._stream(call)
             good = await self._climber.climb(call, self._caller.whole)
-            return self._finisher.answered(call, good.body)
+            return self._finisher.answered(call, good)
         except PromptUnreleased:
             call.notes = [PROMPT_UNRELEASED]
             return await self._bypass.take(call, "bypassed", UNRELEASED)

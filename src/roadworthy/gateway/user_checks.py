@@ -1,9 +1,10 @@
-"""Users' own check functions, in one warm subprocess of the worker.
+"""Users' own check functions, in warm subprocesses of the worker: one a team.
 
-The process is started with an empty environment, so no key is in it, and knows nothing of the gateway: it is sent
-source text, a text to judge and a context, as JSON lines over pipes, and answers one line each.  One call at a time.  A
-call that is late, dies or talks nonsense costs the process its life; the next call starts another one, later and later
-while they go on dying.  Whether such a call passes is declared with the check (``on_error``).
+What one team's functions are shown or keep in memory is never in the process of another's.  A process is started with
+an empty environment, so no key is in it, and knows nothing of the gateway: it is sent source text, a text to judge and
+a context, as JSON lines over pipes, and answers one line each.  One call at a time.  A call that is late, dies or talks
+nonsense costs its process its life; the next call starts another one, later and later while they go on dying.  Whether
+such a call passes is declared with the check (``on_error``).
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import Any, Protocol
 import msgspec
 
 from roadworthy.gateway.ports import Clock
-from roadworthy.gateway.results import CannotTell
+from roadworthy.gateway.results import CannotTell, late
 
 LOADING = 20.0
 """Seconds that the sources may take to be imported."""
@@ -24,6 +25,7 @@ FIRST_REST, LONGEST_REST = 0.1, 10.0
 
 SLACK = 0.05
 """Seconds."""
+NOT_SERVED = "its code is not in the snapshot: freeze and apply the workflow again"
 
 _encode = msgspec.json.encode
 
@@ -66,6 +68,34 @@ class UserChecks:
 
     def __init__(self, launch: Launch, clock: Clock) -> None:
         self._launch = launch
+        self._clock = clock
+        self._teams: dict[str, TeamChecks] = {}
+
+    def follow(self, sources: Mapping[str, Mapping[str, Mapping[str, str]]]) -> None:
+        """These are the sources to serve from now on (team → hash → path → text)."""
+        for team in self._teams.keys() - sources.keys():
+            self._teams.pop(team).close()
+        for team, codes in sources.items():
+            if team not in self._teams:
+                self._teams[team] = TeamChecks(self._launch, self._clock)
+            self._teams[team].follow(codes)
+
+    def close(self) -> None:
+        self.follow({})
+
+    async def run(self, team: str, code: str, path: str, text: str, context: Mapping[str, Any], seconds: float) -> Any:
+        """See ``TeamChecks.run``."""
+        found = self._teams.get(team)
+        if found is None:
+            raise CannotTell(NOT_SERVED)
+        return await found.run(code, path, text, context, seconds)
+
+
+class TeamChecks:
+    """Runs one team's functions, in one process."""
+
+    def __init__(self, launch: Launch, clock: Clock) -> None:
+        self._launch = launch
         self._now = clock.monotonic
         self._sources: dict[str, Mapping[str, str]] = {}
         """Hash of sources → path → text."""
@@ -83,16 +113,16 @@ class UserChecks:
     def follow(self, sources: Mapping[str, Mapping[str, str]]) -> None:
         """These are the sources to serve from now on (hash → path → text); they are imported in the background."""
         self._sources = dict(sources)
-        if not sources:
-            self._end()
-        elif self._warming is None or self._warming.done():
+        if self._warming is None or self._warming.done():
             self._warming = asyncio.get_running_loop().create_task(self._warm(), name="import users' checks")
 
-    async def close(self) -> None:
+    def close(self) -> None:
         if self._warming is not None:
             self._warming.cancel()
         self._sources = {}
-        self._end()
+        if self._process is not None:
+            self._process.kill()
+            self._process = None
 
     async def run(self, code: str, path: str, text: str, context: Mapping[str, Any], seconds: float) -> Any:
         """What the function at ``path`` (``checks.tone:check``) of the sources ``code`` returned.
@@ -105,7 +135,7 @@ class UserChecks:
                 await self._ready(code)
                 return await self._call({"code": code, "path": path, "text": text, "context": context})
         except TimeoutError:
-            raise CannotTell(f"was not done in {seconds:g} s") from None
+            raise CannotTell(late(seconds)) from None
 
     async def _warm(self) -> None:
         for code in list(self._sources):
@@ -120,7 +150,7 @@ class UserChecks:
         """A process that has imported ``code``."""
         sources = self._sources.get(code)
         if sources is None:
-            raise CannotTell("its code is not in the snapshot: freeze and apply the workflow again")
+            raise CannotTell(NOT_SERVED)
         if self._process is None:
             await self._start()
         if code not in self._loaded:
@@ -191,8 +221,3 @@ class UserChecks:
         self._deaths += 1
         process.kill()
         self._process = None
-
-    def _end(self) -> None:
-        if self._process is not None:
-            self._process.kill()
-            self._process = None

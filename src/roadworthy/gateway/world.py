@@ -290,9 +290,14 @@ class World:
     def _checkings(self) -> list[Checking]:
         return [serving.checking for serving in self.workflows.values() if serving.checking is not None]
 
-    def check_sources(self) -> dict[str, dict[str, str]]:
-        """Hash → path → text of the users' check code that is served."""
-        return {checking.code: checking.sources for checking in self._checkings() if checking.code}
+    def check_sources(self) -> dict[str, dict[str, dict[str, str]]]:
+        """Team → hash → path → text of the users' check code that is served."""
+        found: dict[str, dict[str, dict[str, str]]] = {}
+        for serving in self.workflows.values():
+            checking = serving.checking
+            if checking is not None and checking.code:
+                found.setdefault(serving.team, {})[checking.code] = checking.sources
+        return found
 
 
 def _slots_of(target: Target, slots: dict[str, Slots], share: float) -> Slots:

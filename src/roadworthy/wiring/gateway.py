@@ -25,6 +25,7 @@ import uvloop
 
 from roadworthy.adapters.providers.registry import wire_for
 from roadworthy.adapters.telemetry.logs import configure
+from roadworthy.gateway.body import RECURSION
 from roadworthy.gateway.core import Gateway
 from roadworthy.gateway.journal import Journal
 from roadworthy.gateway.ledger import Ledger
@@ -63,6 +64,7 @@ def main(arguments: list[str] | None = None) -> int:
     configure(f"w{options.worker}")
     listener = socket.socket(fileno=options.fd)
     listener.setblocking(False)
+    sys.setrecursionlimit(RECURSION)
     _calm_collector()
     _take_descriptors()
     return uvloop.run(Worker(DataFolder(options.data), options.worker, options.workers, listener, options.grace).run())
@@ -142,7 +144,7 @@ class Worker:
         watching.cancel()
         saving.cancel()
         if gateway.user_checks is not None:
-            await gateway.user_checks.close()
+            gateway.user_checks.close()
         await upstream.close()
         journal.close()
         ledger.close()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Final
 
-from roadworthy.workflow.check_options import option, python_problem, python_sources, span_of
+from roadworthy.workflow.check_options import GUARD_HOLES, option, python_problem, python_sources, span_of
 from roadworthy.workflow.draft import Draft
 from roadworthy.workflow.kinds import address_problem
 from roadworthy.workflow.model import ASKING_CHECKS, CheckSpec
@@ -102,9 +102,11 @@ def _guard(draft: Draft, name: str, spec: CheckSpec) -> Iterator[Problem]:
     except TemplateError as error:
         yield draft.problem(path, f"{error.found} on its line {error.line}", error.expected, "mend the template")
         return
-    if "answer" not in holes or holes - {"answer", "question"}:
+    if "answer" not in holes or holes - GUARD_HOLES:
         found = f"the holes {', '.join(sorted(holes))}" if holes else "no hole"
-        yield draft.problem(path, found, "{{ answer }}, and {{ question }} if it wants it", "mend the file")
+        yield draft.problem(
+            path, found, "{{ answer }}, and {{ question }} and {{ mark }} if it wants them", "mend the file"
+        )
 
 
 def _cache(draft: Draft) -> Iterator[Problem]:
