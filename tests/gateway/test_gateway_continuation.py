@@ -165,6 +165,23 @@ async def test_the_next_target_of_the_ladder_goes_on_where_the_first_cannot(tmp_
 
 
 @on_loop
+async def test_the_record_names_who_finished_and_keeps_both(tmp_path: Path) -> None:
+    made = bench(tmp_path, "none", backup="native", ladder={"truncated": [Step("target", target="backup")]})
+    rest = [piece.replace(b"exact-model-2025", b"other-model-2026") for piece in [*pieces(TEXT[CUT:]), *END]]
+    made.upstream.will(broken(), rest)
+    found = await events(await made.post(stream()))
+    record = made.record()
+    assert (record.target, record.model_asked, record.model_answered) == ("backup", "backup-model", "other-model-2026")
+    assert [(attempt.target, attempt.model_answered) for attempt in record.attempts] == [
+        ("main", "exact-model-2025"),
+        ("backup", "other-model-2026"),
+    ]
+    assert record.first_token == record.attempts[0].first_token
+    assert (record.outcome, record.failure) == ("recovered", "truncated")
+    assert found[-2]["roadworthy"]["target"] == "backup"
+
+
+@on_loop
 async def test_a_continuation_that_breaks_too_ends_with_an_error_and_no_finish(tmp_path: Path) -> None:
     made = bench(tmp_path)
     made.upstream.will(broken(), [*pieces(TEXT[CUT:60]), BROKEN])

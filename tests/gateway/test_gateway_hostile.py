@@ -93,6 +93,25 @@ async def test_an_odd_answer_ends_in_one_record(tmp_path: Path, body: bytes, str
 
 
 @on_loop
+async def test_a_defect_in_the_middle_of_a_stream_is_ours_and_no_client_that_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench = Bench(tmp_path)
+    bench.upstream.will([SAID, SAID, END, DONE])
+    answer = await bench.post(chat(stream=True))
+    assert isinstance(answer, StreamResponse)
+    monkeypatch.setattr("roadworthy.gateway.live.LiveStream.take", lambda live, data: 1 // 0)
+    with pytest.raises(ZeroDivisionError):
+        await events(answer)
+    await answer.chunks.aclose()  # type: ignore[attr-defined]
+    record = bench.record()
+    assert (record.outcome, record.failure) == ("error", "gateway_lost")
+    assert record.attempts[0].detail == "the gateway failed during the call"
+    assert record.cost_usd
+    assert bench.taken() == 0
+
+
+@on_loop
 async def test_a_defect_at_the_end_of_a_stream_leaves_a_record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     bench = Bench(tmp_path)
     bench.upstream.will([SAID, END, DONE])

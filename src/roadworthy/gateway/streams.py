@@ -26,7 +26,7 @@ from roadworthy.gateway.finish import Finisher, served_outcome
 from roadworthy.gateway.live import CONTINUED, ContinuedStream, LiveStream
 from roadworthy.gateway.ports import Unusable
 from roadworthy.gateway.seam import Seam
-from roadworthy.gateway.slots import LEFT
+from roadworthy.gateway.slots import FAILED_HERE, LEFT
 from roadworthy.gateway.sse import event, last_events, usage_chunk
 from roadworthy.gateway.verdict import broken
 from roadworthy.gateway.window import FROM_START, Window
@@ -195,6 +195,7 @@ class Relay:
             ready = self._live.passed_on()
             if ready:
                 return ready
+        ours = True  # what raises, but for the client's leaving, is a defect of ours
         try:
             while True:
                 live, clean = self._live, False
@@ -208,6 +209,7 @@ class Relay:
                             break
                         live.take(data)
                         if live.ready:
+                            ours = False
                             return live.passed_on()
                     unusable, clean = live.end(), True
                 except Http1Error as error:
@@ -215,20 +217,24 @@ class Relay:
                 except Unusable as error:
                     unusable = error
                 if unusable is None or not await self._resumed(unusable):
-                    return await self._end(unusable, clean=clean)
+                    end = await self._end(unusable, clean=clean)
+                    ours = False
+                    return end
                 if self._live.ready:
+                    ours = False
                     return self._live.passed_on()
         except asyncio.CancelledError:
+            ours = False
             self._abandon()
             raise
+        finally:
+            if ours:
+                self._lost()
 
     async def aclose(self) -> None:
         """The client left (or has read everything).  Idempotent."""
         if not self._over:
             self._abandon()
-        elif not self._live.call.recorded:  # a defect broke the end: no call goes unrecorded
-            self._finisher.record(self._live.call, "error", status=200, failure="gateway_lost", code="gateway_lost")
-            self._tell(None, None)
 
     async def _resumed(self, unusable: Unusable) -> bool:
         """Is the broken stream being continued?  It is over then, and another one stands in its place."""
@@ -246,6 +252,7 @@ class Relay:
         self._seams.append({"at": following.seam_at, "target": following.target.name})
         self._tokens += live.attempt.tokens or Tokens()
         self._live = following
+        call.ended_by = following.attempt
         return True
 
     def _abandon(self) -> None:
@@ -254,12 +261,30 @@ class Relay:
         if live.call.recorded:
             return
         self._over = True
-        if not live.released:
-            live.attempt.detail = LEFT
-            live.settle()
-            self._streamer.let_go(live)
+        self._cut(LEFT)
         self._finisher.abandoned(live.call, live.told())
         self._tell(None, None)
+
+    def _lost(self) -> None:
+        """A defect of ours broke the answer: no call goes unrecorded, and nothing stays taken."""
+        call = self._live.call
+        self._over = True
+        try:
+            self._cut(FAILED_HERE)
+        finally:
+            if not call.recorded:
+                self._finisher.record(call, "error", status=200, failure="gateway_lost", code="gateway_lost")
+                self._tell(None, None)
+
+    def _cut(self, why: str) -> None:
+        """The attempt is over though its stream is not."""
+        live = self._live
+        if not live.released:
+            live.attempt.detail = why
+            try:
+                live.settle()
+            finally:
+                self._streamer.let_go(live)
 
     def _stop(self, unusable: Unusable | None) -> None:
         """The attempt is over.  What it came to is known by now: its slot is given back with it."""

@@ -210,7 +210,7 @@ class Inference(msgspec.Struct, tag_field="k", tag="end", omit_defaults=True):
     """HTTP status that the caller read."""
     stream: bool = False
     target: str | None = None
-    """The target that answered."""
+    """The target that answered; of a stream that was continued, the one that went on with it last."""
     model_asked: str = ""
     model_answered: str | None = None
     provider_request_id: str | None = None
