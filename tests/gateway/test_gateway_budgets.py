@@ -38,7 +38,8 @@ def policy(**budgets: Any) -> Policy:
 
 def served(**handling: Any) -> Any:
     targets = {name: TargetIdentity("openai", f"{name}-model", f"{name}.test") for name in ("main", "backup")}
-    return release(behaviour={"targets": targets, "caller_overrides": ["max_tokens"]}, handling=Handling(**handling))
+    free = ["max_tokens", "max_completion_tokens"]
+    return release(behaviour={"targets": targets, "caller_overrides": free}, handling=Handling(**handling))
 
 
 def bench(folder: Path, budgets: Policy, **more: Any) -> Bench:
@@ -223,6 +224,40 @@ async def test_what_a_release_usually_writes_is_reserved_where_the_caller_names_
     await call
     assert 5 * 0.002 < reserved < 5 * 0.002 + body * 0.001
     assert booked(made)[1] == 0
+
+
+@pytest.mark.parametrize(
+    ("limits", "tokens"),
+    [
+        ({"max_tokens": 50, "max_completion_tokens": 700}, 700),
+        ({"max_tokens": 700, "max_completion_tokens": 50}, 700),
+        ({"max_tokens": 699.2}, 700),
+        ({"max_tokens": 7e2}, 700),
+        ({"max_tokens": 20_000_000_000}, 999_999_999),
+        ({"max_tokens": None}, 5),
+        ({"max_tokens": -1}, 1000),
+        ({"max_tokens": 0}, 1000),
+        ({"max_tokens": "many"}, 1000),
+        ({"max_tokens": -1, "max_completion_tokens": 50}, 1000),
+        ({"max_tokens": -1, "max_completion_tokens": 3000}, 3000),
+    ],
+)
+@on_loop
+async def test_reserved_is_the_larger_limit_and_for_one_that_cannot_be_obeyed_no_less_than_for_a_stranger(
+    tmp_path: Path, limits: dict[str, Any], tokens: int
+) -> None:
+    made = bench(tmp_path, policy(workflow=Budget(day=1e8)))
+    for _ in range(16):  # its answers usually have 5 tokens
+        await made.post(asked(most=None))
+    made.upstream.gate = asyncio.Event()
+    call = asyncio.ensure_future(made.post(asked(most=None, **limits)))
+    for _ in range(20):
+        await asyncio.sleep(0)
+    body = len(made.upstream.sent[-1].raw)
+    reserved = booked(made)[1] / NANO
+    made.upstream.gate.set()
+    await call
+    assert 0 < reserved - tokens * 0.002 < body * 0.001
 
 
 @on_loop

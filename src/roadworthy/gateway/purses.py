@@ -1,9 +1,10 @@
 """What a call may cost: reserved before each attempt, settled after it, within every budget that holds for it.
 
 Reserved is what an attempt costs at most as far as that is known beforehand: its estimated input, and the output that
-the caller allows (``max_tokens``) or, where it names none, that 95 % of the release's answers stay below.  Settled is
-what it did cost; where that is not known, the reserve.  All of it happens without awaiting, so no two calls of a worker
-can spend the same dollar, and each worker keeps within its own slice of a budget (``cost/lending.py``).
+the caller allows (the larger of ``max_completion_tokens`` and ``max_tokens``) or, where it names none, that 95 % of the
+release's answers stay below.  Settled is what it did cost; where that is not known, the reserve.  All of it happens
+without awaiting, so no two calls of a worker can spend the same dollar, and each worker keeps within its own slice of a
+budget (``cost/lending.py``).
 
 A worker that nobody has told anything about a budget yet grants the first call that fits the whole of it, though it be
 larger than its slice: with N workers a budget smaller than N calls could otherwise never be used.
@@ -16,6 +17,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from math import ceil
 from typing import NamedTuple
 
 import msgspec
@@ -49,6 +51,9 @@ MOST_PLACES = 10_000
 MOST_TOLD = 10_000
 UNSEEN_OUTPUT = 1000
 """Output tokens that are reserved while a release has answered too seldom to tell."""
+OUTPUT_LIMITS = ("max_completion_tokens", "max_tokens")
+"""Either may be the one that a provider obeys."""
+MOST_OUTPUT = 999_999_999
 ONE_CALL = 1000
 """A call, where calls are counted and not dollars: slices of few calls would be rounded away."""
 LINGER = 2.0
@@ -475,12 +480,15 @@ class Purses:
         """Output tokens that are reserved for."""
         if call.operation == "embeddings":
             return 0
-        for name in ("max_completion_tokens", "max_tokens"):
-            given = call.fields.get(name)
-            if given is not None and bytes(given).isdigit():
-                return int(bytes(given)[:9]) * call.n
+        named = [bytes(call.fields[name]) for name in OUTPUT_LIMITS if name in call.fields]
+        limits = [_limit(given) for given in named if given != b"null"]
+        if limits and None not in limits:
+            return max(filter(None, limits)) * call.n
         recent = self._recent.get(_release(call))
-        return (UNSEEN_OUTPUT if recent is None or recent.p95 is None else recent.p95) * call.n
+        usual = UNSEEN_OUTPUT if recent is None or recent.p95 is None else recent.p95
+        if limits:  # one that we cannot read may mean anything to its provider, "no limit" above all
+            usual = max(usual, UNSEEN_OUTPUT, *filter(None, limits))
+        return usual * call.n
 
     def _observe(self, call: Call, output: int) -> None:
         release = _release(call)
@@ -509,6 +517,17 @@ def _targets(call: Call) -> dict[str, ServedTarget]:
     if serving.target is not None:
         found[serving.target.name] = serving.target
     return found
+
+
+def _limit(given: bytes) -> int | None:
+    """Tokens that ``given``, the JSON of a limit, allows, rounded up; ``None``: it is no limit that can be obeyed."""
+    if given.isdigit() and len(given) < 10:
+        return int(given) or None
+    try:
+        number = float(given)
+    except ValueError:
+        return None
+    return ceil(min(number, MOST_OUTPUT)) if number > 0.0 else None
 
 
 def _release(call: Call) -> str:
