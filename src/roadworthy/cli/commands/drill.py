@@ -54,7 +54,6 @@ def drill(
     if row:
         order["row"] = row
     run = work.admin.post("/v1/drills", order)
-    work.note(f"{plural(run['wanted'], 'drilled call')}, about {_span(run['estimate'])}; Ctrl-C stops and cleans up")
     run = _followed(work, run)
     if html is not None:
         write_atomically(html, page(run, work.clock()).encode())
@@ -70,6 +69,8 @@ def _followed(work: Work, run: dict[str, Any]) -> dict[str, Any]:
     """Look until the run is over, telling what comes in."""
     told: set[tuple[str, bool]] = set()
     try:
+        calls = plural(run["wanted"], "drilled call")
+        work.note(f"{calls}, about {_span(run['estimate'])}; Ctrl-C stops and cleans up")
         while True:
             for result in run["results"]:
                 key = (result["fault"], result["stream"])
