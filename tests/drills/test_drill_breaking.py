@@ -37,8 +37,10 @@ def why(fault: str, release: Release) -> str:
     return rules.not_applicable(drills()[fault], release, Policy(), stream=False)
 
 
-def forbidden(*patterns: str, phrases: tuple[str, ...] = (), **more: bool) -> CheckSpec:
-    return CheckSpec("forbidden", "unsafe", options={"patterns": list(patterns), "phrases": list(phrases)}, **more)
+def forbidden(*patterns: str, phrases: tuple[str, ...] = (), record_only: bool = False) -> CheckSpec:
+    return CheckSpec(
+        "forbidden", "unsafe", options={"patterns": list(patterns), "phrases": list(phrases)}, record_only=record_only
+    )
 
 
 def test_a_rule_that_no_example_can_be_made_of_is_passed_over_for_one_that_can() -> None:

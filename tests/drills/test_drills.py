@@ -7,7 +7,6 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from drill_pending import AWAITS
 from drill_removals import REMOVED, finds_nothing
 from drill_support import CASES, Case, Ran, applicable, run_all, unbound, weakened, without_rule
 
@@ -64,16 +63,11 @@ def test_a_workflow_that_declares_the_guard_passes(sweep: Sweep, name: str) -> N
         for key, ran in sweep.intact.items()
         if key[0] == name and ran.misses
     }
-    if name in AWAITS:
-        assert missed, f"{name} passes now: take it out of AWAITS"
-        pytest.skip(AWAITS[name])
     assert not missed
 
 
 @pytest.mark.parametrize("name", LIVE)
 def test_without_its_guard_the_drill_fails(sweep: Sweep, name: str) -> None:
-    if name in AWAITS:
-        pytest.skip(AWAITS[name])
     passed = [key[1:] for key, ran in sweep.without.items() if key[0] == name and not ran.misses]
     assert not passed, f"{LIVE[name].guard} was taken away and nobody noticed in {passed}"
 
