@@ -181,7 +181,7 @@ REMOVED: dict[str, Callable[[Any], Any]] = {
     "fallback.rules:_progress": _never_used_up,
     "fallback.rules:in_time": _all_in_time,
     "http1.origin:default_tls": _unverified,
-    "gateway.checks:SchemaCheck.faults": finds_no_fault,
+    "gateway.checks.structure:SchemaCheck.faults": finds_no_fault,
     "adapters.providers.openai_shape:read": _strict,
     "adapters.providers.openai_shape:carries": _any_delta,
     "adapters.providers.openai_shape:tokens_of": _believed,
@@ -189,6 +189,6 @@ REMOVED: dict[str, Callable[[Any], Any]] = {
     "adapters.providers.common:split_events": _unbounded,
     "adapters.providers.sse:EventSplitter.feed": _piece_by_piece,
     "adapters.providers.sse:EventSplitter._unify": _as_it_is,
-    "gateway.checks:ToolCheck.faults": finds_no_fault,
-    "gateway.live:LiveStream.end": _wants_the_marker,
+    "gateway.checks.structure:ToolCheck.faults": finds_no_fault,
+    "gateway.streaming.live:LiveStream.end": _wants_the_marker,
 }

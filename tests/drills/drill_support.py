@@ -27,10 +27,10 @@ from roadworthy.fallback.drills.asking import good_answer, nonce_of, question
 from roadworthy.fallback.drills.catalogue import CATALOGUE, Row
 from roadworthy.fallback.drills.listener import FaultServer, targets_of
 from roadworthy.fallback.drills.model import Drill, Expected, Guard, Miss, Role, Seen, Told
+from roadworthy.gateway.admission.permits import priced_at
 from roadworthy.gateway.core import Gateway
 from roadworthy.gateway.journal import Journal
 from roadworthy.gateway.messages import Request, Response
-from roadworthy.gateway.permits import priced_at
 from roadworthy.gateway.snapshot import SNAPSHOT_FORMAT, Endpoint, ServedWorkflow, Snapshot
 from roadworthy.gateway.world import World
 from roadworthy.http1 import origin

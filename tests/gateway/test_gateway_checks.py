@@ -12,9 +12,9 @@ import msgspec
 import pytest
 from gateway_support import Bench, chat, completion, events, managed, on_loop, release, said, text_of
 
-from roadworthy.gateway.checking import canary_of
+from roadworthy.gateway.checks.checking import canary_of
+from roadworthy.gateway.checks.results import CannotTell
 from roadworthy.gateway.messages import Response
-from roadworthy.gateway.results import CannotTell
 from roadworthy.http1.errors import Refused
 from roadworthy.workflow.inference import FAILURES, Inference
 from roadworthy.workflow.model import Canned as CannedText

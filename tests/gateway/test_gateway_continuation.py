@@ -23,7 +23,7 @@ from gateway_support import (
 )
 
 from roadworthy.gateway.messages import StreamResponse
-from roadworthy.gateway.seam import anchor_of
+from roadworthy.gateway.streaming.seam import anchor_of
 from roadworthy.http1.errors import Disconnected, ReadTimeout
 from roadworthy.workflow.model import Capabilities, Handling, Prefill, Step, TargetIdentity
 

@@ -26,8 +26,8 @@ from gateway_support import (
 )
 
 from roadworthy.fallback.words import BLOCKED
+from roadworthy.gateway.limits.pricing import BYTES_PER_TOKEN
 from roadworthy.gateway.messages import Response
-from roadworthy.gateway.pricing import BYTES_PER_TOKEN
 from roadworthy.http1.client import Client
 from roadworthy.http1.errors import Disconnected, ReadTimeout
 from roadworthy.http1.guard import AddressGuard

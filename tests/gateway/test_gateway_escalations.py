@@ -13,7 +13,7 @@ import msgspec
 import pytest
 from gateway_support import Bench, chat, completion, events, header, key, on_loop, release, said, text_of
 
-from roadworthy.gateway.escalations import LONGEST_TRANSCRIPT, MOST_KEPT, News, Told, newest
+from roadworthy.gateway.answers.escalations import LONGEST_TRANSCRIPT, MOST_KEPT, News, Told, newest
 from roadworthy.gateway.messages import Headers, Request, Response
 from roadworthy.workflow.inference import Escalation, new_inference_id
 from roadworthy.workflow.model import Bypass, Canned, CheckSpec, EscalationPolicy, Handling, Policy, Step

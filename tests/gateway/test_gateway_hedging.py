@@ -27,8 +27,8 @@ from gateway_support import (
 )
 
 from roadworthy.gateway.hedging import LEAST_SAMPLES, Times
+from roadworthy.gateway.limits.slots import OVERTAKEN
 from roadworthy.gateway.messages import Response
-from roadworthy.gateway.slots import OVERTAKEN
 from roadworthy.http1.errors import NotConnected
 from roadworthy.workflow.model import Breaker, Canned, Handling, Hedge, Step, TargetIdentity, TargetLimits
 

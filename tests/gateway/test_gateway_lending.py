@@ -10,8 +10,8 @@ import pytest
 from gateway_support import TESTER, TOKEN, Bench, chat, header, on_loop, release, said, target
 
 from roadworthy.cost.lending import WHOLE, Lender, Orders, Word
-from roadworthy.gateway.buckets import Bucket
-from roadworthy.gateway.ledger import Ledger
+from roadworthy.gateway.limits.buckets import Bucket
+from roadworthy.gateway.limits.ledger import Ledger
 from roadworthy.gateway.messages import Request
 from roadworthy.workflow.model import Budget, Budgets, Policy, TargetLimits
 

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 from gateway_workers import Provider, Workers
 
-from roadworthy.gateway.body import MOST_NESTED, RECURSION
+from roadworthy.gateway.admission.body import MOST_NESTED, RECURSION
 from roadworthy.wiring.data_folder import create_folder
 from roadworthy.workflow.inference import Inference, Seal
 

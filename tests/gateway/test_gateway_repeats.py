@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from gateway_support import HELLO, Bench, chat, completion, events, header, key, on_loop, release, said, text_of
 
-from roadworthy.gateway.idempotency import KEPT_SECONDS, Stored, Table, fingerprint, owner_of
+from roadworthy.gateway.admission.idempotency import KEPT_SECONDS, Stored, Table, fingerprint, owner_of
+from roadworthy.gateway.admission.peers import PeerGone
 from roadworthy.gateway.messages import Request, Response
-from roadworthy.gateway.peers import PeerGone
 from roadworthy.workflow.model import Canned, Handling, Step
 
 ONCE = [(b"idempotency-key", b"order-1")]

@@ -26,7 +26,7 @@ from gateway_support import (
     text_of,
 )
 
-from roadworthy.gateway.checks import is_bounded
+from roadworthy.gateway.checks.structure import is_bounded
 from roadworthy.gateway.messages import Response
 from roadworthy.http1.errors import Disconnected, NotConnected
 from roadworthy.workflow.inference import Inference

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 from gateway_support import FakeClock, on_loop
 
-from roadworthy.gateway.results import CannotTell
-from roadworthy.gateway.user_checks import UserChecks
+from roadworthy.gateway.checks.results import CannotTell
+from roadworthy.gateway.checks.user_checks import UserChecks
 from roadworthy.wiring.user_checks import CheckProcess, launch_checks
 from roadworthy.workflow.check_options import python_hash
 

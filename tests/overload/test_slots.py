@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.gateway_support import on_loop
-from roadworthy.gateway.slots import LONGEST_HINT, SHORTEST_HINT, Full, Slots
+from roadworthy.gateway.limits.slots import LONGEST_HINT, SHORTEST_HINT, Full, Slots
 from roadworthy.workflow.inference import Attempt, Failure
 from roadworthy.workflow.model import Breaker, TargetLimits
 

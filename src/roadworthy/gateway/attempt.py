@@ -12,15 +12,15 @@ from typing import Literal, TypeVar
 
 import msgspec
 
-from roadworthy.gateway import pricing
-from roadworthy.gateway.asked import Python
-from roadworthy.gateway.body import LONGEST_VALUE
+from roadworthy.gateway.admission.body import LONGEST_VALUE
+from roadworthy.gateway.admission.capabilities import refuse_what_it_lacks
+from roadworthy.gateway.answers.repair import MOST_ANSWER_CHARS, text_of
 from roadworthy.gateway.call import Call
-from roadworthy.gateway.capabilities import refuse_what_it_lacks
+from roadworthy.gateway.checks.asked import Python
+from roadworthy.gateway.limits import pricing
+from roadworthy.gateway.limits.purses import Purses
+from roadworthy.gateway.limits.slots import LEFT, Full
 from roadworthy.gateway.ports import ANY_MODEL, Answer, Clock, Headers, Outgoing, Reply, StreamReply, Unusable, Upstream
-from roadworthy.gateway.purses import Purses
-from roadworthy.gateway.repair import MOST_ANSWER_CHARS, text_of
-from roadworthy.gateway.slots import LEFT, Full
 from roadworthy.gateway.verdict import broken, judge, may_be_charged
 from roadworthy.gateway.world import ServedTarget
 from roadworthy.http1.errors import Http1Error, nothing_sent

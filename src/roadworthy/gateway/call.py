@@ -5,9 +5,9 @@ from __future__ import annotations
 import msgspec
 
 from roadworthy.fallback.model import Tried
-from roadworthy.gateway import pricing
+from roadworthy.gateway.limits import pricing
+from roadworthy.gateway.limits.plans import Plan, Tab
 from roadworthy.gateway.messages import Headers, Request
-from roadworthy.gateway.plans import Plan, Tab
 from roadworthy.gateway.ports import Fields, Operation
 from roadworthy.gateway.world import ServedKey, ServedTarget, Serving
 from roadworthy.workflow.inference import (

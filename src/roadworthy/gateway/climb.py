@@ -22,11 +22,11 @@ import msgspec
 from roadworthy.fallback import model as ladder
 from roadworthy.fallback.model import NO_COSTS, NextStep, Remaining, Tried
 from roadworthy.fallback.rules import next_step
+from roadworthy.gateway.answers.cache import AnswerCache, Cached
+from roadworthy.gateway.answers.escalations import Escalations
 from roadworthy.gateway.attempt import Caller, StepWord
-from roadworthy.gateway.cache import AnswerCache, Cached
 from roadworthy.gateway.call import Call
 from roadworthy.gateway.errors import failed, limited
-from roadworthy.gateway.escalations import Escalations
 from roadworthy.gateway.hedging import Hedger
 from roadworthy.gateway.ports import Clock, Ids, Unusable
 from roadworthy.gateway.verdict import repeatable

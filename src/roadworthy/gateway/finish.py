@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from roadworthy.gateway.cache import AnswerCache, Cached
+from roadworthy.gateway.admission.prompting import schema_of_caller
+from roadworthy.gateway.answers.cache import AnswerCache, Cached
+from roadworthy.gateway.answers.canned import CannedAnswer
+from roadworthy.gateway.answers.escalations import Escalations
 from roadworthy.gateway.call import Call, answer_headers, roadworthy_object, spliced
-from roadworthy.gateway.canned import CannedAnswer
 from roadworthy.gateway.counters import Counters
 from roadworthy.gateway.errors import Refused, error_body, error_headers
-from roadworthy.gateway.escalations import Escalations
 from roadworthy.gateway.journal import Journal
+from roadworthy.gateway.limits.purses import Purses
 from roadworthy.gateway.messages import Headers, Response, StreamResponse
 from roadworthy.gateway.ports import Answer, Clock
-from roadworthy.gateway.prompting import schema_of_caller
-from roadworthy.gateway.purses import Purses
-from roadworthy.gateway.sse import Recited
+from roadworthy.gateway.streaming.sse import Recited
 from roadworthy.workflow.inference import Failure, Inference, Outcome
 
 JSON: Headers = [(b"content-type", b"application/json")]

@@ -20,8 +20,8 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from roadworthy.fallback.model import Tried
+from roadworthy.gateway.limits.slots import OVERTAKEN
 from roadworthy.gateway.ports import Clock, Unusable
-from roadworthy.gateway.slots import OVERTAKEN
 from roadworthy.workflow.inference import Attempt
 
 if TYPE_CHECKING:

@@ -11,17 +11,17 @@ from collections.abc import Callable
 import msgspec
 
 from roadworthy.fallback.words import BLOCKED
-from roadworthy.gateway.buckets import Quota
-from roadworthy.gateway.canned import CannedAnswer
-from roadworthy.gateway.capabilities import is_limited, lacking
-from roadworthy.gateway.checking import Checking, canary_line, canary_of
+from roadworthy.gateway.admission.capabilities import is_limited, lacking
+from roadworthy.gateway.answers.canned import CannedAnswer
+from roadworthy.gateway.answers.redact import Redactor, redactor
+from roadworthy.gateway.answers.repair import RepairPrompt
+from roadworthy.gateway.checks.checking import Checking, canary_line, canary_of
+from roadworthy.gateway.limits.buckets import Quota
+from roadworthy.gateway.limits.plans import plans
+from roadworthy.gateway.limits.pricing import ModelPrices
+from roadworthy.gateway.limits.slots import Slots
 from roadworthy.gateway.messages import Headers
-from roadworthy.gateway.plans import plans
 from roadworthy.gateway.ports import Fields, Outgoing, Wire, WireFactory
-from roadworthy.gateway.pricing import ModelPrices
-from roadworthy.gateway.redact import Redactor, redactor
-from roadworthy.gateway.repair import RepairPrompt
-from roadworthy.gateway.slots import Slots
 from roadworthy.gateway.snapshot import ServedWorkflow, Snapshot, SnapshotRefused
 from roadworthy.http1.messages import Clocks as HttpClocks
 from roadworthy.http1.messages import head

@@ -1,7 +1,8 @@
 """Runs drills on the gateway that serves: a permit, misbehaving servers, a call as any client makes it, a verdict.
 
-Live traffic feels nothing of it: a drill's calls have a lane of their own (``gateway/permits.py``), and whatever stands
-for a target is on this machine.  Every drilled call has its own permit, good for that call and for the few before it.
+Live traffic feels nothing of it: a drill's calls have a lane of their own (``gateway/admission/permits.py``), and
+whatever stands for a target is on this machine.  Every drilled call has its own permit, good for that call and for the
+few before it.
 """
 
 from __future__ import annotations

@@ -8,8 +8,8 @@ from typing import Any, Protocol
 
 import msgspec
 
-from roadworthy.gateway.escalations import News, Status, Told
-from roadworthy.gateway.escalations import completion as completion_of_told
+from roadworthy.gateway.answers.escalations import News, Status, Told
+from roadworthy.gateway.answers.escalations import completion as completion_of_told
 from roadworthy.people.escalation.model import Escalation, State
 from roadworthy.people.ports import PeopleState, PeopleTransaction
 

@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from roadworthy.gateway.permits import isolated
+from roadworthy.gateway.admission.permits import isolated
 from roadworthy.workflow.model import (
     Configuration,
     FrozenRelease,

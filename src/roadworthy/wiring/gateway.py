@@ -25,14 +25,14 @@ import uvloop
 
 from roadworthy.adapters.providers.registry import wire_for
 from roadworthy.adapters.telemetry.logs import configure
-from roadworthy.gateway.body import RECURSION
+from roadworthy.gateway.admission.body import RECURSION
+from roadworthy.gateway.admission.peers import ControlLine, Peers
+from roadworthy.gateway.checks.user_checks import UserChecks
 from roadworthy.gateway.core import Gateway
 from roadworthy.gateway.journal import Journal
-from roadworthy.gateway.ledger import Ledger
-from roadworthy.gateway.peers import ControlLine, Peers
+from roadworthy.gateway.limits.ledger import Ledger
 from roadworthy.gateway.snapshot import Snapshot, SnapshotRefused, decode
 from roadworthy.gateway.transports.protocol import Server
-from roadworthy.gateway.user_checks import UserChecks
 from roadworthy.gateway.world import World
 from roadworthy.http1.client import Client
 from roadworthy.http1.guard import AddressGuard

@@ -119,7 +119,7 @@ class Check(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """Why the check itself could not be done (time-out, unreachable); ``passed`` then says fail-open or -closed."""
 
 
-class Attempt(msgspec.Struct, omit_defaults=True):
+class Attempt(msgspec.Struct, omit_defaults=True, gc=False):
     """One call of one target.  Clocks are seconds since the inference was admitted."""
 
     target: str
@@ -176,7 +176,7 @@ class InferenceStart(msgspec.Struct, tag_field="k", tag="start", omit_defaults=T
     stream: bool = False
 
 
-class Inference(msgspec.Struct, tag_field="k", tag="end", omit_defaults=True):
+class Inference(msgspec.Struct, tag_field="k", tag="end", omit_defaults=True, gc=False):
     """The whole record of one inference: journal line, log row and ``roadworthy show``."""
 
     id: str

@@ -17,7 +17,7 @@ from roadworthy.adapters.providers import openai_shape as shape
 from roadworthy.adapters.providers import refusals
 from roadworthy.adapters.providers.common import BaseWire, invalid, reported, split_events
 from roadworthy.adapters.providers.sse import EventSplitter
-from roadworthy.gateway.body import with_messages
+from roadworthy.gateway.admission.body import with_messages
 from roadworthy.gateway.ports import (
     ANY_MODEL,
     Answer,

@@ -8,10 +8,10 @@ no room, and for embeddings, which neither a text nor a human can give, the app 
 
 from __future__ import annotations
 
+from roadworthy.gateway.answers.escalations import Escalations
 from roadworthy.gateway.call import Call, answer_headers
 from roadworthy.gateway.climb import Climber
 from roadworthy.gateway.errors import Refused
-from roadworthy.gateway.escalations import Escalations
 from roadworthy.gateway.finish import Finisher
 from roadworthy.gateway.messages import Headers, Response, StreamResponse
 from roadworthy.gateway.ports import Upstream

@@ -18,9 +18,9 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 
-from roadworthy.gateway.breakers import Breaker
-from roadworthy.gateway.buckets import Quota
-from roadworthy.gateway.retries import RetryBudget
+from roadworthy.gateway.limits.breakers import Breaker
+from roadworthy.gateway.limits.buckets import Quota
+from roadworthy.gateway.limits.retries import RetryBudget
 from roadworthy.workflow.inference import Attempt, Failure
 from roadworthy.workflow.model import Breaker as BreakerSettings
 from roadworthy.workflow.model import TargetLimits

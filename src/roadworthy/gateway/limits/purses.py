@@ -33,15 +33,15 @@ from roadworthy.cost.lending import (
     first_share,
     obeyed,
 )
-from roadworthy.gateway.buckets import Bucket
 from roadworthy.gateway.call import Call
 from roadworthy.gateway.counters import BudgetCount
 from roadworthy.gateway.errors import Refused
-from roadworthy.gateway.ledger import FRESH, RESERVED, SHARE, SPENT, Ident, Ledger, ident_of
-from roadworthy.gateway.plans import Hold, Place, Places, Plan, Scope, Tab
+from roadworthy.gateway.limits.buckets import Bucket
+from roadworthy.gateway.limits.ledger import FRESH, RESERVED, SHARE, SPENT, Ident, Ledger, ident_of
+from roadworthy.gateway.limits.plans import Hold, Place, Places, Plan, Scope, Tab
+from roadworthy.gateway.limits.pricing import tokens_in
+from roadworthy.gateway.limits.slots import Slots
 from roadworthy.gateway.ports import ANY_MODEL, Clock, Unusable
-from roadworthy.gateway.pricing import tokens_in
-from roadworthy.gateway.slots import Slots
 from roadworthy.gateway.world import ServedTarget, World
 from roadworthy.workflow.inference import Attempt
 from roadworthy.workflow.model import Price

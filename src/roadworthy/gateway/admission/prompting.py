@@ -14,7 +14,7 @@ from typing import Any
 
 import msgspec
 
-from roadworthy.gateway.body import Extension, loosely, parse_fields, require_array
+from roadworthy.gateway.admission.body import Extension, loosely, parse_fields, require_array
 from roadworthy.gateway.errors import Refused
 from roadworthy.gateway.ports import Fields
 from roadworthy.gateway.world import Serving

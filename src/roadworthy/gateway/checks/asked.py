@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import msgspec
 
-from roadworthy.gateway import pricing
-from roadworthy.gateway.body import LONGEST_VALUE
+from roadworthy.gateway.admission.body import LONGEST_VALUE
+from roadworthy.gateway.checks.results import CannotTell, Result, late, read_result
+from roadworthy.gateway.limits import pricing
 from roadworthy.gateway.ports import Outgoing, Reply, Unusable
-from roadworthy.gateway.results import CannotTell, Result, late, read_result
 from roadworthy.http1.errors import Http1Error
 from roadworthy.http1.messages import Clocks, head
 from roadworthy.http1.origin import Origin
@@ -72,7 +72,7 @@ class Exchange(Protocol):
 
 
 class Python(Protocol):
-    """Runs users' functions (``gateway/user_checks.py``)."""
+    """Runs users' functions (``gateway/checks/user_checks.py``)."""
 
     async def run(self, team: str, code: str, path: str, text: str, context: Mapping[str, Any], seconds: float) -> Any:
         """What the function returned.  Raises ``CannotTell``."""

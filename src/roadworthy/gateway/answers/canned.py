@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from roadworthy.gateway.checks import SchemaCheck, is_bounded
+from roadworthy.gateway.checks.structure import SchemaCheck, is_bounded
 from roadworthy.workflow.model import Canned
 
 _encode = msgspec.json.encode

@@ -13,10 +13,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from roadworthy.fallback.rules import LEAST_USEFUL_SECONDS
-from roadworthy.gateway.body import loosely, with_messages
-from roadworthy.gateway.live import LiveStream
+from roadworthy.gateway.admission.body import loosely, with_messages
 from roadworthy.gateway.ports import Fields, Unusable
-from roadworthy.gateway.seam import MARKS, anchor_of
+from roadworthy.gateway.streaming.live import LiveStream
+from roadworthy.gateway.streaming.seam import MARKS, anchor_of
 from roadworthy.gateway.verdict import BROKEN_OFF
 from roadworthy.gateway.world import ServedTarget, Serving
 from roadworthy.workflow.inference import Failure

@@ -5,17 +5,17 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 
-from roadworthy.gateway.body import parse_fields, read_extension, read_flag
+from roadworthy.gateway.admission.body import parse_fields, read_extension, read_flag
+from roadworthy.gateway.admission.idempotency import Entry, Stored, Table, fingerprint, owner_of
+from roadworthy.gateway.admission.peers import PeerGone, Peers
+from roadworthy.gateway.admission.resolve import session_of, unit_of
 from roadworthy.gateway.counters import Counters
 from roadworthy.gateway.errors import Refused
 from roadworthy.gateway.finish import EVENT_STREAM
-from roadworthy.gateway.idempotency import Entry, Stored, Table, fingerprint, owner_of
 from roadworthy.gateway.messages import Headers, Request, Response, StreamResponse
-from roadworthy.gateway.peers import PeerGone, Peers
 from roadworthy.gateway.ports import Clock
-from roadworthy.gateway.resolve import session_of, unit_of
-from roadworthy.gateway.sse import Recited, stream_options
-from roadworthy.gateway.streams import Relay
+from roadworthy.gateway.streaming.sse import Recited, stream_options
+from roadworthy.gateway.streaming.streams import Relay
 from roadworthy.http1.errors import Http1Error
 
 Answered = Response | StreamResponse

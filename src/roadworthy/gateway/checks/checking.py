@@ -20,11 +20,11 @@ import msgspec
 
 from roadworthy.fallback.checks import registry
 from roadworthy.fallback.checks.model import Context, Finding, TextCheck
-from roadworthy.gateway.asked import AskedCheck, Asker, Endpoint, Function, Guard, Moderation, Nobody
-from roadworthy.gateway.checks import SCHEMA_CHECK, TOOLS_CHECK, CallersTools, Fault, SchemaCheck, ToolCheck
-from roadworthy.gateway.exchange import Conversation, Read, read, spoken, with_contents
+from roadworthy.gateway.checks.asked import AskedCheck, Asker, Endpoint, Function, Guard, Moderation, Nobody
+from roadworthy.gateway.checks.exchange import Conversation, Read, read, spoken, with_contents
+from roadworthy.gateway.checks.results import CannotTell, late
+from roadworthy.gateway.checks.structure import SCHEMA_CHECK, TOOLS_CHECK, CallersTools, Fault, SchemaCheck, ToolCheck
 from roadworthy.gateway.ports import Answer, Unusable
-from roadworthy.gateway.results import CannotTell, late
 from roadworthy.http1.origin import Origin
 from roadworthy.workflow.check_options import python_hash, span_of
 from roadworthy.workflow.inference import Check, Failure

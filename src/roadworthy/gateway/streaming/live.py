@@ -11,16 +11,16 @@ from collections.abc import AsyncIterator, Callable
 
 import msgspec
 
-from roadworthy.gateway import pricing
-from roadworthy.gateway.assemble import assemble
 from roadworthy.gateway.attempt import MAX_ANSWER, note_model
 from roadworthy.gateway.call import Call
-from roadworthy.gateway.checking import note
+from roadworthy.gateway.checks.checking import note
+from roadworthy.gateway.limits import pricing
 from roadworthy.gateway.ports import Answer, Chunk, EventReader, StreamReply, Unusable
-from roadworthy.gateway.seam import Seam, Unjoinable
-from roadworthy.gateway.sse import event, without_usage
+from roadworthy.gateway.streaming.assemble import assemble
+from roadworthy.gateway.streaming.seam import Seam, Unjoinable
+from roadworthy.gateway.streaming.sse import event, without_usage
+from roadworthy.gateway.streaming.window import MOST_KEPT_BYTES, Found, Window, texts_of
 from roadworthy.gateway.verdict import judge_end
-from roadworthy.gateway.window import MOST_KEPT_BYTES, Found, Window, texts_of
 from roadworthy.gateway.world import ServedTarget
 from roadworthy.workflow.inference import Attempt, Check, Tokens
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from roadworthy.fallback.checks.model import Context
-from roadworthy.gateway.body import loosely
+from roadworthy.gateway.admission.body import loosely
 from roadworthy.workflow.prompt import SYSTEM_ROLES, content_text
 
 if TYPE_CHECKING:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from roadworthy.gateway.body import LONGEST_NAME, LONGEST_VALUE, Extension, check_tags, read_text
+from roadworthy.gateway.admission.body import LONGEST_NAME, LONGEST_VALUE, Extension, check_tags, read_text
 from roadworthy.gateway.errors import Refused
 from roadworthy.gateway.ports import Fields, Operation
 from roadworthy.gateway.world import ServedKey, Serving, World

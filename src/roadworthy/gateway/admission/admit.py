@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import msgspec
 
-from roadworthy.gateway import body, resolve
+from roadworthy.gateway.admission import body, resolve
+from roadworthy.gateway.admission.prompting import prepare
+from roadworthy.gateway.answers.escalations import vet_wishes
 from roadworthy.gateway.call import Call
 from roadworthy.gateway.errors import Refused
-from roadworthy.gateway.escalations import vet_wishes
 from roadworthy.gateway.ports import Fields, Operation
-from roadworthy.gateway.prompting import prepare
-from roadworthy.gateway.sse import stream_options
+from roadworthy.gateway.streaming.sse import stream_options
 from roadworthy.gateway.world import World
 
 MOST_OVERRIDES = 50

@@ -14,22 +14,22 @@ import msgspec
 from roadworthy.fallback.model import Tried
 from roadworthy.gateway.attempt import Caller
 from roadworthy.gateway.call import Call, roadworthy_object, spliced
-from roadworthy.gateway.continuation import (
+from roadworthy.gateway.errors import error_body, failed
+from roadworthy.gateway.finish import Finisher, served_outcome
+from roadworthy.gateway.limits.slots import FAILED_HERE, LEFT
+from roadworthy.gateway.ports import Unusable
+from roadworthy.gateway.streaming.continuation import (
     LEAST_SECONDS,
     asked_to_go_on,
     candidates,
     is_native,
     said_before,
 )
-from roadworthy.gateway.errors import error_body, failed
-from roadworthy.gateway.finish import Finisher, served_outcome
-from roadworthy.gateway.live import CONTINUED, ContinuedStream, LiveStream
-from roadworthy.gateway.ports import Unusable
-from roadworthy.gateway.seam import Seam
-from roadworthy.gateway.slots import FAILED_HERE, LEFT
-from roadworthy.gateway.sse import event, last_events, usage_chunk
+from roadworthy.gateway.streaming.live import CONTINUED, ContinuedStream, LiveStream
+from roadworthy.gateway.streaming.seam import Seam
+from roadworthy.gateway.streaming.sse import event, last_events, usage_chunk
+from roadworthy.gateway.streaming.window import FROM_START, Window
 from roadworthy.gateway.verdict import broken
-from roadworthy.gateway.window import FROM_START, Window
 from roadworthy.gateway.world import ServedTarget
 from roadworthy.http1.errors import Http1Error
 from roadworthy.workflow.inference import Attempt, Tokens

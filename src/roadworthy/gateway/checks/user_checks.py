@@ -15,8 +15,8 @@ from typing import Any, Protocol
 
 import msgspec
 
+from roadworthy.gateway.checks.results import CannotTell, late
 from roadworthy.gateway.ports import Clock
-from roadworthy.gateway.results import CannotTell, late
 
 LOADING = 20.0
 """Seconds that the sources may take to be imported."""

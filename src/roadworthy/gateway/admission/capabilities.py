@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import msgspec
 
-from roadworthy.gateway.body import loosely
+from roadworthy.gateway.admission.body import loosely
 from roadworthy.gateway.ports import Fields, Unusable
 from roadworthy.workflow.model import Target
 

@@ -16,14 +16,14 @@ from typing import Literal, Protocol
 
 import msgspec
 
-from roadworthy.gateway.body import Extension, parse_fields, read_extension
+from roadworthy.gateway.admission.body import Extension, parse_fields, read_extension
+from roadworthy.gateway.admission.prompting import schema_of_caller
+from roadworthy.gateway.answers.canned import CannedAnswer
 from roadworthy.gateway.call import Call
-from roadworthy.gateway.canned import CannedAnswer
 from roadworthy.gateway.errors import Refused
 from roadworthy.gateway.journal import Journal
 from roadworthy.gateway.messages import Headers, Request, Response
 from roadworthy.gateway.ports import Clock
-from roadworthy.gateway.prompting import schema_of_caller
 from roadworthy.gateway.world import ServedKey, Serving
 from roadworthy.workflow.inference import Escalation, Failure, TrafficClass
 from roadworthy.workflow.model import Canned

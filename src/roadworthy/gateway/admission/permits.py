@@ -24,18 +24,18 @@ from roadworthy.evidence.model import Permit
 from roadworthy.evidence.ports import Verifier
 from roadworthy.evidence.rules import vet
 from roadworthy.evidence.tokens import Forged, opened
-from roadworthy.gateway.cache import AnswerCache
+from roadworthy.gateway.admission.peers import PeerGone, Peers
+from roadworthy.gateway.answers.cache import AnswerCache
 from roadworthy.gateway.call import Call
 from roadworthy.gateway.counters import Counters
 from roadworthy.gateway.errors import Refused
 from roadworthy.gateway.finish import Finisher
 from roadworthy.gateway.journal import Journal
+from roadworthy.gateway.limits.purses import Purses
+from roadworthy.gateway.limits.slots import Slots
 from roadworthy.gateway.messages import Request, Response, StreamResponse
-from roadworthy.gateway.peers import PeerGone, Peers
 from roadworthy.gateway.ports import Clock, Operation, Upstream, WireFactory
-from roadworthy.gateway.purses import Purses
 from roadworthy.gateway.serve import Server
-from roadworthy.gateway.slots import Slots
 from roadworthy.gateway.snapshot import Endpoint, Snapshot, SnapshotRefused
 from roadworthy.gateway.world import SecretLookup, ServedKey, World
 from roadworthy.http1.origin import Origin

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from roadworthy.cost.budgets import Calendar, PeriodKind, ScopeKind, nano
-from roadworthy.gateway.ledger import Ident
+from roadworthy.gateway.limits.ledger import Ident
 from roadworthy.gateway.snapshot import ServedWorkflow, Snapshot
 from roadworthy.workflow.inference import Attempt
 from roadworthy.workflow.model import Budget, Price
