@@ -11,10 +11,10 @@ from tempfile import TemporaryDirectory
 
 from roadworthy.adapters.providers.openai import OpenAIWire
 from roadworthy.gateway.call import Call, Trace
-from roadworthy.gateway.ledger import Ledger
+from roadworthy.gateway.limits.ledger import Ledger
+from roadworthy.gateway.limits.purses import Purses
+from roadworthy.gateway.limits.slots import Slots
 from roadworthy.gateway.messages import Request
-from roadworthy.gateway.purses import Purses
-from roadworthy.gateway.slots import Slots
 from roadworthy.gateway.snapshot import SNAPSHOT_FORMAT, Endpoint, ServedWorkflow, Snapshot
 from roadworthy.gateway.world import World
 from roadworthy.workflow.inference import Attempt, Tokens

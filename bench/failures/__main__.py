@@ -1,6 +1,7 @@
-"""``python -m bench.failures [storm tail silence cut]``: the figures of docs/failure-behaviour.md, printed as tables.
+"""``python -m bench.failures [drills storm tail silence cut]``: the figures of docs/failure-behaviour.md, as tables.
 
-Each figure starts an install of its own and providers that fail on purpose; all of it is over when this ends.
+Each figure starts an install of its own and providers that fail on purpose; all of it is over when this ends, Ctrl-C
+included.  ``--write PAGE`` replaces the figures in the page, once all of them are there.  Progress goes to stderr.
 Exit code 1 when a promise of the page does not hold.
 """
 
@@ -8,36 +9,32 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import io
 import math
 import random
+import signal
 import sys
+import time
 from collections import Counter
 from collections.abc import Callable, Coroutine
+from contextlib import redirect_stdout
+from functools import partial
+from pathlib import Path
 from typing import Any
 
+from bench.failures import page
+from bench.failures.drilling import drills
 from bench.failures.install import Heard, install
 from bench.failures.provider import Provider, cut_once, rotating, silent
+from bench.failures.tables import at, row, title
 
 CALLS = 10_001
+REPEAT = 3
+"""Runs of all drills: each fault is met so often, by three workflows, asked in two ways."""
 LATE = 0.25
 """Seconds after the deadline that an answer may still take."""
 
 Figure = Callable[[int], Coroutine[Any, Any, bool]]
-
-
-def at(values: list[float], share: float) -> float:
-    """Nearest rank: the smallest value that this share of all does not exceed."""
-    ordered = sorted(values)
-    return ordered[max(0, math.ceil(share * len(ordered)) - 1)]
-
-
-def row(name: str, found: str, promised: str, holds: bool) -> bool:
-    print(f"| {name} | {found} | {promised} | {'yes' if holds else '**no**'} |", flush=True)
-    return holds
-
-
-def title(text: str) -> None:
-    print(f"\n**{text}**\n\n| | found | promised | holds |\n|---|---|---|---|", flush=True)
 
 
 async def storm(calls: int) -> bool:
@@ -163,16 +160,46 @@ async def cut(calls: int) -> bool:
     ])  # fmt: skip
 
 
-FIGURES: dict[str, Figure] = {"storm": storm, "tail": tail, "silence": silence, "cut": cut}
+FIGURES: dict[str, Figure] = {"drills": drills, "storm": storm, "tail": tail, "silence": silence, "cut": cut}
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m bench.failures", description=__doc__)
-    parser.add_argument("figures", nargs="*", choices=[*FIGURES, []], help="which; default all")
-    parser.add_argument("--calls", type=int, default=CALLS)
+    parser.add_argument("figures", nargs="*", choices=[*FIGURES, []], help="which  [all]")
+    parser.add_argument("--calls", type=int, default=CALLS, help="of the storm; the others make fewer  [%(default)s]")
+    parser.add_argument("--repeat", type=int, default=REPEAT, help="runs of all drills  [%(default)s]")
+    parser.add_argument("--write", metavar="PAGE", type=Path, help="replace the figures in this page")
     chosen = parser.parse_args()
-    held = [asyncio.run(FIGURES[name](chosen.calls)) for name in chosen.figures or FIGURES]
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as tidy an end as Ctrl-C
+    names = chosen.figures or list(FIGURES)
+    figures = FIGURES | {"drills": partial(drills, repeat=chosen.repeat)}
+    try:
+        if chosen.write is None:
+            held = [asyncio.run(figures[name](chosen.calls)) for name in names]
+        else:
+            held = _written(chosen.write, {name: figures[name] for name in names}, chosen.calls)
+    except KeyboardInterrupt:
+        print("stopped; nothing was written and nothing is left running", file=sys.stderr)
+        return 130
     return 0 if all(held) else 1
+
+
+def _written(path: Path, figures: dict[str, Figure], calls: int) -> list[bool]:
+    """Make the figures, then put them into the page: all of them or none."""
+    text = path.read_text(encoding="utf-8")
+    page.check(text, figures)  # before minutes are spent
+    made: dict[str, str] = {}
+    held: list[bool] = []
+    for name, figure in figures.items():
+        began, out = time.monotonic(), io.StringIO()
+        print(f"{name} …", file=sys.stderr, flush=True)
+        with redirect_stdout(out):
+            held.append(asyncio.run(figure(calls)))
+        made[name] = out.getvalue()
+        verdict = "holds" if held[-1] else "DOES NOT HOLD"
+        print(f"{name} {verdict}, {time.monotonic() - began:.0f} s", file=sys.stderr, flush=True)
+    path.write_text(page.replaced(text, made), encoding="utf-8")
+    return held
 
 
 if __name__ == "__main__":

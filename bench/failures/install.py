@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 import tempfile
@@ -61,6 +62,24 @@ class Install:
 
     def run(self, *arguments: str) -> str:
         return _run(self.data, *arguments)
+
+    async def drills(self, workflow: str) -> list[dict[str, Any]]:
+        """The results of every drill that means something for the workflow.  Cancelling stops the run."""
+        line = [str(PROGRAM), "--data", str(self.data), "drill", workflow, "--all", "--json"]
+        pipe = asyncio.subprocess.PIPE
+        process = await asyncio.create_subprocess_exec(
+            *line, stdout=pipe, stderr=pipe, env=_environment(), start_new_session=True
+        )
+        try:
+            out, told = await process.communicate()
+        except BaseException:
+            process.send_signal(signal.SIGINT)
+            await process.wait()
+            raise
+        if not out:
+            raise RuntimeError(f"{' '.join(line)}: exit {process.returncode}\n{told.decode()[-2000:]}")
+        results: list[dict[str, Any]] = json.loads(out)["results"]
+        return [result for result in results if result["verdict"] != "SKIPPED"]
 
     async def call(self, client: Client, number: int, *, stream: bool, workflow: str = "answers") -> Heard:
         heard = Heard(f"call-{number}")
@@ -145,17 +164,38 @@ async def _read_stream(client: Client, origin: Origin, made: bytes, body: bytes,
 
 
 @contextmanager
-def install(providers: dict[str, Provider], workflow: dict[str, Any], targets: dict[str, Any]) -> Iterator[Install]:
-    """``roadworthy up`` with one workflow ``answers`` on these providers; ``targets`` adds to each one's settings."""
-    with tempfile.TemporaryDirectory(prefix="roadworthy-failures-") as folder:
-        root = Path(folder)
-        data, files = root / "data", root / "configuration"
-        _write(files, providers, workflow, targets)
-        _run(data, "apply", str(files))
-        _run(data, "freeze", "answers")
+def install(
+    providers: dict[str, Provider],
+    workflow: dict[str, Any],
+    targets: dict[str, Any],
+    beside: dict[str, dict[str, Any]] | None = None,
+    files: dict[str, Any] | None = None,
+) -> Iterator[Install]:
+    """``roadworthy up`` with a workflow ``answers`` on these providers; ``targets`` adds to each one's settings.
+
+    ``beside``: further workflows by name; ``files``: further files, path → what it holds as JSON.
+    """
+    with tempfile.TemporaryDirectory(prefix="roadworthy-failures-") as made:
+        root = Path(made)
+        data, folder = root / "data", root / "configuration"
+        workflows = {"answers": workflow, **(beside or {})}
+        _write(folder, providers, workflows, targets, files or {})
+        _run(data, "apply", str(folder))
+        for name in workflows:
+            _run(data, "freeze", name)
         token = json.loads(_run(data, "keys", "create", "bench", "--json"))["token"]
         port = processes.free_port()
-        command = [PROGRAM, "up", files, "--data", data, "--listen", f"127.0.0.1:{port}", "--metrics", "127.0.0.1:0"]
+        command: list[str | Path] = [
+            PROGRAM,
+            "up",
+            folder,
+            "--data",
+            data,
+            "--listen",
+            f"127.0.0.1:{port}",
+            "--metrics",
+            "127.0.0.1:0",
+        ]
         process = processes.start(command, core=None, log=root / "up.log")
         try:
             _await_ready(port, root / "up.log")
@@ -164,7 +204,13 @@ def install(providers: dict[str, Provider], workflow: dict[str, Any], targets: d
             processes.stop(process, grace=40.0)
 
 
-def _write(files: Path, providers: dict[str, Provider], workflow: dict[str, Any], targets: dict[str, Any]) -> None:
+def _write(
+    folder: Path,
+    providers: dict[str, Provider],
+    workflows: dict[str, dict[str, Any]],
+    targets: dict[str, Any],
+    files: dict[str, Any],
+) -> None:
     settings = {
         name: {
             "provider": "openai", "model": f"bench-{name}", "endpoint": provider.url, "allow_private": True,
@@ -172,23 +218,25 @@ def _write(files: Path, providers: dict[str, Provider], workflow: dict[str, Any]
         }
         for name, provider in providers.items()
     }  # fmt: skip
-    whole = {
+    common = {
         "owners": {"workflow": "bench", "prompt": "bench", "cost": "bench"},
         "prompt": {"mode": "managed", "system": "prompt.md"},
         "target": "main",
         "bypass": "app",
-        **workflow,
     }
     written: dict[str, Any] = {
+        **files,
         "roadworthy.yaml": {"version": 1, "targets": settings},
         "people.yaml": {"people": {"bench": {"name": "Bench", "email": "bench@example.org"}}},
-        "workflows/answers/workflow.yaml": whole,
     }
+    for name, workflow in workflows.items():
+        written[f"workflows/{name}/workflow.yaml"] = {**common, **workflow}
     for name, content in written.items():
-        path = files / name
+        path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(content, indent=1))  # JSON is YAML
-    (files / "workflows/answers/prompt.md").write_text("You answer customers of a shop.\n")
+    for name in workflows:
+        (folder / f"workflows/{name}/prompt.md").write_text("You answer customers of a shop.\n")
 
 
 def _await_ready(port: int, log: Path, patience: float = 30.0) -> None:
@@ -207,10 +255,13 @@ def _await_ready(port: int, log: Path, patience: float = 30.0) -> None:
     raise RuntimeError(f"the gateway was not ready in {patience:.0f} s:\n{log.read_text()[-2000:]}")
 
 
+def _environment() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if not re.match("ROADWORTHY_|OPENAI_", name)}
+
+
 def _run(data: Path, *arguments: str) -> str:
-    environment = {name: value for name, value in os.environ.items() if not re.match("ROADWORTHY_|OPENAI_", name)}
     line = [str(PROGRAM), "--data", str(data), *arguments]
-    done = subprocess.run(line, capture_output=True, text=True, timeout=120, env=environment)
+    done = subprocess.run(line, capture_output=True, text=True, timeout=120, env=_environment())
     if done.returncode != 0:
         raise RuntimeError(f"{' '.join(line)}: exit {done.returncode}\n{done.stdout}{done.stderr}")
     return done.stdout

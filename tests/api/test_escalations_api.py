@@ -142,6 +142,23 @@ def test_what_was_told_about_an_inference_is_found_by_it(desk: Install) -> None:
     assert (told["destination"], told["drill"], told["state"]) == ("notify", True, "waiting")
     assert "body" not in told
     assert desk.good("GET", "/v1/incidents?open=1")["items"] == []
+    assert desk.good("GET", f"/v1/incidents/{incident['id']}") == incident
+    assert desk.good("GET", "/v1/incidents?workflow=triage")["items"] == [incident]
+    assert desk.call("GET", "/v1/incidents?workflow=none").status_code == 404
+    assert desk.call("GET", "/v1/incidents?inference=zzz").status_code == 400
+
+
+def test_what_is_as_usual_is_said_too_so_that_callers_can_count_on_every_field(desk: Install) -> None:
+    ident = escalated(desk)
+    desk.clock.now += 1
+    at = desk.clock.now
+    journal(desk, Inference(new_inference_id(at, 9), at, "default", "triage", "limited", failure="overspent"))
+    (incident,) = desk.good("GET", "/v1/incidents")["items"]
+    assert (incident["state"], incident["count"], incident["traffic"]) == ("open", 1, "live")
+    row = desk.good("GET", f"/v1/escalations/{ident}")
+    assert (row["state"], row["answer"], row["claimed_by"], row["closed_at"]) == ("queue", None, None, None)
+    missing = desk.call("GET", "/v1/incidents/inc_none").json()["error"]["message"]
+    assert missing == f"no incident or alert 'inc_none': known: {incident['id']}"
 
 
 def test_an_incident_is_resolved_by_a_person_and_that_is_audited(desk: Install, login: Callable[[str], str]) -> None:
@@ -177,6 +194,10 @@ def test_a_key_with_callbacks_says_its_secret_whenever_its_token_is_made(desk: I
     assert "callback_secret" not in desk.good("POST", "/v1/keys", {"name": "plain"})
     wrong = desk.call("POST", "/v1/keys", {"name": "x", "callbacks": ["ftp://x"]})
     assert (wrong.status_code, wrong.json()["error"]["param"]) == (400, "callbacks")
+    for url in ("http://127.0.0.1:9/answers", "http://shop.example/answers"):
+        wrong = desk.call("POST", "/v1/keys", {"name": "x", "callbacks": [url]})
+        assert (wrong.status_code, wrong.json()["error"]["param"]) == (400, "callbacks"), url
+        desk.good("POST", "/v1/keys", {"name": "x", "callbacks": [url], "callbacks_private": True})
 
 
 def test_forgetting_a_user_prints_the_escalations_too(desk: Install) -> None:
@@ -185,3 +206,14 @@ def test_forgetting_a_user_prints_the_escalations_too(desk: Install) -> None:
     assert done["deleted"]["escalations"] == 2  # the escalation and the message to the helpdesk
     assert done["complete"]
     assert desk.good("GET", "/v1/escalations?all=1")["items"] == []
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/v1/escalations?workflow=trage", "/v1/incidents?workflow=trage", "/v1/budgets?workflow=trage",
+     "/v1/failures?workflow=trage", "/v1/explain?workflow=trage"],
+)  # fmt: skip
+def test_a_workflow_that_is_misspelt_is_named_with_the_one_that_was_meant(desk: Install, path: str) -> None:
+    answer = desk.call("GET", path)
+    said = answer.json()["error"]["message"]
+    assert (answer.status_code, said) == (404, "no workflow 'trage': did you mean 'triage'?")

@@ -8,7 +8,7 @@ from types import ModuleType
 from typing import Any
 
 from roadworthy.fallback.checks.model import Context
-from roadworthy.gateway.results import read_result
+from roadworthy.gateway.checks.results import read_result
 from roadworthy.workflow.check_options import CHECK_KINDS, Option, python_problem
 from roadworthy.workflow.model import CheckSpec
 

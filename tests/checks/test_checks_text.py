@@ -45,9 +45,51 @@ def test_a_finding_never_quotes_the_answer(kind: str) -> None:
 
 # --- refusal
 
-REFUSALS = ["I'm sorry, but I can't help with that.", "I’m sorry, but I can’t assist with that request.", "I cannot provide that information.", "I'm unable to discuss this topic.", "As an AI language model, I cannot provide medical advice.", "I won't engage with that kind of request.", "Sorry, I can't do that. Is there anything else I can help you with?", "I can't help you with that. If you have any other questions, feel free to ask!", "I must decline to answer this question.", "That request violates our content policy.", "I'm not able to help with creating fake invoices.", "I'm sorry, but I can't help with creating malware.", "Unfortunately, I am not able to fulfill this request.", "Es tut mir leid, aber dabei kann ich Ihnen nicht helfen.", "Es tut mir leid, ich kann Ihnen bei dieser Anfrage nicht helfen.", "Leider kann ich diese Frage nicht beantworten.", "Ich kann dir dabei leider nicht helfen. Gibt es sonst noch etwas?", "Tut mir leid, aber ich kann Ihnen damit nicht weiterhelfen.", "Das kann ich leider nicht tun.", "Je suis désolé, mais je ne peux pas vous aider avec cela.", "Désolé, je ne peux pas répondre à cette demande.", "Je ne suis pas en mesure de fournir cette information.", "Lo siento, pero no puedo ayudarte con eso.", "Lo siento, no puedo responder a esa pregunta.", "No puedo cumplir con esa solicitud.", "Mi dispiace, ma non posso aiutarti con questa richiesta.", "Non posso rispondere a questa domanda.", "Mi dispiace, non sono in grado di aiutarla."]
+REFUSALS = [
+    "I'm sorry, but I can't help with that.",
+    "I’m sorry, but I can’t assist with that request.",
+    "I cannot provide that information.",
+    "I'm unable to discuss this topic.",
+    "As an AI language model, I cannot provide medical advice.",
+    "I won't engage with that kind of request.",
+    "Sorry, I can't do that. Is there anything else I can help you with?",
+    "I can't help you with that. If you have any other questions, feel free to ask!",
+    "I must decline to answer this question.",
+    "That request violates our content policy.",
+    "I'm not able to help with creating fake invoices.",
+    "I'm sorry, but I can't help with creating malware.",
+    "Unfortunately, I am not able to fulfill this request.",
+    "Es tut mir leid, aber dabei kann ich Ihnen nicht helfen.",
+    "Es tut mir leid, ich kann Ihnen bei dieser Anfrage nicht helfen.",
+    "Leider kann ich diese Frage nicht beantworten.",
+    "Ich kann dir dabei leider nicht helfen. Gibt es sonst noch etwas?",
+    "Tut mir leid, aber ich kann Ihnen damit nicht weiterhelfen.",
+    "Das kann ich leider nicht tun.",
+    "Je suis désolé, mais je ne peux pas vous aider avec cela.",
+    "Désolé, je ne peux pas répondre à cette demande.",
+    "Je ne suis pas en mesure de fournir cette information.",
+    "Lo siento, pero no puedo ayudarte con eso.",
+    "Lo siento, no puedo responder a esa pregunta.",
+    "No puedo cumplir con esa solicitud.",
+    "Mi dispiace, ma non posso aiutarti con questa richiesta.",
+    "Non posso rispondere a questa domanda.",
+    "Mi dispiace, non sono in grado di aiutarla.",
+]
 
-HELPING = ["I can't provide that information over chat, but you can find it under Settings > Billing.", "I'm afraid the order cannot be cancelled any more, because it left our warehouse yesterday.", "We cannot ship to this address. Please give us another one.", "I can't help but notice how carefully you packed it - thank you!", "Your bank can't help with this; we can. Here is what to do:", "Wir können Ihnen das Geld nicht in bar auszahlen, überweisen es aber heute.", "Ich kann Ihnen damit leider nicht weiterhelfen, bitte wenden Sie sich an unser Team unter Einstellungen.", "Nous ne pouvons pas vous rembourser avant le retour du colis.", "If you don't recognise the charge, we will do this for you.", "I cannot see a payment from you yet. Could you send me the reference?", "Sorry about that! I can do this for you right away.", "Your subscription won't continue after May. You won't be charged again."]
+HELPING = [
+    "I can't provide that information over chat, but you can find it under Settings > Billing.",
+    "I'm afraid the order cannot be cancelled any more, because it left our warehouse yesterday.",
+    "We cannot ship to this address. Please give us another one.",
+    "I can't help but notice how carefully you packed it - thank you!",
+    "Your bank can't help with this; we can. Here is what to do:",
+    "Wir können Ihnen das Geld nicht in bar auszahlen, überweisen es aber heute.",
+    "Ich kann Ihnen damit leider nicht weiterhelfen, bitte wenden Sie sich an unser Team unter Einstellungen.",
+    "Nous ne pouvons pas vous rembourser avant le retour du colis.",
+    "If you don't recognise the charge, we will do this for you.",
+    "I cannot see a payment from you yet. Could you send me the reference?",
+    "Sorry about that! I can do this for you right away.",
+    "Your subscription won't continue after May. You won't be charged again.",
+]
 
 
 @pytest.mark.parametrize("text", REFUSALS)

@@ -157,7 +157,9 @@ DEAD_LETTERS = [
 ]  # fmt: skip
 INCIDENTS = [
     {"id": "inc_0123456789ab", "kind": "incident", "title": f"support-triage: an answer was unsafe (secrets) {EVIL}",
-     "count": 3, "seen_at": NOW - 90, "state": "open", "traffic": "live"},
+     "count": 3, "seen_at": NOW - 90, "state": "open", "traffic": "live", "summary": f"It was withheld. {EVIL}",
+     "opened_at": NOW - 4000, "role": "workflow", "workflow": "support-triage", "reason": "",
+     "inferences": [inference_id(NOW - 4000, 3), inference_id(NOW - 90, 4)]},
     {"id": "inc_0123456789ac", "kind": "alert", "title": "Target main refuses us", "count": 1, "seen_at": NOW - 7200,
      "state": "resolved", "resolved_by": "drill", "traffic": "drill"},
 ]  # fmt: skip
@@ -254,6 +256,7 @@ class FakeAdmin:
             ("GET", f"/v1/escalations/{ESCALATIONS[0]['id']}"): (200, {**ESCALATIONS[0], **ESCALATION_TEXTS}),
             ("GET", "/v1/deliveries"): (200, {"items": DEAD_LETTERS, "counts": {"dead": 1}}),
             ("GET", "/v1/incidents"): (200, {"items": INCIDENTS}),
+            ("GET", f"/v1/incidents/{INCIDENTS[0]['id']}"): (200, INCIDENTS[0]),
             ("GET", "/v1/audit"): (200, {"items": audit_trail()}),
             ("POST", "/v1/journal/flush"): (200, {"stored": 0}),
             ("POST", "/v1/login"): (200, {"token": "rws-secret", "person": "ada", "expires": NOW + 43200}),

@@ -10,7 +10,7 @@ import os
 from pathlib import Path
 
 import pytest
-from fake_admin import ANOMALY, ESCALATIONS, NOW, RECOVERED, RELEASES, Cli, explained
+from fake_admin import ANOMALY, ESCALATIONS, INCIDENTS, NOW, RECOVERED, RELEASES, Cli, explained
 
 SNAPSHOTS = Path(__file__).parent / "snapshots"
 
@@ -42,6 +42,7 @@ CASES: dict[str, tuple[int, list[str]]] = {
     "escalations-show": (0, ["escalations", "show", ESCALATIONS[0]["id"]]),
     "escalations-dead": (0, ["escalations", "--dead"]),
     "incidents": (0, ["incidents"]),
+    "incidents-show": (0, ["incidents", "show", INCIDENTS[0]["id"]]),
     "wrong-command": (2, ["statsu"]),
     "wrong-workflow": (2, ["log", "--workflow", "suport-triage"]),
     "wrong-outcome": (2, ["log", "--outcome", "answerd"]),
@@ -109,6 +110,14 @@ def test_a_release_that_there_is_not_is_wrong_input(cli: Cli) -> None:
     result = cli("stats", "--release", "7")
     assert result.exit_code == 2
     assert "there is no release 7" in result.stderr
+
+
+def test_a_budget_that_is_smaller_than_one_call_is_told_before_it_refuses_every_call(cli: Cli) -> None:
+    answer = explained()
+    answer["budgets"] = [{"of": "user", "period": "day", "limit": 0.0002, "overshoot": 0.0}]
+    cli.admin.answers["GET", "/v1/explain"] = (200, answer)
+    output = cli("explain").output
+    assert "NOTE: the user's budget of $0.000200 a day is smaller than one such call" in output
 
 
 def test_one_failure_is_told_step_by_step(cli: Cli) -> None:

@@ -43,3 +43,12 @@ def test_numbers_are_never_cut(width: int, capsys: pytest.CaptureFixture[str]) -
     assert "1,204" in shown
     assert "$12.40 + 3 unknown" in shown
     assert max(len(line) for line in shown.splitlines()) <= width
+
+
+def test_a_text_that_folds_makes_room_before_a_column_goes(capsys: pytest.CaptureFixture[str]) -> None:
+    columns = [Column("workflow"), Column("outcomes", wrap=True, keep=20), Column("p95", right=True, spare=1)]
+    row = ["triage", "answered 88 %, recovered 11 %, escalated 1 %", "410 ms"]
+    print_table(Console(width=45, file=io.StringIO()), columns, [row])
+    assert "410 ms" in capsys.readouterr().out
+    print_table(Console(width=30, file=io.StringIO()), columns, [row])
+    assert "410 ms" not in capsys.readouterr().out

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from roadworthy.cost.budgets import RATE
-from roadworthy.gateway.ledger import FRESH, Booked, Ident, Ledger, ident_of, read
+from roadworthy.gateway.limits.ledger import FRESH, Booked, Ident, Ledger, ident_of, read
 from roadworthy.wiring import ledgers
 from roadworthy.wiring.data_folder import DataFolder
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from roadworthy.cost.rules import NO_USAGE, breakdown, cost_of, settle
 from roadworthy.cost.service import PriceList
-from roadworthy.gateway.pricing import TOKENS_PER_FILE, ModelPrices, tokens_in
+from roadworthy.gateway.limits.pricing import TOKENS_PER_FILE, ModelPrices, tokens_in
 from roadworthy.workflow.inference import Attempt, Tokens
 from roadworthy.workflow.model import Price, Target
 

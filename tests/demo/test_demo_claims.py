@@ -10,6 +10,7 @@ from rich.console import Console
 
 from roadworthy.adapters.providers import weights
 from roadworthy.cli.demo import claims
+from roadworthy.cli.demo.breaking import Broken
 from roadworthy.cli.demo.story import Told, tell
 from roadworthy.cli.demo.system import System, lay_out
 
@@ -44,12 +45,20 @@ def _wrong_key(text: str, told: Told) -> str:
     return text.replace(told.token, "rw-" + "0" * 40)
 
 
+def _misread(fault: Broken) -> Broken:
+    return replace(fault, reads="We are very happy to tell you that all is well.")
+
+
 BREAKS: dict[Callable[..., str], Callable[[Told], Told]] = {
     claims.gateway_serves: lambda t: replace(t, url="http://127.0.0.1:1/v1"),
     claims.first_release_counts: lambda t: replace(t, first=replace(t.first, valid=t.first.valid + 1)),
     claims.second_release_counts: lambda t: replace(t, second=replace(t.second, valid=t.second.valid - 1)),
     claims.second_mends_first: lambda t: replace(t, second_release=t.first_release),
     claims.every_inference_logged: lambda t: replace(t, second_ids=[*t.second_ids, "inf_" + "0" * 32]),
+    claims.drills_pass: lambda t: replace(t, broken=replace(t.broken, calls=t.broken.calls + 1)),
+    claims.explain_foretold: lambda t: replace(t, explain=t.explain.replace(" explain ", " failures ")),
+    claims.drill_works: lambda t: replace(t, drill=t.drill.replace("--fault ", "--fault no-such-")),
+    claims.failures_work: lambda t: replace(t, broken=replace(t.broken, faults=[_misread(t.broken.faults[0])])),
     claims.curl_works: lambda t: replace(t, curl=_wrong_key(t.curl, t)),
     claims.snippet_works: lambda t: replace(t, snippet=_wrong_key(t.snippet, t)),
     claims.snippet_call_is_found: lambda t: replace(t, second_release="rel_" + "0" * 64),

@@ -24,8 +24,10 @@ from roadworthy.adapters.providers.registry import wire_for
 from roadworthy.adapters.providers.simulated_answer import example
 from roadworthy.fallback.drills import reading, rules
 from roadworthy.fallback.drills.asking import good_answer, nonce_of, question
+from roadworthy.fallback.drills.catalogue import CATALOGUE, Row
 from roadworthy.fallback.drills.listener import FaultServer, targets_of
 from roadworthy.fallback.drills.model import Drill, Expected, Guard, Miss, Role, Seen, Told
+from roadworthy.gateway.admission.permits import priced_at
 from roadworthy.gateway.core import Gateway
 from roadworthy.gateway.journal import Journal
 from roadworthy.gateway.messages import Request, Response
@@ -37,6 +39,7 @@ from roadworthy.http1.guard import AddressGuard
 from roadworthy.inference_log import segments
 from roadworthy.operations.notices import notices
 from roadworthy.wiring.gateway import SystemClock, SystemIds
+from roadworthy.workflow.check_options import span_of
 from roadworthy.workflow.inference import FAILURES, Inference
 from roadworthy.workflow.model import (
     ApiKey,
@@ -45,6 +48,7 @@ from roadworthy.workflow.model import (
     CacheSpec,
     Canned,
     Capabilities,
+    CheckKind,
     CheckSpec,
     Clocks,
     Handling,
@@ -64,6 +68,9 @@ TOKEN = "rw-" + "d" * 40
 OPEN = 1000.0
 """Seconds of a clock that was taken away."""
 AT_ONCE = 16
+STALL = 0.15
+"""Seconds for which a busy machine may stop the loop; the clocks of the drills under way run on meanwhile."""
+TRIES = 4
 PATIENCE = 0.5
 """Seconds after the deadline at which the customer of a hung call leaves."""
 
@@ -88,6 +95,12 @@ SCHEMA = {
     "required": ["topic"],
     "additionalProperties": False,
 }
+WORDED = {
+    "type": "object",
+    "properties": {**SCHEMA["properties"], "reply": {"type": "string", "minLength": 20, "maxLength": 160}},
+    "required": ["topic", "reply"],
+    "additionalProperties": False,
+}
 TOOLS = [{"type": "function", "function": {"name": "look_up", "parameters": SCHEMA}}]
 CANNED = Canned(
     "We will write to you about your order as soon as one of our people has looked at it. Most customers hear from us "
@@ -95,7 +108,7 @@ CANNED = Canned(
     {"topic": "later"},
 )
 IDENTITIES = {name: TargetIdentity("openai", f"{name}-model", f"{name}.test") for name in ("main", "backup")}
-CHECKS: dict[str, CheckSpec] = {
+CHECKS: dict[CheckKind, CheckSpec] = {
     "language": CheckSpec("language", "invalid", options={"allowed": ["en"]}),
     "refusal": CheckSpec("refusal", "refused"),
     "repetition": CheckSpec("repetition", "invalid"),
@@ -105,8 +118,17 @@ CHECKS: dict[str, CheckSpec] = {
     "prompt_leak": CheckSpec("prompt_leak", "unsafe"),
     "markup": CheckSpec("markup", "unsafe"),
     "garbage": CheckSpec("garbage", "invalid"),
-    "length": CheckSpec("length", "invalid", options={"max_chars": 20_000}),
 }
+SPANS: dict[CheckKind, CheckSpec] = {kind: spec for kind, spec in CHECKS.items() if span_of(spec) is not None}
+"""Those that a window can do."""
+PROMPT = Prompt("managed", "You answer customers of a shop that sells lamps.", canary=True)
+WORDED_HANDLING = {
+    "checks": CHECKS,
+    "stream": "buffered",
+    "repair_json": True,
+    "canned": Canned("We will write to you.", {"topic": "later", "reply": "We will write to you about your order."}),
+}
+CONTENT: frozenset[Row] = frozenset({"content"})
 
 
 class Case(msgspec.Struct, frozen=True):
@@ -115,6 +137,8 @@ class Case(msgspec.Struct, frozen=True):
     name: str
     release: Release
     policy: Policy = Policy(budgets=Budgets(inference=1.0))
+    rows: frozenset[Row] = frozenset(CATALOGUE)
+    """Whose drills it is for."""
 
     def __repr__(self) -> str:
         return self.name
@@ -134,16 +158,47 @@ CASES = {
         "text",
         release(
             "text",
-            prompt=Prompt("managed", "You answer customers of a shop that sells lamps.", canary=True),
-            handling={"checks": CHECKS, "continuation": 1, "stream": "windowed", "window": 20, "cache": CacheSpec()},
+            prompt=PROMPT,
+            handling={
+                "checks": {"garbage": CHECKS["garbage"]},
+                "continuation": 1,
+                "stream": "windowed",
+                "window": 20,
+                "cache": CacheSpec(),
+            },
         ),
+    ),
+    "checked": Case(
+        "checked", release("checked", prompt=PROMPT, handling={"checks": CHECKS, "stream": "buffered"}), rows=CONTENT
+    ),
+    "windowed": Case(
+        "windowed",
+        release("windowed", prompt=PROMPT, handling={"checks": SPANS, "stream": "windowed", "window": 400}),
+        rows=CONTENT,
+    ),
+    "short": Case(
+        "short",
+        release(
+            "short",
+            handling={
+                "checks": {"brief": CheckSpec("length", "invalid", options={"max_chars": 20_000})},
+                "stream": "buffered",
+            },
+        ),
+        rows=CONTENT,
     ),
     "relayed": Case("relayed", release("relayed", handling={"continuation": 1})),
     "json": Case("json", release("json", schema=SCHEMA, handling={"stream": "buffered", "repair_json": True})),
+    "worded": Case(
+        "worded",
+        release("worded", schema=WORDED, prompt=PROMPT, handling=WORDED_HANDLING),
+        rows=CONTENT,
+    ),
     "tools": Case("tools", release("tools", tools=TOOLS, handling={"stream": "buffered"})),
     "embeddings": Case("embeddings", release("embeddings", kind="embeddings", handling={"canned": None})),
 }
-"""Free text with every check, windowed; free text relayed as it comes; JSON; tool calls; embeddings."""
+"""Free text of which little is held back; with every check, whole; with those that a window can do; of bounded length;
+free text relayed as it comes; JSON; JSON that says something, with checks of what; tool calls; embeddings."""
 
 EMBEDDING_LADDER: Ladder = {
     failure: [Step("retry", times=2, backoff=0.01), Step("target", target="backup")]
@@ -166,7 +221,7 @@ def applicable(drill: Drill) -> list[tuple[Case, bool]]:
     return [
         (case, stream)
         for case, stream in itertools.product(CASES.values(), (False, True))
-        if not rules.not_applicable(drill, case.release, case.policy, stream=stream)
+        if drill.row in case.rows and not rules.not_applicable(drill, case.release, case.policy, stream=stream)
     ]
 
 
@@ -189,6 +244,16 @@ def weakened(case: Case, guard: Guard) -> Case:
         budgets = msgspec.structs.replace(case.policy.budgets, **{guard.name: getattr(Budgets(), guard.name)})
         return msgspec.structs.replace(case, policy=msgspec.structs.replace(case.policy, budgets=budgets))
     return msgspec.structs.replace(case, release=msgspec.structs.replace(case.release, handling=handling))
+
+
+def unbound(drill: Drill) -> Drill:
+    """The drill without the budget of its own that it proves."""
+    budgets = drill.conditions.budgets
+    if drill.guard.kind != "budget" or budgets is None:
+        return drill
+    none = {drill.guard.name: getattr(Budgets(), drill.guard.name)}
+    conditions = msgspec.structs.replace(drill.conditions, budgets=msgspec.structs.replace(budgets, **none))
+    return msgspec.structs.replace(drill, conditions=conditions)
 
 
 @contextmanager
@@ -280,7 +345,7 @@ async def run(drill: Drill, intact: Case, stream: bool, served: Case, folder: Pa
             "connections in use": client.in_use,
         }
         await client.close()
-        journal.close()
+        await asyncio.to_thread(journal.close)  # it syncs; where the disk is slow, other drills' clocks run meanwhile
         for server in servers:
             await server.stop()
     record = _records(folder).get(seen.inference)
@@ -293,16 +358,35 @@ async def run(drill: Drill, intact: Case, stream: bool, served: Case, folder: Pa
 
 
 async def run_all(wanted: list[tuple[Drill, Case, bool, Case]], root: Path) -> list[Ran]:
-    """All of them, a few at a time."""
+    """All of them, a few at a time.  One during which the loop stood still measured the machine, and is run again."""
     root.mkdir(exist_ok=True)
     busy = asyncio.Semaphore(AT_ONCE)
     numbers = itertools.count()
+    stalls: list[float] = []
 
     async def one(drill: Drill, intact: Case, stream: bool, served: Case) -> Ran:
-        async with busy:
-            return await run(drill, intact, stream, served, root / str(next(numbers)))
+        for _ in range(TRIES):
+            async with busy:
+                began = time.monotonic()
+                ran = await run(drill, intact, stream, served, root / str(next(numbers)))
+            if not stalls or stalls[-1] < began:
+                break
+        return ran
 
-    return await asyncio.gather(*(one(*each) for each in wanted))
+    watch = asyncio.create_task(_note_stalls(stalls))
+    try:
+        return await asyncio.gather(*(one(*each) for each in wanted))
+    finally:
+        watch.cancel()
+
+
+async def _note_stalls(stalls: list[float]) -> None:
+    """Add the time at which the loop went on after it had stood still."""
+    while True:
+        began = time.monotonic()
+        await asyncio.sleep(0.01)
+        if time.monotonic() - began > STALL:
+            stalls.append(time.monotonic())
 
 
 async def _call(gateway: Gateway, case: Case, stream: bool) -> Seen:
@@ -341,9 +425,17 @@ def _snapshot(drill: Drill, case: Case, urls: dict[str, str]) -> Snapshot:
             name: Target(name, "openai", f"{name}-model", capabilities=Capabilities(prefill="native")) for name in urls
         },
         endpoints={name: Endpoint(url, trusted=True) for name, url in urls.items()},
-        prices={} if drill.conditions.unpriced else dict.fromkeys(urls, Price(input=1e-6, output=2e-6)),
+        prices=_prices(drill, made, urls),
         keys={digest: ApiKey("key_" + digest[:12], digest, "drill", "default", ["*"])},
     )  # fmt: skip
+
+
+def _prices(drill: Drill, made: Release, urls: dict[str, str]) -> dict[str, Price]:
+    if drill.conditions.unpriced:
+        return {}
+    if drill.conditions.price is not None:
+        return priced_at(drill.conditions.price, made)
+    return dict.fromkeys(urls, Price(input=1e-6, output=2e-6))
 
 
 def _records(folder: Path) -> dict[str, Inference]:

@@ -18,8 +18,8 @@ from drill_support import applicable, run_all, weakened
 from roadworthy.fallback.drills import correlated, kit, model, registry, server
 from roadworthy.fallback.drills.catalogue import CATALOGUE
 from roadworthy.fallback.drills.exchange import Exchange
-from roadworthy.gateway.results import read_result
-from roadworthy.gateway.user_checks_child import Runner
+from roadworthy.gateway.checks.results import read_result
+from roadworthy.gateway.checks.user_checks_child import Runner
 
 PAGE = Path(__file__).parents[2] / "docs" / "adding-a-fault.md"
 DRILLS_PAGE = PAGE.with_name("drills.md")

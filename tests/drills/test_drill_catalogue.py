@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-from drill_pending import AWAITS, NOT_YET
 
 from roadworthy.fallback.drills.catalogue import CATALOGUE, row_of
 from roadworthy.fallback.drills.registry import drills
@@ -16,12 +15,7 @@ def test_no_fault_has_two_names() -> None:
 
 
 def test_every_fault_of_the_catalogue_has_a_drill() -> None:
-    assert set(NAMES) - NOT_YET == set(drills())
-
-
-def test_nothing_waits_that_is_done() -> None:
-    assert not NOT_YET & set(drills())
-    assert set(AWAITS) <= set(drills())
+    assert set(NAMES) == set(drills())
 
 
 @pytest.mark.parametrize("name", drills())

@@ -17,7 +17,7 @@ from roadworthy.workflow.ladder import LADDER_FAILURES
 from roadworthy.workflow.model import CacheSpec, Canned, Handling, Step
 from roadworthy.workflow.model import Policy as WorkflowPolicy
 
-RELEASE = CASES["text"].release
+RELEASE = CASES["checked"].release
 ONLY_CALLS = [failure for failure in LADDER_FAILURES if failure not in ("throttled", "overspent", "gateway_lost")]
 STEPS = st.lists(
     st.sampled_from(
@@ -85,6 +85,9 @@ def test_a_good_call_has_no_misses() -> None:
         ({"mark": ""}, "mark of the answer"),
         ({"text": "Good (abc-main-2"}, "text of the answer"),
         ({"told": "alert"}, "who is told"),
+        ({"tokens": 0, "cost_usd": 0.0}, "tokens"),
+        ({"tokens": 30, "cost_usd": None}, "cost"),
+        ({"tokens": 30, "cost_usd": 0.1, "model": "other", "model_recorded": "main"}, "model in the record"),
     ],
 )
 def test_whatever_is_wrong_is_a_miss(change: dict[str, object], what: str) -> None:

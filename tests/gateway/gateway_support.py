@@ -86,7 +86,7 @@ class FakeStream:
         self.headers = headers
         self.connected = 0.001
         self.first_byte = 0.002
-        self.aborted = False
+        self.aborted = self.ended = False
         self.complete = False
         self._pieces = iter(pieces)
         self._abort = asyncio.Event()

@@ -115,6 +115,8 @@ async def test_the_ladder_goes_to_another_target_and_then_to_the_canned_answer(t
         (completion(""), "invalid"),
         (completion("Hel", "length"), "truncated"),
         (completion("Hel", None), "truncated"),
+        (completion("Hel", "error"), "truncated"),
+        (completion("Hel", "insufficient_system_resource"), "truncated"),
         (completion("", "content_filter"), "refused"),
         (completion(None, message={"refusal": "I cannot"}), "refused"),
         ((429, [(b"retry-after", b"3600")], b"{}"), "overlimit"),

@@ -25,9 +25,9 @@ from gateway_support import (
 from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
-from roadworthy.gateway.ledger import _WORDS, RESERVED
+from roadworthy.gateway.limits.ledger import _WORDS, RESERVED
+from roadworthy.gateway.limits.slots import Slots
 from roadworthy.gateway.messages import Response, StreamResponse
-from roadworthy.gateway.slots import Slots
 from roadworthy.http1.errors import ConnectTimeout, Disconnected, ProtocolViolation, ReadTimeout, Refused
 from roadworthy.http1.messages import Clocks, Reply
 from roadworthy.workflow.inference import Escalation, Failure

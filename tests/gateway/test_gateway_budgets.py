@@ -20,6 +20,7 @@ from roadworthy.workflow.model import (
     Budget,
     Budgets,
     Canned,
+    CheckSpec,
     Handling,
     Policy,
     Step,
@@ -37,7 +38,8 @@ def policy(**budgets: Any) -> Policy:
 
 def served(**handling: Any) -> Any:
     targets = {name: TargetIdentity("openai", f"{name}-model", f"{name}.test") for name in ("main", "backup")}
-    return release(behaviour={"targets": targets, "caller_overrides": ["max_tokens"]}, handling=Handling(**handling))
+    free = ["max_tokens", "max_completion_tokens"]
+    return release(behaviour={"targets": targets, "caller_overrides": free}, handling=Handling(**handling))
 
 
 def bench(folder: Path, budgets: Policy, **more: Any) -> Bench:
@@ -66,6 +68,24 @@ async def test_a_call_costs_its_user_what_it_cost_and_no_more(tmp_path: Path) ->
     made = bench(tmp_path, policy(user=Budget(day=1.0)))
     await made.post(asked())
     assert booked(made) == (round(COST * NANO), 0)
+
+
+@pytest.mark.parametrize(
+    ("budget", "calls", "told"),
+    [
+        (0.001, 1, "more than the whole of this user's budget of 0.001 dollars a day"),
+        (COST * 2.5, 2, "more than what is left of this user's budget of 0.05 dollars a day"),
+    ],
+)
+@on_loop
+async def test_a_caller_is_told_whether_a_budget_or_what_is_left_of_it_is_too_small_for_the_call(
+    tmp_path: Path, budget: float, calls: int, told: str
+) -> None:
+    made = bench(tmp_path, policy(user=Budget(day=budget)))
+    short = [{"role": "user", "content": "Hi"}]
+    answers = [await made.post(asked(messages=short)) for _ in range(calls)]
+    assert answers[-1].status == 429
+    assert told in said(answers[-1])["error"]["message"]
 
 
 @on_loop
@@ -204,6 +224,40 @@ async def test_what_a_release_usually_writes_is_reserved_where_the_caller_names_
     await call
     assert 5 * 0.002 < reserved < 5 * 0.002 + body * 0.001
     assert booked(made)[1] == 0
+
+
+@pytest.mark.parametrize(
+    ("limits", "tokens"),
+    [
+        ({"max_tokens": 50, "max_completion_tokens": 700}, 700),
+        ({"max_tokens": 700, "max_completion_tokens": 50}, 700),
+        ({"max_tokens": 699.2}, 700),
+        ({"max_tokens": 7e2}, 700),
+        ({"max_tokens": 20_000_000_000}, 999_999_999),
+        ({"max_tokens": None}, 5),
+        ({"max_tokens": -1}, 1000),
+        ({"max_tokens": 0}, 1000),
+        ({"max_tokens": "many"}, 1000),
+        ({"max_tokens": -1, "max_completion_tokens": 50}, 1000),
+        ({"max_tokens": -1, "max_completion_tokens": 3000}, 3000),
+    ],
+)
+@on_loop
+async def test_reserved_is_the_larger_limit_and_for_one_that_cannot_be_obeyed_no_less_than_for_a_stranger(
+    tmp_path: Path, limits: dict[str, Any], tokens: int
+) -> None:
+    made = bench(tmp_path, policy(workflow=Budget(day=1e8)))
+    for _ in range(16):  # its answers usually have 5 tokens
+        await made.post(asked(most=None))
+    made.upstream.gate = asyncio.Event()
+    call = asyncio.ensure_future(made.post(asked(most=None, **limits)))
+    for _ in range(20):
+        await asyncio.sleep(0)
+    body = len(made.upstream.sent[-1].raw)
+    reserved = booked(made)[1] / NANO
+    made.upstream.gate.set()
+    await call
+    assert 0 < reserved - tokens * 0.002 < body * 0.001
 
 
 @on_loop
@@ -361,4 +415,28 @@ async def test_a_streams_usage_that_cannot_be_is_charged_by_estimate_too(tmp_pat
     record = made.record()
     assert record.notes == ["usage_implausible"]
     assert record.attempts[0].tokens_estimated
+    assert booked(made)[1] == 0
+
+
+@pytest.mark.parametrize(
+    ("kind", "answer", "most", "budget", "broke"),
+    [
+        # a moderation answers no tokens that are paid for, however many the caller asked the model for
+        ("moderation", b'{"results": [{"flagged": false}]}', 1000, 2.2, False),
+        # a guard's own verdict is reserved for, however few tokens the caller asked the model for
+        ("guard", completion("safe"), 5, 0.2, True),
+        ("guard", completion("safe"), 5, 1.0, False),
+    ],
+)
+@on_loop
+async def test_a_check_reserves_what_it_asks_for_itself(
+    tmp_path: Path, kind: Any, answer: Any, most: int, budget: float, broke: bool
+) -> None:
+    checks = {kind: CheckSpec(kind, "unsafe", target="backup", on_error="pass")}
+    made = bench(tmp_path, policy(user=Budget(day=budget)), served=served(checks=checks, stream="buffered"))
+    made.upstream.will(completion("Hello"), answer)
+    good = await made.post(asked(most=most, messages=[{"role": "user", "content": "Hi"}]))
+    assert good.status == 200
+    [check] = made.record().checks
+    assert bool(check.broke) is broke
     assert booked(made)[1] == 0

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 from gateway_support import Bench, chat, completion, on_loop, release, said, target
 
-from roadworthy.gateway.capabilities import lacking
+from roadworthy.gateway.admission.capabilities import lacking
 from roadworthy.http1.errors import Disconnected
 from roadworthy.workflow.model import Canned, Capabilities, Handling, Step
 

@@ -23,7 +23,7 @@ from gateway_support import (
 )
 
 from roadworthy.gateway.messages import StreamResponse
-from roadworthy.gateway.seam import anchor_of
+from roadworthy.gateway.streaming.seam import anchor_of
 from roadworthy.http1.errors import Disconnected, ReadTimeout
 from roadworthy.workflow.model import Capabilities, Handling, Prefill, Step, TargetIdentity
 
@@ -67,6 +67,7 @@ def models(bench: Bench) -> list[str]:
         ReadTimeout("idle", 15),
         b'data: {"error":{"message":"overloaded","type":"server_error"}}\n\n',
         None,  # the body ends, the answer does not
+        chunk(finish="insufficient_system_resource"),
         DONE,
     ],
 )
@@ -164,6 +165,23 @@ async def test_the_next_target_of_the_ladder_goes_on_where_the_first_cannot(tmp_
 
 
 @on_loop
+async def test_the_record_names_who_finished_and_keeps_both(tmp_path: Path) -> None:
+    made = bench(tmp_path, "none", backup="native", ladder={"truncated": [Step("target", target="backup")]})
+    rest = [piece.replace(b"exact-model-2025", b"other-model-2026") for piece in [*pieces(TEXT[CUT:]), *END]]
+    made.upstream.will(broken(), rest)
+    found = await events(await made.post(stream()))
+    record = made.record()
+    assert (record.target, record.model_asked, record.model_answered) == ("backup", "backup-model", "other-model-2026")
+    assert [(attempt.target, attempt.model_answered) for attempt in record.attempts] == [
+        ("main", "exact-model-2025"),
+        ("backup", "other-model-2026"),
+    ]
+    assert record.first_token == record.attempts[0].first_token
+    assert (record.outcome, record.failure) == ("recovered", "truncated")
+    assert found[-2]["roadworthy"]["target"] == "backup"
+
+
+@on_loop
 async def test_a_continuation_that_breaks_too_ends_with_an_error_and_no_finish(tmp_path: Path) -> None:
     made = bench(tmp_path)
     made.upstream.will(broken(), [*pieces(TEXT[CUT:60]), BROKEN])
@@ -203,12 +221,35 @@ async def test_a_continuation_that_adds_nothing_is_never_reported_as_the_whole_a
 
 
 @pytest.mark.parametrize(
+    "garbled",
+    [
+        [b"data: {broken\n\n"],
+        [b'data: {"padding": "', *[b" " * (1 << 20)] * 5],
+        [chunk(finish="stop"), chunk("and so on")],
+    ],
+    ids=["no JSON", "a line of megabytes", "text after the end"],
+)
+def test_a_stream_that_cannot_be_read_any_further_is_continued_with_what_came_before(
+    tmp_path: Path, garbled: list[bytes]
+) -> None:
+    @on_loop
+    async def run() -> None:
+        made = bench(tmp_path)
+        made.upstream.will([*pieces(TEXT[:CUT]), *garbled], [*pieces(TEXT[CUT:]), *END])
+        found = await events(await made.post(stream()))
+        assert text_of(found) == TEXT
+        assert (made.record().outcome, made.record().failure) == ("recovered", "invalid")
+        assert made.taken() == 0
+
+    run()
+
+
+@pytest.mark.parametrize(
     ("first", "body"),
     [
         ([*pieces(TEXT[:CUT]), chunk(finish="length"), USAGE, DONE], {}),
         ([*pieces(TEXT[:CUT]), chunk(finish="content_filter"), DONE], {}),
         ([*pieces(TEXT[:CUT]), chunk(finish="stop"), BROKEN], {}),
-        ([*pieces(TEXT[:CUT]), b"data: {broken\n\n"], {}),
         ([chunk("A", index=0), chunk("B", index=1), BROKEN], {"n": 2}),
         (broken(), {"messages": [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Dear"}]}),
         (broken(), {"response_format": {"type": "json_object"}}),

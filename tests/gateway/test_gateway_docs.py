@@ -6,8 +6,8 @@ import re
 from pathlib import Path
 
 from roadworthy.fallback.words import BLOCKED
-from roadworthy.gateway.prompting import FREE_FIELDS
-from roadworthy.gateway.repair import MOST_ANSWER_CHARS
+from roadworthy.gateway.admission.prompting import FREE_FIELDS
+from roadworthy.gateway.answers.repair import MOST_ANSWER_CHARS
 from roadworthy.workflow.inference import OUTCOMES
 from roadworthy.workflow.ladder import DEFAULT_LADDER
 
@@ -39,7 +39,7 @@ def test_every_code_that_the_gateway_answers_with_is_listed() -> None:
     source = Path(__file__).parents[2] / "src" / "roadworthy" / "gateway"
     codes = {
         code
-        for file in source.glob("*.py")
+        for file in source.rglob("*.py")
         for code in re.findall(r'Refused\(\s*\d{3},\s*"([a-z_]+)"', file.read_text())
     }
     assert len(codes) > 15

@@ -26,8 +26,8 @@ from gateway_support import (
 )
 
 from roadworthy.fallback.words import BLOCKED
+from roadworthy.gateway.limits.pricing import BYTES_PER_TOKEN
 from roadworthy.gateway.messages import Response
-from roadworthy.gateway.pricing import BYTES_PER_TOKEN
 from roadworthy.http1.client import Client
 from roadworthy.http1.errors import Disconnected, ReadTimeout
 from roadworthy.http1.guard import AddressGuard
@@ -106,7 +106,7 @@ async def test_a_call_at_its_keys_limit_is_recorded_and_calls_nobody(tmp_path: P
     assert header(answer, b"retry-after") == b"60"
     assert header(answer, b"x-should-retry") == b"false"
     assert said(answer)["error"] == {
-        "message": "This key may call support 1 times a minute. Try again in 60.0 s.",
+        "message": "This key may call support 1 times a minute. Try again in 60 s.",
         "type": "rate_limit_error", "param": None, "code": "throttled",
     }  # fmt: skip
     record = bench.records()[-1]

@@ -13,7 +13,7 @@ import msgspec
 import pytest
 from gateway_support import Bench, chat, completion, events, header, key, on_loop, release, said, text_of
 
-from roadworthy.gateway.escalations import LONGEST_TRANSCRIPT, MOST_KEPT, News, Told, newest
+from roadworthy.gateway.answers.escalations import LONGEST_TRANSCRIPT, MOST_KEPT, News, Told, newest
 from roadworthy.gateway.messages import Headers, Request, Response
 from roadworthy.workflow.inference import Escalation, new_inference_id
 from roadworthy.workflow.model import Bypass, Canned, CheckSpec, EscalationPolicy, Handling, Policy, Step
@@ -426,3 +426,11 @@ def room(found: Bench, traffic: str, operation: str) -> bool:
     assert found.gateway.world is not None
     fields = {"serving": found.gateway.world.workflows["support"], "operation": operation, "traffic": traffic}
     return found.gateway.escalations.has_room(type("Call", (), fields)())
+
+
+@on_loop
+async def test_a_draft_that_nobody_could_send_is_left_out_of_the_line(tmp_path: Path) -> None:
+    found = bench(tmp_path, handling={"checks": FORBIDDEN, "ladder": {"unsafe": [Step("escalate")]}})
+    found.upstream.will(completion("secret " * 20_000))
+    assert said(await found.post())["roadworthy"]["outcome"] == "escalated"
+    assert opened(found).draft is None

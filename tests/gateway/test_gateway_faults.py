@@ -114,7 +114,7 @@ EXPECTED: dict[str, tuple[Failure | None, Failure | None]] = {
     "content as=schema_violation": (None, None),
     "content as=html": (None, None),
     "content as=nul": (None, None),
-    "content as=huge bytes=100000": (None, None),
+    "content as=huge bytes=20000": (None, None),
 }
 """Fault → the failure of a whole answer and of a stream; ``None``: a good answer, as far as no check says otherwise."""
 

@@ -26,7 +26,8 @@ from gateway_support import (
     text_of,
 )
 
-from roadworthy.gateway.hedging import LEAST_SAMPLES, OVERTAKEN, Times
+from roadworthy.gateway.hedging import LEAST_SAMPLES, Times
+from roadworthy.gateway.limits.slots import OVERTAKEN
 from roadworthy.gateway.messages import Response
 from roadworthy.http1.errors import NotConnected
 from roadworthy.workflow.model import Breaker, Canned, Handling, Hedge, Step, TargetIdentity, TargetLimits
@@ -62,12 +63,19 @@ class Slow(FakeUpstream):
         return reply
 
 
-def bench(folder: Path, hedge: Hedge | None = None, *, main: dict[str, Any] | None = None, **handling: Any) -> Bench:
+def bench(
+    folder: Path,
+    hedge: Hedge | None = None,
+    *,
+    main: dict[str, Any] | None = None,
+    behaviour: Any = None,
+    **handling: Any,
+) -> Bench:
     targets = {"main": target("main", **(main or {})), "backup": target("backup")}
     identities = {name: TargetIdentity("openai", f"{name}-model", f"{name}.test") for name in targets}
     rules = Handling(hedge=hedge or Hedge(after=0.5, share=1.0), deadline=20.0, **handling)
     slow = Slow()
-    served = release(behaviour={"targets": identities}, handling=rules)
+    served = release(behaviour={"targets": identities, **(behaviour or {})}, handling=rules)
     made = Bench(folder, served=served, snapshot={"targets": targets}, upstream=slow)
     slow.will(completion("good"))
     return made
@@ -104,6 +112,23 @@ async def test_a_hedge_that_answers_first_wins_and_the_late_call_is_closed_and_c
     assert record.cost_usd == pytest.approx(first.cost_usd + hedge.cost_usd)
     assert (record.target, record.failure) == ("main", None)
     assert made.taken() == 0
+
+
+@on_loop
+async def test_an_answer_that_was_mended_and_overtaken_leaves_the_clean_one_as_it_was_answered(tmp_path: Path) -> None:
+    schema = {"type": "object", "properties": {"topic": {"type": "string"}}, "required": ["topic"]}
+    made = bench(tmp_path, behaviour={"schema": schema}, repair_json=True)
+    upstream = made.upstream
+    assert isinstance(upstream, Slow)
+    upstream.replies = {1: completion('{"topic": "card"}'), 2: completion('{"topic": "card",}')}
+    upstream.holds(1, 2)
+    asking = asyncio.ensure_future(made.post())
+    await until(lambda: len(upstream.sent) == 2)
+    upstream.gates[2].set()
+    upstream.gates[1].set()
+    await asking
+    record = made.record()
+    assert (record.outcome, record.failure, record.notes) == ("answered", None, [])
 
 
 @on_loop
@@ -298,3 +323,41 @@ def test_what_was_slow_long_ago_fades() -> None:
     late = times.late()
     assert late is not None
     assert late < 0.12
+
+
+class Lingering(FakeUpstream):
+    """The first call goes on for a while after it was cancelled, as a checked answer or a slow close does."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.cancelled = asyncio.Event()
+        self.go = asyncio.Event()
+
+    async def _next(self, origin: Any, head: bytes, body: bytes, clocks: Any) -> Any:
+        reply = await super()._next(origin, head, body, clocks)
+        if len(self.sent) == 1:
+            try:
+                await asyncio.Event().wait()
+            finally:
+                self.cancelled.set()
+                await self.go.wait()
+        return reply
+
+
+@on_loop
+async def test_a_client_that_leaves_while_the_loser_is_stopped_leaks_nothing_of_the_winner(tmp_path: Path) -> None:
+    made = bench(tmp_path)
+    made.gateway._server._caller._upstream = made.upstream = upstream = Lingering()
+    upstream.will([chunk("Hel"), pause := Pause(), chunk(finish="stop"), USAGE, DONE])
+    call = asyncio.ensure_future(made.post(chat(stream=True)))
+    await asyncio.wait_for(upstream.cancelled.wait(), 5)
+    call.cancel()
+    await asyncio.wait([call], timeout=1)
+    upstream.go.set()
+    await asyncio.wait([call], timeout=5)
+    for _ in range(20):
+        await asyncio.sleep(0)
+    pause.go.set()
+    assert upstream.streams[0].aborted
+    assert made.taken() == 0
+    assert made.record().outcome == "abandoned"

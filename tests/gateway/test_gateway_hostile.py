@@ -93,12 +93,31 @@ async def test_an_odd_answer_ends_in_one_record(tmp_path: Path, body: bytes, str
 
 
 @on_loop
+async def test_a_defect_in_the_middle_of_a_stream_is_ours_and_no_client_that_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench = Bench(tmp_path)
+    bench.upstream.will([SAID, SAID, END, DONE])
+    answer = await bench.post(chat(stream=True))
+    assert isinstance(answer, StreamResponse)
+    monkeypatch.setattr("roadworthy.gateway.streaming.live.LiveStream.take", lambda live, data: 1 // 0)
+    with pytest.raises(ZeroDivisionError):
+        await events(answer)
+    await answer.chunks.aclose()  # type: ignore[attr-defined]
+    record = bench.record()
+    assert (record.outcome, record.failure) == ("error", "gateway_lost")
+    assert record.attempts[0].detail == "the gateway failed during the call"
+    assert record.cost_usd
+    assert bench.taken() == 0
+
+
+@on_loop
 async def test_a_defect_at_the_end_of_a_stream_leaves_a_record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     bench = Bench(tmp_path)
     bench.upstream.will([SAID, END, DONE])
     answer = await bench.post(chat(stream=True))
     assert isinstance(answer, StreamResponse)
-    monkeypatch.setattr("roadworthy.gateway.live.assemble", lambda chunks: 1 // 0)
+    monkeypatch.setattr("roadworthy.gateway.streaming.live.assemble", lambda chunks: 1 // 0)
     with pytest.raises(ZeroDivisionError):
         await events(answer)
     await answer.chunks.aclose()  # type: ignore[attr-defined]
@@ -140,7 +159,7 @@ async def test_a_client_that_leaves_while_the_end_is_checked_is_abandoned_once(
         checking.set()
         await asyncio.Event().wait()
 
-    monkeypatch.setattr("roadworthy.gateway.checking.Checking.record", slow)
+    monkeypatch.setattr("roadworthy.gateway.checks.checking.Checking.record", slow)
     bench.upstream.will([part({"content": "{}"}), END, DONE])
     reading = asyncio.create_task(events(await bench.post(chat(stream=True))))
     await checking.wait()
@@ -169,7 +188,7 @@ async def test_the_facts_of_a_call_are_bounded_whatever_its_caller_sends(tmp_pat
 async def test_what_comes_after_the_last_finish_is_held_in_bounded_memory(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("roadworthy.gateway.live.MAX_ANSWER", 10_000)
+    monkeypatch.setattr("roadworthy.gateway.streaming.live.MAX_ANSWER", 10_000)
     bench = Bench(tmp_path)
     bench.upstream.will([SAID, END, *[part({}, padding="x" * 1000)] * 100, DONE])
     found = await events(await bench.post(chat(stream=True)))

@@ -7,7 +7,7 @@ import hmac
 from hypothesis import given
 from hypothesis import strategies as st
 
-from roadworthy.gateway.admission import KeyedHash
+from roadworthy.gateway.admission.authenticate import KeyedHash
 
 
 @given(st.binary(max_size=64), st.binary(max_size=600))

@@ -10,7 +10,8 @@ import pytest
 from gateway_support import TESTER, TOKEN, Bench, chat, header, on_loop, release, said, target
 
 from roadworthy.cost.lending import WHOLE, Lender, Orders, Word
-from roadworthy.gateway.ledger import Ledger
+from roadworthy.gateway.limits.buckets import Bucket
+from roadworthy.gateway.limits.ledger import Ledger
 from roadworthy.gateway.messages import Request
 from roadworthy.workflow.model import Budget, Budgets, Policy, TargetLimits
 
@@ -196,3 +197,9 @@ async def test_a_changed_budget_holds_at_once_and_forgets_nothing(tmp_path: Path
     fresh = worker(tmp_path / "fresh", 0, bench.gateway.purses.ledger, policy=users(1.0))
     assert await status(fresh) == 429
     assert bench.gateway.purses.ledger.words[6 + 3 :: 6].tolist() != [0]
+
+
+def test_a_call_that_began_before_its_bucket_was_made_is_let_in() -> None:
+    bucket = Bucket(limit=1, share=WHOLE, now=10.0)
+    assert bucket.take(9.999, limit=1) == 0.0
+    assert 59.0 < bucket.take(10.0, limit=1) <= 60.0

@@ -141,8 +141,7 @@ def test_parse_with_the_callers_own_schema_reads_a_canned_refusal(client: openai
     served = {**workers.served, "kept": release_open}
     workers.served = served
     workers.publish(seq=2)
-    workers.until(lambda: workers.get("/readyz")[1]["snapshot"] == 2)
-    time.sleep(0.4)  # the other worker polls five times a second
+    workers.until(lambda: all(workers.counters(number)["snapshot_seq"] == 2 for number in (0, 1)))
     found = client.chat.completions.parse(
         model="kept", messages=ask("[[fault status code=500]]"), response_format=Topic
     )

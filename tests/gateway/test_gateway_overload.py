@@ -23,8 +23,18 @@ from gateway_support import (
 )
 
 from roadworthy.gateway.messages import Request
-from roadworthy.http1.errors import NotConnected
-from roadworthy.workflow.model import Breaker, CacheSpec, Canned, Clocks, Handling, Step, TargetIdentity, TargetLimits
+from roadworthy.http1.errors import NotConnected, ReadTimeout
+from roadworthy.workflow.model import (
+    Breaker,
+    CacheSpec,
+    Canned,
+    Capabilities,
+    Clocks,
+    Handling,
+    Step,
+    TargetIdentity,
+    TargetLimits,
+)
 
 CANNED = Canned("Please call us.")
 DOWN = NotConnected("refused")
@@ -305,3 +315,73 @@ async def test_counters_tell_how_a_target_is_found(tmp_path: Path, stream: bool)
         await made.post(chat(stream=stream))
     [main] = [row for row in made.gateway.report().targets if row.target == "main"]
     assert (main.breaker, main.opened, main.probe_in, main.limit) == ("open", 1, 5.0, 256)
+
+
+@on_loop
+async def test_calls_that_fail_together_cannot_all_take_the_same_retry(tmp_path: Path) -> None:
+    made = bench(tmp_path, ladder={"unavailable": [Step("retry", backoff=1.0), Step("canned")]}, canned=CANNED,
+                 main={"breaker": Breaker(calls=1000)})  # fmt: skip
+    made.upstream.will(DOWN)
+    made.upstream.gate = gate = asyncio.Event()
+    calls = [asyncio.ensure_future(made.post()) for _ in range(60)]
+    while len(made.upstream.sent) < 60:
+        await asyncio.sleep(0)
+    gate.set()
+    assert {outcome(answer) for answer in await asyncio.gather(*calls)} == {"canned"}
+    assert len(made.upstream.sent) <= 60 + 11, "the floor of the retry budget, and what came back meanwhile"
+
+
+@on_loop
+async def test_a_breaker_closes_for_a_provider_whose_reports_of_usage_are_absurd(tmp_path: Path) -> None:
+    made = bench(tmp_path, ladder={"unavailable": [Step("canned")]}, canned=CANNED, main={"breaker": Breaker(calls=1)})
+    made.upstream.will(DOWN)
+    await made.post()
+    made.upstream.will(
+        completion(usage={"prompt_tokens": 10**6, "completion_tokens": 10**6, "total_tokens": 2 * 10**6})
+    )
+    made.clock.an_hour()
+    assert outcome(await made.post()) == "answered"
+    assert made.gateway.slots["main"].breaker.state == "closed"
+
+
+@on_loop
+async def test_a_request_that_never_leaves_is_no_probe(tmp_path: Path) -> None:
+    made = bench(tmp_path, ladder={"unavailable": [], "bad_request": []},
+                 main={"breaker": Breaker(calls=1), "capabilities": Capabilities(images=False)})  # fmt: skip
+    made.upstream.will(DOWN)
+    await made.post()
+    made.clock.an_hour()
+    seen = [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "https://example.com/a.png"}}]}]
+    assert (await made.post(chat(messages=seen))).status == 400
+    assert made.gateway.slots["main"].breaker.state == "half_open", "nobody asked the target"
+    made.upstream.will(completion())
+    assert outcome(await made.post()) == "answered"
+    assert made.gateway.slots["main"].breaker.state == "closed"
+
+
+@on_loop
+async def test_a_target_that_is_left_the_last_moments_of_a_deadline_is_not_blamed(tmp_path: Path) -> None:
+    identities = {name: TargetIdentity("openai", f"{name}-model", f"{name}.test") for name in ("main", "backup")}
+    rules = Handling(ladder={"slow": [Step("target", target="backup"), Step("canned")]}, canned=CANNED, deadline=10.0)
+    strict = Breaker(calls=1)
+    made = Bench(
+        tmp_path, served=release(behaviour={"targets": identities}, handling=rules),
+        snapshot={"targets": {name: target(name, breaker=strict) for name in identities}},
+    )  # fmt: skip
+
+    def silent() -> None:
+        made.clock.time += made.upstream.sent[-1].clocks.total - (0.2 if len(made.upstream.sent) == 1 else 0.0)
+
+    made.upstream.on_call = silent
+    made.upstream.will(ReadTimeout("total", 10.0))
+    assert outcome(await made.post()) == "canned"
+    assert [attempt.failure for attempt in made.record().attempts] == ["slow", "slow"]
+    states = {name: made.gateway.slots[name].breaker.state for name in ("main", "backup")}
+    assert states == {"main": "open", "backup": "closed"}
+
+
+@on_loop
+async def test_a_caller_is_not_told_to_wait_for_as_long_as_a_provider_likes(tmp_path: Path) -> None:
+    made = bench(tmp_path, ladder={"overlimit": []})
+    made.upstream.will((429, [*JSON_TYPE, (b"retry-after", b"1e300")], b"{}"))
+    assert header(await made.post(), b"retry-after") == b"86400"

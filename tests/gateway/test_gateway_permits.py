@@ -15,8 +15,8 @@ from roadworthy.adapters.providers.openai import OpenAIWire
 from roadworthy.adapters.signatures import Ed25519Signer, Ed25519Verifier
 from roadworthy.evidence.permit.model import Permit
 from roadworthy.evidence.permit.tokens import sealed
+from roadworthy.gateway.admission.permits import DRILL_SECRET, PermitPorts
 from roadworthy.gateway.messages import Request
-from roadworthy.gateway.permits import DRILL_SECRET, PermitPorts
 from roadworthy.http1.errors import AddressForbidden
 from roadworthy.http1.messages import Clocks
 from roadworthy.http1.origin import Origin

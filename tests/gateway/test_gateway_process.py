@@ -6,6 +6,7 @@ import http.client
 import http.server
 import resource
 import signal
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ from typing import Any
 import pytest
 from gateway_workers import Provider, Workers
 
+from roadworthy.gateway.admission.body import MOST_NESTED, RECURSION
 from roadworthy.wiring.data_folder import create_folder
 from roadworthy.workflow.inference import Inference, Seal
 
@@ -101,6 +103,34 @@ def test_what_was_answered_survives_kill_9(running: Workers) -> None:
     running.processes[0].kill()
     running.processes[0].wait(10)
     assert [line.id for line in running.lines() if isinstance(line, Inference)] == idents
+
+
+def test_however_deep_a_body_is_nested_its_record_can_be_read_or_it_is_refused(running: Workers) -> None:
+    def post(levels: int) -> tuple[int, Any]:
+        deep = b"[" * levels + b"]" * levels
+        body = b'{"model":"support","messages":[{"role":"user","content":"Hi"}],"metadata":%b}' % deep
+        return running.request("POST", "/v1/chat/completions", body)
+
+    status, answer = post(MOST_NESTED - 1)
+    assert status == 200, answer
+    taken, refused = MOST_NESTED - 1, 2000
+    while refused - taken > 1:
+        middle = (taken + refused) // 2
+        status, answer = post(middle)
+        if status == 200:
+            taken = middle
+        else:
+            refused = middle
+            assert (status, answer["error"]["code"]) == (400, "invalid_json")
+            assert f"{MOST_NESTED} levels" in answer["error"]["message"]
+    status, answer = post(taken)
+    assert status == 200
+    [record] = [
+        line for line in running.lines()
+        if isinstance(line, Inference) and line.id == answer["roadworthy"]["inference"]
+    ]  # fmt: skip
+    assert record.request is not None
+    assert taken < RECURSION <= sys.getrecursionlimit() - 300  # what is left is for the frames of its readers
 
 
 def test_counters_are_read_over_the_private_socket_only(running: Workers) -> None:

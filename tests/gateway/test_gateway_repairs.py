@@ -12,7 +12,7 @@ from gateway_support import Bench, chat, completion, managed, on_loop, release, 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from roadworthy.gateway.repair import MOST_ERRORS, RepairPrompt, text_of
+from roadworthy.gateway.answers.repair import MOST_ERRORS, RepairPrompt, text_of
 from roadworthy.workflow.model import Canned, Handling, InputSpec, Policy, Prompt, Step
 
 SCHEMA = {

@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from gateway_support import HELLO, Bench, chat, completion, events, header, key, on_loop, said, text_of
+from gateway_support import HELLO, Bench, chat, completion, events, header, key, on_loop, release, said, text_of
 
-from roadworthy.gateway.idempotency import KEPT_SECONDS, Stored, Table, fingerprint, owner_of
+from roadworthy.gateway.admission.idempotency import KEPT_SECONDS, Stored, Table, fingerprint, owner_of
+from roadworthy.gateway.admission.peers import PeerGone
 from roadworthy.gateway.messages import Request, Response
-from roadworthy.gateway.peers import PeerGone
+from roadworthy.workflow.model import Canned, Handling, Step
 
 ONCE = [(b"idempotency-key", b"order-1")]
 
@@ -93,6 +94,56 @@ async def test_a_stream_is_told_again_from_its_whole_answer(tmp_path: Path) -> N
     assert again[-1] == "[DONE]"
     assert again[-2]["roadworthy"] == first[-2]["roadworthy"]
     assert len(bench.upstream.sent) == 1
+
+
+@on_loop
+async def test_the_same_key_for_another_user_is_another_request(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    await bench.post(headers=[*ONCE, (b"x-roadworthy-user", b"ann")])
+    answer = await bench.post(headers=[*ONCE, (b"x-roadworthy-user", b"bob")])
+    assert (answer.status, said(answer)["error"]["code"]) == (422, "idempotency_mismatch")
+
+
+@on_loop
+async def test_what_was_answered_without_a_model_is_kept_so_that_nothing_is_handed_over_twice(tmp_path: Path) -> None:
+    handling = Handling(ladder={"unavailable": [Step("canned")]}, canned=Canned("Later."))
+    bench = Bench(tmp_path, served=release(handling=handling))
+    bench.upstream.will((500, [], b""), completion())
+    first = await bench.post(headers=ONCE)
+    again = await bench.post(headers=ONCE)
+    assert said(again) == said(first)
+    assert said(again)["roadworthy"]["outcome"] == "canned"
+    assert len(bench.records()) == 1
+
+
+@on_loop
+async def test_a_user_who_is_forgotten_is_in_no_kept_answer(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    for number, user in enumerate((b"ann", b"bob")):
+        headers = [(b"idempotency-key", b"order-%d" % number), (b"x-roadworthy-user", user)]
+        await bench.post(headers=headers)
+    assert await kept(bench, "count", "ann") == 1
+    assert await kept(bench, "purge", "ann") == 1
+    assert (await kept(bench, "count", "ann"), await kept(bench, "count", "bob")) == (0, 1)
+
+
+@on_loop
+async def test_a_call_under_way_when_its_user_is_forgotten_is_not_kept(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    bench.upstream.gate = asyncio.Event()
+    first = asyncio.ensure_future(bench.post(headers=[*ONCE, (b"x-roadworthy-user", b"ann")]))
+    for _ in range(3):
+        await asyncio.sleep(0)
+    assert await kept(bench, "purge", "ann") == 0
+    bench.upstream.gate.set()
+    assert (await first).status == 200
+    assert await kept(bench, "count", "ann") == 0
+
+
+async def kept(bench: Bench, what: str, unit: str) -> int:
+    body = b'{"unit":"%b"}' % unit.encode()
+    answer = await bench.gateway.handle(Request("POST", f"/internal/cache/{what}", "", [], body, "", internal=True))
+    return int(said(answer)["answers"])
 
 
 @on_loop

@@ -9,9 +9,9 @@ import msgspec
 import pytest
 from gateway_support import TESTER, TOKEN, Bench, chat, completion, header, key, managed, on_loop, release, said, target
 
-from roadworthy.gateway.canned import CannedAnswer
+from roadworthy.gateway.answers.canned import CannedAnswer
+from roadworthy.gateway.answers.redact import BUILT_IN, Redactor
 from roadworthy.gateway.messages import Response
-from roadworthy.gateway.redact import BUILT_IN, Redactor
 from roadworthy.gateway.snapshot import ServedWorkflow
 from roadworthy.http1.errors import Refused
 from roadworthy.workflow.model import Bypass, Canned, Handling, InputSpec, Policy, Prompt, RedactionRule

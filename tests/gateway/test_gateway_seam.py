@@ -6,7 +6,7 @@ import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from roadworthy.gateway.seam import ANCHOR, ANEW, DISTINCT, LEAST, MOST, Seam, Unjoinable, anchor_of
+from roadworthy.gateway.streaming.seam import ANCHOR, ANEW, DISTINCT, LEAST, MOST, Seam, Unjoinable, anchor_of
 
 WORDS = st.lists(
     st.text(alphabet="abcdefghijklmnopqrstuvwxyzäéß漢字🙂", min_size=1, max_size=9), min_size=12, max_size=120

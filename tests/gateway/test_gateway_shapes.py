@@ -8,9 +8,9 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from roadworthy.gateway.assemble import assemble
+from roadworthy.gateway.answers.canned import as_chunks
 from roadworthy.gateway.call import Trace, spliced
-from roadworthy.gateway.canned import as_chunks
+from roadworthy.gateway.streaming.assemble import assemble
 
 text = st.text(max_size=30)
 calls = st.lists(

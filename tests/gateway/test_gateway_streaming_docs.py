@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from roadworthy.gateway.continuation import BROKE_OFF
-from roadworthy.gateway.live import CONTINUED
-from roadworthy.gateway.window import STRIDE, STRIDE_SHIFT
+from roadworthy.gateway.streaming.continuation import BROKE_OFF
+from roadworthy.gateway.streaming.live import CONTINUED
+from roadworthy.gateway.streaming.window import STRIDE, STRIDE_SHIFT
 from roadworthy.workflow.model import Handling
 
 PAGE = (Path(__file__).parents[2] / "docs" / "streaming.md").read_text()

@@ -96,6 +96,7 @@ async def test_a_truncated_stream_is_never_reported_as_success(tmp_path: Path) -
             [chunk("Hel")],
             [chunk("Hel"), DONE],
             [chunk("Hel"), chunk(finish="length"), USAGE, DONE],
+            [chunk("Hel"), chunk(finish="abort"), USAGE, DONE],
             [chunk("Hel"), chunk(finish="content_filter"), DONE],
             [chunk("Hel"), chunk(finish="stop"), Disconnected("cut", "in_body")],
             [chunk("Hel"), b'data: {"error":{"message":"overloaded","type":"server_error"}}\n\n'],

@@ -12,11 +12,12 @@ from typing import Any
 import pytest
 from gateway_support import FakeClock, on_loop
 
-from roadworthy.gateway.results import CannotTell
-from roadworthy.gateway.user_checks import UserChecks
+from roadworthy.gateway.checks.results import CannotTell
+from roadworthy.gateway.checks.user_checks import UserChecks
 from roadworthy.wiring.user_checks import CheckProcess, launch_checks
 from roadworthy.workflow.check_options import python_hash
 
+TEAM = "default"
 PATIENCE = 20.0
 """Seconds for what must come; a machine under load starts Python slowly."""
 
@@ -39,10 +40,11 @@ class Made:
         self.launched = Launched()
         self.code = python_hash(files)
         self.checks = UserChecks(self.launched, self.clock)
-        self.checks.follow({self.code: files})
+        self.files = files
+        self.checks.follow({TEAM: {self.code: files}})
 
     async def run(self, path: str, text: str = "Hello", seconds: float = PATIENCE, context: Any = None) -> Any:
-        return await self.checks.run(self.code, path, text, context or {}, seconds)
+        return await self.checks.run(TEAM, self.code, path, text, context or {}, seconds)
 
     async def broken(self, path: str, seconds: float = PATIENCE) -> str:
         with pytest.raises(CannotTell) as told:
@@ -60,7 +62,7 @@ async def checks(**files: str) -> AsyncIterator[Made]:
     try:
         yield made
     finally:
-        await made.checks.close()
+        made.checks.close()
 
 
 TONE = """
@@ -95,11 +97,54 @@ async def test_two_workflows_with_the_same_file_names_do_not_mix() -> None:
             "checks/tone.py": "def check(text, context):\n    import checks.words\n    return checks.words.GOOD",
             "checks/words.py": "GOOD = False",
         }
-        made.checks.follow({made.code: made.checks._sources[made.code], python_hash(other): other})
+        made.checks.follow({TEAM: {made.code: made.files, python_hash(other): other}})
         for _ in range(2):
             assert await made.run("checks.tone:check") is True
-            assert await made.checks.run(python_hash(other), "checks.tone:check", "", {}, PATIENCE) is False
+            assert await made.checks.run(TEAM, python_hash(other), "checks.tone:check", "", {}, PATIENCE) is False
         assert len(made.launched.processes) == 1
+
+
+KEEPS = """
+seen = []
+
+def check(text, context):
+    seen.append(text)
+    return {"passed": True, "detail": " ".join(seen)}
+"""
+
+
+@on_loop
+async def test_what_one_team_sends_is_never_in_the_process_of_another_though_they_run_the_same_code() -> None:
+    async with checks(keeps=KEEPS) as made:
+        made.checks.follow({team: {made.code: made.files} for team in (TEAM, "claims")})
+        told = {}
+        for team in (TEAM, "claims", TEAM):
+            told[team] = (await made.checks.run(team, made.code, "checks.keeps:check", f"of {team}", {}, PATIENCE))[
+                "detail"
+            ]
+        assert told == {TEAM: "of default of default", "claims": "of claims"}
+        assert len(made.launched.processes) == 2
+
+
+@on_loop
+async def test_a_check_that_hangs_holds_up_nobody_but_its_own_team() -> None:
+    async with checks(bad=HANGS["sleeps"], good=GOOD) as made:
+        made.checks.follow({team: {made.code: made.files} for team in (TEAM, "claims")})
+        assert await made.run("checks.good:check") is True
+        hanging = asyncio.create_task(made.checks.run("claims", made.code, "checks.bad:check", "", {}, PATIENCE))
+        await asyncio.sleep(0.05)
+        assert await made.run("checks.good:check") is True
+        hanging.cancel()
+
+
+@on_loop
+async def test_a_team_that_is_served_no_longer_has_no_process() -> None:
+    async with checks(good=GOOD) as made:
+        assert await made.run("checks.good:check") is True
+        made.checks.follow({})
+        (process,) = made.launched.processes
+        assert await asyncio.wait_for(process._inner.wait(), PATIENCE) == -9
+        assert "not in the snapshot" in await made.broken("checks.good:check")
 
 
 @on_loop
@@ -273,10 +318,36 @@ async def test_a_call_that_is_given_up_does_not_answer_the_next_one() -> None:
 
 
 @on_loop
+async def test_clients_that_leave_during_a_check_do_not_put_off_the_checks_of_others() -> None:
+    async with checks(bad=HANGS["sleeps"], good=GOOD) as made:
+        for _ in range(3):
+            given_up = asyncio.create_task(made.run("checks.bad:check"))
+            while made.checks._teams[TEAM]._process is None:
+                await asyncio.sleep(0.01)
+            await asyncio.sleep(0.05)
+            given_up.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await given_up
+            assert await made.run("checks.good:check") is True
+
+
+@on_loop
+async def test_a_check_whose_asker_keeps_the_time_is_to_blame_for_being_late() -> None:
+    async with checks(bad=HANGS["sleeps"], good=GOOD) as made:
+        await made.run("checks.good:check")
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.3):
+                await made.run("checks.bad:check", seconds=0.3)
+        assert made.checks._teams[TEAM]._deaths == 1
+
+
+@on_loop
 async def test_code_that_is_not_in_the_snapshot_is_not_run() -> None:
     async with checks(good=GOOD) as made:
         with pytest.raises(CannotTell, match="not in the snapshot"):
-            await made.checks.run("other", "checks.good:check", "", {}, PATIENCE)
+            await made.checks.run(TEAM, "other", "checks.good:check", "", {}, PATIENCE)
+        with pytest.raises(CannotTell, match="not in the snapshot"):
+            await made.checks.run("stranger", made.code, "checks.good:check", "", {}, PATIENCE)
 
 
 @on_loop
@@ -291,6 +362,6 @@ async def test_a_process_that_cannot_be_started_is_said_so() -> None:
         raise OSError(12, "Cannot allocate memory")
 
     made = UserChecks(nobody, FakeClock())
-    made._sources = {"code": {}}
+    made.follow({TEAM: {"code": {}}})
     with pytest.raises(CannotTell, match="cannot be started"):
-        await made.run("code", "checks.a:b", "", {}, PATIENCE)
+        await made.run(TEAM, "code", "checks.a:b", "", {}, PATIENCE)

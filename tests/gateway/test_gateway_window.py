@@ -9,7 +9,7 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from roadworthy.gateway.window import STRIDE, STRIDE_SHIFT, Window
+from roadworthy.gateway.streaming.window import STRIDE, STRIDE_SHIFT, Window
 from roadworthy.workflow.inference import Failure
 
 HOLD = 40

@@ -211,3 +211,24 @@ async def test_a_client_that_leaves_while_text_is_held_leaves_nothing_behind(tmp
     assert GOOD.startswith(read)
     assert len(read) <= len(GOOD) - HOLD
     assert made.taken() == 0
+
+
+@on_loop
+async def test_text_in_the_chunk_that_ends_a_choice_is_searched_too(tmp_path: Path) -> None:
+    made = bench(tmp_path, ladder={"unsafe": [Step("target", target="backup")]})
+    for bad in ([chunk(f"{BAD}.", finish="stop")], [*pieces("We guarantee a "), chunk("full refund", finish="stop")]):
+        made.upstream.will([*bad, USAGE, DONE], [chunk(GOOD, finish="stop"), USAGE, DONE])
+        found = await events(await made.post(stream()))
+        assert text_of(found) == GOOD
+        assert found[-2]["roadworthy"]["outcome"] == "recovered"
+        assert made.records()[-1].failure == "unsafe"
+    assert made.taken() == 0
+
+
+@on_loop
+async def test_text_of_a_choice_that_nobody_asked_for_is_searched_too(tmp_path: Path) -> None:
+    made = bench(tmp_path)
+    made.upstream.will([*pieces(GOOD), chunk(finish="stop"), chunk(BAD, index=1), USAGE, DONE])
+    found = await events(await made.post(stream()))
+    assert "guarantee" not in msgspec.json.encode(found).decode()
+    assert made.record().failure == "unsafe"

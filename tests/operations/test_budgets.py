@@ -10,7 +10,7 @@ from roadworthy.adapters.telemetry.prometheus import render
 from roadworthy.cost.budgets import Calendar, period_at
 from roadworthy.gateway.counters import BudgetCount, CountersReport
 from roadworthy.gateway.journal import JournalCounts
-from roadworthy.gateway.ledger import Booked, Ident, ident_of
+from roadworthy.gateway.limits.ledger import Booked, Ident, ident_of
 from roadworthy.operations.budgets import BudgetBoard
 from roadworthy.workflow.model import ApiKey, Budget, Budgets, Configuration, Owners, Policy, Settings, Workflow
 

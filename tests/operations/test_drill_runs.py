@@ -50,6 +50,8 @@ class Faults:
         self.go = threading.Event()
         self.open_now = 0
         self.fails = False
+        self.clearing = 0.0
+        """Seconds that the servers take to end."""
 
     @asynccontextmanager
     async def open(self, ttl: float) -> AsyncIterator[Faults]:
@@ -59,6 +61,7 @@ class Faults:
         try:
             yield self
         finally:
+            await asyncio.sleep(self.clearing)
             self.open_now -= 1
 
     async def begin(self, call: int, drill: str, nonce: str, targets: Mapping[str, Stand]) -> dict[str, str]:
@@ -122,6 +125,16 @@ def test_a_run_that_nobody_looks_at_is_interrupted_and_its_faults_are_cleared(be
     bench.monotonic = LEASE + 1
     ended = bench.ended(run)
     assert (ended.state, ended.detail) == ("interrupted", f"nobody looked for {LEASE:g} s")
+    assert bench.faults.open_now == 0
+
+
+def test_stopping_waits_until_the_faults_are_cleared_however_often_it_is_asked(bench: Bench) -> None:
+    bench.faults.clearing = 0.5  # longer than it is between two looks at whether to stop
+    run = bench.start()
+    until(lambda: bench.faults.open_now)
+    for _ in range(3):
+        bench.runs.stop(run.id)
+    assert bench.ended(run).state == "interrupted"
     assert bench.faults.open_now == 0
 
 

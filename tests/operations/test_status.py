@@ -54,7 +54,7 @@ def test_testers_are_counted_beside_the_live_calls_never_among_them() -> None:
     rows = [row("live", 3), row("tester", 2), row("drill", 9)]
     [status] = workflow_statuses(CONFIGURATION, {}, rows, rows)
     assert (status.calls, status.tester_calls, status.outcomes) == (3, 2, {"answered": 3})
-    assert status.spend_today == 1.5
+    assert status.spend_today == 1.0, "a drill's dollars are paid to nobody"
 
 
 def test_a_target_says_what_holds_its_calls_back_over_all_workers() -> None:
@@ -84,3 +84,12 @@ def test_what_waits_for_people_names_who_and_what_to_type() -> None:
         ("1 message was given up: nobody took it", "roadworthy escalations dead"),
     ]
     assert waiting_for_people({}, {}, incidents=0, dead=0) == []
+
+
+def test_an_operator_reads_why_customers_no_longer_get_a_human() -> None:
+    capacity = FLOW.policy.escalation.capacity
+    told = [
+        waiting_for_people({"triage": FLOW}, {"triage": count}, incidents=0, dead=0)[0].what
+        for count in (capacity - 1, capacity)
+    ]
+    assert ["queue is full" in what for what in told] == [False, True]

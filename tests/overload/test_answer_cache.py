@@ -10,7 +10,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from roadworthy.gateway.cache import MOST_BODY, AnswerCache
+from roadworthy.gateway.answers.cache import MOST_BODY, AnswerCache
 from roadworthy.workflow.inference import Attempt
 from roadworthy.workflow.model import CacheSpec, Handling
 

@@ -10,7 +10,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from roadworthy.gateway.breakers import BAD, LONGEST_COOLDOWN, LONGEST_WAIT, SILENT, STATES, TRANSITIONS, Breaker, Tally
+from roadworthy.gateway.limits.breakers import (
+    BAD,
+    LONGEST_COOLDOWN,
+    LONGEST_WAIT,
+    SILENT,
+    STATES,
+    TRANSITIONS,
+    Breaker,
+    Tally,
+)
 from roadworthy.workflow.inference import FAILURES, Failure
 from roadworthy.workflow.model import Breaker as Settings
 

@@ -7,7 +7,7 @@ import random
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from roadworthy.gateway.retries import FLOOR, Allowance, RetryBudget
+from roadworthy.gateway.limits.retries import FLOOR, Allowance, RetryBudget
 
 
 def amplification(failing: float, *, inferences: int, per_second: float, times: int = 2, seed: int = 1) -> float:

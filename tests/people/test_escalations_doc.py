@@ -8,7 +8,7 @@ from pathlib import Path
 
 from people_support import Desk, line
 
-from roadworthy.gateway import escalations as gateway
+from roadworthy.gateway.answers import escalations as gateway
 from roadworthy.people.escalation.rules import LEASE, TRANSITIONS
 from roadworthy.people.outbox.rules import PAUSES
 from roadworthy.people.webhooks import TOLERANCE

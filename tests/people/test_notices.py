@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 from people_support import NOON, Desk, ident, line
 
@@ -49,9 +50,15 @@ def test_overspending_and_refusing_targets_and_unknown_prices_are_alerts() -> No
     assert keys(record(outcome="limited", failure="overspent")) == [("alert", "overspent/support/")]
     assert keys(record(ladder=[Rung("overspent", "cache")])) == [("alert", "overspent/support/")]
     refused = Attempt("main", failure="misconfigured", status=401, cost_usd=0.0)
-    assert keys(record(attempts=[refused])) == [("alert", "misconfigured/main")]
+    assert keys(record(attempts=[refused])) == [("alert", "misconfigured/default/main")]
     unpriced = Attempt("main", model_asked="m", model_answered="m-2", cost_unknown="no price for m-2 (target main)")
-    assert keys(record(attempts=[unpriced])) == [("alert", "price_unknown/main/m-2")]
+    assert keys(record(attempts=[unpriced])) == [("alert", "price_unknown/default/main/m-2")]
+
+
+def test_models_that_callers_name_as_they_like_make_one_alert_of_their_target() -> None:
+    made = [Attempt("main", model_asked=f"m-{n}", cost_unknown=f"no price for m-{n} (target main)") for n in range(9)]
+    found = [record(route="passthrough", digest=None, attempts=[attempt]) for attempt in made]
+    assert {key for inference in found for key in keys(inference)} == {("alert", "price_unknown/default/main")}
 
 
 def test_a_budget_is_named_when_it_is_nearly_and_when_it_is_wholly_used_up() -> None:
@@ -79,11 +86,13 @@ def test_every_drill_is_told_by_itself_and_marked() -> None:
 class Shipment:
     def __init__(self, forgotten: str | None = None, **more: Any) -> None:
         self.desk = Desk(**more)
+        self.gone: list[str] = []
         self.arrive = Arrivals(
             self.desk.state,
             self.desk.queue,
             self.desk.incidents,
             lambda unit, ts: unit is not None and unit == forgotten,
+            tell_gone=self.gone.extend,
         )
 
 
@@ -96,6 +105,36 @@ def test_a_shipment_told_twice_opens_and_counts_once() -> None:
     assert (incident.count, len(shipment.desk.queue.waiting())) == (2, 1)
     told = [message for message in shipment.desk.messages() if message["type"] == "incident.open"]
     assert [message["data"]["to"][0]["person"] for message in told] == ["ada"]
+
+
+def test_teams_that_share_a_target_are_told_of_it_each_by_itself_with_its_own_inferences_only() -> None:
+    shipment = Shipment()
+    refused = Attempt("main", failure="misconfigured", status=401)
+    shipment.arrive(
+        Batch(ends=[record(number, team=team, attempts=[refused]) for number, team in ((1, "default"), (2, "claims"))])
+    )
+    found = {incident.team: incident.inferences for incident in shipment.desk.incidents.list()}
+    assert found == {"default": [ident(1)], "claims": [ident(2)]}
+
+
+def test_gateways_are_told_of_an_escalation_whose_user_was_forgotten_before_it_arrived() -> None:
+    shipment = Shipment(forgotten="u-1")
+    shipment.arrive(Batch(escalations=[line(1), line(2, unit="u-2")]))
+    assert shipment.gone == [ident(1)]
+    assert [row.id for row in shipment.desk.queue.waiting()] == [ident(2)]
+
+
+def test_a_step_that_was_passed_over_for_money_is_an_alert_though_the_call_failed_by_something_else() -> None:
+    found = record(
+        failure="invalid", notes=["budget:inference"], attempts=[Attempt("main", failure="invalid", cost_usd=1.0)]
+    )
+    assert keys(found) == [("alert", "overspent/support/budget:inference")]
+    assert keys(msgspec.structs.replace(found, traffic="tester")) == []
+
+
+def test_a_usage_that_cannot_be_is_told_to_the_cost_owner() -> None:
+    (notice,) = notices(record(outcome="answered", target="main", notes=["usage_implausible"]))
+    assert (notice.kind, notice.key, notice.role) == ("alert", "usage_implausible/default/main", "cost")
 
 
 def test_costs_are_told_to_the_cost_owner_and_a_drill_says_so_in_its_title() -> None:

@@ -10,6 +10,7 @@ from people_support import ADA, NOON, Desk, delivery, ident, line
 from roadworthy.people.incident.model import Notice
 from roadworthy.people.outbox.model import Sent
 from roadworthy.people.outbox.rules import PAUSES
+from roadworthy.people.outbox.service import Place
 from roadworthy.workflow.service import Unknown
 
 FAILED = Sent(500, "it answered 500")
@@ -102,3 +103,29 @@ def test_counts_say_how_many_wait_and_are_dead() -> None:
         tx.put_delivery(delivery(1))
         tx.put_delivery(delivery(2, state="dead", ended_at=NOON))
     assert desk.outbox.counts() == {"waiting": 1, "dead": 1}
+
+
+def test_a_round_that_silent_receivers_cut_short_keeps_what_it_did_and_the_next_one_goes_on() -> None:
+    class Silent(Desk):
+        async def send(self, place: Place, headers: dict[str, str], body: bytes) -> Sent:
+            answered = await super().send(place, headers, body)
+            if "desk" in place.url and len(self.sent) > 1:
+                await asyncio.Event().wait()
+            return answered
+
+    desk = Silent()
+    with desk.state.write() as tx:
+        for number in range(1, 33):
+            tx.put_delivery(delivery(number, destination="helpdesk:desk"))
+    desk.clock.now += 100.0
+
+    async def cut() -> None:
+        going = asyncio.create_task(desk.outbox.round(desk))
+        async with asyncio.timeout(10.0):
+            while not desk.outbox.counts().get("delivered"):
+                await asyncio.sleep(0.01)
+        going.cancel()
+        await asyncio.wait([going])
+
+    asyncio.run(cut())
+    assert desk.outbox.counts() == {"delivered": 1, "waiting": 31}

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from roadworthy.people.webhooks import SignatureRefused, derived, headers, sign, verify
+from roadworthy.people.webhooks import SignatureRefused, derived, headers, secret_bytes, sign, verify
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 NOW = 1_614_265_330.0
@@ -69,3 +69,8 @@ def test_what_is_signed_is_verified_and_nothing_else(body: bytes, secret: str) -
 def test_every_purpose_has_a_secret_of_its_own() -> None:
     assert derived(b"k", "callback/key_1") == derived(b"k", "callback/key_1")
     assert derived(b"k", "callback/key_1") != derived(b"k", "callback/key_2")
+
+
+@pytest.mark.parametrize("secret", ["whsec_", "whsec_é", "whsec_="])
+def test_a_secret_that_is_no_base64_stands_for_its_own_bytes_and_never_for_nothing(secret: str) -> None:
+    assert secret_bytes(secret) == secret.encode()

@@ -134,7 +134,7 @@ def asks(tokens: dict[str, str]) -> Iterator[Ask]:
             yield Ask(token, f"leaver-{number}", body, leaves_after_content=True)
         elif kind < 0.03:  # walks away before there is an answer
             body = question(f"{text} [[fault slow first_token=30]]", workflow="summary", stream=rng.random() < 0.5)
-            yield Ask(token, f"leaver-{number}", body, patience=2.0)
+            yield Ask(token, f"leaver-{number}", body, patience=5.0)
         elif kind < 0.06:  # says twice that it wants it once
             repeat = {"idempotency-key": f"order-{number}"}
             yield Ask(token, user, question(text), headers=repeat)

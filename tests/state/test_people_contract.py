@@ -76,15 +76,16 @@ def test_an_answer_comes_back_with_its_json(state: Store) -> None:
         assert tx.open_escalations() == {}
 
 
-def test_lists_are_by_urgency_or_by_age_and_by_workflow(state: Store) -> None:
+def test_lists_are_by_urgency_without_drills_or_by_age_and_by_workflow(state: Store) -> None:
     closed = escalation(3, state="expired", closed_at=9.0)
     with state.write() as tx:
-        for row in (escalation(1), escalation(2), closed, escalation(4, workflow="other")):
+        drilled = escalation(5, traffic="drill")
+        for row in (escalation(1), escalation(2), closed, escalation(4, workflow="other"), drilled):
             tx.add_escalation(row)
     with state.read() as tx:
         assert [row.id for row in tx.waiting_escalations("support", 9)] == ["inf_2", "inf_1"]
         assert [row.id for row in tx.waiting_escalations(None, 2)] == ["inf_4", "inf_2"]
-        assert [row.id for row in tx.escalations(WhichEscalations(), 3)] == ["inf_4", "inf_3", "inf_2"]
+        assert [row.id for row in tx.escalations(WhichEscalations(), 4)] == ["inf_5", "inf_4", "inf_3", "inf_2"]
         assert [row.id for row in tx.escalations(WhichEscalations("support", ("expired",)), 9)] == ["inf_3"]
 
 
@@ -184,6 +185,24 @@ def test_the_newest_incident_of_a_key_is_found_and_lists_are_by_last_sight(state
         assert [row.id for row in tx.incidents()] == ["inc_2", "inc_3", "inc_1"]
         assert [row.id for row in tx.incidents(open_only=True, limit=1)] == ["inc_2"]
         assert tx.count_open_incidents() == 2
+        assert [row.id for row in tx.incidents(workflow="")] == ["inc_2", "inc_3", "inc_1"]
+        assert not tx.incidents(workflow="triage")
+    with state.write() as tx:
+        tx.put_incident(incident(4, traffic="drill", title='"traffic":"live"'))
+        tx.put_incident(incident(5, title='"traffic":"drill"'))
+    with state.read() as tx:
+        assert [row.id for row in tx.incidents(drills=False, limit=2)] == ["inc_5", "inc_2"]
+
+
+def test_an_incident_is_found_by_the_beginning_of_an_inference_however_many_came_after_it(state: Store) -> None:
+    with state.write() as tx:
+        tx.put_incident(incident(1, key="first", inferences=["inf_0a", "inf_1b"]))
+        for number in range(2, 6):
+            tx.put_incident(incident(number, key=f"k{number}", inferences=[f"inf_{number}"], seen_at=float(number)))
+    with state.read() as tx:
+        assert [row.id for row in tx.incidents(inference="inf_1b", limit=1)] == ["inc_1"]
+        assert [row.id for row in tx.incidents(inference="inf_0", limit=1)] == ["inc_1"]
+        assert not tx.incidents(inference="nf_0a")
 
 
 def test_an_exception_takes_escalation_and_message_back_together(state: Store) -> None:

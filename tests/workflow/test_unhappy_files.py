@@ -43,7 +43,7 @@ notify: {url: http://localhost:9/hook, secret: env:NOTIFY, allow_private: true}
 """
 HEAD = """\
 owners: {workflow: ada, prompt: ada, cost: bo}
-prompt: {mode: managed, system: prompt.md, canary: true}
+prompt: {mode: managed, system: prompt.md}
 target: main
 bypass: human
 holding: {text: A colleague answers.}
@@ -95,7 +95,8 @@ BESIDE = {"repair.md": "Mend this: {{ errors }}\n", "checks/tone.py": "def check
 
 
 def test_every_declaration_is_read() -> None:
-    configuration = good(folder(EVERYTHING, **BESIDE))
+    marked = HEAD.replace("prompt.md}", "prompt.md, canary: true}")
+    configuration = good(folder(EVERYTHING.replace("checks:\n", "checks:\n  prompt_leak: {}\n"), marked, **BESIDE))
     workflow = configuration.workflows["triage"]
     handling, behaviour = workflow.handling, workflow.behaviour
     assert behaviour is not None
@@ -106,7 +107,7 @@ def test_every_declaration_is_read() -> None:
     assert (handling.holding, handling.blocked) == (Canned("A colleague answers."), Canned("Not this."))
     assert handling.cache == CacheSpec("always", 1800.0, True)
     assert handling.hedge == Hedge(0.8, "backup", 0.1)
-    assert list(handling.checks) == ["language", "promises", "tone", "vendor", "moderation"]
+    assert list(handling.checks) == ["prompt_leak", "language", "promises", "tone", "vendor", "moderation"]
     tone = handling.checks["tone"]
     assert (tone.kind, tone.failure, tone.on_error, tone.timeout) == ("python", "invalid", "pass", 0.2)
     assert handling.checks["promises"].failure == "invalid"
@@ -204,9 +205,15 @@ def test_a_continuation_needs_a_target_that_goes_on_from_a_begun_answer() -> Non
     assert "prefill" in problem.mend
 
 
-def test_a_canary_needs_a_prompt_that_is_rendered_here() -> None:
-    [problem] = wrong(folder(head=HEAD.replace("mode: managed", "mode: app")))
+def test_a_canary_needs_a_prompt_that_is_rendered_here_and_a_check_that_looks_for_it() -> None:
+    marked = HEAD.replace("prompt.md}", "prompt.md, canary: true}")
+    looks = "stream: buffered\nchecks: {leaks: {kind: prompt_leak, record_only: true}}\n"
+    [problem] = wrong(folder(looks, head=marked.replace("mode: managed", "mode: app")))
     assert problem.field == "prompt.canary"
+    assert good(folder(looks, head=marked)).workflows
+    [warning] = wrong(folder(head=marked))
+    assert (warning.severity, warning.field) == ("warning", "prompt.canary")
+    assert "prompt_leak" in warning.mend
 
 
 def test_a_webhook_is_public_and_encrypted_unless_somebody_says_otherwise() -> None:

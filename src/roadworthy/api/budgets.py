@@ -10,15 +10,12 @@ from typing import Any
 
 from roadworthy.api.app import Call, Endpoint
 from roadworthy.api.services import Services
-from roadworthy.workflow.service import Unknown
 
 
 def budgets(services: Services, call: Call) -> Any:
     workflow = call.query.get("workflow")
     if workflow is not None:
-        applied = services.workflows.configuration()
-        if applied is None or workflow not in applied.configuration.workflows:
-            raise Unknown(f"there is no workflow {workflow!r}")
+        services.workflows.named(workflow)
     return {"items": services.budgets.lines(workflow)}
 
 

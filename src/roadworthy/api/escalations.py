@@ -10,7 +10,8 @@ GET  /v1/escalations/{id}/told    → what a gateway may know of it
 POST /v1/escalations/{id}/reply   a helpdesk's signed answer, as a gateway passed it on → {id, status}
 GET  /v1/deliveries               ?state=waiting|delivered|dead&about=INFERENCE&limit= → {items, counts}, newest first
 POST /v1/deliveries/{id}/retry    → the message, which is told anew
-GET  /v1/incidents                ?open=1&inference=ID&limit= → {items}, seen last first
+GET  /v1/incidents                ?workflow=&open=1&inference=ID&drills=0&limit= → {items}, seen last first
+GET  /v1/incidents/{id}           → the incident or alert
 POST /v1/incidents/{id}/resolve   {reason?} → the incident
 """
 
@@ -27,7 +28,6 @@ from roadworthy.operations.escalations import told
 from roadworthy.people.escalation.model import Action, Escalation
 from roadworthy.people.outbox.model import Delivery, DeliveryState
 from roadworthy.people.webhooks import SignatureRefused
-from roadworthy.workflow.service import Unknown
 
 LARGEST_PAGE = 1000
 TEXTS = ("messages", "draft", "answer", "holding")
@@ -46,30 +46,30 @@ class Reason(msgspec.Struct, forbid_unknown_fields=True):
 def listed(services: Services, call: Call) -> Any:
     workflow, limit = call.query.get("workflow") or None, _limit(call)
     if workflow is not None:
-        _vet_workflow(services, workflow)
+        services.workflows.named(workflow)
     queue = services.escalations
     found = queue.all(workflow, limit) if _flag(call, "all") else queue.waiting(workflow, limit)
     return {"items": [without_texts(row) for row in found]}
 
 
 def read(services: Services, call: Call) -> Any:
-    return services.escalations.read(call.path["id"], call.actor)
+    return _whole(services.escalations.read(call.path["id"], call.actor))
 
 
 def claim(services: Services, call: Call) -> Any:
-    return services.escalations.claim(call.path["id"], call.actor)
+    return _whole(services.escalations.claim(call.path["id"], call.actor))
 
 
 def answer(services: Services, call: Call) -> Any:
-    return services.escalations.answer(call.path["id"], call.actor, call.body.text, call.body.action)
+    return _whole(services.escalations.answer(call.path["id"], call.actor, call.body.text, call.body.action))
 
 
 def give_back(services: Services, call: Call) -> Any:
-    return services.escalations.give_back(call.path["id"], call.actor, call.body.reason)
+    return _whole(services.escalations.give_back(call.path["id"], call.actor, call.body.reason))
 
 
 def cancel(services: Services, call: Call) -> Any:
-    return services.escalations.cancel(call.path["id"], call.actor, call.body.reason)
+    return _whole(services.escalations.cancel(call.path["id"], call.actor, call.body.reason))
 
 
 def told_of(services: Services, call: Call) -> Any:
@@ -101,34 +101,42 @@ def retry(services: Services, call: Call) -> Any:
 
 
 def incidents(services: Services, call: Call) -> Any:
-    found = services.incidents.list(open_only=_flag(call, "open"), limit=_limit(call))
-    about = call.query.get("inference")
-    return {"items": [row for row in found if not about or about in row.inferences]}
+    workflow, inference = call.query.get("workflow") or None, call.query.get("inference") or None
+    if workflow is not None:
+        services.workflows.named(workflow)
+    if inference is not None and not inference.startswith("inf_"):
+        raise Invalid(f"inference: found {inference[:80]!r}, expected an id: inf_…", param="inference")
+    found = services.incidents.list(
+        open_only=_flag(call, "open"), workflow=workflow, inference=inference,
+        drills=_flag(call, "drills", default="1"), limit=_limit(call),
+    )  # fmt: skip
+    return {"items": [_whole(row) for row in found]}
+
+
+def incident(services: Services, call: Call) -> Any:
+    return _whole(services.incidents.find(call.path["id"]))
 
 
 def resolve(services: Services, call: Call) -> Any:
-    return services.incidents.resolve(call.path["id"], call.actor, call.body.reason)
+    return _whole(services.incidents.resolve(call.path["id"], call.actor, call.body.reason))
+
+
+def _whole(row: msgspec.Struct) -> dict[str, Any]:
+    """Every field, also those that are as usual: callers of the API can count on them."""
+    return msgspec.structs.asdict(row)
 
 
 def without_texts(escalation: Escalation) -> dict[str, Any]:
     """What a list shows: nothing that a customer or a model said."""
-    facts = msgspec.structs.asdict(escalation)
-    return {name: value for name, value in facts.items() if name not in TEXTS}
+    return {name: value for name, value in _whole(escalation).items() if name not in TEXTS}
 
 
 def without_body(delivery: Delivery) -> dict[str, Any]:
-    return {name: value for name, value in msgspec.structs.asdict(delivery).items() if name != "body"}
+    return {name: value for name, value in _whole(delivery).items() if name != "body"}
 
 
-def _vet_workflow(services: Services, name: str) -> None:
-    applied = services.workflows.configuration()
-    known = [] if applied is None else list(applied.configuration.workflows)
-    if name not in known:
-        raise Unknown(f"no workflow {name[:80]!r}; there is: {', '.join(sorted(known)) or 'none'}")
-
-
-def _flag(call: Call, name: str) -> bool:
-    return call.query.get(name, "").lower() in ("1", "true", "yes")
+def _flag(call: Call, name: str, default: str = "") -> bool:
+    return call.query.get(name, default).lower() in ("1", "true", "yes")
 
 
 def _limit(call: Call) -> int:
@@ -150,5 +158,6 @@ ENDPOINTS = [
     Endpoint("GET", "/v1/deliveries", "read", deliveries),
     Endpoint("POST", "/v1/deliveries/{id}/retry", "tools", retry),
     Endpoint("GET", "/v1/incidents", "read", incidents),
+    Endpoint("GET", "/v1/incidents/{id}", "read", incident),
     Endpoint("POST", "/v1/incidents/{id}/resolve", "answer", resolve, Reason),
 ]

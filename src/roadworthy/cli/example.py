@@ -77,6 +77,7 @@ prompt:
 target: main
 parameters:
   max_tokens: 200
+stream: buffered                   # an answer leaves whole, so every failure can be mended first; or passthrough
 deadline: 30s
 ladder:                            # for each failure, the steps in order; `roadworthy explain` says what that comes to
   unavailable: [retry: {times: 1}, canned]

@@ -40,9 +40,7 @@ def print_failures(console: Console, answer: Facts) -> None:
     )  # fmt: skip
     _readings(console, items)
     console.print()
-    _say(console, "(cached): if an answer to the same request is there; (human): if the queue has room")
-    _say(console, "overspend: US dollars beyond the price of one good answer; – where a price is not known")
-    _say(console, "roadworthy explain --failure unavailable   tells one step by step")
+    _legend(console, answer, items)
 
 
 def print_failure(console: Console, answer: Facts) -> None:
@@ -60,6 +58,18 @@ def print_failure(console: Console, answer: Facts) -> None:
         for told in _sums(item):
             console.print(f"  {told}", soft_wrap=True)
         console.print()
+
+
+def _legend(console: Console, answer: Facts, items: list[Facts]) -> None:
+    """What the words of the table mean, as far as it says them."""
+    kinds = {step.get("kind") for item in items for step in item.get("steps") or []}
+    if "cache" in kinds:
+        _say(console, "(cached): if an answer to the same request is there")
+    if "escalate" in kinds:
+        _say(console, "(human): if the queue has room")
+    _say(console, "overspend: US dollars beyond the price of one good answer; – where a price is not known")
+    workflow = line(str(answer.get("workflow", "")))
+    _say(console, f"step by step: roadworthy explain {workflow} --failure {items[0]['failure']}" if items else "")
 
 
 def _head(console: Console, answer: Facts) -> None:
@@ -93,6 +103,11 @@ def _head(console: Console, answer: Facts) -> None:
         _say(console, f"an inference may spend {words.dollars(answer['allowance'])} in all")
     if answer.get("budgets"):
         _say(console, _budgets(answer["budgets"]))
+        first = next((cost for cost in (answer.get("costs") or {}).values() if cost), 0.0)
+        for one in answer["budgets"]:
+            if first > float(one.get("limit") or 0.0):
+                what = f"the {one.get('of')}'s budget of {words.dollars(one.get('limit'))} a {one.get('period')}"
+                _say(console, f"NOTE: {what} is smaller than one such call: it will be refused as overspent")
     console.print()
 
 

@@ -37,7 +37,7 @@ STYLES = {
 
 class Column:
     """A column; ``keep`` says how many characters of it survive on a narrow terminal, 0 as many as there is room for.
-    Numbers (``right``) are never cut."""
+    Numbers (``right``) are never cut.  A text that may ``wrap`` is folded to ``keep`` before a column is left out."""
 
     def __init__(
         self,
@@ -101,14 +101,19 @@ def print_table(console: Console, columns: Sequence[Column], rows: Iterable[Sequ
 
 
 def fitted(columns: Sequence[Column], natural: Mapping[int, int], room: int) -> dict[int, int]:
-    """Index → width of the columns to show in ``room`` characters: spare ones go first, then texts that fold,
-    then the others are cut, the widest first.  Where even that is too little the terminal wraps."""
+    """Index → width of the columns to show in ``room`` characters: spare ones go first, unless texts that fold to what
+    they keep make room; then texts fold, then the others are cut, the widest first.  Where even that is too little the
+    terminal wraps."""
     widths = dict(natural)
 
     def excess() -> int:
         return sum(widths.values()) + PADDING * (len(widths) - 1) - room
 
-    while excess() > 0:
+    def foldable() -> int:
+        texts = [index for index in widths if columns[index].wrap and columns[index].keep]
+        return sum(max(0, widths[index] - columns[index].keep) for index in texts)
+
+    while excess() > foldable():
         spare = max(widths, key=lambda index: columns[index].spare)
         if columns[spare].spare == 0:
             break

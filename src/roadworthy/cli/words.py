@@ -83,11 +83,26 @@ def ago(ts: float | None, now: float) -> str:
     """``12 s ago``, ``3 min ago``, ``2 h ago``, ``5 d ago``."""
     if ts is None:
         return UNKNOWN
-    past = max(now - ts, 0)
+    return f"{_rough(max(now - ts, 0))} ago"
+
+
+def lasting(ts: float, now: float) -> str:
+    """``for 12 min``: since an instant."""
+    return f"for {_rough(max(now - ts, 0))}"
+
+
+def until(ts: float | None, now: float) -> str:
+    """``in 40 min``, ``in 3 h``; ``overdue since 2 min`` when it is past."""
+    if ts is None:
+        return UNKNOWN
+    return f"in {_rough(ts - now)}" if ts >= now else f"overdue since {_rough(now - ts)}"
+
+
+def _rough(span: float) -> str:
     for limit, unit in ((86400, "d"), (3600, "h"), (60, "min")):
-        if past >= limit:
-            return f"{past / limit:.0f} {unit} ago"
-    return f"{past:.0f} s ago"
+        if span >= limit:
+            return f"{span / limit:.0f} {unit}"
+    return f"{span:.0f} s"
 
 
 def sparkline(values: Sequence[float]) -> str:

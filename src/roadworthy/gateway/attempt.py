@@ -12,15 +12,15 @@ from typing import Literal, TypeVar
 
 import msgspec
 
-from roadworthy.gateway import pricing
-from roadworthy.gateway.asked import Python
-from roadworthy.gateway.body import LONGEST_VALUE
+from roadworthy.gateway.admission.body import LONGEST_VALUE
+from roadworthy.gateway.admission.capabilities import refuse_what_it_lacks
+from roadworthy.gateway.answers.repair import MOST_ANSWER_CHARS, text_of
 from roadworthy.gateway.call import Call
-from roadworthy.gateway.capabilities import refuse_what_it_lacks
+from roadworthy.gateway.checks.asked import Python
+from roadworthy.gateway.limits import pricing
+from roadworthy.gateway.limits.purses import Purses
+from roadworthy.gateway.limits.slots import LEFT, Full
 from roadworthy.gateway.ports import ANY_MODEL, Answer, Clock, Headers, Outgoing, Reply, StreamReply, Unusable, Upstream
-from roadworthy.gateway.purses import Purses
-from roadworthy.gateway.repair import MOST_ANSWER_CHARS, text_of
-from roadworthy.gateway.slots import Full
 from roadworthy.gateway.verdict import broken, judge, may_be_charged
 from roadworthy.gateway.world import ServedTarget
 from roadworthy.http1.errors import Http1Error, nothing_sent
@@ -35,6 +35,8 @@ MAX_REFUSAL = 1024 * 1024
 StepWord = Literal["first", "retry", "repair", "target", "hedge", "continuation"]
 ASKED_OTHERWISE = ("repair", "continuation")
 """Steps that send ``Call.repaired``."""
+LATE = 0.75
+"""Part of the deadline after which a target that is not done in the rest is not called slow for it."""
 CLOCK_PRECISION = 0.025
 """Seconds; the HTTP client keeps its clocks no closer, so a shorter total is not worth a struct of its own."""
 
@@ -91,7 +93,7 @@ class Caller:
                 verdict = await checking.verdict(call, target, answer, self)
                 unusable, errors = verdict.unusable, verdict.errors
                 if verdict.body is not answer.body:
-                    answer = msgspec.structs.replace(answer, body=verdict.body)
+                    answer = msgspec.structs.replace(answer, body=verdict.body, mended=True)
             if unusable is not None:
                 if not call.left_as_is:
                     _withhold(call, answer.body, unusable, errors)
@@ -146,17 +148,17 @@ class Caller:
                 self.release(call, target, attempt, held=held)
 
     async def aside(
-        self, call: Call, target: ServedTarget, attempt: Attempt, outgoing: Outgoing, seconds: float,
+        self, call: Call, target: ServedTarget, attempt: Attempt, outgoing: Outgoing, output: int, seconds: float,
         read: Callable[[Reply], T],
     ) -> T:  # fmt: skip
         """Call a target beside the attempts, for a check: the same slots, breaker, rates and budgets hold.
 
-        ``attempt`` is not one of the call's own; ``read`` settles its cost.  Raises ``Unusable``; ``CancelledError``
-        when the client left or the check's time is over.
+        ``output``: most tokens that it answers; ``attempt`` is not one of the call's own; ``read`` settles its cost.
+        Raises ``Unusable``; ``CancelledError`` when the client left or the check's time is over.
         """
         held = sent = False
         try:
-            held = self._enter(call, target, attempt) or await self._queue(call, target)
+            held = self._enter(call, target, attempt, (outgoing.body, output)) or await self._queue(call, target)
             if target.problem is not None:
                 raise Unusable(*target.problem)
             assert target.origin is not None
@@ -198,17 +200,22 @@ class Caller:
         if call.tab is not None and (attempt.cost_usd is not None or attempt.cost_unknown):
             self.purses.settle(call, attempt)  # a stream tells its cost later: ``Finisher.record``
         if held:
-            slots.ended(attempt, call.began + attempt.started, now)
+            if attempt.failure == "slow" and _began_late(call, attempt):
+                slots.breaker.lost(attempt)
+            else:
+                slots.ended(attempt, call.began + attempt.started, now)
             slots.give_back()
         else:
             slots.breaker.lost(attempt)
 
-    def _enter(self, call: Call, target: ServedTarget, attempt: Attempt) -> bool:
+    def _enter(
+        self, call: Call, target: ServedTarget, attempt: Attempt, check: tuple[bytes, int] | None = None
+    ) -> bool:
         """Take what an attempt needs without waiting.  ``False``: ``_queue`` for a slot.  Raises ``Unusable``."""
         if target.problem is not None:
             return False
         if call.money is not None:
-            self.purses.reserve(call, target, attempt)
+            self.purses.reserve(call, target, attempt, check)
         slots = target.slots
         if slots.breaker.shut:
             _knock(target, attempt, self._now())
@@ -273,6 +280,11 @@ class Caller:
         return unusable
 
 
+def _began_late(call: Call, attempt: Attempt) -> bool:
+    """Did others take so much of the deadline that being slow says nothing of this target?"""
+    return attempt.started > LATE * (call.deadline - call.began)
+
+
 def _knock(target: ServedTarget, attempt: Attempt, now: float) -> None:
     """Make this attempt the probe of a breaker that is not closed, or raise ``Unusable``."""
     breaker = target.slots.breaker
@@ -289,8 +301,14 @@ def _time_head(attempt: Attempt, connected: float | None, first_byte: float) -> 
     attempt.first_byte = attempt.started + (connected or 0.0) + first_byte
 
 
+def note_model(attempt: Attempt, model: str) -> None:
+    """Which model answered: its provider may have sent the call to another one than was asked for."""
+    attempt.model_answered = model[:LONGEST_VALUE]
+
+
 def _settle(call: Call, attempt: Attempt, answer: Answer, target: ServedTarget) -> None:
-    attempt.model_answered = None if answer.model is None else answer.model[:LONGEST_VALUE]
+    if answer.model:
+        note_model(attempt, answer.model)
     attempt.provider_request_id = answer.request_id
     if answer.finishes:
         attempt.finish = "length" if "length" in answer.finishes else answer.finishes[0]
@@ -314,7 +332,7 @@ def _left(call: Call, target: ServedTarget, attempt: Attempt, *, charged: bool) 
 
     What it reported before the client left (an answer under check) is charged already.
     """
-    attempt.detail = "the client left"
+    attempt.detail = LEFT
     if attempt.tokens is not None or attempt.cost_unknown:
         return
     if charged:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import msgspec
 
 from roadworthy.fallback.model import Tried
-from roadworthy.gateway import pricing
+from roadworthy.gateway.limits import pricing
+from roadworthy.gateway.limits.plans import Plan, Tab
 from roadworthy.gateway.messages import Headers, Request
-from roadworthy.gateway.plans import Plan, Tab
 from roadworthy.gateway.ports import Fields, Operation
 from roadworthy.gateway.world import ServedKey, ServedTarget, Serving
 from roadworthy.workflow.inference import (
@@ -71,9 +71,10 @@ class Call:
 
     __slots__ = (
         "attempts", "bad_answer", "began", "cache_key", "cached_age", "cached_from", "checks", "deadline", "draft",
-        "dropped", "escalation", "fields", "good", "history", "id", "key", "left_as_is", "logged", "model", "money",
-        "n", "notes", "operation", "overrides", "prompt", "recorded", "relayed", "repair", "repaired", "request",
-        "route", "rungs", "served_by", "serving", "session", "stream", "structured", "tab", "tags", "trace", "traffic",
+        "dropped", "ended_by", "escalation", "fields", "good", "history", "id", "key", "left_as_is", "logged", "model",
+        "money", "n", "notes", "operation", "overrides", "prompt", "recorded", "relayed", "repair", "repaired",
+        "request", "route", "rungs", "served_by", "serving", "session", "stream", "structured", "tab", "tags", "trace",
+        "traffic",
         "ts", "unit", "unit_source", "usage_asked",
     )  # fmt: skip
 
@@ -122,6 +123,8 @@ class Call:
         self.served_by: ServedTarget | None = None
         self.good: Attempt | None = None
         """The attempt that answered; with a hedge not always the last one."""
+        self.ended_by: Attempt | None = None
+        """The attempt that goes on with the stream of ``good``, which broke."""
         self.rungs: list[Rung] = []
         """Steps that the ladder took."""
         self.dropped = False
@@ -181,12 +184,13 @@ class Call:
         latency = idle = now - self.began
         covered = 0.0
         for attempt in attempts:  # in the order in which they began; a hedge runs beside another
-            begun = attempt.started if attempt.started > covered else covered
-            if attempt.ended > begun:
-                idle -= attempt.ended - begun
+            since = attempt.started if attempt.started > covered else covered
+            if attempt.ended > since:
+                idle -= attempt.ended - since
                 covered = attempt.ended
-        good = self.good or _NO_ATTEMPT
-        shown = self.good or (attempts[-1] if attempts else _NO_ATTEMPT)
+        begun = self.good or (attempts[-1] if attempts else _NO_ATTEMPT)
+        good = self.ended_by or self.good or _NO_ATTEMPT
+        shown = self.ended_by or begun
         request, prompt, answer, dropped = self._bodies(response)
         # by position, in the order of ``Inference``: matching 45 names costs a microsecond
         return Inference(
@@ -195,7 +199,7 @@ class Call:
             self.unit, self.unit_source, self.session, trace.trace, trace.span, trace.parent, key.id,
             failure, code, status, self.stream,
             good.target or None, shown.model_asked, good.model_answered, good.provider_request_id,
-            attempts, tokens, cost, unknown, latency, shown.first_token, idle if idle > 0.0 else 0.0,
+            attempts, tokens, cost, unknown, latency, begun.first_token, idle if idle > 0.0 else 0.0,
             self.checks, self.overrides, self.notes, self.tags, worker,
             request, prompt, answer, dropped,
             self.rungs, self.cached_age, self.cached_from, self.key.permit, self.key.drill,

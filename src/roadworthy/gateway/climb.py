@@ -17,14 +17,16 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import NoReturn, TypeVar
 
+import msgspec
+
 from roadworthy.fallback import model as ladder
 from roadworthy.fallback.model import NO_COSTS, NextStep, Remaining, Tried
 from roadworthy.fallback.rules import next_step
+from roadworthy.gateway.answers.cache import AnswerCache, Cached
+from roadworthy.gateway.answers.escalations import Escalations
 from roadworthy.gateway.attempt import Caller, StepWord
-from roadworthy.gateway.cache import AnswerCache, Cached
 from roadworthy.gateway.call import Call
 from roadworthy.gateway.errors import failed, limited
-from roadworthy.gateway.escalations import Escalations
 from roadworthy.gateway.hedging import Hedger
 from roadworthy.gateway.ports import Clock, Ids, Unusable
 from roadworthy.gateway.verdict import repeatable
@@ -104,11 +106,11 @@ class Climber:
             except Unusable as unusable:
                 call.history.append(_tried(target, attempt, rung, unusable))
                 step = await self._next(call, serving, unusable, admitted=True)
+            target, rung = serving.targets[step.target], step.rung
+            if step.kind != "target":  # before the wait, or all that fail together are granted the same retry
+                target.slots.retries.spend(self._clock.monotonic())
             if step.wait > 0.0:
                 await self._clock.sleep(step.wait)
-            target, rung = serving.targets[step.target], step.rung
-            if step.kind != "target":
-                target.slots.retries.spend(self._clock.monotonic())
             attempt = self._caller.begin(call, target, _word(call, serving, step))
 
     async def turned_away(self, call: Call, unusable: Unusable) -> NoReturn:
@@ -127,6 +129,8 @@ class Climber:
             remaining = self._remaining(call, serving, failure, cached, admitted)
             jitter = self._ids.bits(_JITTER_BITS) / (1 << _JITTER_BITS)
             step = next_step(serving.ladder, failure, call.history, remaining, jitter=jitter)
+            if call.money is not None and admitted:
+                self._note_unaffordable(call, serving, failure, remaining, step, jitter)
             if step is None:
                 raise _nothing_left(call, last) from last
             at = self._clock.monotonic() - call.began
@@ -153,6 +157,16 @@ class Climber:
             return False
         call.escalation = await self._escalations.open(call, failure, detail, serving.handling.holding.text)
         return call.escalation is not None
+
+    def _note_unaffordable(
+        self, call: Call, serving: Serving, failure: Failure, remaining: Remaining, step: NextStep | None, jitter: float
+    ) -> None:
+        """Have the record say which budget a step was passed over for: its cost owner is told."""
+        targets = serving.callable_for(call.fields, self._clock.monotonic())
+        rich = msgspec.structs.replace(remaining, targets=targets, dollars=None)
+        wanted = next_step(serving.ladder, failure, call.history, rich, jitter=jitter)
+        if wanted is not None and wanted.target and wanted != step:
+            self._caller.purses.note_short(call, serving.targets[wanted.target])
 
     def _remaining(
         self, call: Call, serving: Serving, failure: Failure, cached: Cached | None, admitted: bool

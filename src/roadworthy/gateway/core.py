@@ -9,24 +9,24 @@ from collections.abc import Awaitable, Callable
 
 import msgspec
 
-from roadworthy.gateway.admission import KeyedHash, PermitShown, authenticate
-from roadworthy.gateway.cache import AnswerCache
+from roadworthy.gateway.admission.authenticate import KeyedHash, PermitShown, authenticate
+from roadworthy.gateway.admission.peers import Peers
+from roadworthy.gateway.admission.permits import Lane, LaneFinisher, PermitPorts, Permits
+from roadworthy.gateway.admission.repeat import Repeats
+from roadworthy.gateway.answers.cache import AnswerCache
+from roadworthy.gateway.answers.escalations import PATH as ESCALATIONS
+from roadworthy.gateway.answers.escalations import Control, Escalations
+from roadworthy.gateway.checks.user_checks import UserChecks
 from roadworthy.gateway.counters import Counters, CountersReport, TargetCount
 from roadworthy.gateway.errors import Refused, error_body, error_headers
-from roadworthy.gateway.escalations import PATH as ESCALATIONS
-from roadworthy.gateway.escalations import Control, Escalations
 from roadworthy.gateway.finish import JSON, Finisher
 from roadworthy.gateway.journal import Journal
-from roadworthy.gateway.ledger import Ledger
+from roadworthy.gateway.limits.ledger import Ledger
+from roadworthy.gateway.limits.purses import Purses, read_orders
+from roadworthy.gateway.limits.slots import Slots
 from roadworthy.gateway.messages import Request, Response, StreamResponse
-from roadworthy.gateway.peers import Peers
-from roadworthy.gateway.permits import Lane, LaneFinisher, PermitPorts, Permits
 from roadworthy.gateway.ports import Clock, Ids, Operation, Upstream
-from roadworthy.gateway.purses import Purses, read_orders
-from roadworthy.gateway.repeat import Repeats
 from roadworthy.gateway.serve import Server
-from roadworthy.gateway.slots import Slots
-from roadworthy.gateway.user_checks import UserChecks
 from roadworthy.gateway.world import ServedKey, World
 
 Answered = Response | StreamResponse
@@ -217,8 +217,10 @@ class Gateway:
             return Response(200, JSON, _encode(self.purses.exchange(read_orders(request.body))))
         if request.internal and path in _CACHE_ROUTES and request.method == "POST":
             unit = _unit.decode(request.body).unit
-            purging = path == "/internal/cache/purge"
-            found = self.cache.purge(unit, self._clock.monotonic()) if purging else self.cache.count(unit)
+            if path == "/internal/cache/purge":
+                found = self.cache.purge(unit, self._clock.monotonic()) + self._repeats.purge(unit)
+            else:
+                found = self.cache.count(unit) + self._repeats.count(unit)
             return Response(200, JSON, b'{"answers":%d}' % found)
         if request.internal and path == "/internal/rotate" and request.method == "POST":
             self._journal.rotate()

@@ -21,6 +21,10 @@ _TYPES: dict[int, str] = {
 }
 
 
+LONGEST_WAIT = 86_400.0
+"""Seconds: the most that a caller is told to wait because its provider says so."""
+
+
 def error_type(status: int) -> str:
     """OpenAI's error type for a status."""
     return _TYPES.get(status) or ("invalid_request_error" if status < 500 else "api_error")
@@ -103,6 +107,8 @@ def failed(
         code = "bad_request" if failure == "bad_request" else "context_length_exceeded"
         shown = status if status is not None and 400 <= status < 500 else 400
         return Refused(shown, code, message or detail, param=param, failure=failure)
+    if retry_after is not None:
+        retry_after = min(retry_after, LONGEST_WAIT)
     why = "" if failure == "unsafe" else f" ({detail})"  # which rule an answer broke is for its owners to read
     return Refused(
         503,

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-from roadworthy.gateway.cache import AnswerCache, Cached
+from roadworthy.gateway.admission.prompting import schema_of_caller
+from roadworthy.gateway.answers.cache import AnswerCache, Cached
+from roadworthy.gateway.answers.canned import CannedAnswer
+from roadworthy.gateway.answers.escalations import Escalations
 from roadworthy.gateway.call import Call, answer_headers, roadworthy_object, spliced
-from roadworthy.gateway.canned import CannedAnswer
-from roadworthy.gateway.checking import JSON_REPAIRED
 from roadworthy.gateway.counters import Counters
 from roadworthy.gateway.errors import Refused, error_body, error_headers
-from roadworthy.gateway.escalations import Escalations
 from roadworthy.gateway.journal import Journal
+from roadworthy.gateway.limits.purses import Purses
 from roadworthy.gateway.messages import Headers, Response, StreamResponse
-from roadworthy.gateway.ports import Clock
-from roadworthy.gateway.prompting import schema_of_caller
-from roadworthy.gateway.purses import Purses
-from roadworthy.gateway.sse import Recited
+from roadworthy.gateway.ports import Answer, Clock
+from roadworthy.gateway.streaming.sse import Recited
 from roadworthy.workflow.inference import Failure, Inference, Outcome
 
 JSON: Headers = [(b"content-type", b"application/json")]
 MOST_CANNED_CHOICES = 128
+JSON_REPAIRED = "json_repaired"
+"""Note on an answer that was mended; its outcome is ``recovered``."""
 EVENT_STREAM: Headers = [(b"content-type", b"text/event-stream"), (b"cache-control", b"no-cache")]
 
 
@@ -72,10 +73,12 @@ class Finisher:
                     quota.spend(attempt.tokens.total)
         return record
 
-    def answered(self, call: Call, body: bytes) -> Response | StreamResponse:
+    def answered(self, call: Call, answer: Answer) -> Response | StreamResponse:
         """A model's whole answer."""
+        if answer.mended:
+            call.notes = [*call.notes, JSON_REPAIRED]
         outcome, failure = served_outcome(call)
-        return self.shaped(call, self.record(call, outcome, failure=failure, response=body), body)
+        return self.shaped(call, self.record(call, outcome, failure=failure, response=answer.body), answer.body)
 
     def shaped(self, call: Call, record: Inference, body: bytes) -> Response | StreamResponse:
         """200 with our headers and, unless the key opted out, our object; told as a stream if one was asked for."""

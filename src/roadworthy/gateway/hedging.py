@@ -20,6 +20,7 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from roadworthy.fallback.model import Tried
+from roadworthy.gateway.limits.slots import OVERTAKEN
 from roadworthy.gateway.ports import Clock, Unusable
 from roadworthy.workflow.inference import Attempt
 
@@ -42,7 +43,6 @@ LEAST_LEFT = 0.05
 MOST_SAVED = 10.0
 """Hedges that quiet traffic may save up."""
 MOST_WATCHES = 2000
-OVERTAKEN = "overtaken: the other call of this inference answered first"
 
 _GROWTH = 1.1
 _BOUNDS = tuple(0.001 * _GROWTH**step for step in range(141))
@@ -143,7 +143,12 @@ class Hedger:
                     runners.append(_Runner(one(call, *begun), *begun))
             winner = await _first_good(runners)
         finally:
-            await _stop_others(runners, winner, discard)
+            try:
+                await _stop_others(runners, winner, discard)
+            except asyncio.CancelledError:  # the client left meanwhile: nobody is told the good answer either
+                if winner is not None:
+                    discard(winner.task.result())
+                raise
         if winner is None:
             raise _honest(call, runners)
         self.won += winner is not runners[0]
@@ -228,13 +233,15 @@ async def _stop_others(runners: list[_Runner[T]], winner: _Runner[T] | None, dis
     under_way = [runner for runner in others if not runner.task.done()]
     for runner in under_way:
         runner.task.cancel()
-    if under_way:
-        await asyncio.wait([runner.task for runner in under_way])
-    for runner in others:
-        if winner is not None and (runner in under_way or runner.is_good):
-            runner.attempt.detail = OVERTAKEN
-        if runner.is_good:
-            discard(runner.task.result())
+    try:
+        if under_way:
+            await asyncio.wait([runner.task for runner in under_way])
+    finally:
+        for runner in others:
+            if winner is not None and (runner in under_way or runner.is_good):
+                runner.attempt.detail = OVERTAKEN
+            if runner.is_good:
+                discard(runner.task.result())
 
 
 def _honest(call: Call, runners: list[_Runner[T]]) -> BaseException:

@@ -68,6 +68,8 @@ class Answer(msgspec.Struct, frozen=True, gc=False):
     """No choice carries content, a tool call or a refusal (or, for embeddings, there is no vector)."""
     refused: bool = False
     """A choice carries ``message.refusal``."""
+    mended: bool = False
+    """Its JSON was mended by a check; the body is not the provider's any more."""
 
 
 class Chunk(msgspec.Struct, frozen=True, gc=False):
@@ -202,6 +204,11 @@ class StreamReply(Protocol):
     def connected(self) -> float | None: ...
     @property
     def first_byte(self) -> float: ...
+    @property
+    def ended(self) -> bool:
+        """The end of the body has arrived, read or not."""
+        ...
+
     @property
     def chunks(self) -> AsyncIterator[bytes]:
         """Body as it comes; raises an ``Http1Error`` when it does not end cleanly."""

@@ -8,24 +8,24 @@ from __future__ import annotations
 
 import asyncio
 
-from roadworthy.gateway.admit import admit
-from roadworthy.gateway.asked import Python
+from roadworthy.gateway.admission.admit import admit
+from roadworthy.gateway.admission.prompting import PROMPT_UNRELEASED, PromptUnreleased
+from roadworthy.gateway.answers.bypass import BypassTaker
+from roadworthy.gateway.answers.cache import AnswerCache
+from roadworthy.gateway.answers.escalations import Escalations
 from roadworthy.gateway.attempt import Caller
-from roadworthy.gateway.bypass import BypassTaker
-from roadworthy.gateway.cache import AnswerCache
 from roadworthy.gateway.call import Call, Trace, answer_headers
+from roadworthy.gateway.checks.asked import Python
 from roadworthy.gateway.climb import Blocked, Climber, End, Escalated, UseCached, UseCanned
 from roadworthy.gateway.counters import Counters
 from roadworthy.gateway.errors import Refused
-from roadworthy.gateway.escalations import Escalations
 from roadworthy.gateway.finish import EVENT_STREAM, Finisher
 from roadworthy.gateway.hedging import Hedger
 from roadworthy.gateway.journal import Journal
+from roadworthy.gateway.limits.purses import Purses
 from roadworthy.gateway.messages import Request, Response, StreamResponse
 from roadworthy.gateway.ports import Clock, Ids, Operation, Upstream
-from roadworthy.gateway.prompting import PROMPT_UNRELEASED, PromptUnreleased
-from roadworthy.gateway.purses import Purses
-from roadworthy.gateway.streams import Relay, Streamer
+from roadworthy.gateway.streaming.streams import Relay, Streamer
 from roadworthy.gateway.world import ServedKey, World
 from roadworthy.workflow.inference import new_inference_id
 
@@ -105,7 +105,7 @@ class Server:
             if call.stream and call.serving.handling.stream != "buffered":
                 return await self._stream(call)
             good = await self._climber.climb(call, self._caller.whole)
-            return self._finisher.answered(call, good.body)
+            return self._finisher.answered(call, good)
         except PromptUnreleased:
             call.notes = [PROMPT_UNRELEASED]
             return await self._bypass.take(call, "bypassed", UNRELEASED)

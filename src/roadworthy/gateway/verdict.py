@@ -20,6 +20,11 @@ BLANK = " \t\r\n\f\v\x00\x85\xa0\u200b\u200c\u200d\u2028\u2029\u2060\u3000\ufeff
 """Characters that say nothing, however many of them there are."""
 
 
+BROKEN_OFF: frozenset[str | None] = frozenset({"error", "abort", "insufficient_system_resource", "network_error"})
+"""Finish reasons of answers that their provider did not finish: OpenRouter's and Mistral's, vLLM's and SGLang's,
+DeepSeek's, Zhipu's (API references)."""
+
+
 def says_nothing(text: str) -> bool:
     """Is a text empty for its reader?"""
     return not text.strip(BLANK)
@@ -67,6 +72,9 @@ def judge_end(finishes: Iterable[str | None], choices: int, *, empty: bool, refu
         return Unusable(
             "truncated", f"{sum(end is not None for end in ends)} of {max(choices, len(ends))} choices finished"
         )
+    if not BROKEN_OFF.isdisjoint(ends):
+        why = next(end for end in ends if end in BROKEN_OFF)
+        return Unusable("truncated", f"the provider broke off (finish_reason: {why})")
     if "length" in ends:
         return Unusable("truncated", "the answer reached its token limit (finish_reason: length)")
     if refused:

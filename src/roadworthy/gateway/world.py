@@ -11,17 +11,17 @@ from collections.abc import Callable
 import msgspec
 
 from roadworthy.fallback.words import BLOCKED
-from roadworthy.gateway.buckets import Quota
-from roadworthy.gateway.canned import CannedAnswer
-from roadworthy.gateway.capabilities import is_limited, lacking
-from roadworthy.gateway.checking import Checking, canary_line, canary_of
+from roadworthy.gateway.admission.capabilities import is_limited, lacking
+from roadworthy.gateway.answers.canned import CannedAnswer
+from roadworthy.gateway.answers.redact import Redactor, redactor
+from roadworthy.gateway.answers.repair import RepairPrompt
+from roadworthy.gateway.checks.checking import Checking, canary_line, canary_of
+from roadworthy.gateway.limits.buckets import Quota
+from roadworthy.gateway.limits.plans import plans
+from roadworthy.gateway.limits.pricing import ModelPrices
+from roadworthy.gateway.limits.slots import Slots
 from roadworthy.gateway.messages import Headers
-from roadworthy.gateway.plans import plans
 from roadworthy.gateway.ports import Fields, Outgoing, Wire, WireFactory
-from roadworthy.gateway.pricing import ModelPrices
-from roadworthy.gateway.redact import Redactor, redactor
-from roadworthy.gateway.repair import RepairPrompt
-from roadworthy.gateway.slots import Slots
 from roadworthy.gateway.snapshot import ServedWorkflow, Snapshot, SnapshotRefused
 from roadworthy.http1.messages import Clocks as HttpClocks
 from roadworthy.http1.messages import head
@@ -169,7 +169,6 @@ class Serving:
         self._limited = [targets[name] for name in sorted(self.reachable) if targets[name].limited]
         self.hedge_target = targets.get(handling.hedge.target or "") if handling.hedge else None
         """Whom a hedge calls; ``None``: the target that is late."""
-        self.cache_first = handling.cache is not None and handling.cache.use == "always"
         self.operation = "embeddings" if self.behaviour and self.behaviour.kind == "embeddings" else "chat"
         self.canned = CannedAnswer(handling.canned) if handling.canned else None
         self.holding = CannedAnswer(handling.holding) if handling.holding else None
@@ -291,9 +290,14 @@ class World:
     def _checkings(self) -> list[Checking]:
         return [serving.checking for serving in self.workflows.values() if serving.checking is not None]
 
-    def check_sources(self) -> dict[str, dict[str, str]]:
-        """Hash → path → text of the users' check code that is served."""
-        return {checking.code: checking.sources for checking in self._checkings() if checking.code}
+    def check_sources(self) -> dict[str, dict[str, dict[str, str]]]:
+        """Team → hash → path → text of the users' check code that is served."""
+        found: dict[str, dict[str, dict[str, str]]] = {}
+        for serving in self.workflows.values():
+            checking = serving.checking
+            if checking is not None and checking.code:
+                found.setdefault(serving.team, {})[checking.code] = checking.sources
+        return found
 
 
 def _slots_of(target: Target, slots: dict[str, Slots], share: float) -> Slots:

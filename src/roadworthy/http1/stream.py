@@ -70,6 +70,11 @@ class StreamReply:
         return self._size
 
     @property
+    def ended(self) -> bool:
+        """The end of the body has arrived, read or not."""
+        return self._ended
+
+    @property
     def chunks(self) -> StreamReply:
         """The body, in the pieces in which it arrived."""
         return self

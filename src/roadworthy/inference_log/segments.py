@@ -85,7 +85,7 @@ class SegmentName(msgspec.Struct, frozen=True, order=True):
         return SegmentName(self.worker, self.boot, self.seq + 1)
 
 
-class Line(msgspec.Struct, frozen=True):
+class Line(msgspec.Struct, frozen=True, gc=False):
     """One well-formed line of a segment."""
 
     offset: int

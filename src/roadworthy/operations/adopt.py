@@ -16,7 +16,7 @@ from typing import Any, Final, Protocol
 
 import msgspec
 
-from roadworthy.gateway.prompting import FREE_FIELDS
+from roadworthy.gateway.admission.prompting import FREE_FIELDS
 from roadworthy.inference_log.model import Filter, Page
 from roadworthy.operations.adopt_files import (
     AdoptRefused,

@@ -12,8 +12,8 @@ from typing import Literal
 import msgspec
 
 from roadworthy.cost.budgets import NANO, Calendar, Period, PeriodKind, ScopeKind
-from roadworthy.gateway.ledger import Booked, Ident, ident_of
-from roadworthy.gateway.plans import limits
+from roadworthy.gateway.limits.ledger import Booked, Ident, ident_of
+from roadworthy.gateway.limits.plans import limits
 from roadworthy.workflow.model import ApiKey, Budget, Configuration, Workflow
 
 MOST_USERS = 20

@@ -1,7 +1,8 @@
 """Runs drills on the gateway that serves: a permit, misbehaving servers, a call as any client makes it, a verdict.
 
-Live traffic feels nothing of it: a drill's calls have a lane of their own (``gateway/permits.py``), and whatever stands
-for a target is on this machine.  Every drilled call has its own permit, good for that call and for the few before it.
+Live traffic feels nothing of it: a drill's calls have a lane of their own (``gateway/admission/permits.py``), and
+whatever stands for a target is on this machine.  Every drilled call has its own permit, good for that call and for the
+few before it.
 """
 
 from __future__ import annotations
@@ -37,6 +38,8 @@ AT_ONCE = 16
 """Drilled calls that are under way together: most of them only wait."""
 COPIES = 2
 """Disposable copies of the install that stand together."""
+LONGEST_SCENE = 300.0
+"""Seconds after which what happens to a copy is given up."""
 COPY_SECONDS = 10.0
 """How long one takes about, to make and to break."""
 PATIENCE = 5.0
@@ -156,10 +159,12 @@ class Runner:
     async def _in_a_copy(self, copies: asyncio.Semaphore, step: Step, scene: Scene) -> None:
         async with copies, self._ports.copy(self._subject.release.workflow, step.drill) as copy:
             try:
-                self._told(step, await scene(copy))
-            except Missed as missed:
+                async with asyncio.timeout(LONGEST_SCENE):
+                    self._told(step, await scene(copy))
+            except (Missed, TimeoutError) as missed:
                 result = _result(step.drill, step.stream)
-                result.verdict, result.misses = "FAIL", [str(missed)]
+                result.verdict = "FAIL"
+                result.misses = [str(missed) or f"the scene: expected an end in {LONGEST_SCENE:g} s, found none"]
                 self._on_result(result)
 
     def _told(self, step: Step, seen: Seen) -> None:
@@ -209,6 +214,7 @@ class Runner:
             fault=drill.name,
             substitutes=urls,
             unpriced=drill.conditions.unpriced,
+            price=drill.conditions.price,
             budgets=drill.conditions.budgets,
         )
 

@@ -7,6 +7,7 @@ themselves.  One run of a workflow at a time.  What was measured before an inter
 from __future__ import annotations
 
 import asyncio
+import bisect
 import logging
 import secrets
 import threading
@@ -15,7 +16,7 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
-from roadworthy.fallback.drills.catalogue import CATALOGUE, Row
+from roadworthy.fallback.drills.catalogue import CATALOGUE, Row, place_of
 from roadworthy.fallback.drills.model import Drill, DrillRun, Result
 from roadworthy.fallback.drills.ports import DrillState
 from roadworthy.fallback.drills.registry import drills
@@ -29,6 +30,8 @@ log = logging.getLogger("roadworthy.drills")
 
 LEASE = 30.0
 """Seconds without a look after which a run is interrupted."""
+CLEARING = 5.0
+"""Seconds that a stopped run has to clear its faults before it is interrupted in that, too."""
 KEPT_RUNS = 50
 """Of each workflow."""
 
@@ -96,14 +99,15 @@ class DrillRuns:
             by=actor.id,
             wanted=len(steps),
             estimate=estimate(steps, release),
-            results=skipped,
+            results=sorted(skipped, key=_order),
         )
         going = _Run(run, self._monotonic())
         with self._lock:
             other = next((kept for kept in self._running.values() if kept.run.workflow == order.workflow), None)
             if other is not None:
                 raise DrillRefused(
-                    f"run {other.run.id} of '{order.workflow}' is under way (by {other.run.by}); wait for it or stop it"
+                    f"run {other.run.id} of '{order.workflow}' is under way (by {other.run.by}); wait for it, or end "
+                    f"its command: a run that nobody looks at stops after {LEASE:g} s"
                 )
             self._running[run.id] = going
         self._audit(actor, run)
@@ -159,15 +163,17 @@ class DrillRuns:
     async def _led(self, going: _Run, subject: Subject, steps: Sequence[Step]) -> None:
         def on_result(result: Result) -> None:
             with going.lock:
-                going.run.results.append(result)
+                bisect.insort(going.run.results, result, key=_order)
 
         runner = asyncio.ensure_future(Runner(self._ports, subject, on_result).run(steps))
+        patient_until = 0.0
         while not runner.done():
             await asyncio.wait([runner], timeout=0.2)
             if self._monotonic() - going.looked > LEASE and not going.stopping:
                 going.stopping = f"nobody looked for {LEASE:g} s"
-            if going.stopping and not runner.done():
+            if going.stopping and time.monotonic() > patient_until:  # another would interrupt the clearing up
                 runner.cancel()
+                patient_until = time.monotonic() + CLEARING
         if not going.stopping or not runner.cancelled():
             await runner
 
@@ -188,6 +194,11 @@ class DrillRuns:
         )
         with self._state.write() as tx:
             tx.append_audit(chain(tx.last_audit(), event, self._ports.clock()))
+
+
+def _order(result: Result) -> tuple[int, bool]:
+    """As the fault catalogue has them: when they came in is of no use to a reader."""
+    return place_of(result.fault), result.stream
 
 
 def chosen(order: Order) -> list[Drill]:

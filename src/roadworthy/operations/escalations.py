@@ -8,8 +8,8 @@ from typing import Any, Protocol
 
 import msgspec
 
-from roadworthy.gateway.escalations import News, Status, Told
-from roadworthy.gateway.escalations import completion as completion_of_told
+from roadworthy.gateway.answers.escalations import News, Status, Told
+from roadworthy.gateway.answers.escalations import completion as completion_of_told
 from roadworthy.people.escalation.model import Escalation, State
 from roadworthy.people.ports import PeopleState, PeopleTransaction
 
@@ -20,8 +20,10 @@ _STATUS: dict[State, Status] = {
     "expired": "expired",
     "cancelled": "cancelled",
 }
-PAGE = 500
-"""Escalations that gateways are told at once."""
+PAGE = 100
+"""Escalations that gateways are told at once…"""
+MOST_NEWS = 1024 * 1024
+"""…as far as they fit into so many bytes, the first one always: a worker takes 16 MiB."""
 
 
 def told(escalation: Escalation) -> Told:
@@ -69,8 +71,17 @@ def news_after(state: PeopleState, seq: int) -> tuple[bytes, int]:
     """What a gateway that was told up to ``seq`` must hear, and up to where that goes."""
     with state.read() as tx:
         found = tx.escalations_after(seq, PAGE)
-        news = News(told=[told(row) for row in found], open=tx.open_escalations())
-    return msgspec.json.encode(news), found[-1].seq if found else seq
+        waiting = tx.open_escalations()
+    news = News(open=waiting)
+    room = MOST_NEWS
+    for row in found:
+        one = told(row)
+        room -= len(msgspec.json.encode(one))
+        if room < 0 and news.told:
+            break
+        news.told.append(one)
+        seq = row.seq
+    return msgspec.json.encode(news), seq
 
 
 class Scrubbed(Protocol):

@@ -181,7 +181,8 @@ class Explainer:
         if calls:
             given = round(sum(row.tokens.total - row.tokens.output for row in rows) / calls)
             output = round(sum(row.tokens.output for row in rows) / calls)
-            source = output_source = f"the mean of {calls:,} calls in the last 7 days"
+            mean = f"the mean of {calls:,} calls in the last 7 days"
+            source = output_source = "as the one call of the last 7 days" if calls == 1 else mean
         parameters = behaviour.parameters if behaviour is not None else {}
         limit = next((parameters[name] for name in _OUTPUT_LIMITS if isinstance(parameters.get(name), int)), None)
         if limit is not None:

@@ -10,7 +10,11 @@ from collections.abc import Iterable
 
 import msgspec
 
+from roadworthy.fallback.drills.catalogue import place_of
 from roadworthy.fallback.drills.model import DrillRun, Result, Verdict
+from roadworthy.workflow.inference import SERVED_BY_MODEL
+
+LONGEST_READING = 200
 
 
 class Visible(msgspec.Struct, kw_only=True):
@@ -38,7 +42,7 @@ class Visible(msgspec.Struct, kw_only=True):
 
 
 def catalogue(runs: Iterable[DrillRun]) -> list[Visible]:
-    """Of the newest run's release, in the order of its results.  ``runs``: newest first."""
+    """Of the newest run's release, in the order of the fault catalogue.  ``runs``: newest first."""
     found: dict[tuple[str, bool], Visible] = {}
     digest = ""
     for run in runs:
@@ -54,6 +58,24 @@ def catalogue(runs: Iterable[DrillRun]) -> list[Visible]:
             else:
                 found[key].seconds = max(found[key].seconds, result.seen.seconds)
             found[key].proven += result.verdict == "PASS"
+    return sorted(found.values(), key=lambda item: (place_of(item.fault), item.stream))
+
+
+def together(items: Iterable[Visible]) -> list[tuple[Visible, str]]:
+    """(fault, ``whole``, ``stream`` or ``both``): ways of asking after which a customer sees the same are one."""
+    found: dict[tuple[str, ...], tuple[Visible, str]] = {}
+    for item in items:
+        reads = "" if item.outcome in SERVED_BY_MODEL else item.reads
+        key = (item.fault, item.verdict, item.outcome, item.told, reads)
+        if key not in found:
+            found[key] = (item, "stream" if item.stream else "whole")
+            continue
+        other = found[key][0]
+        both = msgspec.structs.replace(
+            other, seconds=max(other.seconds, item.seconds), longest=max(other.longest, item.longest),
+            proven=min(other.proven, item.proven), last=min(other.last, item.last),
+        )  # fmt: skip
+        found[key] = (both, "both")
     return list(found.values())
 
 
@@ -75,14 +97,20 @@ def markdown(workflow: str, items: Iterable[Visible], when: str) -> str:
         f"Made by `roadworthy failures {workflow} --markdown` on {when}, from drills. Every line was measured.", "",
         "| when | asked | the customer gets | and reads | within | proven |", "|---|---|---|---|---|---|",
     ]  # fmt: skip
-    for item in items:
-        asked = "stream" if item.stream else "whole"
+    for item, asked in together(items):
         proof = f"{item.proven} ×" if item.verdict == "PASS" else f"{item.verdict}"
         lines.append(
-            f"| {_cell(item.says)} | {asked} | {item.outcome} | {_cell(item.reads[:200])} | "
+            f"| {_cell(item.says)} | {asked} | {item.outcome} | {_reads(item)} | "
             f"{item.seconds:.1f} s (at most {item.longest:.0f} s) | {proof} |"
         )
     return "\n".join([*lines, ""])
+
+
+def _reads(item: Visible) -> str:
+    if item.outcome in SERVED_BY_MODEL:
+        return "the model's answer"
+    text = item.reads
+    return _cell(text if len(text) <= LONGEST_READING else text[:LONGEST_READING] + "…")
 
 
 def _cell(text: str) -> str:

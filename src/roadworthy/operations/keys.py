@@ -16,6 +16,7 @@ import msgspec
 from roadworthy.http1.origin import Origin
 from roadworthy.people.outbox.service import callback_secret
 from roadworthy.workflow.audit import Event, chain
+from roadworthy.workflow.kinds import address_problem
 from roadworthy.workflow.model import DEFAULT_TEAM, ApiKey, Configuration, Workflow
 from roadworthy.workflow.ports import State, Transaction
 from roadworthy.workflow.problems import did_you_mean
@@ -181,6 +182,9 @@ def vet(spec: KeySpec, configuration: Configuration | None, now: float) -> str:
             Origin.from_url(url)
         except ValueError as error:
             raise KeyRefused("callbacks", str(error)) from error
+        if wrong := address_problem(url, spec.callbacks_private):
+            found, expected, _ = wrong
+            raise KeyRefused("callbacks", f"found {found}, expected {expected} (or say --callback-private)")
     if len(spec.callbacks) > MOST_CALLBACKS:
         raise KeyRefused("callbacks", f"found {len(spec.callbacks)}, expected at most {MOST_CALLBACKS}")
     workflows = {} if configuration is None else configuration.workflows

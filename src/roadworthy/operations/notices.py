@@ -1,5 +1,7 @@
 """From a record to what a person must be told of it: the pure rule, and where shipping joins it to the incidents.
 
+Targets may be shared: what is said of one is said to each team by itself, with its own inferences.
+
 An unsafe answer is an incident, whatever the ladder made of it.  Overspending, a target that refuses us, and a model
 without a price are alerts.  Only calls that are somebody's business count: live ones, those of testers, and drills,
 which are told one by one and marked.
@@ -7,7 +9,7 @@ which are told one by one and marked.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 from roadworthy.inference_log.model import Batch
 from roadworthy.people.escalation.service import Queue
@@ -19,6 +21,8 @@ from roadworthy.workflow.inference import Attempt, Inference
 NOTICED = frozenset({"live", "tester", "drill"})
 BUDGET, NEAR = "budget:", ":alert"
 """Notes of a record: ``budget:user:day`` was used up, ``budget:workflow:month:alert`` was taken past its alert."""
+USAGE_IMPLAUSIBLE = "usage_implausible"
+"""Note of a record whose provider reported a usage that cannot be."""
 NO_PRICE = "no price"
 """How the reason of an unknown cost begins when nobody knows the price."""
 
@@ -50,16 +54,24 @@ def notices(record: Inference) -> Iterator[Notice]:
                 f"{record.workflow}: {in_words(note.removesuffix(NEAR))} is nearly used up",
                 f"{record.id} took it past the share at which you wanted to know: roadworthy budgets", "cost",
             )  # fmt: skip
+    if USAGE_IMPLAUSIBLE in record.notes:
+        yield _notice(
+            record, "alert", f"{USAGE_IMPLAUSIBLE}/{record.team}/{record.target}",
+            f"Target {record.target} reports tokens that cannot be",
+            f"{record.id} was charged by estimate; compare the provider's bill: roadworthy show {record.id}", "cost",
+        )  # fmt: skip
     for attempt in record.attempts:
         if attempt.failure == "misconfigured":
             yield _notice(
-                record, "alert", f"misconfigured/{attempt.target}", f"Target {attempt.target} refuses us",
-                f"It answered {attempt.status or 'nothing'}: {attempt.detail}. It is not tried again for such a call.",
+                record, "alert", f"misconfigured/{record.team}/{attempt.target}", f"Target {attempt.target} refuses us",
+                f"It answered {attempt.status or 'nothing'}: {attempt.detail}. Until its key, model name or address is "
+                "mended, every call goes on with its ladder: roadworthy doctor",
                 "workflow",
             )  # fmt: skip
         elif unpriced(attempt):
-            yield _notice(
-                record, "alert", f"price_unknown/{attempt.target}/{attempt.model_answered or attempt.model_asked}",
+            named = "" if record.route == "passthrough" else f"/{attempt.model_answered or attempt.model_asked}"
+            yield _notice(  # what callers name as they like must not make an alert each
+                record, "alert", f"price_unknown/{record.team}/{attempt.target}{named}",
                 f"Nobody knows what {attempt.model_answered or attempt.model_asked} costs",
                 f"{attempt.cost_unknown}: its calls are recorded with an unknown cost and reserved at the dearest "
                 "known price. Declare `price` on the target.",
@@ -94,7 +106,11 @@ def overspent(record: Inference) -> bool:
     """A tester who used up the day's dollars is expected, and nobody's alert."""
     if record.traffic == "tester":
         return False
-    return record.failure == "overspent" or any(rung.failure == "overspent" for rung in record.ladder)
+    return (
+        record.failure == "overspent"
+        or any(rung.failure == "overspent" for rung in record.ladder)
+        or any(note.startswith(BUDGET) and not note.endswith(NEAR) for note in record.notes)  # a step was passed over
+    )
 
 
 def unpriced(attempt: Attempt) -> bool:
@@ -122,15 +138,22 @@ class Arrivals:
         queue: Queue,
         incidents: Incidents,
         forgotten: Callable[[str | None, float], bool],
+        *,
+        tell_gone: Callable[[Sequence[str]], None] = lambda ids: None,
     ) -> None:
-        """``forgotten``: is what a user did at an instant forgotten?"""
+        """``forgotten``: is what a user did at an instant forgotten?  ``tell_gone``: have the gateways drop what they
+        hold of these escalations, which nobody else will ever tell them of."""
         self._state = state
         self._queue = queue
         self._incidents = incidents
         self._forgotten = forgotten
+        self._tell_gone = tell_gone
 
     def __call__(self, batch: Batch) -> None:
-        lines = [line for line in batch.escalations if not self._forgotten(line.unit, line.ts)]
+        gone = {line.inference for line in batch.escalations if self._forgotten(line.unit, line.ts)}
+        lines = [line for line in batch.escalations if line.inference not in gone]
+        if gone:
+            self._tell_gone(sorted(gone))
         found = [
             notice
             for record in (*batch.ends, *batch.lost)

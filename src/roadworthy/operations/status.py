@@ -98,14 +98,14 @@ def workflow_statuses(
     last_hour: Sequence[StatsRow],
     today: Sequence[StatsRow],
 ) -> list[WorkflowStatus]:
-    """Both: rows by workflow and class."""
+    """Both: rows by workflow and class.  Drills spend nobody's money: their providers are on this machine."""
     testers = {row.group["workflow"]: row.count for row in last_hour if row.group.get("traffic") == "tester"}
     hours = {row.group["workflow"]: row for row in last_hour if row.group.get("traffic") == "live"}
     found = []
     for name, workflow in sorted(configuration.workflows.items()):
         frozen = served.get(name)
         hour = hours.get(name)
-        days = [row for row in today if row.group["workflow"] == name]
+        days = [row for row in today if row.group["workflow"] == name and row.group.get("traffic") != "drill"]
         costs = [row.cost_usd for row in days if row.cost_usd is not None]
         serves: Literal["release", "passthrough", "nothing"] = (
             "release" if frozen is not None else "passthrough" if workflow.passthrough else "nothing"
@@ -239,7 +239,9 @@ def waiting_for_people(
     for name, count in sorted(escalated.items()):
         who = workflows[name].owners.workflow if name in workflows else "operator"
         calls = "1 call waits" if count == 1 else f"{count} calls wait"
-        found.append(Waiting(who, f"{name}: {calls} for a human", f"roadworthy escalations {name}"))
+        full = name in workflows and count >= workflows[name].policy.escalation.capacity
+        more = ", and the queue is full: further calls go on with their ladder" if full else ""
+        found.append(Waiting(who, f"{name}: {calls} for a human{more}", f"roadworthy escalations {name}"))
     if incidents:
         matters = "1 incident or alert is open" if incidents == 1 else f"{incidents} incidents and alerts are open"
         found.append(Waiting("operator", matters, "roadworthy incidents --open"))

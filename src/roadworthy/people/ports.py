@@ -50,7 +50,7 @@ class EscalationTransaction(Protocol):
         ...
 
     def waiting_escalations(self, workflow: str | None, limit: int) -> Sequence[Escalation]:
-        """Open ones, the most urgent first."""
+        """Open ones, the most urgent first; drills are left out."""
         ...
 
     def open_escalations(self) -> dict[str, int]:
@@ -125,8 +125,12 @@ class IncidentTransaction(Protocol):
 
     def count_open_incidents(self) -> int: ...
 
-    def incidents(self, *, open_only: bool = False, limit: int = 100) -> Sequence[Incident]:
-        """Seen last first."""
+    def incidents(
+        self, *, open_only: bool = False, workflow: str | None = None, inference: str | None = None,
+        drills: bool = True, limit: int = 100,
+    ) -> Sequence[Incident]:  # fmt: skip
+        """Seen last first.  ``inference``: only those that remember one whose id begins so; ``drills``: those that
+        drills caused, too."""
         ...
 
 

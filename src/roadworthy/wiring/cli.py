@@ -131,7 +131,7 @@ def settings(data: Path) -> Settings | None:
 
 def prices(data: Path, attempts: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
     """Target of each attempt → price in US dollars a token, as the gateways know it now; those that are known."""
-    from roadworthy.gateway.pricing import ModelPrices
+    from roadworthy.gateway.limits.pricing import ModelPrices
     from roadworthy.gateway.snapshot import SnapshotRefused, decode
 
     try:

@@ -195,7 +195,7 @@ class Control:
 
     def _spenders(self, workflow: str, since: float) -> list[str]:
         """Users by what the log says they spent, the most first; ``""``: the callers that name none."""
-        rows = self.log.stats("unit", Filter(workflow=workflow, since=since)).rows
+        rows = self.log.stats("unit", Filter(workflow=workflow, traffic="live,tester", since=since)).rows
         spent: dict[str, float] = {}
         for row in rows:
             user = row.group.get("unit") or ""

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import resource
 import secrets
 import shutil
 import signal
@@ -18,7 +17,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
-from urllib.parse import urlsplit
+from typing import Any
 
 import msgspec
 
@@ -28,11 +27,10 @@ from roadworthy.adapters.sqlite.state import SqliteState
 from roadworthy.engine.ports import Launcher, Process
 from roadworthy.fallback.drills import reading
 from roadworthy.fallback.drills.asking import Example, good_answer, guards, nonce_of, question
-from roadworthy.fallback.drills.copy import Fault
+from roadworthy.fallback.drills.copy import Fault, Missed
 from roadworthy.fallback.drills.listener import FaultServer
 from roadworthy.fallback.drills.model import Drill, Seen
 from roadworthy.gateway import snapshot as snapshots
-from roadworthy.gateway.permits import isolated
 from roadworthy.http1.client import Client
 from roadworthy.http1.errors import Http1Error
 from roadworthy.http1.guard import AddressGuard
@@ -42,20 +40,13 @@ from roadworthy.inference_log import segments
 from roadworthy.inference_log.model import Filter
 from roadworthy.operations.drill import called
 from roadworthy.operations.keys import Keys, KeySpec
+from roadworthy.wiring.copied import Original, led_astray
 from roadworthy.wiring.data_folder import DataFolder, create_folder
+from roadworthy.wiring.internal import Internal
 from roadworthy.wiring.launcher import python
 from roadworthy.wiring.sockets import listen_tcp
 from roadworthy.workflow.inference import Inference
-from roadworthy.workflow.model import (
-    Configuration,
-    FrozenRelease,
-    Price,
-    Release,
-    Settings,
-    Target,
-    TargetIdentity,
-    Workflow,
-)
+from roadworthy.workflow.model import Release
 from roadworthy.workflow.ports import AppliedConfiguration
 from roadworthy.workflow.service import Actor
 
@@ -72,16 +63,6 @@ class CopyFailed(OSError):
     """The copy could not be made or does not answer."""
 
 
-class Original(msgspec.Struct, frozen=True):
-    """What is copied."""
-
-    configuration: Configuration
-    frozen: FrozenRelease
-    """As the live gateway serves it."""
-    prices: dict[str, Price]
-    """Target → price, as the live gateway knows it."""
-
-
 class DisposableCopy:
     """``fallback.drills.copy.Copy``."""
 
@@ -96,11 +77,16 @@ class DisposableCopy:
         self._launcher = launcher
         self._example = example
         self._worker = worker
-        self._clock = root / "clock"
+        self._clock, self._disk = root / "clock", root / "disk"
         self._nonce = nonce_of(secrets.randbits(48))
         self._servers: dict[str, FaultServer] = {}
         self._processes: list[Process] = []
         self._by_name: dict[str, Process] = {}
+        self._ended: dict[str, asyncio.Task[int]] = {}
+        """Name → exit code, once it has one."""
+        self._dead: list[Path] = []
+        """Segments of workers that were killed."""
+        self._internal = Internal()
         self._listener = listen_tcp("127.0.0.1:0", "--listen")
         self._client: Client | None = None
         self._token = ""
@@ -120,12 +106,12 @@ class DisposableCopy:
         await asyncio.to_thread(self._fill)
         self._client = Client(guard=AddressGuard(allowed=[Origin.from_url(self.base_url)]))
         await self._start("control", python("roadworthy.wiring.control", "--data", str(self.folder.root)))
-        await self._until(self.folder.snapshot.exists, "a snapshot of the copy")
         await self._start_gateway()
 
     async def close(self) -> None:
         if self._client is not None:
             await self._client.close()
+        await self._internal.close()
         for process in self._processes:
             process.kill()
             await process.wait()
@@ -158,9 +144,25 @@ class DisposableCopy:
     async def kill_control(self) -> None:
         await self._kill("control")
 
+    @property
+    def others(self) -> list[str]:
+        first = self.release.behaviour.target
+        return [name for name in self._servers if name != first and name not in guards(self.release)]
+
+    async def begun(self, calls: int) -> None:
+        def all_of_them(told: dict[str, Any]) -> bool:
+            ended: int = sum(count["count"] for count in told["inferences"])
+            return ended + int(told["in_flight"]) >= calls
+
+        await self._told(f"{calls} calls begun", all_of_them)
+
     async def kill_gateway(self) -> None:
         await self._kill("gateway")
-        await self._start_gateway()
+        self._dead += [name.path(self.folder.journal) for name in segments.segments(self.folder.journal)]
+        try:
+            await self._start_gateway()
+        except CopyFailed as failed:
+            raise Missed("a new worker", "ready", str(failed)) from failed
 
     async def lose_state(self) -> None:
         def spoil() -> None:
@@ -171,8 +173,8 @@ class DisposableCopy:
         await asyncio.to_thread(spoil)
 
     async def fill_journal(self) -> None:
-        biggest = max((path.stat().st_size for path in self.folder.journal.rglob("*.jsonl")), default=0)
-        resource.prlimit(self._by_name["gateway"].pid, resource.RLIMIT_FSIZE, (biggest, resource.RLIM_INFINITY))
+        used = sum(path.stat().st_size for path in self.folder.journal.rglob("*") if path.is_file())
+        write_atomically(self._disk, f"{used}\n{self.folder.journal}".encode())
 
     async def jump_clock(self, seconds: float) -> None:
         write_atomically(self._clock, f"{seconds:g}".encode())
@@ -184,12 +186,29 @@ class DisposableCopy:
             write_atomically(self.folder.snapshot, snapshots.encode(stale))
 
         await asyncio.to_thread(older)
-        await asyncio.sleep(0.5)  # a worker looks five times a second
+        await self._told(
+            "a look at the older snapshot", lambda told: told["snapshots_refused"] > 0 or told["snapshot_seq"] == 0
+        )
 
     async def records(self) -> list[Inference]:
+        until = time.monotonic() + PATIENCE
+        while not self._ended["control"].done() and any(path.exists() for path in self._dead):
+            if time.monotonic() > until:
+                raise Missed("the journal of a dead worker", "recovered by control", f"not in {PATIENCE:g} s")
+            await asyncio.sleep(POLL)
         return await asyncio.to_thread(self._records)
 
     # --- its parts
+
+    async def _told(self, what: str, good: Callable[[dict[str, Any]], bool]) -> None:
+        """Until the worker's own counters say so."""
+        until = time.monotonic() + PATIENCE
+        while time.monotonic() < until:
+            for told in await self._internal.counters([self.folder.worker_socket(0)]):
+                if good(told):
+                    return
+            await asyncio.sleep(POLL)
+        raise Missed(what, f"in {PATIENCE:g} s", "not")
 
     async def _call(self, stream: bool) -> Seen:
         assert self._client is not None
@@ -218,7 +237,7 @@ class DisposableCopy:
     async def _start_gateway(self) -> None:
         fd = self._listener.fileno()
         arguments = ["--data", str(self.folder.root), "--worker", "0", "--workers", "1", "--fd", str(fd)]
-        command = python(self._worker, "--clock", str(self._clock), "--", *arguments)
+        command = python(self._worker, "--clock", str(self._clock), "--disk", str(self._disk), "--", *arguments)
         await self._start("gateway", command, fd)
         await self._until_answered()
 
@@ -229,18 +248,12 @@ class DisposableCopy:
         )
         self._processes.append(process)
         self._by_name[name] = process
+        self._ended[name] = asyncio.ensure_future(process.wait())
 
     async def _kill(self, name: str) -> None:
         process = self._by_name[name]
         process.kill()
         await process.wait()
-
-    async def _until(self, there: Callable[[], bool], what: str) -> None:
-        until = time.monotonic() + PATIENCE
-        while not there():
-            if time.monotonic() > until:
-                raise CopyFailed(f"{what} did not come in {PATIENCE:g} s; {self._root} says why")
-            await asyncio.sleep(POLL)
 
     async def _until_answered(self) -> None:
         assert self._client is not None
@@ -248,6 +261,9 @@ class DisposableCopy:
         made = head(b"GET", b"/readyz", origin, [])
         until = time.monotonic() + PATIENCE
         while time.monotonic() < until:
+            for name in ("gateway",) if self.folder.snapshot.exists() else ("control", "gateway"):
+                if self._ended[name].done():
+                    raise CopyFailed(f"its {name} ended with {self._ended[name].result()}: {self._last_words(name)}")
             try:
                 reply = await self._client.fetch(origin, made, b"", Clocks(1.0, 1.0, 1.0, 1.0), max_body=1 << 16)
             except Http1Error:
@@ -258,6 +274,10 @@ class DisposableCopy:
             await asyncio.sleep(POLL)
         raise CopyFailed(f"the gateway of the copy was not ready in {PATIENCE:g} s")
 
+    def _last_words(self, name: str) -> str:
+        said = (self._root / f"{name}.log").read_text(errors="replace").strip()
+        return said.splitlines()[-1][:300] if said else "it said nothing"
+
     def _records(self) -> list[Inference]:
         found: dict[str, Inference] = {}
         for name in segments.segments(self.folder.journal):
@@ -266,8 +286,11 @@ class DisposableCopy:
             except OSError:  # shipped and removed meanwhile: the log has it
                 continue
             found.update({line.value.id: line.value for line in lines if isinstance(line.value, Inference)})
-        found.update({record.id: record for record in self._logged()})
-        return list(found.values())
+        logged = self._logged()
+        for record in logged:  # both have it until its segment is gone; told in two ways it would be there twice
+            if record.id in found and found[record.id].outcome == record.outcome:
+                del found[record.id]
+        return [*logged, *found.values()]
 
     def _logged(self) -> list[Inference]:
         if not self.folder.log_db.exists():
@@ -277,42 +300,6 @@ class DisposableCopy:
             return log.find(Filter(), limit=MOST_RECORDS).items
         finally:
             log.close()
-
-
-def led_astray(original: Original, urls: dict[str, str]) -> tuple[Configuration, FrozenRelease]:
-    """Configuration and release in which every target is a server of the drill and nobody outside is reached."""
-    configuration, frozen = original.configuration, original.frozen
-    release = frozen.release
-    targets = {
-        name: Target(
-            name, "openai", known.model if known else release.behaviour.targets[name].model, endpoint=url,
-            price=original.prices.get(name), limits=known.limits if known else Target(name, "openai", "").limits,
-            capabilities=known.capabilities if known else Target(name, "openai", "").capabilities, allow_private=True,
-        )
-        for name, url in urls.items()
-        for known in [configuration.targets.get(name.split("@")[0])]
-    }  # fmt: skip
-    identities = {
-        name: TargetIdentity("openai", targets[name].model, urlsplit(urls[name]).netloc)
-        for name in release.behaviour.targets
-    }
-    handling = isolated(release.handling)
-    changed = msgspec.structs.replace(
-        release, handling=handling, behaviour=msgspec.structs.replace(release.behaviour, targets=identities)
-    )
-    workflow: Workflow = configuration.workflows[release.workflow]
-    escalation = msgspec.structs.replace(workflow.policy.escalation, helpdesk=None)
-    workflow = msgspec.structs.replace(
-        workflow,
-        enforcement="enforce",
-        behaviour=changed.behaviour,
-        handling=handling,
-        passthrough=None,
-        policy=msgspec.structs.replace(workflow.policy, escalation=escalation),
-    )
-    settings = Settings(timezone=configuration.settings.timezone, disk_full=configuration.settings.disk_full)
-    alone = Configuration(settings, targets, configuration.people, {workflow.name: workflow})
-    return alone, msgspec.structs.replace(frozen, release=changed)
 
 
 @asynccontextmanager

@@ -22,11 +22,13 @@ from roadworthy.inference_log.service import Log, Shipper
 from roadworthy.operations.drill import Heard, Ports, Subject
 from roadworthy.operations.drill_runs import DrillRefused, DrillRuns
 from roadworthy.operations.notices import notices
-from roadworthy.wiring.copy import DisposableCopy, Original, disposable
+from roadworthy.wiring.copied import Original
+from roadworthy.wiring.copy import DisposableCopy, disposable
 from roadworthy.wiring.data_folder import DataFolder
 from roadworthy.wiring.launcher import LinuxLauncher, python
 from roadworthy.workflow.inference import Inference
 from roadworthy.workflow.model import Settings
+from roadworthy.workflow.problems import did_you_mean
 from roadworthy.workflow.service import Unknown
 from roadworthy.workflow.simulation import Seeded
 
@@ -162,8 +164,8 @@ class Drilling:
         snapshot = self._snapshot()
         served = None if snapshot is None else snapshot.workflows.get(workflow)
         if snapshot is None or served is None:
-            known = ", ".join(sorted(snapshot.workflows)) if snapshot is not None else ""
-            raise Unknown(f"there is no workflow '{workflow}'; there are: {known or 'none'}")
+            known = snapshot.workflows if snapshot is not None else ()
+            raise Unknown(f"no workflow '{workflow}': {did_you_mean(workflow, known)}")
         if served.release is None:
             raise DrillRefused(f"'{workflow}' serves no release; freeze one: roadworthy freeze {workflow}")
         release = snapshot.releases[served.release]

@@ -25,13 +25,14 @@ import uvloop
 
 from roadworthy.adapters.providers.registry import wire_for
 from roadworthy.adapters.telemetry.logs import configure
+from roadworthy.gateway.admission.body import RECURSION
+from roadworthy.gateway.admission.peers import ControlLine, Peers
+from roadworthy.gateway.checks.user_checks import UserChecks
 from roadworthy.gateway.core import Gateway
 from roadworthy.gateway.journal import Journal
-from roadworthy.gateway.ledger import Ledger
-from roadworthy.gateway.peers import ControlLine, Peers
+from roadworthy.gateway.limits.ledger import Ledger
 from roadworthy.gateway.snapshot import Snapshot, SnapshotRefused, decode
 from roadworthy.gateway.transports.protocol import Server
-from roadworthy.gateway.user_checks import UserChecks
 from roadworthy.gateway.world import World
 from roadworthy.http1.client import Client
 from roadworthy.http1.guard import AddressGuard
@@ -63,6 +64,7 @@ def main(arguments: list[str] | None = None) -> int:
     configure(f"w{options.worker}")
     listener = socket.socket(fileno=options.fd)
     listener.setblocking(False)
+    sys.setrecursionlimit(RECURSION)
     _calm_collector()
     _take_descriptors()
     return uvloop.run(Worker(DataFolder(options.data), options.worker, options.workers, listener, options.grace).run())
@@ -142,7 +144,7 @@ class Worker:
         watching.cancel()
         saving.cancel()
         if gateway.user_checks is not None:
-            await gateway.user_checks.close()
+            gateway.user_checks.close()
         await upstream.close()
         journal.close()
         ledger.close()

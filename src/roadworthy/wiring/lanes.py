@@ -11,7 +11,7 @@ from typing import Any
 
 from roadworthy.adapters.providers.registry import wire_for
 from roadworthy.adapters.signatures import Ed25519Verifier
-from roadworthy.gateway.permits import PermitPorts
+from roadworthy.gateway.admission.permits import PermitPorts
 from roadworthy.gateway.ports import Upstream
 from roadworthy.http1.client import Client
 from roadworthy.http1.errors import AddressForbidden

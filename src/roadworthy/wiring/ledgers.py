@@ -10,7 +10,7 @@ import logging
 from pathlib import Path
 
 from roadworthy.cost.budgets import RATE, kind_of
-from roadworthy.gateway.ledger import Booked, Ident, Ledger, LedgerRefused, read
+from roadworthy.gateway.limits.ledger import Booked, Ident, Ledger, LedgerRefused, read
 from roadworthy.wiring.data_folder import DataFolder
 
 log = logging.getLogger("roadworthy.ledgers")

@@ -51,7 +51,7 @@ class People:
         self.incidents = Incidents(state, clock=clock)
         self.outbox = Outbox(state, clock=clock, secret=find_secret, hmac_key=folder.hmac_key())
         self.tidings = Tidings(state, self._sockets, tell_worker, clock=clock)
-        self.arrivals = Arrivals(state, self.queue, self.incidents, log.covers)
+        self.arrivals = Arrivals(state, self.queue, self.incidents, log.covers, tell_gone=self.tidings.gone)
         self.eraser = EscalationEraser(state, state, tell_gone=self.tidings.gone)
         forget_what_is_covered(state, log.covers, clock())
 

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable
 from contextlib import suppress
 
-from roadworthy.gateway import user_checks_child
+from roadworthy.gateway.checks import user_checks_child
 from roadworthy.wiring.launcher import die_with
 
 MOST_LINE = 64 * 1024
@@ -27,7 +27,7 @@ LIMITS = (
 
 
 class CheckProcess:
-    """See ``gateway.user_checks.Worker``."""
+    """See ``gateway.checks.user_checks.Worker``."""
 
     def __init__(self, inner: asyncio.subprocess.Process) -> None:
         self._inner = inner
@@ -52,7 +52,7 @@ class CheckProcess:
 
 
 async def launch_checks() -> CheckProcess:
-    """See ``gateway.user_checks.Launch``."""
+    """See ``gateway.checks.user_checks.Launch``."""
     inner = await asyncio.create_subprocess_exec(
         sys.executable, "-I", "-B", "-X", "utf8", user_checks_child.__file__,
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,

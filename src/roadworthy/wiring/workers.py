@@ -59,7 +59,7 @@ def rotate_journals(folder: DataFolder) -> None:
 
 
 class KeptAnswers:
-    """The answer caches of the workers, as a store of ``forget``.
+    """What the workers keep of answers (the cache; those of ``Idempotency-Key``), as a store of ``forget``.
 
     Fails closed: a worker that holds its socket and does not answer in time may still keep something, so it counts as
     one answer found; a worker that is gone keeps nothing.

@@ -28,7 +28,7 @@ def _kind(option: Option) -> Kind:
         case "flag":
             return Boolean()
         case "template":
-            return File("a text file with the holes {{ answer }} and {{ question }}")
+            return File("a text file with the hole {{ answer }}, and {{ question }} and {{ mark }} if it wants them")
         case "url":
             return Url()
         case "secret":

@@ -31,6 +31,9 @@ LANGUAGES: Final = (
 PERSONAL: Final = ("email", "phone", "card", "iban", "ssn", "ip")
 """What ``personal_data`` looks for."""
 
+GUARD_HOLES: Final = frozenset({"answer", "question", "mark"})
+"""Of the template of ``guard``; ``mark`` is a number that is new for every call."""
+
 
 @dataclass(frozen=True)
 class Option:
@@ -149,7 +152,11 @@ CHECK_KINDS: Final[Mapping[CheckKind, CheckRow]] = {
     "guard": CheckRow(
         "A model that is asked whether the answer is safe says no.",
         "unsafe",
-        {"template": Option("template", "What it is asked, with the holes {{ answer }} and {{ question }}.", None)},
+        {
+            "template": Option(
+                "template", "What it is asked: {{ answer }}, {{ question }}, {{ mark }} (new a call).", None
+            )
+        },
         timeout=5.0,
         target=True,
     ),

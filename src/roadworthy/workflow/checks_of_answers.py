@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Final
 
-from roadworthy.workflow.check_options import option, python_problem, python_sources, span_of
+from roadworthy.workflow.check_options import GUARD_HOLES, option, python_problem, python_sources, span_of
 from roadworthy.workflow.draft import Draft
 from roadworthy.workflow.kinds import address_problem
 from roadworthy.workflow.model import ASKING_CHECKS, CheckSpec
@@ -83,6 +83,15 @@ def _checks(draft: Draft) -> Iterator[Problem]:
                 yield from _guard(draft, name, spec)
 
 
+def _canary(draft: Draft) -> Iterator[Problem]:
+    """A mark in the prompt is of no use without the check that looks for it."""
+    prompt = draft.prompt
+    if prompt is None or not prompt.canary or any(spec.kind == "prompt_leak" for spec in draft.checks.values()):
+        return
+    mend = "add 'checks: {prompt_leak: {}}', or remove 'canary'"
+    yield draft.problem(("prompt", "canary"), "a mark in the prompt", "a check that looks for it", mend, "warning")
+
+
 def _guard(draft: Draft, name: str, spec: CheckSpec) -> Iterator[Problem]:
     template = option(spec, "template")
     if template is None:
@@ -93,9 +102,11 @@ def _guard(draft: Draft, name: str, spec: CheckSpec) -> Iterator[Problem]:
     except TemplateError as error:
         yield draft.problem(path, f"{error.found} on its line {error.line}", error.expected, "mend the template")
         return
-    if "answer" not in holes or holes - {"answer", "question"}:
+    if "answer" not in holes or holes - GUARD_HOLES:
         found = f"the holes {', '.join(sorted(holes))}" if holes else "no hole"
-        yield draft.problem(path, found, "{{ answer }}, and {{ question }} if it wants it", "mend the file")
+        yield draft.problem(
+            path, found, "{{ answer }}, and {{ question }} and {{ mark }} if it wants them", "mend the file"
+        )
 
 
 def _cache(draft: Draft) -> Iterator[Problem]:
@@ -109,4 +120,10 @@ def _uses_cache(draft: Draft) -> bool:
     return any(step.kind == "cache" for steps in draft.ladder.values() for step in steps)
 
 
-CHECKS: Final[tuple[Callable[[Draft], Iterator[Problem]], ...]] = (_stream, _continuation, _checks, _cache)
+CHECKS: Final[tuple[Callable[[Draft], Iterator[Problem]], ...]] = (
+    _stream,
+    _continuation,
+    _checks,
+    _canary,
+    _cache,
+)

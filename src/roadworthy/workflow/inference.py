@@ -119,7 +119,7 @@ class Check(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """Why the check itself could not be done (time-out, unreachable); ``passed`` then says fail-open or -closed."""
 
 
-class Attempt(msgspec.Struct, omit_defaults=True):
+class Attempt(msgspec.Struct, omit_defaults=True, gc=False):
     """One call of one target.  Clocks are seconds since the inference was admitted."""
 
     target: str
@@ -176,7 +176,7 @@ class InferenceStart(msgspec.Struct, tag_field="k", tag="start", omit_defaults=T
     stream: bool = False
 
 
-class Inference(msgspec.Struct, tag_field="k", tag="end", omit_defaults=True):
+class Inference(msgspec.Struct, tag_field="k", tag="end", omit_defaults=True, gc=False):
     """The whole record of one inference: journal line, log row and ``roadworthy show``."""
 
     id: str
@@ -210,7 +210,7 @@ class Inference(msgspec.Struct, tag_field="k", tag="end", omit_defaults=True):
     """HTTP status that the caller read."""
     stream: bool = False
     target: str | None = None
-    """The target that answered."""
+    """The target that answered; of a stream that was continued, the one that went on with it last."""
     model_asked: str = ""
     model_answered: str | None = None
     provider_request_id: str | None = None

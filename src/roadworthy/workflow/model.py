@@ -66,7 +66,7 @@ class TargetLimits(_Frozen, frozen=True):
     concurrency: int = 256
     """Most calls under way at once, per worker: the ceiling of the adaptive limit."""
     adaptive: bool = True
-    """Let the limit follow what the target bears (latency, time-outs, 429), down to 1."""
+    """Let the limit follow what the target bears (time-outs, 429, 503 and 529; not latency), down to 1."""
     queue: int = 64
     """Most calls that wait for a slot, per worker; the next ones are shed to the ladder."""
     requests_per_minute: int | None = None

@@ -203,6 +203,11 @@ class Workflows:
             changes = [Change(change="changed", subject="text of the files", effect="nothing but the files kept")]
         return Applied(changes, problems, False, version)
 
+    def named(self, name: str) -> Workflow:
+        """A workflow of the applied configuration.  Raises ``Unknown``, which says what there is."""
+        with self._state.read() as transaction:
+            return self._workflow(self._applied(transaction), name)
+
     def _applied(self, transaction: Transaction) -> AppliedConfiguration:
         applied = transaction.applied()
         if applied is None:

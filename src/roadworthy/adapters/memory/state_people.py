@@ -56,7 +56,7 @@ class PeopleTables:
         return sorted(found, key=lambda row: (row.opened_at, row.id), reverse=True)[:limit]
 
     def waiting_escalations(self, workflow: str | None, limit: int) -> Sequence[Escalation]:
-        found = [row for row in self._open() if workflow in (None, row.workflow)]
+        found = [row for row in self._open() if workflow in (None, row.workflow) and row.traffic != "drill"]
         return sorted(found, key=lambda row: (row.answer_by, row.id))[:limit]
 
     def open_escalations(self) -> dict[str, int]:
@@ -166,8 +166,18 @@ class PeopleTables:
     def count_open_incidents(self) -> int:
         return sum(row.state == "open" for row in self._people.incidents.values())
 
-    def incidents(self, *, open_only: bool = False, limit: int = 100) -> Sequence[Incident]:
-        found = [row for row in self._people.incidents.values() if not open_only or row.state == "open"]
+    def incidents(
+        self, *, open_only: bool = False, workflow: str | None = None, inference: str | None = None,
+        drills: bool = True, limit: int = 100,
+    ) -> Sequence[Incident]:  # fmt: skip
+        found = [
+            row
+            for row in self._people.incidents.values()
+            if (not open_only or row.state == "open")
+            and (drills or row.traffic != "drill")
+            and workflow in (None, row.workflow)
+            and (inference is None or any(ident.startswith(inference) for ident in row.inferences))
+        ]
         return sorted(found, key=lambda row: (row.seen_at, row.id), reverse=True)[:limit]
 
     def _open(self) -> list[Escalation]:

@@ -16,7 +16,7 @@ from roadworthy.adapters.providers.anthropic_request import ANSWER_TOOL, transla
 from roadworthy.adapters.providers.common import BaseWire, invalid, reported, split_events
 from roadworthy.adapters.providers.openai_shape import MOST_TOKENS
 from roadworthy.adapters.providers.sse import EventSplitter
-from roadworthy.gateway.body import with_messages
+from roadworthy.gateway.admission.body import with_messages
 from roadworthy.gateway.ports import (
     ANY_MODEL,
     Answer,

@@ -6,7 +6,7 @@ The server would answer most of this with a 500, which reads as an outage; so it
 from __future__ import annotations
 
 from roadworthy.adapters.providers.openai import OpenAIWire
-from roadworthy.gateway.capabilities import has_image
+from roadworthy.gateway.admission.capabilities import has_image
 from roadworthy.gateway.ports import Fields, Operation, Outgoing, Unusable
 
 _NOTHING = (b"null", b"[]", b'"none"', b'"auto"')

@@ -7,7 +7,7 @@ as ``openai_shape`` goes; what the provider adds stays in it.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -17,7 +17,7 @@ from roadworthy.adapters.providers import openai_shape as shape
 from roadworthy.adapters.providers import refusals
 from roadworthy.adapters.providers.common import BaseWire, invalid, reported, split_events
 from roadworthy.adapters.providers.sse import EventSplitter
-from roadworthy.gateway.body import with_messages
+from roadworthy.gateway.admission.body import with_messages
 from roadworthy.gateway.ports import (
     ANY_MODEL,
     Answer,
@@ -127,7 +127,17 @@ def _raise_reported(error: Any, request_id: str | None) -> None:
         raise reported(error, request_id)
 
 
-_PADDED = b'"obfuscation":"'
+_PADDED = (b'"obfuscation":"', b'"obfuscation": "')
+
+
+def told_twice(event: bytes) -> bool:
+    """Is an event that is the same as the one before it that one again, and not the same word once more?"""
+    return any(padding in event for padding in _PADDED)
+
+
+def went_on(index: int, finished: Collection[int]) -> bool:
+    """Does a choice go on that its provider has ended?"""
+    return index in finished
 
 
 class OpenAIEvents:
@@ -158,7 +168,7 @@ class OpenAIEvents:
             if event == b"[DONE]":
                 self.done = True
                 break
-            if event == self._last and _PADDED in event:
+            if event == self._last and told_twice(event):
                 continue
             self._last = event
             chunk = self._chunk(event)
@@ -213,7 +223,7 @@ class OpenAIEvents:
                     refused = speaks = True
                 if speaks:
                     text = True
-                    if choice.index in self._finished:
+                    if went_on(choice.index, self._finished):
                         self.failed = Unusable("invalid", "the provider went on after the end of a choice")
                         return None
                 if delta.reasoning_content or delta.reasoning:

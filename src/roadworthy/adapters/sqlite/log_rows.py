@@ -7,6 +7,7 @@ only ever shown is a third (``more``).  Bodies are kept elsewhere.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from operator import attrgetter
 from typing import Any
 
 import msgspec
@@ -51,6 +52,9 @@ class _More(msgspec.Struct, omit_defaults=True):
     drill: str = ""
 
 
+_texts_of = attrgetter(*TEXTS)
+_tokens_of = attrgetter(*TOKENS)
+_more_of = attrgetter(*_More.__struct_fields__)
 _more = msgspec.json.Decoder(_More)
 _attempts = msgspec.json.Decoder(list[Attempt])
 _tags = msgspec.json.Decoder(dict[str, str])
@@ -75,15 +79,17 @@ def unpack_id(packed: bytes | str) -> str:
 
 def to_row(inference: Inference) -> tuple[Any, ...]:
     """The fact row of an inference.  A lost call has no latency: NULL, so that no percentile counts it as 0 s."""
-    more = _More(**{name: getattr(inference, name) for name in _More.__struct_fields__})
-    tokens = inference.tokens
+    more = _More(*_more_of(inference))
+    counts = _tokens_of(inference.tokens)
+    if max(counts) > MOST_COUNT:
+        counts = tuple(min(count, MOST_COUNT) for count in counts)
     return (
         pack_id(inference.id),
         inference.ts,
-        *(getattr(inference, name) for name in TEXTS),
+        *_texts_of(inference),
         inference.status,
         int(inference.stream),
-        *(min(getattr(tokens, name), MOST_COUNT) for name in TOKENS),
+        *counts,
         inference.cost_usd,
         None if inference.failure == "gateway_lost" else inference.latency,
         inference.first_token,

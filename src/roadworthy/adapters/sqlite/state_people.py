@@ -48,7 +48,7 @@ class PeopleRows:
         return self._all(query, Escalation)
 
     def waiting_escalations(self, workflow: str | None, limit: int) -> Sequence[Escalation]:
-        query = _records(t.escalation).where(t.escalation.c.state.in_(OPEN_STATES))
+        query = _records(t.escalation).where(t.escalation.c.state.in_(OPEN_STATES), t.escalation.c.drill == 0)
         if workflow is not None:
             query = query.where(t.escalation.c.workflow == workflow)
         return self._all(query.order_by(t.escalation.c.answer_by, t.escalation.c.id).limit(limit), Escalation)
@@ -154,9 +154,20 @@ class PeopleRows:
         query = sa.select(sa.func.count()).select_from(t.incident).where(t.incident.c.state == "open")
         return int(self._connection.scalar(query) or 0)
 
-    def incidents(self, *, open_only: bool = False, limit: int = 100) -> Sequence[Incident]:
+    def incidents(
+        self, *, open_only: bool = False, workflow: str | None = None, inference: str | None = None,
+        drills: bool = True, limit: int = 100,
+    ) -> Sequence[Incident]:  # fmt: skip
         query = _records(t.incident).order_by(t.incident.c.seen_at.desc(), t.incident.c.id.desc()).limit(limit)
-        return self._all(query.where(t.incident.c.state == "open") if open_only else query, Incident)
+        if open_only:
+            query = query.where(t.incident.c.state == "open")
+        if workflow is not None:
+            query = query.where(t.incident.c.workflow == workflow)
+        if inference is not None:
+            query = query.where(sa.func.instr(t.incident.c.record, f'"{inference}') > 0)
+        if not drills:
+            query = query.where(sa.func.instr(t.incident.c.record, '"traffic":"drill"') == 0)
+        return self._all(query, Incident)
 
     def _all(self, query: sa.Select[Any], kind: type[T]) -> list[T]:
         return [msgspec.json.decode(text, type=kind) for text in self._connection.scalars(query)]

@@ -18,8 +18,8 @@ from typing import Any, get_args, get_type_hints
 
 import msgspec
 
-from roadworthy.gateway.breakers import STATES as BREAKER_STATES
 from roadworthy.gateway.counters import CountersReport, Histogram, WorkflowSums
+from roadworthy.gateway.limits.breakers import STATES as BREAKER_STATES
 from roadworthy.workflow.inference import FAILURES, OUTCOMES, ROUTES, TRAFFIC_CLASSES, Attempt
 
 MOST_NAMES = 500

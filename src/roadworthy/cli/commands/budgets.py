@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import tzinfo
 from typing import Any
 
 import click
@@ -42,14 +43,15 @@ def _tell(work: Work, rows: list[dict[str, Any]]) -> None:
         work.console,
         [
             Column("budget", keep=14), Column("of", keep=10), Column("per"), Column("limit", right=True),
-            Column("spent", right=True), Column("reserved", right=True, optional=True), Column("left", right=True),
-            Column("used", right=True), Column("resets", optional=True), Column(""),
+            Column("spent", right=True), Column("reserved", right=True, optional=True, spare=2),
+            Column("left", right=True), Column("used", right=True, spare=1), Column("resets", optional=True),
+            Column("", optional=True),
         ],
         [
             [
                 str(row["owner"]), whose(row), str(row["period"]), words.dollars(row["limit"]),
                 words.dollars(row["spent"]), words.dollars(row["reserved"]) if row["reserved"] else "",
-                words.dollars(row["left"]), used(row), words.moment(row["resets_at"], zone, now=now),
+                words.dollars(row["left"]), used(row), resets(row, zone, now),
                 STATES.get(str(row["state"]), ""),
             ]
             for row in rows
@@ -65,6 +67,11 @@ def whose(row: Mapping[str, Any]) -> str:
     if not name:
         return f"{scope} unknown"
     return f"{scope} {label} ({name})" if label else f"{scope} {name}"
+
+
+def resets(row: Mapping[str, Any], zone: tzinfo, now: float) -> str:
+    """``Tue 24 Nov``: days and months begin at midnight."""
+    return words.moment(row["resets_at"], zone, now=now).removesuffix(" 00:00:00")
 
 
 def used(row: Mapping[str, Any]) -> str:

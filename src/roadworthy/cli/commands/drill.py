@@ -12,12 +12,15 @@ import click
 from roadworthy.adapters.files import write_atomically
 from roadworthy.cli import drill_view as view
 from roadworthy.cli.context import Work, common, json_option, pass_work
+from roadworthy.cli.drill_page import page
 from roadworthy.cli.errors import BadInput, Finding
 from roadworthy.cli.words import plural
 from roadworthy.fallback.drills.catalogue import CATALOGUE
 
 POLL = 0.3
 """Seconds between two looks at a run."""
+STOPPING = 10.0
+"""Seconds that a stopped run may take to clear its faults before the command leaves it to control."""
 
 
 @click.command()
@@ -39,21 +42,21 @@ def drill(
     on this machine stand for every target.  The exit code is 1 when anything is not as it must be.  Ctrl-C stops the
     run and clears every fault; so does the end of this command, however it comes.
     """
+    ways = f"--all, --row ROW ({', '.join(CATALOGUE)}) or --fault NAME (docs/drills.md lists them)"
     if bool(faults) + bool(row) + everything != 1:
-        raise BadInput(
-            "say what to drill",
-            f"--all, --row ROW ({', '.join(CATALOGUE)}) or --fault NAME (docs/drills.md lists them)",
-        )
+        said = faults or row or everything
+        raise BadInput("--all, --row and --fault exclude each other" if said else "say what to drill", f"give {ways}")
+    if html is not None and not html.absolute().parent.is_dir():
+        raise BadInput(f"--html {html}: there is no folder {html.absolute().parent}", "make it first")
     order: dict[str, Any] = {"workflow": workflow}
     if faults:
         order["faults"] = list(faults)
     if row:
         order["row"] = row
     run = work.admin.post("/v1/drills", order)
-    work.note(f"{plural(run['wanted'], 'drilled call')}, about {_span(run['estimate'])}; Ctrl-C stops and cleans up")
     run = _followed(work, run)
     if html is not None:
-        write_atomically(html, view.page(run, work.clock()).encode())
+        write_atomically(html, page(run, work.clock()).encode())
         work.note(f"wrote {html}")
     if work.json:
         work.emit(run)
@@ -64,20 +67,28 @@ def drill(
 
 def _followed(work: Work, run: dict[str, Any]) -> dict[str, Any]:
     """Look until the run is over, telling what comes in."""
-    told = 0
+    told: set[tuple[str, bool]] = set()
     try:
+        calls = plural(run["wanted"], "drilled call")
+        work.note(f"{calls}, about {_span(run['estimate'])}; Ctrl-C stops and cleans up")
         while True:
-            done = [result for result in run["results"] if result["verdict"] != "SKIPPED"]
-            for result in done[told:]:
-                told += 1
-                work.note(f"{told:>4} of {run['wanted']}  {view.headline(result)}")
+            for result in run["results"]:
+                key = (result["fault"], result["stream"])
+                if result["verdict"] == "SKIPPED" or key in told:
+                    continue
+                told.add(key)
+                work.note(f"{len(told):>4} of {run['wanted']}  {view.headline(result)}")
             if run["state"] != "running":
                 return run
             time.sleep(POLL)
             run = work.admin.get(f"/v1/drills/{run['id']}")
     except KeyboardInterrupt:
         work.note("stopping; every fault is cleared")
-        work.admin.post(f"/v1/drills/{run['id']}/stop")
+        run = work.admin.post(f"/v1/drills/{run['id']}/stop")
+        end = time.monotonic() + STOPPING
+        while run["state"] == "running" and time.monotonic() < end:  # so that the next run is not refused
+            time.sleep(POLL)
+            run = work.admin.get(f"/v1/drills/{run['id']}")
         raise click.Abort from None
 
 
@@ -86,7 +97,10 @@ def _conclude(run: Mapping[str, Any]) -> None:
         raise Finding(f"the run was {run['state']}: {run['detail']}")
     failed = [result for result in run["results"] if result["verdict"] == "FAIL"]
     if failed:
-        raise Finding(f"{plural(len(failed), 'drill')} failed")
+        raise Finding(
+            f"{plural(len(failed), 'drill')} failed",
+            f"`roadworthy explain {run['workflow']}` says what is declared, docs/drills.md what passes",
+        )
     if not any(result["verdict"] == "PASS" for result in run["results"]):
         raise Finding("nothing was drilled: no fault that was named means anything for this workflow")
 

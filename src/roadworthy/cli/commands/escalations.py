@@ -11,11 +11,12 @@ import click
 from roadworthy.cli import words
 from roadworthy.cli.commands.releases import items
 from roadworthy.cli.context import Work, common, json_option, pass_work
-from roadworthy.cli.errors import BadInput, Finding
+from roadworthy.cli.errors import BadInput
 from roadworthy.cli.terminal import clean, line
 
 ACTIONS = ("sent", "edited", "discarded")
 LONGEST_SHOWN = 20_000
+OPEN = ("queue", "claimed")
 
 
 class ListedFirst(click.Group):
@@ -40,7 +41,7 @@ def escalations() -> None:
 @escalations.command("list")
 @click.argument("workflow", required=False)
 @click.option("--open", "only_open", is_flag=True, help="Those that wait for a human.  [default]")
-@click.option("--all", "everything", is_flag=True, help="Closed ones as well, newest first.")
+@click.option("--all", "everything", is_flag=True, help="Closed ones and drills as well, newest first.")
 @click.option("--dead", is_flag=True, help="Messages that were given up, as `escalations dead` lists them.")
 @click.option("--limit", type=click.IntRange(1, 1000), default=100, show_default=True, help="How many.")
 @common
@@ -64,20 +65,22 @@ def list_escalations(
         return
     rows = items(answer, "escalations")
     if not rows:
-        raise Finding("nothing was escalated yet" if everything else "nobody waits for a human", "")
-    zone, now = work.zone(), work.clock()
+        work.say("Nothing was escalated yet." if everything else "Nobody waits for a human.")
+        return
+    now = work.clock()
     print_table(
         work.console,
         [
-            Column("id", keep=16), Column("workflow"), Column("state"), Column("why"), Column("opened"),
-            Column("answer by"), Column("claimed by", optional=True), Column("helpdesk", optional=True, spare=1),
+            Column("id", keep=16), Column("workflow"), Column("state"), Column("why"), Column("opened", spare=2),
+            Column("answer due"), Column("claimed by", optional=True), Column("helpdesk", optional=True, spare=1),
             Column("class", optional=True),
         ],
         [
             [
                 str(row.get("id", "")), str(row.get("workflow", "")), str(row.get("state", "")),
                 str(row.get("failure") or "bypass"), words.ago(row.get("opened_at"), now),
-                words.moment(row.get("answer_by"), zone, now=now), str(row.get("claimed_by") or ""),
+                words.until(row.get("answer_by"), now) if row.get("state") in OPEN else "–",
+                str(row.get("claimed_by") or ""),
                 str(row.get("helpdesk") or ""), "DRILL" if row.get("traffic") == "drill" else "",
             ]
             for row in rows
@@ -101,8 +104,16 @@ def show_escalation(work: Work, escalation: str) -> None:
     work.say(f"{drill}{line(str(row['id']))}  {line(str(row['workflow']))}  {row.get('state')}")
     work.say(f"why        {row.get('failure') or 'human bypass'}: {line(str(row.get('detail') or '–'))}")
     work.say(f"user       {line(str(row.get('unit') or '–'))}")
-    work.say(f"answer by  {words.moment(row.get('answer_by'), zone, now=now)}")
-    if row.get("claimed_by"):
+    opened = words.moment(row.get("opened_at"), zone, now=now)
+    work.say(f"opened     {opened}, {words.ago(row.get('opened_at'), now)}")
+    if row.get("state") in OPEN:
+        left = words.until(row.get("answer_by"), now)
+        work.say(f"answer by  {words.moment(row.get('answer_by'), zone, now=now)}, {left}")
+    else:
+        by, reason = str(row.get("closed_by") or "–"), str(row.get("reason") or "")
+        why = f": {line(reason)}" if reason else ""
+        work.say(f"closed     {words.moment(row.get('closed_at'), zone, now=now)} by {line(by)}{why}")
+    if row.get("state") == "claimed":
         until = words.moment(row.get("claimed_until"), zone, now=now)
         work.say(f"claimed by {line(str(row['claimed_by']))} until {until}")
     for message in row.get("messages") or []:
@@ -114,7 +125,10 @@ def show_escalation(work: Work, escalation: str) -> None:
     answer = row.get("answer")
     if answer:
         by = f"{answer.get('by')} {answer.get('agent') or ''}".strip()
-        _tell_text(work, f"answer by {line(by)} ({answer.get('action')})", str(answer.get("text")))
+        became = f" ({answer.get('action')})" if row.get("draft") is not None else ""
+        _tell_text(work, f"answer by {line(by)}{became}", str(answer.get("text")))
+    elif row.get("state") in OPEN:
+        work.say(f'\nTo answer: roadworthy escalations answer {line(str(row["id"]))} --text "…"')
 
 
 @escalations.command("claim")
@@ -154,7 +168,8 @@ def answer(work: Work, escalation: str, text: str | None, file: Path | None, act
         raise BadInput("there is no answer", "give --text or --file, or `--as sent` to send the draft")
     body = {"text": text or "", **({"action": action} if action else {})}
     row = work.admin.post(f"/v1/escalations/{named(escalation)}/answer", body)
-    _done(work, row, f"Answered ({(row.get('answer') or {}).get('action')}).")
+    given = row.get("answer") or {}
+    _done(work, row, "Answered." if row.get("draft") is None else f"Answered (the draft was {given.get('action')}).")
 
 
 @escalations.command("return")
@@ -213,7 +228,8 @@ def tell_dead(work: Work, limit: int) -> None:
     rows = items(found, "deliveries")
     if not rows:
         counts = found.get("counts") or {}
-        raise Finding(f"no dead letter; {words.plural(int(counts.get('waiting', 0)), 'message')} on the way")
+        work.say(f"No dead letter; {words.plural(int(counts.get('waiting', 0)), 'message')} on the way.")
+        return
     now = work.clock()
     print_table(
         work.console,

@@ -37,7 +37,11 @@ def forget(work: Work, user: str, yes: bool) -> None:
             if number:
                 work.say(f"{line(str(store))}: still found {number} times")
     if any(left.values()):
-        raise Finding(f"the search still finds {line(user)!r}", "run `roadworthy forget` again and report it")
+        raw = all(store.startswith("bytes of ") for store, number in left.items() if number)
+        mend = "run `roadworthy forget` again and report it"
+        if raw:
+            mend = f"in raw files only, where so short an id may be part of other words; {mend} if it is not"
+        raise Finding(f"the search still finds {line(user)!r}", mend)
     if not work.json:
         searched = f": a search of {', '.join(left)} finds nothing" if left else ""
         work.say(f"Forgot {line(user)!r}{searched}.")

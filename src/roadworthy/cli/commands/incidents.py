@@ -5,39 +5,54 @@ from __future__ import annotations
 import click
 
 from roadworthy.cli import words
-from roadworthy.cli.commands.escalations import named
+from roadworthy.cli.commands.escalations import ListedFirst, named
 from roadworthy.cli.commands.releases import items
 from roadworthy.cli.context import Work, common, json_option, pass_work
-from roadworthy.cli.errors import Finding
 from roadworthy.cli.terminal import line
 
 
-@click.command()
+@click.group(cls=ListedFirst)
+@common
+def incidents() -> None:
+    """List and read incidents (unsafe answers) and alerts (budgets, targets, prices, dead letters).
+
+    `roadworthy incidents [WORKFLOW]` lists them, seen last first; `roadworthy resolve ID` closes one.
+    """
+
+
+@incidents.command("list")
+@click.argument("workflow", required=False)
 @click.option("--open", "only_open", is_flag=True, help="Those that nobody has resolved.")
 @click.option("--inference", metavar="ID", help="Those that this inference gave cause for.")
+@click.option("--drills", is_flag=True, help="Those that drills caused as well.")
 @click.option("--limit", type=click.IntRange(1, 1000), default=100, show_default=True, help="How many.")
 @common
 @json_option
 @pass_work
-def incidents(work: Work, only_open: bool, inference: str | None, limit: int) -> None:
-    """List incidents (unsafe answers) and alerts (budgets, targets, prices, dead letters), seen last first."""
+def list_incidents(
+    work: Work, workflow: str | None, only_open: bool, inference: str | None, drills: bool, limit: int
+) -> None:
+    """List incidents and alerts, of WORKFLOW or of all; those that drills caused are left out."""
     from roadworthy.cli.tables import Column, print_table
 
-    answer = work.admin.get(
-        "/v1/incidents", {"open": "1" if only_open else None, "inference": inference, "limit": limit}
-    )
+    params = {
+        "workflow": workflow, "open": "1" if only_open else None, "inference": inference,
+        "drills": "1" if drills or inference else "0", "limit": limit,
+    }  # fmt: skip
+    answer = work.admin.get("/v1/incidents", params)
     if work.json:
         work.emit(answer)
         return
     rows = items(answer, "incidents")
     if not rows:
-        raise Finding("no open incident or alert" if only_open else "no incident or alert")
+        work.say("No incident or alert is open." if only_open else "No incident or alert.")
+        return
     now = work.clock()
     print_table(
         work.console,
         [
-            Column("id"), Column("kind"), Column("what", wrap=True), Column("seen", right=True), Column("last"),
-            Column("state"), Column("by", optional=True), Column("class", optional=True),
+            Column("id", keep=16), Column("kind"), Column("what", wrap=True), Column("seen", right=True),
+            Column("last"), Column("state"), Column("by", optional=True), Column("class", optional=True),
         ],
         [
             [
@@ -48,6 +63,37 @@ def incidents(work: Work, only_open: bool, inference: str | None, limit: int) ->
             for row in rows
         ],
     )  # fmt: skip
+    waits = next((row for row in rows if row.get("state") == "open"), None)
+    if waits is not None:
+        work.say("")
+        work.say(f"What happened and what to do: roadworthy incidents show {line(str(waits.get('id')))}")
+
+
+@incidents.command("show")
+@click.argument("incident", metavar="ID")
+@common
+@json_option
+@pass_work
+def show_incident(work: Work, incident: str) -> None:
+    """Show the incident or alert ID: what happened, whose matter it is, which inferences gave cause for it."""
+    row = work.admin.get(f"/v1/incidents/{named(incident)}")
+    if work.json:
+        work.emit(row)
+        return
+    zone, now = work.zone(), work.clock()
+    drill = "DRILL  " if row.get("traffic") == "drill" else ""
+    work.say(f"{drill}{line(str(row['id']))}  {line(str(row['title']))}  {row['state']}")
+    work.say(f"what      {line(str(row['summary']))}")
+    first, last = (words.moment(row[name], zone, now=now) for name in ("opened_at", "seen_at"))
+    work.say(f"seen      {row['count']}×, {first}" + (f" to {last}" if first != last else ""))
+    work.say(f"concerns  the {'cost' if row['role'] == 'cost' else 'workflow'} owner of {_whose(row['workflow'])}")
+    if row["state"] == "resolved":
+        why = f": {line(str(row['reason']))}" if row["reason"] else ""
+        work.say(f"resolved  by {line(str(row['resolved_by']))}, {words.ago(row['resolved_at'], now)}{why}")
+    for ident in reversed(row["inferences"][-5:]):
+        work.say(f"cause     roadworthy show {line(str(ident))}")
+    if row["state"] == "open":
+        work.say(f'\nOnce it is mended: roadworthy resolve {line(str(row["id"]))} --reason "…"')
 
 
 @click.command()
@@ -63,3 +109,7 @@ def resolve(work: Work, incident: str, reason: str) -> None:
         work.emit(row)
     else:
         work.say(f"Resolved {line(str(row.get('id')))}: {line(str(row.get('title')))}.")
+
+
+def _whose(workflow: object) -> str:
+    return line(str(workflow)) if workflow else "every workflow"

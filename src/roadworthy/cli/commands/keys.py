@@ -38,7 +38,7 @@ def keys() -> None:
     multiple=True,
     help="Where answers of escalated calls may be sent; repeatable.",
 )
-@click.option("--callback-private", is_flag=True, help="Let these URLs be at loopback or private addresses.")
+@click.option("--callback-private", is_flag=True, help="Let these URLs be loopback, private or plain http.")
 @click.option("--minimal-headers", is_flag=True, help="Answer with x-request-id as the only header of ours.")
 @click.option("--no-body-object", is_flag=True, help="Leave the `roadworthy` object out of answers.")
 @common

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from roadworthy.cli import words
-from roadworthy.cli.commands.budgets import STATES, used
+from roadworthy.cli.commands.budgets import STATES, resets, used
 from roadworthy.cli.commands.measure import cost, outcomes
 from roadworthy.cli.commands.releases import short
 from roadworthy.cli.context import Work, common, json_option, pass_work
@@ -93,7 +93,7 @@ def _process(process: Facts, now: float) -> str:
     if process.get("pid") and process.get("state") == "running":
         text += f" (pid {process['pid']})"
     if process.get("since"):
-        text += f" since {words.ago(process['since'], now)}"
+        text += f" {words.lasting(process['since'], now)}"
     if process.get("restarts"):
         text += f", {words.plural(int(process['restarts']), 'restart')}: {line(str(process.get('last_exit', '')))}"
     return text
@@ -112,7 +112,8 @@ def _borne(target: Facts) -> str:
     if target.get("shut"):
         of = f" on {target['shut']} of {words.plural(int(target['workers']), 'worker')}"
         probe = float(target.get("probe_in") or 0.0)
-        held += f"; breaker open{of}, " + (f"next probe in {words.seconds(probe)}" if probe else "a probe is under way")
+        when = f"next probe in {words.seconds(probe)}" if probe else "probed now or with the next call"
+        held += f"; breaker open{of}, {when}"
     if target.get("at_once") is not None:
         held += f"; lets {words.plural(int(target['at_once']), 'call')} through at once"
     if target.get("waiting"):
@@ -126,9 +127,10 @@ def _workflows(work: Work, workflows: list[Facts]) -> None:
     print_table(
         work.console,
         [
-            Column("workflow", keep=12), Column("state"), Column("serves", keep=10), Column("share", right=True),
-            Column("owner"), Column("calls/h", right=True), Column("testers/h", right=True, optional=True, spare=1),
-            Column("outcomes", wrap=True, optional=True), Column("p95", right=True, optional=True),
+            Column("workflow", keep=12), Column("state", keep=7), Column("serves", keep=9),
+            Column("share", right=True, spare=2), Column("owner", spare=3), Column("calls/h", right=True),
+            Column("testers/h", right=True, optional=True, spare=4),
+            Column("outcomes", wrap=True, keep=20, optional=True), Column("p95", right=True, optional=True, spare=1),
             Column("spent today", right=True),
         ],
         [
@@ -154,7 +156,7 @@ def _budgets(work: Work, budgets: list[Facts]) -> None:
         state = f", {STATES[str(row['state'])]}" if STATES.get(str(row["state"])) else ""
         work.say(
             f"budget    {what}: {words.dollars(row['spent'])} of {words.dollars(row['limit'])} ({used(row)}), "
-            f"begins anew {words.moment(row['resets_at'], zone, now=now)}{state}"
+            f"begins anew {resets(row, zone, now)}{state}"
         )
 
 

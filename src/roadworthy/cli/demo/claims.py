@@ -13,9 +13,11 @@ from typing import Any
 
 import httpx2
 
+from roadworthy.cli.demo.breaking import FAULTS, drilled, made
 from roadworthy.cli.demo.story import USER, Told
 from roadworthy.cli.demo.system import WORKFLOW, System
 from roadworthy.cli.demo.traffic import Tally, read_answer
+from roadworthy.cli.drill_view import reads
 from roadworthy.cli.errors import CliError
 from roadworthy.workflow.inference import SERVED_BY_MODEL
 
@@ -71,6 +73,52 @@ def every_inference_logged(told: Told, system: System) -> str:
     poor = [i["id"] for i in items if not i.get("tokens") or i.get("cost_usd") is None or not i.get("latency")]
     _expect(not poor, f"without tokens, cost or latency: {poor}")
     return f"{len(found)} of {len(sent)} found, none twice"
+
+
+def drills_pass(told: Told, system: System) -> str:
+    """every fault was drilled on the gateway that serves, and its customers got what the release declares"""
+    run = system.admin.get(f"/v1/drills/{told.broken.run}")
+    _expect(run["digest"] == told.second_release, f"the run drilled {run['digest'][:16]}")
+    kept = drilled(run)
+    _expect(kept == told.broken, "the kept run is not as it was told")
+    failed = [fault.fault for fault in kept.faults if fault.verdict != "PASS"]
+    _expect(not failed and sorted(fault.fault for fault in kept.faults) == sorted(FAULTS), f"failed: {failed}")
+    for result in made(run):
+        record = system.admin.get(f"/v1/inferences/{result['seen']['inference']}")["inference"]
+        found = (record["traffic"], record.get("drill"), record["outcome"])
+        _expect(found == ("drill", result["fault"], result["seen"]["outcome"]), f"{result['fault']}: logged as {found}")
+    return f"{len(kept.faults)} faults, {kept.calls} calls in the log, none among the live ones"
+
+
+def explain_foretold(told: Told, system: System) -> str:
+    """the printed explain command foretells each fault that the release cannot mend, to the word"""
+    rows = {row["failure"]: row for row in json.loads(_run([*shlex.split(told.explain), "--json"]))["items"]}
+    run = system.admin.get(f"/v1/drills/{told.broken.run}")
+    ended = [result for result in made(run) if result["seen"]["outcome"] not in SERVED_BY_MODEL]
+    for result in ended:
+        endings = rows[result["seen"]["failure"]]["endings"]
+        foretold = {(ending["outcome"], reads(ending["outcome"], _foretold_text(ending))) for ending in endings}
+        found = (result["seen"]["outcome"], reads(result["seen"]["outcome"], result["seen"]["text"]))
+        _expect(found in foretold, f"{result['fault']}: {found}, and explain says {foretold}")
+    _expect(bool(ended), "no fault ended without the model")
+    return f"{len(ended)} calls ended as it says"
+
+
+def drill_works(told: Told, system: System) -> str:
+    """the printed drill command passes"""
+    run = json.loads(_run([*shlex.split(told.drill), "--json"]))
+    verdicts = [result["verdict"] for result in made(run)]
+    _expect(set(verdicts) == {"PASS"}, f"verdicts: {verdicts}")
+    return f"{len(verdicts)} of {len(verdicts)} calls as declared"
+
+
+def failures_work(told: Told, system: System) -> str:
+    """the printed failure catalogue says what the customer read in each drill"""
+    items = json.loads(_run([*shlex.split(told.failures), "--json"]))["items"]
+    shown = {(item["fault"], item["outcome"], reads(item["outcome"], item["reads"])) for item in items}
+    missing = [f.fault for f in told.broken.faults if (f.fault, f.outcome, f.reads) not in shown]
+    _expect(not missing, f"missing or different: {missing}")
+    return f"{len(told.broken.faults)} faults shown"
 
 
 def curl_works(told: Told, system: System) -> str:
@@ -158,6 +206,10 @@ CLAIMS: tuple[Claim, ...] = (
     second_release_counts,
     second_mends_first,
     every_inference_logged,
+    drills_pass,
+    explain_foretold,
+    drill_works,
+    failures_work,
     curl_works,
     snippet_works,
     snippet_call_is_found,
@@ -199,6 +251,11 @@ def _counts(claimed: Tally, ids: Sequence[str], release: str, system: System) ->
     _expect(len(ids) == claimed.sent, f"{len(ids)} inferences for {claimed.sent} messages")
     _expect(valid == claimed.valid, f"the log holds {valid} valid answers, {claimed.valid} were claimed")
     return f"{valid} of {len(ids)} valid in the log"
+
+
+def _foretold_text(ending: dict[str, Any]) -> str:
+    said = ending["reads"]
+    return json.dumps(said["json"]) if said["json"] is not None else str(said["text"])
 
 
 def _curl_without_curl(line: str) -> dict[str, Any]:

@@ -11,6 +11,7 @@ import msgspec
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from roadworthy.cli.demo.breaking import Drilled, drill
 from roadworthy.cli.demo.system import WORKFLOW, Message, System, messages
 from roadworthy.cli.demo.traffic import Reply, Tally, body, send, tally
 from roadworthy.cli.terminal import line
@@ -32,6 +33,10 @@ class Told(msgspec.Struct, kw_only=True):
     second: Tally
     first_ids: list[str]
     second_ids: list[str]
+    broken: Drilled
+    explain: str
+    drill: str
+    failures: str
     curl: str
     snippet: str
     log: str
@@ -65,12 +70,20 @@ def tell(system: System, console: Console, *, first: int, second: int) -> Told:
     say(f"   release {two['number']}: {tally(second_replies)}.")
     say(f"   One of them: {_example(second_replies)}")
 
-    told = _closing(system, token, run, (one, two), (first_replies, second_replies))
-    say("\n3. Call it yourself.")
+    say("\n3. Break it. Faults on purpose, on the gateway that serves; no live call feels them.")
+    broken = _drill(system, console)
+    for fault in broken.faults:
+        say(f"   {fault.verdict}  {fault.fault:<25}{fault.outcome:<11}{fault.seconds:5.2f} s  {line(fault.reads, 45)}")
+    say(f"   {broken.passed} of {len(broken.faults)} as the release declares it ({broken.calls} calls).")
+
+    told = _closing(system, token, run, (one, two), (first_replies, second_replies), broken)
+    say("   Told beforehand; drilled again (--all: the whole catalogue); written down for whoever answers customers:")
+    say(f"\n   {told.explain}\n   {told.drill}\n   {told.failures}")
+    say("\n4. Call it yourself.")
     say(f"\n{told.curl}\n\n{told.snippet}")
-    say("\n4. Find out what happened: what was said to this user, one inference whole, the sums.")
+    say("\n5. Find out what happened: what was said to this user, one inference whole, the sums.")
     say(f"\n   {told.log}\n   {told.show}\n   {told.stats}\n   {told.diff}")
-    say("\n5. Next.\n")
+    say("\n6. Next.\n")
     for step in told.next_steps:
         say(f"   {step}")
     return told
@@ -82,6 +95,7 @@ def _closing(
     run: str,
     releases: tuple[dict[str, Any], dict[str, Any]],
     replies: tuple[list[Reply], list[Reply]],
+    broken: Drilled,
 ) -> Told:
     command = shlex.join(system.command)
     shown = replies[1][0]
@@ -95,6 +109,10 @@ def _closing(
         second=tally(replies[1]),
         first_ids=[reply.inference for reply in replies[0]],
         second_ids=[reply.inference for reply in replies[1]],
+        broken=broken,
+        explain=f"{command} explain {WORKFLOW}",
+        drill=f"{command} drill {WORKFLOW} --fault {broken.faults[0].fault}",
+        failures=f"{command} failures {WORKFLOW}",
         curl=curl_line(system.url, token),
         snippet=python_snippet(system.url, token),
         log=f'{command} log "last hour" --user customer-{shown.message.id}',
@@ -137,10 +155,20 @@ def python_snippet(url: str, token: str) -> str:
 
 
 def _send(system: System, console: Console, token: str, chosen: list[Message], run: str) -> list[Reply]:
-    columns = (TextColumn("   {task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=console) as progress:
+    with _progress(console) as progress:
         bar = progress.add_task("customer messages", total=len(chosen))
         return send(system.url, token, chosen, run, lambda: progress.advance(bar))
+
+
+def _drill(system: System, console: Console) -> Drilled:
+    with _progress(console) as progress:
+        bar = progress.add_task("drilled calls", total=None)
+        return drill(system.admin, lambda done, wanted: progress.update(bar, completed=done, total=wanted))
+
+
+def _progress(console: Console) -> Progress:
+    columns = (TextColumn("   {task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    return Progress(*columns, console=console)
 
 
 def _speaker(console: Console) -> Any:

@@ -9,7 +9,7 @@ from typing import Literal
 
 import msgspec
 
-from roadworthy.workflow.model import Budgets
+from roadworthy.workflow.model import Budgets, Price
 
 PermitClass = Literal["eval", "load", "drill", "shadow"]
 """Classes of traffic that need a permit; ``live`` and ``tester`` have keys."""
@@ -41,5 +41,7 @@ class Permit(msgspec.Struct, frozen=True, omit_defaults=True):
     """``drill``: target → base URL on loopback that stands for it.  A target that is not named is down."""
     unpriced: bool = False
     """``drill``: nobody knows what the targets cost."""
+    price: Price | None = None
+    """``drill``: what every target of the release costs."""
     budgets: Budgets | None = None
     """``drill``: instead of the workflow's own."""

@@ -16,6 +16,9 @@ TEXT_KINDS: Final[frozenset[CheckKind]] = frozenset(
 )  # fmt: skip
 """Kinds that need only the text: each is a module here with ``build(spec) -> TextCheck``."""
 
+LEAK_KINDS: Final[frozenset[CheckKind]] = frozenset({"personal_data", "secrets", "prompt_leak"})
+"""Kinds that search the arguments of tool calls as well: what an app acts on is a way out, too."""
+
 
 def build(spec: CheckSpec) -> TextCheck:
     """The check that ``spec`` declares, of one of ``TEXT_KINDS``.

@@ -7,7 +7,9 @@ from typing import Any
 
 import msgspec
 
+from roadworthy.fallback.drills.breaking import breaking
 from roadworthy.fallback.drills.exchange import Good
+from roadworthy.fallback.drills.wording import frame
 from roadworthy.workflow.model import Release
 from roadworthy.workflow.prompt import Template
 
@@ -17,6 +19,8 @@ Example = Callable[[Any], Any]
 USER_MESSAGE = "This is a drill: please answer as you always do."
 GOOD_TEXT = "This is a good answer to a drill."
 _LETTERS = "abcdefghijklmnop"
+BEATS_IN_IDLE = 8
+"""Signs of life that a slow provider gives while the idle clock runs once; at the usual clocks one a second."""
 
 
 def question(release: Release, *, stream: bool, user: str) -> dict[str, Any]:
@@ -42,6 +46,11 @@ def question(release: Release, *, stream: bool, user: str) -> dict[str, Any]:
 
 def good_answer(release: Release, target: str, example: Example) -> Good:
     """What ``target`` answers when all is well."""
+    good = _good(release, target, example)
+    return msgspec.structs.replace(good, beat=min(good.beat, release.handling.clocks.idle / BEATS_IN_IDLE))
+
+
+def _good(release: Release, target: str, example: Example) -> Good:
     behaviour, handling = release.behaviour, release.handling
     if target in guards(release):
         return Good("safe")
@@ -53,9 +62,10 @@ def good_answer(release: Release, target: str, example: Example) -> Good:
         return Good(msgspec.json.encode(arguments).decode(), model, tool=str(function["name"]))
     if behaviour.schema is not None:
         found = declared.json if declared is not None and declared.json is not None else example(behaviour.schema)
-        return Good(msgspec.json.encode(found).decode(), model)
+        around = frame(behaviour.schema, found)
+        return Good(msgspec.json.encode(found).decode(), model, breaking=breaking(release), frame=around)
     text = declared.text if declared is not None else GOOD_TEXT
-    return Good(f"{text} ({{nonce}})", model)
+    return Good(f"{text} ({{nonce}})", model, breaking=breaking(release))
 
 
 def guards(release: Release) -> frozenset[str]:

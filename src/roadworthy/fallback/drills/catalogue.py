@@ -113,6 +113,14 @@ CATALOGUE: dict[Row, tuple[str, ...]] = {
 }
 
 
+_PLACES = {name: place for place, name in enumerate(name for names in CATALOGUE.values() for name in names)}
+
+
+def place_of(name: str) -> int:
+    """Where in the catalogue a fault stands; those that it does not know stand last."""
+    return _PLACES.get(name, len(_PLACES))
+
+
 def row_of(name: str) -> Row | None:
     """The row of a fault; ``None``: the catalogue does not know it."""
     return next((row for row, names in CATALOGUE.items() if name in names), None)

@@ -29,6 +29,11 @@ class Copy(Protocol):
 
     release: Release
 
+    @property
+    def others(self) -> Sequence[str]:
+        """Targets that answer customers, but for the first one."""
+        ...
+
     async def ask(self, *, stream: bool = False) -> Seen:
         """One call as a customer makes it, with its record.  ``Seen.status`` 0: no answer came."""
         ...
@@ -41,12 +46,16 @@ class Copy(Protocol):
         """How the targets answer from now on; ``None``: well.  No ``names``: all of them."""
         ...
 
+    async def begun(self, calls: int) -> None:
+        """So many calls have been admitted since the worker began.  Raises ``Missed``."""
+        ...
+
     async def kill_control(self) -> None:
         """``kill -9``; nobody starts it again."""
         ...
 
     async def kill_gateway(self) -> None:
-        """``kill -9``, and a new worker in its place, as the supervisor does."""
+        """``kill -9``, and a new worker in its place, as the supervisor does.  Raises ``Missed``: it does not serve."""
         ...
 
     async def lose_state(self) -> None:
@@ -54,7 +63,7 @@ class Copy(Protocol):
         ...
 
     async def fill_journal(self) -> None:
-        """No file of the worker can grow any further."""
+        """The disk is full: there is room for what the journal gives back of its own, and for no more."""
         ...
 
     async def jump_clock(self, seconds: float) -> None:

@@ -16,6 +16,8 @@ from typing import Any
 import msgspec
 
 from roadworthy.fallback.drills.model import Sent
+from roadworthy.fallback.drills.wording import Frame
+from roadworthy.workflow.model import CheckKind
 
 USAGE = {"prompt_tokens": 20, "completion_tokens": 10, "total_tokens": 30}
 _REASONS = {200: "OK", 400: "Bad Request", 401: "Unauthorized", 429: "Too Many Requests", 500: "Internal Server Error"}
@@ -33,6 +35,13 @@ class Good(msgspec.Struct, frozen=True, omit_defaults=True):
     """Tool that is called, with ``text`` as its arguments; empty: none."""
     dimensions: int = _DIMENSIONS
     """Of an embedding."""
+    beat: float = 1.0
+    """Seconds between two signs of life of a provider that is slow, and never silent by the release's clocks."""
+    breaking: dict[CheckKind, str] = {}
+    """Texts that declared checks find, where it depends on what is declared (``breaking.py``)."""
+
+    frame: Frame | None = None
+    """Of an answer in JSON: where it has room for words."""
 
     def said(self, nonce: str) -> str:
         return self.text.replace("{nonce}", nonce)
@@ -72,8 +81,15 @@ class Exchange:
         self.stream = body.get("stream") is True
         self.text = good.said(sent.nonce)
         """What a good answer says."""
+        self.beat = good.beat
         self.open = True
         """The connection can take another request."""
+        self.breaking = good.breaking
+        """Kind of check → a text that the workflow's own check of that kind finds."""
+
+    def worded(self, text: str) -> str:
+        """The good answer saying ``text``: where it must be JSON, in its roomiest string, cut to what that may hold."""
+        return text if self._good.frame is None else self._good.frame.around(text)
 
     # --- whole answers and streams, as the caller asked ---
 
@@ -130,11 +146,13 @@ class Exchange:
         """One chunk of text."""
         await self.write(self.chunk({"content": text}, **fields))
 
-    async def end(self, finish: str = "stop", *, usage: Mapping[str, Any] | None = USAGE, done: bool = True) -> None:
+    async def end(
+        self, finish: str = "stop", *, usage: Mapping[str, Any] | None = USAGE, done: bool = True, **fields: Any
+    ) -> None:
         """The chunk that finishes the answer, the usage chunk, ``[DONE]`` and the end of the body."""
-        await self.write(self.chunk({}, finish))
+        await self.write(self.chunk({}, finish, **fields))
         if usage is not None:
-            await self.write(event({**self._base("chat.completion.chunk"), "choices": [], "usage": usage}))
+            await self.write(event({**self._base("chat.completion.chunk"), "choices": [], "usage": usage, **fields}))
         if done:
             await self.write(b"data: [DONE]\n\n")
         await self.close_body()
@@ -256,7 +274,7 @@ class Exchange:
             size = max(1, -(-len(text) // 4))
             for at in range(0, len(text), size):
                 await self.say(text[at : at + size], **more)
-        await self.end(finish, usage=usage)
+        await self.end(finish, usage=usage, **more)
 
 
 def event(data: Mapping[str, Any] | Sequence[Any] | str) -> bytes:

@@ -18,7 +18,7 @@ from roadworthy.fallback.drills.model import (
     Wait,
 )
 from roadworthy.workflow.inference import Failure
-from roadworthy.workflow.model import Budget, Budgets, CheckKind
+from roadworthy.workflow.model import Budget, Budgets, CheckKind, Price
 
 __all__ = [
     "CLEAN",
@@ -33,6 +33,7 @@ __all__ = [
     "Exchange",
     "Guard",
     "Missed",
+    "Price",
     "Seen",
     "Wait",
     "budget",

@@ -13,7 +13,7 @@ import msgspec
 
 from roadworthy.fallback.drills.catalogue import Row
 from roadworthy.workflow.inference import Failure, Outcome
-from roadworthy.workflow.model import Budgets, Handling
+from roadworthy.workflow.model import Budgets, Handling, Price
 
 if TYPE_CHECKING:
     from roadworthy.fallback.drills.copy import Copy
@@ -28,10 +28,14 @@ Told = Literal["none", "alert", "incident"]
 Role = Literal["workflow", "cost"]
 """Whose matter it is: the workflow's owner, or its cost owner."""
 Asked = Literal["any", "whole", "stream"]
-Need = Literal["chat", "text", "schema", "tools", "stream", "cache", "continuation", "repair", "managed", "price"]
-"""What a release must have for a drill to mean something: a chat; a chat whose answers are free text, JSON of a schema
-or tool calls; answers relayed while they come; a cache; a declared continuation; a ``repair`` step; a managed prompt;
-a known price."""
+Need = Literal[
+    "chat", "text", "words", "schema", "tools", "stream", "cache", "continuation", "repair", "managed", "price",
+    "prompt", "fallback",
+]  # fmt: skip
+"""What a release must have for a drill to mean something: a chat; a chat whose answers are free text, have room for
+words (free text, or a string of their JSON), are JSON of a schema or tool calls; answers relayed while they come; a
+cache; a declared continuation; a ``repair`` step; a managed prompt; a known price; any prompt; a second target on the
+ladder of ``unavailable``."""
 
 MENDED: frozenset[Outcome] = frozenset({"recovered", "cached", "canned", "escalated"})
 """Outcomes that are right when an attempt was not good enough."""
@@ -87,6 +91,8 @@ class Conditions(msgspec.Struct, frozen=True, omit_defaults=True):
 
     unpriced: bool = False
     """Nobody knows what the targets cost."""
+    price: Price | None = None
+    """What every target costs, instead of what it does cost: so a budget of the drill's own means a number of calls."""
     budgets: Budgets | None = None
     """Instead of the workflow's own; they bind this drill alone."""
 
@@ -131,6 +137,10 @@ class Drill(msgspec.Struct, frozen=True, kw_only=True):
     """What a human hears of."""
     role: Role = "workflow"
     """Who hears."""
+    noted: str = ""
+    """Note that its record must carry."""
+    elsewhere: Failure | None = None
+    """What becomes of attempts at the other targets, where that is something else."""
     conditions: Conditions = NO_CONDITIONS
     before: int = 0
     """Calls for the same user before the one that is looked at; they meet the fault too."""
@@ -200,6 +210,13 @@ class Seen(msgspec.Struct, kw_only=True):
     attempts: int = 0
     cost_usd: float | None = None
     cost_unknown: str = ""
+    tokens: int | None = None
+    """In the record, reported or estimated; ``None``: there is no record."""
+    model: str = ""
+    """The model that the answer names; the first one, for a continued stream may name two."""
+    model_recorded: str = ""
+    notes: list[str] = []
+    """Of the record."""
     traffic: str = ""
     """Class in the record."""
     mark: str = ""

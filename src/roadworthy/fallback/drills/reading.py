@@ -47,6 +47,9 @@ def with_record(seen: Seen, record: Inference | None) -> Seen:
         attempts=len(record.attempts),
         cost_usd=record.cost_usd,
         cost_unknown=record.cost_unknown,
+        notes=record.notes,
+        tokens=record.tokens.total,
+        model_recorded=record.model_answered or "",
         traffic=record.traffic,
     )
 
@@ -75,6 +78,7 @@ def _seen(
         inference=headers.get("x-request-id", ""),
         retry_header=headers.get("x-should-retry") == "false",
         mark=_mark(found),
+        model=next((str(event["model"]) for event in found if event.get("model")), ""),
     )
 
 

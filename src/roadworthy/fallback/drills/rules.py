@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import msgspec
+
+from roadworthy.fallback.drills.breaking import MADE_UP, breaking
 from roadworthy.fallback.drills.model import Drill, Expected, Miss, Need, Seen
-from roadworthy.fallback.model import Remaining, Rung, Tried
+from roadworthy.fallback.drills.wording import ROOM, has_room
+from roadworthy.fallback.model import NO_COSTS, Remaining, Rung, Tried
 from roadworthy.fallback.rules import next_step
+from roadworthy.workflow.check_options import option
 from roadworthy.workflow.inference import SERVED_BY_MODEL, Failure, Outcome
-from roadworthy.workflow.model import Budget, Handling, Policy, Release
+from roadworthy.workflow.model import Budget, CheckSpec, Handling, Policy, Release
 
 LATE = 0.25
 """Seconds past a limit that a busy machine may take."""
 EARLY = 0.05
 """Seconds before an instant that two clocks may disagree by."""
 LONGEST_CLIMB = 40
+MEGABYTE = 1_000_000
+"""Characters of a very long answer."""
 _JITTER = 0.5
 
 
@@ -28,9 +35,13 @@ def not_applicable(drill: Drill, release: Release, policy: Policy, *, stream: bo
         return "embeddings are not streamed"
     live = relayed(release, stream)
     if drill.asked == "stream" and not live:
-        return "the provider is asked for whole answers"
+        return (
+            "only possible in a stream, and the provider is asked for whole answers (stream: passthrough)"
+            if stream
+            else "only possible in a stream"
+        )
     if drill.asked == "whole" and live:
-        return "the provider is asked for a stream"
+        return "only possible in a whole answer"
     if drill.before and release.handling.cache is not None and release.handling.cache.use == "always":
         return "a second call like the first is answered from the cache"
     for need in drill.needs:
@@ -38,15 +49,46 @@ def not_applicable(drill: Drill, release: Release, policy: Policy, *, stream: bo
         if lacking:
             return lacking
     guard = drill.guard
-    if guard.kind == "check" and all(spec.kind != guard.name for spec in release.handling.checks.values()):
-        return f"no check '{guard.name}' is declared"
+    if guard.kind == "check" and (unchecked := _unchecked(guard.name, release)):
+        return unchecked
     if guard.kind == "setting" and not getattr(release.handling, guard.name):
-        return f"'{guard.name}' is not declared"
+        return f"no '{guard.name}' is declared ({guard.name}: …)"
     if guard.kind == "budget" and drill.conditions.budgets is None:
         found = getattr(policy.budgets, guard.name)
         if found is None or found == Budget():
-            return f"no budget '{guard.name}' is declared"
+            return f"no budget of the kind '{guard.name}' is declared (policy: {{budgets: {{{guard.name}: …}}}})"
     return ""
+
+
+def _unchecked(kind: str, release: Release) -> str:
+    """Why no check of a kind can find anything here; empty: one can."""
+    declared = [spec for spec in release.handling.checks.values() if spec.kind == kind]
+    if not declared:
+        return f"no check of the kind '{kind}' is declared (checks: {{{kind}: …}})"
+    deciding = [spec for spec in declared if not spec.record_only]
+    if not deciding:
+        return f"the check of the kind '{kind}' is only recorded (record_only)"
+    if kind == "length" and all((option(spec, "max_chars") or MEGABYTE) >= MEGABYTE for spec in deciding):
+        return "no check bounds the length to less than a megabyte (checks: {length: {max_chars: …}})"
+    if kind in MADE_UP and kind not in breaking(release):
+        return f"no text could be made up that the check of the kind '{kind}' finds"
+    return ""
+
+
+def fitted(drill: Drill, release: Release) -> Drill:
+    """The drill as this release means it: what its own check makes of an answer."""
+    spec = guarding(drill, release)
+    if spec is None or spec.failure == drill.failure:
+        return drill
+    return msgspec.structs.replace(drill, failure=spec.failure, told="incident" if spec.failure == "unsafe" else "none")
+
+
+def guarding(drill: Drill, release: Release) -> CheckSpec | None:
+    """The declared check that the drill proves, if it is one."""
+    if drill.guard.kind != "check":
+        return None
+    specs = release.handling.checks.values()
+    return next((spec for spec in specs if spec.kind == drill.guard.name and not spec.record_only), None)
 
 
 def _lacking(need: Need, release: Release, priced: bool) -> str:
@@ -55,17 +97,32 @@ def _lacking(need: Need, release: Release, priced: bool) -> str:
     have = {
         "chat": (chat, "it makes embeddings"),
         "text": (chat and behaviour.schema is None and not behaviour.tools, "its answers are no free text"),
-        "schema": (behaviour.schema is not None, "no schema is declared"),
-        "tools": (bool(behaviour.tools), "no tools are declared"),
-        "stream": (chat and handling.stream != "buffered", "its answers are not relayed as streams"),
-        "cache": (handling.cache is not None, "no cache is declared"),
-        "continuation": (handling.continuation > 0, "no continuation is declared"),
+        "words": (
+            chat and not behaviour.tools and (behaviour.schema is None or has_room(behaviour.schema)),
+            f"its answers have no room for words (a string of the schema that may hold {ROOM} characters)",
+        ),
+        "schema": (behaviour.schema is not None, "no schema is declared (output: {schema: FILE})"),
+        "tools": (bool(behaviour.tools), "no tools are declared (tools: FILE)"),
+        "stream": (
+            chat and handling.stream != "buffered",
+            "its answers are not relayed as streams (stream: passthrough)",
+        ),
+        "cache": (handling.cache is not None, "no cache is declared (cache: {max_age: 1h})"),
+        "continuation": (handling.continuation > 0, "no continuation is declared (continuation: 1)"),
         "repair": (
             any(step.kind == "repair" for step in handling.ladder.get("invalid", ())),
-            "no repair step is declared for 'invalid'",
+            "no repair step is declared (ladder: {invalid: [repair]})",
         ),
-        "managed": (behaviour.prompt is not None and behaviour.prompt.mode == "managed", "its prompt is not managed"),
-        "price": (priced, "its target has no known price"),
+        "managed": (
+            behaviour.prompt is not None and behaviour.prompt.mode == "managed",
+            "its prompt is not managed (prompt: {mode: managed})",
+        ),
+        "prompt": (behaviour.prompt is not None, "it has no prompt (prompt: {system: FILE})"),
+        "fallback": (
+            any(step.kind == "target" for step in handling.ladder.get("unavailable", ())),
+            "no second target is declared (ladder: {unavailable: [target: NAME]})",
+        ),
+        "price": (priced, "its target has no known price (price: {input: …, output: …})"),
     }
     good, why = have[need]
     return "" if good else why
@@ -74,6 +131,7 @@ def _lacking(need: Need, release: Release, priced: bool) -> str:
 def expected(drill: Drill, release: Release, *, stream: bool, continues: bool = False) -> Expected:
     """What must follow.  ``continues``: the first target can go on with a text that broke off."""
     handling = release.handling
+    drill = fitted(drill, release)
     attempts = drill.attempts
     if drill.failure is None:
         outcomes = drill.right
@@ -108,16 +166,16 @@ def climbed(drill: Drill, release: Release, *, stream: bool) -> tuple[Outcome, i
         if not faulty or (drill.times is not None and calls[target] > drill.times):
             return "recovered", attempts
         spent += _silence(drill, handling, live=relayed(release, stream))
-        history.append(Tried(target, drill.failure, rung, drill.retry_after, drill.repeatable))
-        step = next_step(handling.ladder, drill.failure, history, _remaining(drill, handling, spent), jitter=_JITTER)
+        failure = drill.failure if target == behaviour.target else drill.elsewhere or drill.failure
+        history.append(Tried(target, failure, rung, drill.retry_after, drill.repeatable))
+        remaining = _remaining(drill, release, failure, spent, attempts)
+        step = next_step(handling.ladder, failure, history, remaining, jitter=_JITTER)
         while step is not None and step.kind == "drop":
             dropped = True
-            history.append(Tried("", drill.failure, step.rung))
-            step = next_step(
-                handling.ladder, drill.failure, history, _remaining(drill, handling, spent), jitter=_JITTER
-            )
+            history.append(Tried("", failure, step.rung))
+            step = next_step(handling.ladder, failure, history, remaining, jitter=_JITTER)
         if step is None:
-            return _left_over(drill.failure, dropped), attempts
+            return _left_over(failure, dropped), attempts
         if step.kind in ("cache", "canned", "escalate"):
             ends: dict[str, Outcome] = {"cache": "cached", "canned": "canned", "escalate": "escalated"}
             return ends[step.kind], attempts
@@ -142,12 +200,22 @@ def _silence(drill: Drill, handling: Handling, *, live: bool) -> float:
     return min(seconds, handling.deadline)
 
 
-def _remaining(drill: Drill, handling: Handling, spent: float) -> Remaining:
+def _remaining(drill: Drill, release: Release, failure: Failure, spent: float, attempts: int) -> Remaining:
+    """What is left after ``attempts`` attempts; of money only what the drill itself says is known."""
+    handling, conditions = release.handling, drill.conditions
+    dollars, costs = None, NO_COSTS
+    if conditions.price is not None and conditions.budgets is not None and conditions.budgets.inference is not None:
+        each = conditions.price.per_request
+        dollars = conditions.budgets.inference - attempts * each
+        costs = dict.fromkeys(release.behaviour.targets, each)
     return Remaining(
         seconds=handling.deadline - spent,
+        targets=frozenset() if failure == "overspent" else None,
         canned=handling.canned is not None,
         escalate=handling.holding is not None,
-        repairable=drill.failure == "invalid",
+        repairable=failure == "invalid",
+        dollars=dollars,
+        costs=costs,
     )
 
 
@@ -157,8 +225,10 @@ def score(drill: Drill, must: Expected, seen: Seen) -> list[Miss]:
         return [Miss("answer", "one", "none: the connection broke or nothing came")]
     misses = [*_outcome(drill, must, seen), *_limits(must, seen), *_honesty(seen), *_patience(drill, seen)]
     if seen.outcome in SERVED_BY_MODEL:
-        misses += _provenance(seen)
+        misses += _provenance(seen) + _accounted(seen)
     misses += _people(must, seen)
+    if seen.recorded is not None:
+        misses += _books(drill, seen)
     return misses
 
 
@@ -169,8 +239,8 @@ def _outcome(drill: Drill, must: Expected, seen: Seen) -> list[Miss]:
         misses.append(Miss("outcome", wanted, seen.outcome or "not told"))
     if seen.recorded != seen.outcome:
         misses.append(Miss("outcome in the record", seen.outcome or wanted, seen.recorded or "no record"))
-    if drill.failure != seen.first_failure and seen.attempts:
-        misses.append(Miss("failure of the attempt", drill.failure or "none", seen.first_failure or "none"))
+    if must.failure != seen.first_failure and seen.attempts:
+        misses.append(Miss("failure of the attempt", must.failure or "none", seen.first_failure or "none"))
     if seen.recorded is not None and seen.traffic != "drill" and drill.scene is None:
         misses.append(Miss("class in the record", "drill", seen.traffic or "none"))
     return misses
@@ -211,6 +281,16 @@ def _patience(drill: Drill, seen: Seen) -> list[Miss]:
     return []
 
 
+def _books(drill: Drill, seen: Seen) -> list[Miss]:
+    """What the record says beside the outcome.  An unknown cost is never zero."""
+    misses = []
+    if drill.noted and drill.noted not in seen.notes:
+        misses.append(Miss("note in the record", drill.noted, ", ".join(seen.notes) or "none"))
+    if drill.conditions.unpriced and (seen.cost_usd is not None or not seen.cost_unknown):
+        misses.append(Miss("cost", "unknown, with a reason", "no reason" if seen.cost_usd is None else "known"))
+    return misses
+
+
 def _people(must: Expected, seen: Seen) -> list[Miss]:
     if seen.told is None:
         return []
@@ -239,3 +319,17 @@ def _provenance(seen: Seen) -> list[Miss]:
     if sent.good and seen.text and seen.text != sent.text:
         return [Miss("text of the answer", sent.text[:80], seen.text[:80])]
     return []
+
+
+def _accounted(seen: Seen) -> list[Miss]:
+    """What a model wrote was counted, its cost is known or it is said why not, and the record names the model."""
+    if seen.tokens is None:
+        return []
+    misses = []
+    if seen.tokens <= 0:
+        misses.append(Miss("tokens", "some, reported or estimated", str(seen.tokens)))
+    if seen.cost_usd is None and not seen.cost_unknown:
+        misses.append(Miss("cost", "dollars, or why nobody knows them", "neither"))
+    if seen.model_recorded != seen.model:
+        misses.append(Miss("model in the record", seen.model, seen.model_recorded or "none"))
+    return misses

@@ -159,7 +159,7 @@ class Queue:
     # --- what people read
 
     def waiting(self, workflow: str | None = None, limit: int = 200) -> Sequence[Escalation]:
-        """Open ones, the most urgent first."""
+        """Open ones, the most urgent first; nobody must answer a drill, so drills are left out."""
         with self._state.read() as tx:
             return tx.waiting_escalations(workflow, limit)
 
@@ -304,7 +304,8 @@ def _found(tx: PeopleTransaction, ident: str) -> Escalation:
     found = tx.escalation(ident)
     if found is None:
         known = [row.id for row in tx.waiting_escalations(None, 200)]
-        raise Unknown(f"no escalation {ident[:80]!r}: {did_you_mean(ident, known)}")
+        hint = did_you_mean(ident, known) if known else "nobody waits; roadworthy escalations --all lists closed ones"
+        raise Unknown(f"no escalation {ident[:80]!r}: {hint}")
     return found
 
 

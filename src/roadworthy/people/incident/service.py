@@ -114,18 +114,24 @@ class Incidents:
             with self._state.write() as tx:
                 self.note(tx, notices)
 
-    def list(self, *, open_only: bool = False, limit: int = 100) -> Sequence[Incident]:
+    def list(
+        self, *, open_only: bool = False, workflow: str | None = None, inference: str | None = None,
+        drills: bool = True, limit: int = 100,
+    ) -> Sequence[Incident]:  # fmt: skip
+        """Seen last first."""
         with self._state.read() as tx:
-            return tx.incidents(open_only=open_only, limit=limit)
+            return tx.incidents(open_only=open_only, workflow=workflow, inference=inference, drills=drills, limit=limit)
+
+    def find(self, ident: str) -> Incident:
+        """Raises ``Unknown``."""
+        with self._state.read() as tx:
+            return _found(tx, ident)
 
     def resolve(self, ident: str, actor: Actor, reason: str = "") -> Incident:
         """Raises ``Unknown`` and ``rules.Refused``."""
         now = self._clock()
         with self._state.write() as tx:
-            found = tx.incident(ident)
-            if found is None:
-                known = [row.id for row in tx.incidents(open_only=True)]
-                raise Unknown(f"no incident {ident[:80]!r}: {did_you_mean(ident, known)}")
+            found = _found(tx, ident)
             after = rules.resolve(found, actor.id, reason[:500], now)
             tx.put_incident(after)
             event = audit.Event(
@@ -135,3 +141,12 @@ class Incidents:
             )  # fmt: skip
             tx.append_audit(audit.chain(tx.last_audit(), event, now))
         return after
+
+
+def _found(tx: PeopleTransaction, ident: str) -> Incident:
+    found = tx.incident(ident)
+    if found is None:
+        known = [row.id for row in tx.incidents()]
+        hint = did_you_mean(ident, known) if known else "nothing was opened yet"
+        raise Unknown(f"no incident or alert {ident[:80]!r}: {hint}")
+    return found

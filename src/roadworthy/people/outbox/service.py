@@ -74,17 +74,19 @@ class Outbox:
             return 0
         turns = asyncio.Semaphore(AT_ONCE)
 
-        async def one(delivery: Delivery, place: Place | str) -> tuple[Delivery, Sent]:
-            if isinstance(place, str):
-                return delivery, Sent(error=place)
+        async def one(delivery: Delivery, place: Place | str) -> None:
             async with turns:
-                body = delivery.body.encode()
-                headers = webhooks.headers(place.secret, delivery.id, self._clock(), body)
-                return delivery, await sender.send(place, headers, body)
+                if isinstance(place, str):
+                    sent = Sent(error=place)
+                else:
+                    body = delivery.body.encode()
+                    headers = webhooks.headers(place.secret, delivery.id, self._clock(), body)
+                    sent = await sender.send(place, headers, body)
+                # each at once: a round that is cut short by silent receivers has told the others for good
+                await asyncio.to_thread(self.mark, [(delivery, sent)])
 
-        done = await asyncio.gather(*(one(delivery, place) for delivery, place in waiting))
-        await asyncio.to_thread(self.mark, done)
-        return len(done)
+        await asyncio.gather(*(one(delivery, place) for delivery, place in waiting))
+        return len(waiting)
 
     def due(self) -> list[tuple[Delivery, Place | str]]:
         """What is due, with where it goes or why it cannot go there."""
@@ -126,7 +128,8 @@ class Outbox:
             found = tx.delivery(ident)
             if found is None:
                 known = [row.id for row in tx.deliveries(state="dead", limit=200)]
-                raise Unknown(f"no message {ident[:80]!r}: {did_you_mean(ident, known)}")
+                hint = did_you_mean(ident, known) if known else "roadworthy escalations dead lists them"
+                raise Unknown(f"no message {ident[:80]!r}: {hint}")
             after = rules.again(found, now)
             tx.put_delivery(after)
             event = audit.Event(

@@ -1,0 +1,81 @@
+"""From an authenticated request to a call that may be attempted: the steps before anything leaves the gateway.
+
+Everything that this module refuses is the caller's to mend; nothing has been spent yet.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from roadworthy.gateway.admission import body, resolve
+from roadworthy.gateway.admission.prompting import prepare
+from roadworthy.gateway.answers.escalations import vet_wishes
+from roadworthy.gateway.call import Call
+from roadworthy.gateway.errors import Refused
+from roadworthy.gateway.ports import Fields, Operation
+from roadworthy.gateway.streaming.sse import stream_options
+from roadworthy.gateway.world import World
+
+MOST_OVERRIDES = 50
+"""How many of a caller's own fields are named in its record."""
+
+_TRUE = msgspec.Raw(b"true")
+_PLAIN_TEXT = b'{"type":"text"}'
+
+
+def admit(call: Call, headers: dict[bytes, bytes], operation: Operation, world: World) -> None:
+    """Resolve and prepare ``call``.  Raises ``Refused`` and ``prompting.PromptUnreleased``."""
+    fields = body.parse_fields(call.request.body)
+    extension = body.read_extension(fields)
+    if extension.wait is not None or extension.callback is not None:
+        vet_wishes(extension, call.key)
+    call.model = body.read_model(fields)
+    serving = resolve.workflow_for(call.model, call.key, world, operation)
+    call.serving = serving
+    call.operation = operation
+    call.route = serving.route
+    call.deadline = call.began + serving.handling.deadline
+    call.left_as_is = not serving.enforced or serving.release is None
+    call.session = resolve.session_of(headers, extension)
+    call.unit, call.unit_source = resolve.unit_of(headers, fields, call.session)
+    call.tags = resolve.tags_of(headers, extension)
+    if operation == "chat":
+        _read_chat(call, fields)
+    elif "input" not in fields:
+        raise Refused(400, "invalid_type", "'input' is missing: give the text to embed.", param="input")
+    prepared = prepare(serving, fields, extension, tester=call.traffic == "tester")
+    call.fields = prepared.fields
+    call.prompt = prepared.prompt
+    if prepared.overrides:
+        call.overrides = [name[: body.LONGEST_NAME] for name in prepared.overrides[:MOST_OVERRIDES]]
+    if serving.asked_otherwise(call.model):
+        call.overrides = [*call.overrides, "model"]
+    call.notes = prepared.notes
+
+
+def _read_chat(call: Call, fields: Fields) -> None:
+    """Read what the gateway itself acts on, and ask a streaming upstream for its usage."""
+    body.require_array(fields, "messages")
+    assert call.serving is not None
+    call.structured = call.serving.structured or "tools" in fields or _asks_for_schema(fields)
+    if "n" in fields:
+        call.n = max(1, body.read_count(fields, "n", 1))
+    if "stream" not in fields or not body.read_flag(fields, "stream"):
+        return
+    call.stream = True
+    try:
+        options, call.usage_asked = stream_options(fields)
+    except msgspec.DecodeError as error:
+        raise Refused(
+            400, "invalid_type", f"'stream_options' must be an object: {error}.", param="stream_options"
+        ) from None
+    if call.serving.handling.stream != "buffered":
+        fields["stream"], fields["stream_options"] = _TRUE, options
+    else:
+        del fields["stream"]
+        fields.pop("stream_options", None)
+
+
+def _asks_for_schema(fields: Fields) -> bool:
+    given = fields.get("response_format")
+    return given is not None and bytes(given) not in (b"null", _PLAIN_TEXT)

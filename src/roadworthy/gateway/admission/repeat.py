@@ -1,0 +1,159 @@
+"""Serving a request that carries an ``Idempotency-Key``: by its owner, once, and again from memory."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from roadworthy.gateway.admission.body import parse_fields, read_extension, read_flag
+from roadworthy.gateway.admission.idempotency import Entry, Stored, Table, fingerprint, owner_of
+from roadworthy.gateway.admission.peers import PeerGone, Peers
+from roadworthy.gateway.admission.resolve import session_of, unit_of
+from roadworthy.gateway.counters import Counters
+from roadworthy.gateway.errors import Refused
+from roadworthy.gateway.finish import EVENT_STREAM
+from roadworthy.gateway.messages import Headers, Request, Response, StreamResponse
+from roadworthy.gateway.ports import Clock
+from roadworthy.gateway.streaming.sse import Recited, stream_options
+from roadworthy.gateway.streaming.streams import Relay
+from roadworthy.http1.errors import Http1Error
+
+Answered = Response | StreamResponse
+LONGEST_WAIT = 60.0
+"""Seconds that a repeated call waits for the first one before it reads 409."""
+
+
+class Repeats:
+    """The idempotency of one worker."""
+
+    def __init__(
+        self,
+        counters: Counters,
+        clock: Clock,
+        worker: int,
+        workers: int,
+        peers: Peers | None,
+        table: Table | None = None,
+    ) -> None:
+        self._counters = counters
+        self._clock = clock
+        self._worker = worker
+        self._workers = workers
+        self._peers = peers
+        self._table = table or Table()
+
+    @property
+    def in_progress(self) -> int:
+        """Keys whose first call has not ended."""
+        return self._table.in_progress
+
+    def purge(self, unit: str) -> int:
+        """Forget the answers made for a unit → how many."""
+        return self._table.purge(unit)
+
+    def count(self, unit: str) -> int:
+        return self._table.count(unit)
+
+    async def serve(
+        self, request: Request, scope: tuple[str, bytes], first: Callable[[], Awaitable[Answered]]
+    ) -> Answered:
+        """The stored answer, or that of ``first``.  An owner that is gone is stood in for: the call is then new."""
+        owner = owner_of(scope, self._workers)
+        if owner != self._worker and self._peers is not None and not request.internal:
+            try:
+                return await self._peers.forward(request, owner)
+            except PeerGone:
+                pass
+            except Http1Error as error:
+                raise Refused(
+                    503,
+                    "gateway_lost",
+                    f"The worker that served this key was lost ({type(error).__name__}).",
+                    failure="gateway_lost",
+                ) from error
+        unit = _unit(request)
+        mark = fingerprint(request.path, request.body, unit)
+        until = self._clock.monotonic() + LONGEST_WAIT  # for all first calls that fail before one answers
+        while True:
+            entry, ours = self._table.claim(scope, mark, self._clock.monotonic(), unit)
+            if ours:
+                return await self._first(scope, entry, first)
+            stored = await self._wait(entry, until - self._clock.monotonic())
+            if stored is not None:
+                self._counters.replayed += 1
+                return _told_again(request, stored)
+
+    async def _first(
+        self, scope: tuple[str, bytes], entry: Entry, first: Callable[[], Awaitable[Answered]]
+    ) -> Answered:
+        kept: Stored | None = None
+        relay: Relay | None = None
+        try:
+            answer = await first()
+            if isinstance(answer, StreamResponse) and isinstance(answer.chunks, Relay):
+                relay = answer.chunks
+                self._finish_later(scope, entry, relay, answer.headers)
+            else:
+                kept = _stored(answer)
+            return answer
+        finally:
+            if relay is None:
+                self._table.finish(scope, entry, kept)
+
+    def _finish_later(self, scope: tuple[str, bytes], entry: Entry, relay: Relay, headers: Headers) -> None:
+        whole: asyncio.Future[bytes | None] = asyncio.get_running_loop().create_future()
+        relay.finished = whole
+
+        def done(future: asyncio.Future[bytes | None]) -> None:
+            body = None if future.cancelled() else future.result()
+            self._table.finish(scope, entry, None if body is None else Stored(headers, body))
+
+        whole.add_done_callback(done)
+
+    async def _wait(self, entry: Entry, patience: float) -> Stored | None:
+        if entry.answer.done():
+            return entry.answer.result()
+        try:
+            return await asyncio.wait_for(asyncio.shield(entry.answer), patience)
+        except TimeoutError:
+            raise Refused(
+                409,
+                "idempotency_in_progress",
+                "The first call with this 'Idempotency-Key' is still under way. Try again later.",
+                retry_after=5.0,
+            ) from None
+
+
+def _unit(request: Request) -> str | None:
+    """On whose behalf the call is made; ``None`` also for a body that admission will refuse."""
+    headers = dict(request.headers)
+    try:
+        fields = parse_fields(request.body)
+        return unit_of(headers, fields, session_of(headers, read_extension(fields)))[0]
+    except Refused:
+        return None
+
+
+def _stored(answer: Answered) -> Stored | None:
+    """What to keep of an answer: nothing of an error."""
+    if answer.status != 200:
+        return None
+    if isinstance(answer, Response):
+        return Stored(answer.headers, answer.body)
+    return Stored(answer.headers, answer.chunks.body) if isinstance(answer.chunks, Recited) else None
+
+
+def _told_again(request: Request, stored: Stored) -> Answered:
+    headers = [pair for pair in stored.headers if pair[0] not in (b"content-type", b"cache-control")]
+    headers.append((b"x-roadworthy-replayed", b"true"))
+    fields = parse_fields(request.body)
+    if not read_flag(fields, "stream"):
+        return Response(200, [(b"content-type", b"application/json"), *headers], stored.body)
+    _, usage = stream_options(fields)
+    return StreamResponse(200, EVENT_STREAM + headers, Recited(stored.body, usage=usage, extension=_told(stored.body)))
+
+
+def _told(body: bytes) -> bytes | None:
+    """Our object in a stored answer, or ``None`` where the key opted out."""
+    found = parse_fields(body).get("roadworthy")
+    return None if found is None else bytes(found)

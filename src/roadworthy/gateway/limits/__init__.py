@@ -1,0 +1,1 @@
+"""What a call may use: slots, breakers, rates, retries and money."""

@@ -1,0 +1,1 @@
+"""Streams: relayed, held back, continued and told."""
