@@ -11,6 +11,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -22,6 +23,8 @@ from bench.upstreams import Upstream
 
 PROGRAM = Path(sys.executable).parent / "roadworthy"
 SECRET = {"BENCH_UPSTREAM_KEY": "sk-upstream"}
+NAMED_LIMIT = 10.0
+"""Seconds."""
 PER_MINUTE = 10_000_000
 """The per-key limit: counted for every call, never reached."""
 
@@ -47,8 +50,13 @@ class Installed(Running):
         return [pid for pid in super().gateway_pids() if pid not in gateway]
 
     def answered(self) -> None:
-        """Put every process on its core."""
-        for pid in self.gateway_pids():
+        """Put every process on its core.  The worker may answer before the supervisor has written down which it is."""
+        limit = time.monotonic() + NAMED_LIMIT
+        while not (gateway := self.gateway_pids()):
+            if time.monotonic() > limit:
+                raise RuntimeError(f"the supervisor named no worker within {NAMED_LIMIT:g} s of its first answer")
+            time.sleep(0.02)
+        for pid in gateway:
             processes.pin(pid, GATEWAY_CORE)
         for pid in self.other_pids():
             processes.pin(pid, LOAD_CORE)

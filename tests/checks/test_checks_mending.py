@@ -89,3 +89,8 @@ def holds(whole: Any, part: Any) -> bool:
     if isinstance(whole, list) and isinstance(part, list):
         return len(part) <= len(whole) and all(map(holds, whole, part))
     return bool(whole == part)
+
+
+def test_an_escape_that_would_be_read_otherwise_is_not_mended() -> None:
+    assert mended('{"page\\fbreak": null') is None
+    assert mended('{"path": "C:\\\\temp",}') == '{"path": "C:\\\\temp"}'

@@ -1,7 +1,7 @@
 """Drills.
 
 GET  /v1/drills/faults        → {items: [{fault, row, says, guard}]}
-POST /v1/drills               {workflow, faults?, row?} → the run; look at it, or it is interrupted
+POST /v1/drills               {workflow, faults?, rows?} → the run; look at it, or it is interrupted
 GET  /v1/drills/{id}          → the run as it is now; looking renews its lease
 POST /v1/drills/{id}/stop     → the run
 GET  /v1/drills               ?workflow= → {items}, without results, newest first

@@ -24,16 +24,13 @@ def breakdown(tokens: Tokens, price: Price) -> Breakdown:
 
 def cost_of(tokens: Tokens, price: Price) -> float:
     """US dollars: the total of ``breakdown``, without making one (hot path)."""
-    cache_read = price.input if price.cache_read is None else price.cache_read
-    cache_write = price.input if price.cache_write is None else price.cache_write
-    total = (
-        tokens.input * price.input
-        + tokens.cache_read * cache_read
-        + tokens.cache_write * cache_write
-        + tokens.output * price.output
-        + price.per_request
-    )
-    return total + _hour_extra(tokens, price, cache_write) if tokens.cache_write_1h else total
+    total = tokens.input * price.input + tokens.output * price.output + price.per_request
+    if tokens.cache_read:
+        total += tokens.cache_read * (price.input if price.cache_read is None else price.cache_read)
+    if tokens.cache_write:
+        cache_write = price.input if price.cache_write is None else price.cache_write
+        total += tokens.cache_write * cache_write + _hour_extra(tokens, price, cache_write)
+    return total
 
 
 def _hour_extra(tokens: Tokens, price: Price, cache_write: float) -> float:

@@ -113,7 +113,8 @@ def _repaired(text: str) -> str | None:
         return None
     plain = _spaceless(text)
     for string in _strings(value):
-        if string not in text and _spaceless(json.dumps(string, ensure_ascii=False)[1:-1]) not in plain:
+        as_it_stands = "\\" not in string and string in text  # json-repair leaves some escapes as they are written
+        if not as_it_stands and _spaceless(json.dumps(string, ensure_ascii=False)[1:-1]) not in plain:
             return None
     return json.dumps(value, ensure_ascii=False, allow_nan=False)
 

@@ -258,9 +258,10 @@ class Caller:
         """The release's clocks, cut to what is left of the deadline."""
         assert call.serving is not None
         clocks = call.serving.whole_clocks if whole else call.serving.stream_clocks
-        left = max(0.001, call.deadline - self._now())
+        left = call.deadline - self._now()
         if left >= clocks.total - CLOCK_PRECISION:
             return clocks
+        left = max(0.001, left)
         return Clocks(min(clocks.connect, left), min(clocks.first_byte, left), clocks.idle, left)
 
     def _read(self, call: Call, target: ServedTarget, attempt: Attempt, reply: Reply) -> Answer:

@@ -64,11 +64,12 @@ class Finisher:
         self._journal.end(record)
         self._counters.in_flight -= 1
         self._counters.count(record)
-        if call.serving is not None:
-            if call.serving.handling.cache is not None and response is not None:
+        serving = call.serving
+        if serving is not None:
+            if serving.handling.cache is not None and response is not None:
                 self._cache.put(call, outcome, response, self._clock.monotonic())
             for attempt in call.attempts:
-                quota = call.serving.targets[attempt.target].slots.quota
+                quota = serving.targets[attempt.target].slots.quota
                 if quota is not None and attempt.tokens is not None:
                     quota.spend(attempt.tokens.total)
         return record

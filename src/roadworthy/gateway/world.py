@@ -60,14 +60,13 @@ class ServedTarget:
     """A target with its wire, its origin and its slots."""
 
     __slots__ = (
-        "_heads", "json_name", "limited", "model_prices", "name", "origin", "price", "private_allowed", "problem",
+        "_heads", "limited", "model_prices", "name", "origin", "price", "private_allowed", "problem",
         "slots", "target", "wire",
     )  # fmt: skip
 
     def __init__(self, target: Target, snapshot: Snapshot, wires: WireFactory, secret: SecretLookup, slots: Slots):
         self.name = target.name
         self.target = target
-        self.json_name = _encode(target.name)
         self.limited = is_limited(target)
         self.price = snapshot.prices.get(target.name)
         listed = snapshot.model_prices.get(target.name)

@@ -257,16 +257,16 @@ def scan(path: Path, offset: int = 0, read_bytes: int = READ_BYTES) -> Scan:
 
 def _read_lines(fd: int, offset: int, read_bytes: int) -> tuple[bytes, bool]:
     """``read_bytes`` from ``offset``, more only while they hold no newline → (data, reached the end of file)."""
-    data = bytearray()
+    data = b""
     while True:
         chunk = os.pread(fd, read_bytes, offset + len(data))
         data += chunk
         if len(chunk) < read_bytes:
             # a short read is the end of a regular file; ask once more to be sure
             if not chunk or not os.pread(fd, 1, offset + len(data)):
-                return bytes(data), True
+                return data, True
         elif b"\n" in chunk or len(data) > MAX_LINE_BYTES:
-            return bytes(data), False
+            return data, False
 
 
 def _split(data: bytes, end: int) -> Iterator[tuple[int, memoryview]]:

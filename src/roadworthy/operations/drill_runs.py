@@ -45,7 +45,7 @@ class Order(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     workflow: str
     faults: list[str] = []
-    row: Row | None = None
+    rows: list[Row] = []
 
 
 class _Run:
@@ -209,6 +209,6 @@ def chosen(order: Order) -> list[Drill]:
             raise Unknown(f"there is no fault '{name}'; {did_you_mean(name, known)}")
     if order.faults:
         return [known[name] for name in dict.fromkeys(order.faults)]
-    if order.row is not None:
-        return [known[name] for name in CATALOGUE[order.row] if name in known]
+    if order.rows:
+        return [known[name] for row in dict.fromkeys(order.rows) for name in CATALOGUE[row] if name in known]
     return list(known.values())

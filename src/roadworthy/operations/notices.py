@@ -23,6 +23,7 @@ BUDGET, NEAR = "budget:", ":alert"
 """Notes of a record: ``budget:user:day`` was used up, ``budget:workflow:month:alert`` was taken past its alert."""
 USAGE_IMPLAUSIBLE = "usage_implausible"
 """Note of a record whose provider reported a usage that cannot be."""
+PROVIDERS_FILTER = "its provider's filter"
 NO_PRICE = "no price"
 """How the reason of an unknown cost begins when nobody knows the price."""
 
@@ -97,8 +98,11 @@ def unsafe(record: Inference) -> str | None:
     for check in record.checks:
         if not check.passed and check.failure == "unsafe":
             return check.name
-    if record.failure == "unsafe" or any(attempt.failure == "unsafe" for attempt in record.attempts):
-        return "its provider's filter"
+    if record.failure == "unsafe":
+        return PROVIDERS_FILTER
+    for attempt in record.attempts:
+        if attempt.failure == "unsafe":
+            return PROVIDERS_FILTER
     return None
 
 

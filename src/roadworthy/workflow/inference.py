@@ -177,7 +177,10 @@ class InferenceStart(msgspec.Struct, tag_field="k", tag="start", omit_defaults=T
 
 
 class Inference(msgspec.Struct, tag_field="k", tag="end", omit_defaults=True, gc=False):
-    """The whole record of one inference: journal line, log row and ``roadworthy show``."""
+    """The whole record of one inference: journal line, log row and ``roadworthy show``.
+
+    Nothing in it can hold an inference, so no cycle can arise, and the collector need not follow it (nor an attempt).
+    """
 
     id: str
     """``inf_`` + 12 hex digits of Unix milliseconds + 20 random hex digits; also ``x-request-id``."""

@@ -77,14 +77,17 @@ def unpack_id(packed: bytes | str) -> str:
     return packed if isinstance(packed, str) else f"inf_{packed.hex()}"
 
 
-def to_row(inference: Inference) -> tuple[Any, ...]:
-    """The fact row of an inference.  A lost call has no latency: NULL, so that no percentile counts it as 0 s."""
+def to_row(identity: bytes | str, inference: Inference) -> tuple[Any, ...]:
+    """The fact row of an inference, whose id is given packed.
+
+    A lost call has no latency: NULL, so that no percentile counts it as 0 s.
+    """
     more = _More(*_more_of(inference))
     counts = _tokens_of(inference.tokens)
     if max(counts) > MOST_COUNT:
         counts = tuple(min(count, MOST_COUNT) for count in counts)
     return (
-        pack_id(inference.id),
+        identity,
         inference.ts,
         *_texts_of(inference),
         inference.status,

@@ -15,12 +15,12 @@ from roadworthy.adapters.sqlite.log_rows import COLUMNS, pack_id, to_row
 from roadworthy.inference_log.model import BUCKET, Batch, Shipped
 from roadworthy.workflow.inference import Inference
 
-_INSERT = (
-    f"INSERT INTO fact VALUES ({','.join('?' * len(COLUMNS))}) ON CONFLICT (id) DO UPDATE SET "  # noqa: S608
-    + ", ".join(f"{name} = excluded.{name}" for name in COLUMNS if name != "id")
-    + " WHERE fact.code = 'gateway_lost' AND excluded.code <> 'gateway_lost'"
+_INSERT = f"INSERT INTO fact VALUES ({','.join('?' * len(COLUMNS))}) ON CONFLICT (id) DO NOTHING"  # noqa: S608
+_REPLACE = (
+    f"UPDATE fact SET ({','.join(COLUMNS)}) = ({','.join(f'?{n}' for n in range(1, len(COLUMNS) + 1))})"  # noqa: S608
+    " WHERE id = ?1 AND code = 'gateway_lost'"
 )
-"""Insert or ignore; only a call that was given up for lost is replaced by its real end."""
+"""Of what is stored already only a call that was given up for lost is replaced, by its real end."""
 
 QUARANTINED_BYTES = 65_536
 """Of a malformed line at most this is kept."""
@@ -32,17 +32,21 @@ def ship(connection: apsw.Connection, packer: Packer, tombstones: Tombstones, ba
     with connection:
         dirty: set[tuple[int, str]] = set()
         replaced = 0
+        ended: list[tuple[bytes | str]] = []
         for inference in (*batch.ends, *batch.lost):
+            identity = pack_id(inference.id)
+            ended.append((identity,))
             if tombstones.cover(inference.unit, inference.ts):
                 done.forgotten += 1
-            elif (kind := _store(connection, packer, inference)) == "ignored":
+            elif (kind := _store(connection, packer, identity, inference)) == "ignored":
                 done.duplicates += 1
             else:
                 dirty.add((int(inference.ts // BUCKET) * BUCKET, inference.workflow))
                 replaced += kind == "replaced"
                 done.stored += kind == "stored"
                 done.lost += kind == "stored" and inference.code == "gateway_lost"
-        _starts(connection, tombstones, batch, done)
+        connection.executemany("DELETE FROM open_start WHERE id = ?", ended)
+        _starts(connection, tombstones, batch)
         done.feedback = _feedback(connection, batch)
         mark(connection, dirty)
         _segments(connection, batch)
@@ -50,25 +54,28 @@ def ship(connection: apsw.Connection, packer: Packer, tombstones: Tombstones, ba
     return done
 
 
-def _store(connection: apsw.Connection, packer: Packer, inference: Inference) -> str:
-    known = connection.execute("SELECT code FROM fact WHERE id = ?", (pack_id(inference.id),)).fetchone()
-    if known is not None and (known[0] != "gateway_lost" or inference.code == "gateway_lost"):
-        return "ignored"
-    row = to_row(inference)
+def _store(connection: apsw.Connection, packer: Packer, identity: bytes | str, inference: Inference) -> str:
+    """``stored``, ``replaced`` or ``ignored``."""
+    row = to_row(identity, inference)
     connection.execute(_INSERT, row)
+    stored = connection.changes()
+    if not stored:
+        if inference.code == "gateway_lost":
+            return "ignored"
+        connection.execute(_REPLACE, row)
+        if not connection.changes():
+            return "ignored"
     if inference.tags:
-        tags = [(name, value, inference.ts, row[0]) for name, value in inference.tags.items()]
+        tags = [(name, value, inference.ts, identity) for name, value in inference.tags.items()]
         connection.executemany("INSERT OR IGNORE INTO tag VALUES (?, ?, ?, ?)", tags)
     data = log_bodies.of(inference)
     if data is not None:
-        packed: tuple[Any, ...] = (row[0], inference.ts, *packer.pack(data))
+        packed: tuple[Any, ...] = (identity, inference.ts, *packer.pack(data))
         connection.execute("INSERT OR IGNORE INTO body VALUES (?, ?, ?, ?)", packed)
-    return "stored" if known is None else "replaced"
+    return "stored" if stored else "replaced"
 
 
-def _starts(connection: apsw.Connection, tombstones: Tombstones, batch: Batch, done: Shipped) -> None:
-    ended = [(pack_id(inference.id),) for inference in (*batch.ends, *batch.lost)]
-    connection.executemany("DELETE FROM open_start WHERE id = ?", ended)
+def _starts(connection: apsw.Connection, tombstones: Tombstones, batch: Batch) -> None:
     for worker, boot, start in batch.starts:
         identity = pack_id(start.id)
         # an end that is stored already (its segment was read first) needs no start

@@ -26,7 +26,8 @@ STOPPING = 10.0
 @click.command()
 @click.argument("workflow")
 @click.option("--fault", "faults", metavar="NAME", multiple=True, help="Only this fault (may be given again).")
-@click.option("--row", type=click.Choice(list(CATALOGUE)), help="Only the faults of this row of the catalogue.")
+@click.option("--row", "rows", type=click.Choice(list(CATALOGUE)), multiple=True,
+              help="Only the faults of this row of the catalogue; may be repeated.")  # fmt: skip
 @click.option("--all", "everything", is_flag=True, help="Every fault that means something for the workflow.")
 @click.option("--html", metavar="FILE", type=click.Path(path_type=Path, dir_okay=False),
               help="Write a page with every transcript as well.")  # fmt: skip
@@ -34,7 +35,7 @@ STOPPING = 10.0
 @common
 @pass_work
 def drill(
-    work: Work, workflow: str, faults: tuple[str, ...], row: str | None, everything: bool, html: Path | None
+    work: Work, workflow: str, faults: tuple[str, ...], rows: tuple[str, ...], everything: bool, html: Path | None
 ) -> None:
     """Inject faults into calls of WORKFLOW on the running gateway and check what its customers get.
 
@@ -43,16 +44,16 @@ def drill(
     run and clears every fault; so does the end of this command, however it comes.
     """
     ways = f"--all, --row ROW ({', '.join(CATALOGUE)}) or --fault NAME (docs/drills.md lists them)"
-    if bool(faults) + bool(row) + everything != 1:
-        said = faults or row or everything
+    if bool(faults) + bool(rows) + everything != 1:
+        said = faults or rows or everything
         raise BadInput("--all, --row and --fault exclude each other" if said else "say what to drill", f"give {ways}")
     if html is not None and not html.absolute().parent.is_dir():
         raise BadInput(f"--html {html}: there is no folder {html.absolute().parent}", "make it first")
     order: dict[str, Any] = {"workflow": workflow}
     if faults:
         order["faults"] = list(faults)
-    if row:
-        order["row"] = row
+    if rows:
+        order["rows"] = list(rows)
     run = work.admin.post("/v1/drills", order)
     run = _followed(work, run)
     if html is not None:

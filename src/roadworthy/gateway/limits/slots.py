@@ -149,7 +149,7 @@ class Slots:
         """A call that held a slot is over: learn from it.  ``began``: when it began.  Comes before ``give_back``."""
         failure = attempt.failure
         if failure is None:
-            if attempt.detail in GIVEN_UP:
+            if attempt.detail and attempt.detail in GIVEN_UP:
                 self.breaker.lost(attempt)
                 return
             self.retries.earned += 1
