@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from roadworthy.adapters.signatures import Ed25519Signer, Ed25519Verifier
-from roadworthy.evidence.model import LONGEST_LIFE, Permit
-from roadworthy.evidence.rules import harmless, vet
-from roadworthy.evidence.tokens import Forged, opened, sealed
+from roadworthy.evidence.permit.model import LONGEST_LIFE, Permit
+from roadworthy.evidence.permit.rules import harmless, vet
+from roadworthy.evidence.permit.tokens import Forged, opened, sealed
 from roadworthy.workflow.model import Budgets
 
 SIGNER = Ed25519Signer(bytes(range(32)))

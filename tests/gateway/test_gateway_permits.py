@@ -13,8 +13,8 @@ from gateway_support import Bench, FakeUpstream, completion, on_loop, release, s
 
 from roadworthy.adapters.providers.openai import OpenAIWire
 from roadworthy.adapters.signatures import Ed25519Signer, Ed25519Verifier
-from roadworthy.evidence.model import Permit
-from roadworthy.evidence.tokens import sealed
+from roadworthy.evidence.permit.model import Permit
+from roadworthy.evidence.permit.tokens import sealed
 from roadworthy.gateway.admission.permits import DRILL_SECRET, PermitPorts
 from roadworthy.gateway.messages import Request
 from roadworthy.http1.errors import AddressForbidden

@@ -1,1 +1,1 @@
-"""Typed, dated facts about releases, and signed permissions to make them."""
+"""Typed, dated facts about releases; what control signs on their ground: permits, receipts, waivers."""

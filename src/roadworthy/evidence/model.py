@@ -1,6 +1,6 @@
-"""What is signed: permits, as frozen data.
+"""A fact about a release, a workflow or the install, and what a person may put in its place.
 
-Instants are Unix seconds, money is US dollars.
+Instants are Unix seconds.
 """
 
 from __future__ import annotations
@@ -9,39 +9,76 @@ from typing import Literal
 
 import msgspec
 
-from roadworthy.workflow.model import Budgets, Price
+from roadworthy.evidence.kinds import Attestation, Facet, Figures, Role, kind_of
 
-PermitClass = Literal["eval", "load", "drill", "shadow"]
-"""Classes of traffic that need a permit; ``live`` and ``tester`` have keys."""
+Mode = Literal["live", "mocked", "imported"]
+"""``live``: real targets; ``mocked``: something stood for them; ``imported``: another tool's figures, so somebody's
+word."""
 
-LONGEST_LIFE = 2 * 3600.0
-"""Seconds."""
+Age = Literal["fresh", "stale", "lapsed", "missing"]
 
 
-class Permit(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A signed, short-lived permission for calls that are no live traffic."""
+class Accepted(msgspec.Struct, frozen=True):
+    """A person who looked at it and takes it."""
+
+    by: str
+    role: Role
+    at: float
+
+
+class Evidence(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """A typed, dated fact, with the facets that it is about and the time when it lapses."""
 
     id: str
-    """``prm_`` + 16 hex digits."""
-    workflow: str
-    digest: str | None
-    """Release that may be reached; ``None``: whichever is served."""
-    traffic: PermitClass
-    calls: int
-    """Most inferences, over all workers of an install."""
-    usd: float
-    """Most that they may cost together."""
-    issued: float
-    expires: float
+    """``evd_`` + 16 hex digits."""
+    team: str
+    workflow: str = ""
+    """Empty: about the install."""
+    figures: Figures
+    run: str = ""
+    """Id of the run that made it; empty for a person's word alone."""
+    bound: dict[Facet, str]
+    """Facet → digest of the release's facet, name of the workflow, or ``this`` install."""
+    mode: Mode = "live"
     by: str
-    """Who asked for it."""
-    fault: str = ""
-    """``drill``: the fault that its calls meet."""
-    substitutes: dict[str, str] = {}
-    """``drill``: target → base URL on loopback that stands for it.  A target that is not named is down."""
-    unpriced: bool = False
-    """``drill``: nobody knows what the targets cost."""
-    price: Price | None = None
-    """``drill``: what every target of the release costs."""
-    budgets: Budgets | None = None
-    """``drill``: instead of the workflow's own."""
+    """Who ran it, or gave the word."""
+    made_at: float
+    lapses_at: float
+    accepted: list[Accepted] = []
+    detail: str = ""
+
+    @property
+    def kind(self) -> str:
+        """What it shows: for a person's word, the kind that it stands for."""
+        return self.figures.instead_of if isinstance(self.figures, Attestation) else kind_of(self.figures)
+
+    @property
+    def word_only(self) -> bool:
+        """Does nothing but somebody's word stand behind it?"""
+        return self.mode == "imported" or isinstance(self.figures, Attestation)
+
+
+class Waiver(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """A named person lets an item rest until an end."""
+
+    id: str
+    """``wvr_`` + 16 hex digits."""
+    team: str
+    workflow: str
+    item: int | None
+    """Number of the item of readiness; ``None``: enforcement as a whole (``observe``)."""
+    person: str
+    reason: str
+    starts: float
+    ends: float
+    ended_at: float | None = None
+    """Taken back before its end."""
+
+    @property
+    def over(self) -> float:
+        """When it ends, or was taken back."""
+        return self.ends if self.ended_at is None else min(self.ends, self.ended_at)
+
+    def holds(self, now: float) -> bool:
+        """Never past its end."""
+        return self.starts <= now < self.over

@@ -16,9 +16,9 @@ from typing import Any
 
 import msgspec
 
-from roadworthy.evidence.model import LONGEST_LIFE, Permit
+from roadworthy.evidence.permit.model import LONGEST_LIFE, Permit
+from roadworthy.evidence.permit.tokens import sealed
 from roadworthy.evidence.ports import Signer
-from roadworthy.evidence.tokens import sealed
 from roadworthy.fallback.drills import reading, rules
 from roadworthy.fallback.drills.asking import Example, good_answer, guards, nonce_of, question
 from roadworthy.fallback.drills.copy import Copy, Missed

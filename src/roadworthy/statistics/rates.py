@@ -5,7 +5,7 @@ No numpy: the quantiles come from the standard library.
 
 from __future__ import annotations
 
-from math import sqrt
+from math import ceil, log1p, sqrt
 from statistics import NormalDist
 
 _NORMAL = NormalDist()
@@ -35,6 +35,16 @@ def zero_failure_bound(n: int, confidence: float = 0.95) -> float:
     """
     _vet(0, n, confidence)
     return 1.0 if n == 0 else float(1.0 - (1.0 - confidence) ** (1.0 / n))
+
+
+def trials_without_failure(limit: float, confidence: float = 0.95) -> int:
+    """Trials without a failure after which one single look proves the failure share under ``limit``: 5 % → 59.
+
+    The smallest n whose ``zero_failure_bound`` is at or below the limit.  Raises ``ValueError`` outside (0, 1).
+    """
+    if not 0 < limit < 1 or not 0 < confidence < 1:
+        raise ValueError(f"no number of trials proves a share under {limit} with confidence {confidence}")
+    return ceil(round(log1p(-confidence) / log1p(-limit), 9))
 
 
 def _wilson(successes: int, n: int, z: float) -> tuple[float, float]:

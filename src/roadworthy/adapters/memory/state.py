@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
+from roadworthy.adapters.memory.state_evidence import EvidenceTables, Proofs
 from roadworthy.adapters.memory.state_people import PeopleTables, Tables
 from roadworthy.fallback.drills.model import DrillRun
 from roadworthy.people.model import LoginCode, LoginSession
@@ -30,6 +31,7 @@ class _Rows:
     audit: dict[int, AuditRecord] = field(default_factory=dict)
     people: Tables = field(default_factory=Tables)
     drill_runs: dict[str, DrillRun] = field(default_factory=dict)
+    proofs: Proofs = field(default_factory=Proofs)
     epoch: int = 0
 
     def copy(self) -> _Rows:
@@ -44,6 +46,7 @@ class _Rows:
             audit=dict(self.audit),
             people=self.people.copy(),
             drill_runs=dict(self.drill_runs),
+            proofs=self.proofs.copy(),
         )
 
 
@@ -69,8 +72,8 @@ class MemoryState:
         """Nothing is kept of what was deleted."""
 
 
-class MemoryTransaction(PeopleTables):
-    """``PeopleTransaction`` on a copy of the rows."""
+class MemoryTransaction(PeopleTables, EvidenceTables):
+    """``PeopleTransaction``, ``DrillTransaction`` and ``EvidenceTransaction`` on a copy of the rows."""
 
     def __init__(self, rows: _Rows, *, writable: bool) -> None:
         self._rows = rows
@@ -89,6 +92,14 @@ class MemoryTransaction(PeopleTables):
     @property
     def _people_change(self) -> Tables:
         return self._change.people
+
+    @property
+    def _proofs(self) -> Proofs:
+        return self._rows.proofs
+
+    @property
+    def _proofs_change(self) -> Proofs:
+        return self._change.proofs
 
     # configuration
     def applied(self) -> AppliedConfiguration | None:

@@ -23,6 +23,7 @@ from sqlalchemy.dialects.sqlite import insert
 
 from roadworthy.adapters.sqlite import state_tables as t
 from roadworthy.adapters.sqlite.state_drills import DrillRows
+from roadworthy.adapters.sqlite.state_evidence import EvidenceRows
 from roadworthy.adapters.sqlite.state_migrations import migrate
 from roadworthy.adapters.sqlite.state_people import PeopleRows
 from roadworthy.people.model import LoginCode, LoginSession
@@ -87,8 +88,8 @@ class SqliteState:
         self._engine.dispose()
 
 
-class SqliteTransaction(PeopleRows, DrillRows):
-    """``PeopleTransaction`` and ``DrillTransaction`` on one connection."""
+class SqliteTransaction(PeopleRows, DrillRows, EvidenceRows):
+    """``PeopleTransaction``, ``DrillTransaction`` and ``EvidenceTransaction`` on one connection."""
 
     def __init__(self, connection: sa.Connection, *, writable: bool) -> None:
         self._connection = connection

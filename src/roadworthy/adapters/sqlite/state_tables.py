@@ -173,3 +173,50 @@ drill_run = Table(
     Column("record", Text, nullable=False),
     Index(None, "workflow", "began"),
 )
+
+evidence = Table(
+    "evidence",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("team", Text, nullable=False),
+    Column("workflow", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("made_at", Float, nullable=False),
+    Column("token", Text, nullable=False),
+    Index(None, "workflow", "made_at"),
+)
+
+receipt = Table(
+    "receipt",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("team", Text, nullable=False),
+    Column("workflow", Text, nullable=False),
+    Column("behaviour", Text, nullable=False),
+    Column("epoch", Integer, nullable=False),
+    Column("issued", Float, nullable=False),
+    Column("token", Text, nullable=False),
+    Index(None, "workflow", "behaviour", "epoch", "issued"),
+)
+
+revocation = Table(
+    "revocation",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("team", Text, nullable=False),
+    Column("workflow", Text, nullable=False),
+    Column("at", Float, nullable=False),
+    Column("token", Text, nullable=False),
+    Index(None, "workflow", "at"),
+)
+
+waiver = Table(
+    "waiver",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("team", Text, nullable=False),
+    Column("workflow", Text, nullable=False),
+    Column("ends_at", Float, nullable=False),
+    Column("token", Text, nullable=False),
+    Index(None, "workflow", "ends_at"),
+)

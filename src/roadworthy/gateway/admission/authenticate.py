@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 
-from roadworthy.evidence.tokens import PREFIX as PERMIT
+from roadworthy.evidence.permit.tokens import PREFIX as PERMIT
 from roadworthy.gateway.errors import Refused
 from roadworthy.gateway.world import ServedKey, World
 

@@ -20,10 +20,10 @@ from typing import Protocol
 
 import msgspec
 
-from roadworthy.evidence.model import Permit
+from roadworthy.evidence.permit.model import Permit
+from roadworthy.evidence.permit.rules import vet
+from roadworthy.evidence.permit.tokens import Forged, opened
 from roadworthy.evidence.ports import Verifier
-from roadworthy.evidence.rules import vet
-from roadworthy.evidence.tokens import Forged, opened
 from roadworthy.gateway.admission.peers import PeerGone, Peers
 from roadworthy.gateway.answers.cache import AnswerCache
 from roadworthy.gateway.call import Call

@@ -1,0 +1,1 @@
+"""Signed, short-lived permissions for calls that are no live traffic."""

@@ -1,0 +1,1 @@
+"""The signed result of an eval gate: what lets a gateway serve a behaviour."""

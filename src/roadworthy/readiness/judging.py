@@ -1,0 +1,206 @@
+"""What one piece of evidence is worth by its figures: one function a kind.  Pure.
+
+FAIL is kept for measured harm: an objective missed, a fault that reached the customer, a stop that came too late.  What
+was not found, not answered or not measured for long enough is INSUFFICIENT.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+from roadworthy.evidence.kinds import (
+    DAY,
+    KINDS,
+    Acceptance,
+    Attestation,
+    Canary,
+    CostAlertTest,
+    EvalGate,
+    FailureCatalogue,
+    FallbackDrills,
+    Forecast,
+    KillDrill,
+    LoadTest,
+    OnCallPage,
+    OnCallSchedule,
+    Verdict,
+)
+from roadworthy.evidence.model import Evidence
+from roadworthy.evidence.receipt.rules import LEAST_EXAMPLES, gate_verdict
+from roadworthy.evidence.rules import WORD_CAP, acceptance
+from roadworthy.readiness.model import Judged, Subject
+
+LOAD_SECONDS: Final = 3600.0
+REHEARSED_CAP: Final = 0.25
+PEAKS: Final = 2.0
+KILL_SECONDS: Final = 60.0
+"""Slowest that a stop may be; the goal is under one."""
+COVERED: Final = 14 * DAY
+"""Seconds ahead in which on-call may have no gap."""
+MOCKED_FOR_GOOD: Final = frozenset({"load_test", "fallback_drills", "failure_catalogue"})
+"""Kinds that something stands in for the targets by their nature, or that say so themselves."""
+
+Judge = Callable[[Any, Evidence, Subject, Sequence[Evidence]], Judged]
+
+
+def judge(evidence: Evidence, subject: Subject, history: Sequence[Evidence]) -> Judged:
+    """``history``: all evidence of this kind about the same facets, this one included."""
+    figures = evidence.figures
+    by_word = KINDS[evidence.kind].by_word
+    if isinstance(figures, Attestation):
+        if not by_word:
+            return Judged("INSUFFICIENT", f"{evidence.by}'s word, which never counts here")
+        return Judged("PASS", f"{evidence.by}: “{figures.words}”", WORD_CAP)
+    judged = JUDGES[evidence.kind](figures, evidence, subject, history)
+    if judged.verdict != "PASS":
+        return judged
+    if evidence.mode == "imported":
+        if not by_word:
+            return Judged("INSUFFICIENT", f"imported, which never counts here; {judged.figure}")
+        return Judged("PASS", f"imported by {evidence.by}; {judged.figure}", min(judged.cap, WORD_CAP), judged.until)
+    if evidence.mode == "mocked" and evidence.kind not in MOCKED_FOR_GOOD:
+        return Judged("INSUFFICIENT", f"mocked; {judged.figure}")
+    return judged
+
+
+def _load_test(figures: LoadTest, evidence: Evidence, subject: Subject, _: Sequence[Evidence]) -> Judged:
+    peak = subject.policy.projected_peak
+    seen = f"p95 {figures.p95:.2f} s, errors {figures.error_share:.2%} at {figures.rate:g} calls/s"
+    if _missed(figures, figures.objective_p95, figures.objective_errors):
+        return Judged("FAIL", f"objective missed: {seen}")
+    if peak is None:
+        return Judged("INSUFFICIENT", "policy.projected_peak is not set, so nobody knows what twice of it is")
+    if figures.seconds < LOAD_SECONDS:
+        return Judged("INSUFFICIENT", f"{figures.seconds:,.0f} s of {LOAD_SECONDS:,.0f} s; {seen}")
+    if evidence.mode == "mocked" and not figures.live_probe:
+        return Judged("INSUFFICIENT", f"rehearsed without a live probe; {seen}")
+    cap = 1.0 if evidence.mode == "live" else REHEARSED_CAP
+    objective = subject.policy.objective
+    if figures.rate < PEAKS * peak:
+        return Judged("PASS", f"{seen}; twice the peak is now {PEAKS * peak:g} calls/s", cap, subject.since.policy)
+    if _missed(figures, objective.latency_p95, objective.error_share):
+        return Judged("PASS", f"{seen}, which the objective of now does not allow", cap, subject.since.policy)
+    return Judged("PASS", f"{seen} for {figures.seconds / 60:.0f} min", cap)
+
+
+def _missed(figures: LoadTest, p95: float | None, errors: float | None) -> bool:
+    return (p95 is not None and figures.p95 > p95) or (errors is not None and figures.error_share > errors)
+
+
+def _forecast(figures: Forecast, evidence: Evidence, subject: Subject, history: Sequence[Evidence]) -> Judged:
+    seen = f"${figures.unit:.4f} each, ${figures.month_peak:,.0f} a month at the peak, ${figures.month_five:,.0f} at 5×"
+    owner = subject.owners.cost
+    if acceptance(evidence, history, owner) is None:
+        return Judged("INSUFFICIENT", f"{seen}; {owner} has not accepted it")
+    if subject.prices is not None and subject.prices != figures.prices:
+        return Judged("PASS", f"{seen}; prices have changed", until=subject.since.prices)
+    if subject.month_spent is not None and subject.month_spent > figures.month_peak:
+        return Judged("PASS", f"{seen}; ${subject.month_spent:,.0f} were spent in 30 days", until=evidence.made_at)
+    return Judged("PASS", f"{seen}; accepted by {owner}", until=_outgrown(evidence, subject.owners.cost, history))
+
+
+def _outgrown(evidence: Evidence, person: str, history: Sequence[Evidence]) -> float | None:
+    """When newer evidence came that its acceptance does not cover."""
+    later = [each for each in history if each.made_at > evidence.made_at and not each.word_only]
+    return min((each.made_at for each in later if acceptance(each, history, person) is None), default=None)
+
+
+def _canary(figures: Canary, _: Evidence, __: Subject, ___: Sequence[Evidence]) -> Judged:
+    places = {"log": figures.log, "metrics": figures.metrics, "trace": figures.trace, "OTLP export": figures.otlp}
+    lost = [place for place, found in places.items() if found is False]
+    if lost:
+        return Judged("INSUFFICIENT", f"the canary was not found in {', '.join(lost)}")
+    return Judged("PASS", f"found in {', '.join(p for p, found in places.items() if found)} in {figures.seconds:.1f} s")
+
+
+def _drills(figures: FallbackDrills, _: Evidence, __: Subject, ___: Sequence[Evidence]) -> Judged:
+    failed = [name for name, verdict in figures.failures.items() if verdict == "FAIL"]
+    passed = [name for name, verdict in figures.failures.items() if verdict == "PASS"]
+    if failed:
+        return Judged("FAIL", f"reached the customer: {', '.join(failed)}")
+    if figures.untested or not passed:
+        return Judged("INSUFFICIENT", f"no drill for: {', '.join(figures.untested) or 'any failure'}")
+    return Judged("PASS", f"{figures.drills} drills, {len(passed)} failures")
+
+
+def _acceptance(figures: Acceptance, evidence: Evidence, subject: Subject, _: Sequence[Evidence]) -> Judged:
+    named = getattr(subject.owners, figures.role, None)
+    if named is None:
+        return Judged("INSUFFICIENT", f"{figures.person} accepted '{figures.role}', a role that nobody asks for")
+    if figures.role == "workflow" and named == subject.frozen_by:
+        return Judged("INSUFFICIENT", f"{named} both owns the workflow and froze the release: four eyes are asked for")
+    if named != figures.person:
+        changed = subject.since.owners
+        return Judged("PASS", f"{figures.role}: {named} has not accepted it yet, after {figures.person}", until=changed)
+    return Judged("PASS", f"{figures.role}: {figures.person}")
+
+
+def _eval_gate(figures: EvalGate, _: Evidence, subject: Subject, __: Sequence[Evidence]) -> Judged:
+    """For its FAIL and its words: what it allows is the receipt's to say."""
+    verdict: Verdict = gate_verdict(figures, subject.owners.workflow)
+    why = ""
+    if verdict != figures.verdict and figures.examples < LEAST_EXAMPLES:
+        why = f"; {LEAST_EXAMPLES} are the least"
+    elif verdict != figures.verdict:
+        why = f"; {subject.owners.workflow} has not signed the rubric"
+    scores = ", ".join(f"{name} {value:.3g}" for name, value in figures.scores.items())
+    return Judged(verdict, f"{figures.examples} examples{', ' if scores else ''}{scores}{why}")
+
+
+def _kill_drill(figures: KillDrill, _: Evidence, subject: Subject, __: Sequence[Evidence]) -> Judged:
+    if figures.late_attempts:
+        return Judged("FAIL", f"{figures.late_attempts} attempts after the acknowledgement")
+    if figures.max >= KILL_SECONDS:
+        return Judged("FAIL", f"{figures.max:.1f} s to off; {KILL_SECONDS:.0f} s are the most")
+    lost = sorted(name for name, seconds in figures.gateways.items() if seconds is None)
+    if lost or not figures.gateways:
+        return Judged("INSUFFICIENT", f"never confirmed: {', '.join(lost) or 'any gateway'}")
+    seen = f"off in {figures.max:.2f} s at most on {len(figures.gateways)} gateways"
+    joined = [at for name, at in (subject.gateways or {}).items() if name not in figures.gateways]
+    if joined:
+        return Judged("PASS", f"{seen}; {len(joined)} joined since", until=min(joined))
+    return Judged("PASS", seen)
+
+
+def _schedule(figures: OnCallSchedule, _: Evidence, __: Subject, ___: Sequence[Evidence]) -> Judged:
+    if not figures.people:
+        return Judged("INSUFFICIENT", "nobody is on call")
+    return Judged("PASS", f"{', '.join(figures.people)} on call", until=figures.covered_until - COVERED)
+
+
+def _page(figures: OnCallPage, _: Evidence, __: Subject, ___: Sequence[Evidence]) -> Judged:
+    if not figures.acknowledged_by:
+        return Judged("INSUFFICIENT", f"nobody acknowledged the test page to {figures.to}")
+    took = "" if figures.seconds is None else f" in {figures.seconds:.0f} s"
+    return Judged("PASS", f"test page acknowledged by {figures.acknowledged_by}{took}")
+
+
+def _alert(figures: CostAlertTest, _: Evidence, __: Subject, ___: Sequence[Evidence]) -> Judged:
+    if not figures.thresholds:
+        return Judged("INSUFFICIENT", "no threshold is set")
+    if not figures.delivered:
+        return Judged("INSUFFICIENT", f"the test alert did not reach {figures.to}")
+    return Judged("PASS", f"{len(figures.thresholds)} thresholds, test alert delivered to {figures.to}")
+
+
+def _catalogue(figures: FailureCatalogue, evidence: Evidence, subject: Subject, history: Sequence[Evidence]) -> Judged:
+    owner, count = subject.owners.workflow, len(figures.failures)
+    if acceptance(evidence, history, owner) is None:
+        return Judged("INSUFFICIENT", f"{count} failures; {owner} has not accepted it")
+    return Judged("PASS", f"{count} failures, accepted by {owner}", until=_outgrown(evidence, owner, history))
+
+
+JUDGES: Final[dict[str, Judge]] = {
+    "load_test": _load_test,
+    "cost_forecast": _forecast,
+    "canary": _canary,
+    "fallback_drills": _drills,
+    "acceptance": _acceptance,
+    "eval_gate": _eval_gate,
+    "kill_drill": _kill_drill,
+    "on_call_schedule": _schedule,
+    "on_call_page": _page,
+    "cost_alert_test": _alert,
+    "failure_catalogue": _catalogue,
+}
