@@ -7,8 +7,11 @@ process that writes and the one that reads: fields are only ever added, with def
 
 from __future__ import annotations
 
+from typing import Literal
+
 import msgspec
 
+from roadworthy.kill_switch.model import State
 from roadworthy.workflow.model import (
     ApiKey,
     Budget,
@@ -23,8 +26,36 @@ from roadworthy.workflow.model import (
 SNAPSHOT_FORMAT = 1
 
 
+class Later(msgspec.Struct, frozen=True, gc=False):
+    """What the evidence allows from an instant on, should control never be heard of again."""
+
+    at: float
+    share: float
+    """Largest share of live traffic."""
+
+
+class Ramp(msgspec.Struct, frozen=True, omit_defaults=True):
+    """How much of the live traffic a release gets, as control decided it from its rollout and its evidence."""
+
+    share: float
+    """In [0, 1]; 0: testers only."""
+    stage: str = ""
+    """Of its rollout, as people call it; ``frozen``: no rollout was begun."""
+    epoch: int = 0
+    """Sessions that began under an earlier one keep nothing."""
+    drafts: bool = False
+    """Live calls get a draft that only a person can send."""
+    later: list[Later] = []
+    """Rising instants at which evidence lapses; each share is below the one before."""
+
+
 class ServedWorkflow(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One workflow as the gateway sees it."""
+    """One workflow as the gateway sees it.
+
+    A live user at position p (``workflow.shares``) gets ``release`` when p is inside ``ramp.share``, else ``previous``
+    when p is inside ``previous_ramp.share``, else the bypass: under ``enforce``, and only what has a receipt.  Under
+    ``observe`` everybody gets ``release`` (or the passthrough), and what would have happened is recorded.
+    """
 
     name: str
     team: str
@@ -36,6 +67,29 @@ class ServedWorkflow(msgspec.Struct, frozen=True, omit_defaults=True):
     """Name of the target for calls of an adopted workflow without a release."""
     check_sources: dict[str, str] = {}
     """Python files of the release's own checks: path (``checks/tone.py``) → text."""
+    ramp: Ramp | None = None
+    """Of ``release``; ``None``: nobody decided one, which under ``enforce`` is testers only."""
+    previous: str | None = None
+    """Digest of the release before, for whoever is outside the ramp; ``None``: the bypass."""
+    previous_ramp: Ramp | None = None
+    """``None``: as far as its receipt allows."""
+    previous_sources: dict[str, str] = {}
+    """``check_sources`` of ``previous``."""
+    pilot: float = 0.01
+    """Share of a pilot: what a receipt that lapsed long ago, or could not decide, leaves."""
+    published_at: dict[str, float] = {}
+    """Behaviour digest → when an example set or scorer was published that its gate did not know."""
+
+
+class Stopped(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The kill switch of one workflow, or of all, as control tells it to gateways."""
+
+    state: State
+    seq: int = 0
+    """Rises with every change; a gateway confirms it."""
+    at: float = 0.0
+    streams: Literal["drain", "cut"] = "drain"
+    """What becomes of answers under way."""
 
 
 class Endpoint(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -74,6 +128,14 @@ class Snapshot(msgspec.Struct, frozen=True, omit_defaults=True):
     timezone: str = "UTC"
     """In whose calendar days and months budgets are counted."""
     team_budgets: dict[str, Budget] = {}
+    receipts: list[str] = []
+    """Sealed (``rwr-…``), of the behaviours of ``releases``."""
+    revocations: list[str] = []
+    """Sealed (``rwx-…``)."""
+    waivers: list[str] = []
+    """Sealed (``rww-…``) waivers of enforcement: without one ``observe`` is ``enforce``."""
+    kill: dict[str, Stopped] = {}
+    """Workflow or ``*`` → its switch as control knew it; those that are on and were never touched are left out."""
 
 
 class SnapshotRefused(Exception):

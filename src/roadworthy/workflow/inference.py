@@ -251,6 +251,10 @@ class Inference(msgspec.Struct, tag_field="k", tag="end", omit_defaults=True, gc
     """Id of the permit (``prm_…``) under which an eval, load, drill or shadow call was made."""
     drill: str = ""
     """Name of the fault that a drill call met."""
+    would: str = ""
+    """``observe`` only: what enforcement would have done instead, and why: ``bypassed: no receipt``."""
+    kill: str = ""
+    """State of the kill switch that decided: ``guarded``, ``assist``, ``off``; empty: it was on."""
 
 
 class Feedback(msgspec.Struct, tag_field="k", tag="feedback", omit_defaults=True):

@@ -333,6 +333,71 @@ class EscalationPolicy(_Frozen, frozen=True):
     """Open escalations at which the step is skipped."""
 
 
+class KillPolicy(_Frozen, frozen=True):
+    """How the workflow is stopped, and what stops it without a person (``kill_switch.triggers``)."""
+
+    streams: Literal["drain", "cut"] = "drain"
+    """What becomes of answers under way."""
+    stale: Literal["hold", "off"] = "hold"
+    """What a gateway does that has not heard of control for 30 s."""
+    usd_per_hour: float | None = None
+    """Spend that stops it; ``None``: none."""
+    unsafe_share: float | None = 0.02
+    """Share of unsafe answers in ten minutes; ``None``: none."""
+    error_burn: float | None = 14.4
+    """Times the objective's error share, for an hour and for five minutes; ``None``: none."""
+    to: Literal["guarded", "assist", "off"] = "guarded"
+    """State that a trigger brings about."""
+
+
+class RampStage(_Frozen, frozen=True):
+    """A stage of the workflow's own ramp."""
+
+    name: str
+    share: float
+    dwell: float = 86_400.0
+    """Seconds."""
+    calls: int = 100
+    approval: bool = True
+
+
+class RampBudget(_Frozen, frozen=True):
+    """A guardrail of the workflow's own."""
+
+    budget: float
+    limit: float
+
+
+class ShadowPolicy(_Frozen, frozen=True):
+    """Answers of a release that nobody sees, scored."""
+
+    share: float = 0.05
+    """Of live calls that are repeated."""
+    usd_per_day: float = 1.0
+
+
+class RolloutPolicy(_Frozen, frozen=True):
+    """How releases of the workflow are ramped; what is left out is the built-in plan."""
+
+    stages: list[RampStage] = []
+    drafts: bool = False
+    """A stage of drafts after the testers'."""
+    guardrails: dict[str, RampBudget] = {}
+    """Name → budget and limit, instead of or beside the built-in ones."""
+    alpha: float = 0.05
+    beta: float = 0.05
+    shadow: ShadowPolicy | None = None
+
+
+class GatePolicy(_Frozen, frozen=True):
+    """What an eval gate asks of a release."""
+
+    floors: dict[str, float] = {}
+    """Scorer → least share of examples, proven at 95 %."""
+    margin: float = 0.02
+    """How much worse than the release before it may be."""
+
+
 class Policy(_Frozen, frozen=True):
     """What may change without a release."""
 
@@ -349,6 +414,11 @@ class Policy(_Frozen, frozen=True):
     log_bodies: bool = True
     budgets: Budgets = Budgets()
     escalation: EscalationPolicy = EscalationPolicy()
+    kill: KillPolicy = KillPolicy()
+    rollout: RolloutPolicy = RolloutPolicy()
+    gate: GatePolicy = GatePolicy()
+    grace: float = 14 * 86_400.0
+    """Seconds that an earned share is kept on evidence that has lapsed, at most thirty days."""
 
 
 class Owners(_Frozen, frozen=True):
