@@ -57,6 +57,7 @@ from roadworthy.wiring.backup import BackupRefused, back_up
 from roadworthy.wiring.config_folder import ConfigFolderError, read_folder
 from roadworthy.wiring.data_folder import DataFolder, DataFolderError, DataFolderHeld, FolderLock, create_folder
 from roadworthy.wiring.drills import Drilling
+from roadworthy.wiring.gateways import Fleet
 from roadworthy.wiring.internal import Internal
 from roadworthy.wiring.people import People
 from roadworthy.wiring.sockets import CannotListen, listen_unix
@@ -85,6 +86,7 @@ class Control:
         """Raises ``StateUnavailable``, ``StateTooNew``, ``LogTooNew``, ``DataFolderError`` or ``apsw.Error``."""
         folder.vet_databases()
         self.folder = folder
+        self.fleet = Fleet(folder, clock=clock)
         self._closing = ExitStack()
         self.state = SqliteState(folder.state_db)
         self._closing.callback(self.state.close)

@@ -35,6 +35,7 @@ FIELDS: Final = frozenset(
         "failure",
         "failures_in_a_row",
         "folder",
+        "gateway",
         "helper",
         "inference",
         "key_id",

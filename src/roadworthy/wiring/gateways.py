@@ -1,0 +1,234 @@
+"""The fleet: every gateway of the install, on this machine, that control knows.
+
+The gateway ``local`` is the one of control's own data folder and is always there.  Others joined over control's socket
+and have data folders of their own.  What is known is kept in ``gateways.json``, so that a control that starts anew
+knows whom to ask, whose journals to ship and who may be missing.  A gateway that left in good order stays known, so
+that what it wrote and spent counts on; only ``remove`` forgets it.
+
+Worker *n* of a gateway has the number ``first + n``, which no other worker of the install has; its journal and its
+records carry the name ``w<number>``.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+
+from roadworthy.adapters.files import write_atomically
+from roadworthy.wiring.data_folder import DataFolder, lock_holder
+from roadworthy.wiring.run_facts import run_facts
+
+log = logging.getLogger("roadworthy.gateways")
+
+LOCAL = "local"
+SPAN = 1000
+"""Worker numbers that each gateway has for itself: the first joined one begins at 1000, ``local`` at 0."""
+STALE = 30.0
+"""Seconds without contact after which a gateway counts as stale."""
+KEEP_SEEN = 10.0
+"""Seconds between two writes of when gateways were heard last."""
+_NAME = re.compile(r"^[a-z0-9][a-z0-9-]{0,39}$")
+_SOCKET = re.compile(r"^worker-(\d+)\.sock$")
+
+
+class JoinRefused(Exception):
+    """A gateway may not join; the message says why and how to mend it."""
+
+
+class Known(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One gateway.  Instants are Unix seconds."""
+
+    name: str
+    folder: str
+    """Its data folder, absolute."""
+    first: int
+    """Number of its worker 0."""
+    workers: int
+    """How many it runs, as it said; of ``local``, as its supervisor says."""
+    listen: str = ""
+    metrics: str = ""
+    joined_at: float = 0.0
+    """When it joined last."""
+    seen_at: float = 0.0
+    """When it was last heard of."""
+    ended_at: float | None = None
+    """When it left in good order: it is not missing then."""
+
+    @property
+    def local(self) -> bool:
+        return self.name == LOCAL
+
+    @property
+    def data(self) -> DataFolder:
+        return DataFolder(self.folder)
+
+    def sockets(self) -> dict[int, Path]:
+        """Number → private socket of each worker that has one; whoever is dead does not answer on it."""
+        found = {}
+        for path in (self.data.run).glob("worker-*.sock"):
+            match = _SOCKET.match(path.name)
+            if match is not None:
+                found[self.first + int(match[1])] = path
+        return dict(sorted(found.items()))
+
+    def running(self) -> bool:
+        """Is its supervisor alive?"""
+        return lock_holder(self.data.supervisor_lock) is not None
+
+    def stale(self, now: float) -> bool:
+        """Should it be there, and was not heard of for long?"""
+        return self.ended_at is None and now - self.seen_at > STALE
+
+
+class _Kept(msgspec.Struct):
+    """``gateways.json``."""
+
+    gateways: list[Known] = []
+    next: int = SPAN
+    """First number of the next gateway: numbers are never given twice."""
+
+
+class Fleet:
+    """Thread-safe.  Raises ``OSError`` where it cannot be kept."""
+
+    def __init__(self, folder: DataFolder, *, clock: Callable[[], float] = time.time) -> None:
+        self._folder = folder
+        self._path = folder.root / "gateways.json"
+        self._clock = clock
+        self._lock = threading.RLock()
+        self._began = clock()
+        self._written = 0.0
+        self._kept = self._read()
+
+    # --- asking
+
+    def gateways(self) -> list[Known]:
+        """All that are known, ``local`` first."""
+        with self._lock:
+            return [self._local(), *self._kept.gateways]
+
+    def get(self, name: str) -> Known | None:
+        return next((known for known in self.gateways() if known.name == name), None)
+
+    def sockets(self) -> dict[int, Path]:
+        """Number → private socket of every worker of every gateway, as ``Known.sockets``."""
+        found: dict[int, Path] = {}
+        for known in self.gateways():
+            found.update(known.sockets())
+        return found
+
+    def journals(self) -> list[Path]:
+        """The journal folder of every gateway."""
+        return [known.data.journal for known in self.gateways()]
+
+    # --- changing
+
+    def add(self, name: str, folder: Path, workers: int, *, listen: str = "", metrics: str = "") -> Known:
+        """A gateway joins, or joins again.  Raises ``JoinRefused``."""
+        with self._lock:
+            self._vet(name, folder, workers)
+            now = self._clock()
+            known = next((one for one in self._kept.gateways if one.name == name), None)
+            first = self._kept.next if known is None else known.first
+            joined = Known(name, str(folder), first, workers, listen, metrics, now, now)
+            others = [one for one in self._kept.gateways if one.name != name]
+            self._keep([*others, joined], self._kept.next + (SPAN if known is None else 0))
+        log.info("gateway joined", extra={"gateway": name, "folder": str(folder)})
+        return joined
+
+    def seen(self, name: str) -> bool:
+        """It was heard of.  Is it known?"""
+        now = self._clock()
+        return self._change(name, lambda known: msgspec.structs.replace(known, seen_at=now), soon=False)
+
+    def ended(self, name: str) -> bool:
+        """It left in good order.  Is it known?"""
+        now = self._clock()
+        return self._change(name, lambda known: msgspec.structs.replace(known, seen_at=now, ended_at=now), soon=True)
+
+    def remove(self, name: str) -> bool:
+        """Forget a gateway.  Was it known?"""
+        with self._lock:
+            left = [one for one in self._kept.gateways if one.name != name]
+            if len(left) == len(self._kept.gateways):
+                return False
+            self._keep(left, self._kept.next)
+            return True
+
+    def _change(self, name: str, change: Callable[[Known], Known], *, soon: bool) -> bool:
+        with self._lock:
+            if all(one.name != name for one in self._kept.gateways):
+                return False
+            self._kept.gateways = [change(one) if one.name == name else one for one in self._kept.gateways]
+            if soon or self._clock() - self._written > KEEP_SEEN:
+                self._keep(self._kept.gateways, self._kept.next)
+            return True
+
+    def _vet(self, name: str, folder: Path, workers: int) -> None:
+        if name == LOCAL or not _NAME.match(name):
+            raise JoinRefused(
+                f"name: found {name[:60]!r}, expected lower-case letters, digits and hyphens, and not {LOCAL!r}; "
+                "choose another with --name"
+            )
+        if not 1 <= workers <= SPAN:
+            raise JoinRefused(f"workers: found {workers}, expected 1 to {SPAN}")
+        if not folder.is_absolute():
+            raise JoinRefused(f"folder: found {str(folder)[:200]!r}, expected an absolute path")
+        for known in self.gateways():
+            there = Path(known.folder).resolve()
+            asked = folder.resolve()
+            if known.name == name and there == asked:
+                continue
+            if known.name == name:
+                why = "is alive there" if known.running() else "left its journal there"
+                raise JoinRefused(
+                    f"name: the gateway {name!r} is that of {known.folder} and {why}; choose another name with --name, "
+                    f"or forget that one first: roadworthy gateways --remove {name}"
+                )
+            if there == asked:
+                raise JoinRefused(
+                    f"folder: {folder} is that of the gateway {known.name!r}; give each gateway a folder of its own"
+                )
+            if there in asked.parents or asked in there.parents:
+                raise JoinRefused(
+                    f"folder: {folder} and {known.folder} of the gateway {known.name!r} are inside one another; "
+                    "give each gateway a folder of its own"
+                )
+
+    def _local(self) -> Known:
+        facts = run_facts(self._folder)
+        count = sum(process.name.startswith("worker ") for process in facts.processes)
+        running = lock_holder(self._folder.supervisor_lock) is not None
+        now = self._clock()
+        return Known(
+            LOCAL,
+            str(self._folder.root),
+            0,
+            count,
+            facts.listen or "",
+            facts.metrics or "",
+            self._began,
+            now if running else self._began,
+            None if running else self._began,
+        )
+
+    def _read(self) -> _Kept:
+        """Fails open: gateways that are not known for the moment join again by themselves within seconds."""
+        try:
+            return msgspec.json.decode(self._path.read_bytes(), type=_Kept)
+        except FileNotFoundError:
+            return _Kept()
+        except (OSError, msgspec.MsgspecError) as error:
+            log.error("gateways.json cannot be read", extra={"path": str(self._path), "error": str(error)})
+            return _Kept()
+
+    def _keep(self, gateways: list[Known], following: int) -> None:
+        self._kept = _Kept(sorted(gateways, key=lambda known: known.first), following)
+        write_atomically(self._path, msgspec.json.encode(self._kept))
+        self._written = self._clock()
