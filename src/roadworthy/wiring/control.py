@@ -57,6 +57,7 @@ from roadworthy.wiring.backup import BackupRefused, back_up
 from roadworthy.wiring.config_folder import ConfigFolderError, read_folder
 from roadworthy.wiring.data_folder import DataFolder, DataFolderError, DataFolderHeld, FolderLock, create_folder
 from roadworthy.wiring.drills import Drilling
+from roadworthy.wiring.evidence import Proving
 from roadworthy.wiring.gateways import Fleet
 from roadworthy.wiring.internal import Internal
 from roadworthy.wiring.people import People
@@ -114,6 +115,8 @@ class Control:
             before=self.people.arrivals,
         )
         signer = Ed25519Signer(folder.signing_key())
+        self.log = Log(self.store, self.shipper, zone=self.zone(), now=clock)
+        self.proving = Proving(self.state, signer, log=self.log, price_of=self.prices.price_of, clock=clock)
         self.publisher = Publisher(
             self.state,
             epoch=self.epoch,
@@ -126,7 +129,6 @@ class Control:
             clock=clock,
         )
         key = folder.hmac_key()
-        self.log = Log(self.store, self.shipper, zone=self.zone(), now=clock)
         self.anomalies = AnomalyWatch(self.log, self._bounds)
         self.sign_in = SignIn(self.state, key, clock=clock)
         self.budgets = BudgetBoard(

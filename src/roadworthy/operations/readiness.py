@@ -1,0 +1,278 @@
+"""The readiness of every workflow, from what state and log know: gathers the subject and hands it to the pure rules.
+
+Nothing here decides: what evidence is worth is in ``readiness``.  What others hold (the ramp, the gateways, the
+published example set) is asked for by callables that wiring fills.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
+
+import msgspec
+
+from roadworthy.evidence.rules import Bindings, bindings
+from roadworthy.evidence.service import Known, Ledger
+from roadworthy.inference_log.model import Filter
+from roadworthy.inference_log.service import Log
+from roadworthy.readiness import horizon, rules
+from roadworthy.readiness.model import Published, Readiness, Since, Subject
+from roadworthy.readiness.sequence import Milestones
+from roadworthy.rollout.model import Rollout
+from roadworthy.workflow.model import FrozenRelease, Price, Release, Target, Workflow
+from roadworthy.workflow.ports import AppliedConfiguration, State, Transaction
+from roadworthy.workflow.problems import did_you_mean
+from roadworthy.workflow.service import Unknown
+
+DAY = 86_400.0
+WEEK, MONTH = 7 * DAY, 30 * DAY
+REMEMBERED = 60.0
+"""Seconds for which the sums of the log are taken again."""
+OLDEST = 256
+"""Configurations that are read back to find when something changed; what is older changed long ago."""
+
+PriceOf = Callable[[Target], Price | None]
+
+
+class Traffic(msgspec.Struct, frozen=True):
+    """What the log says of a workflow."""
+
+    calls_a_day: float | None
+    """Live ones, over a week; ``None``: there were none."""
+    month_spent: float | None
+    """US dollars in thirty days; ``None``: nothing is known."""
+    first_live_at: float | None
+    """The day of the first live call that a release served."""
+
+
+class View(msgspec.Struct, frozen=True):
+    """Everything that was gathered about one workflow and one release of it."""
+
+    flow: Workflow
+    frozen: FrozenRelease | None
+    newest: FrozenRelease | None
+    known: Known
+    subject: Subject
+    traffic: Traffic
+    rollout: Rollout | None
+
+    def at(self, now: float) -> Readiness:
+        return rules.readiness(self.known.evidence, self.known.waivers, self.subject, now)
+
+    def falls(self, now: float) -> list[tuple[float, float]]:
+        """(instant, ceiling from then on): what comes by itself, should nothing be added."""
+        return horizon.falls(self.known.evidence, self.known.waivers, self.subject, now)
+
+    def milestones(self, found: Readiness) -> Milestones:
+        first = [state.first_at for state in found.items]
+        ready = found.label == "production" and all(at is not None for at in first)
+        served = self.rollout
+        whole = served is not None and served.state != "rolled_back" and served.stage.share >= 1.0
+        return Milestones(
+            frozen_at=None if self.frozen is None else self.frozen.frozen_at,
+            first_live_at=self.traffic.first_live_at,
+            everybody_at=served.entered_at if served is not None and whole else None,
+            production_at=max(at for at in first if at is not None) if ready else None,
+        )
+
+
+class Board:
+    """Thread-safe; blocking."""
+
+    def __init__(
+        self,
+        state: State,
+        ledger: Ledger,
+        log: Log,
+        *,
+        price_of: PriceOf,
+        clock: Callable[[], float],
+        rollout: Callable[[str], Rollout | None] = lambda workflow: None,
+        gateways: Callable[[], Mapping[str, float] | None] = lambda: None,
+        published: Callable[[str], Published | None] = lambda workflow: None,
+    ) -> None:
+        """``rollout``: the ramp of a workflow; ``gateways``: gateway → when it joined; ``published``: the example set
+        and scorers in force."""
+        self._state = state
+        self._ledger = ledger
+        self._log = log
+        self._price_of = price_of
+        self._clock = clock
+        self._rollout = rollout
+        self._gateways = gateways
+        self._published = published
+        self._traffic: dict[str, tuple[float, Traffic]] = {}
+        self._since: dict[tuple[int, str, str], Since] = {}
+
+    def readiness(self, workflow: str, digest: str | None = None, now: float | None = None) -> Readiness:
+        """``digest``: of the release that is judged; ``None``: the one that ramps, else the newest frozen one.
+
+        Raises ``Unknown`` for a workflow or a release that there is not.
+        """
+        return self.view(workflow, digest).at(self._clock() if now is None else now)
+
+    def ceiling(self, team: str, workflow: str, digest: str, now: float) -> float:
+        """Largest share of live traffic that the evidence allows.  Fails closed: 0 for what nothing is known of."""
+        try:
+            found = self.view(workflow, digest)
+        except Unknown:
+            return 0.0
+        return found.at(now).ceiling if found.flow.team == team else 0.0
+
+    def falls(self, workflow: str, digest: str, now: float) -> list[tuple[float, float]]:
+        """(instant, ceiling from then on): how the ceiling falls should control never be heard of again.
+
+        Raises ``Unknown``.
+        """
+        return self.view(workflow, digest).falls(now)
+
+    def workflows(self) -> list[str]:
+        with self._state.read() as tx:
+            applied = tx.applied()
+        return [] if applied is None else sorted(applied.configuration.workflows)
+
+    def view(self, workflow: str, digest: str | None = None) -> View:
+        """Raises ``Unknown``."""
+        rollout = self._rollout(workflow)
+        with self._state.read() as tx:
+            applied = tx.applied()
+            flows = {} if applied is None else applied.configuration.workflows
+            flow = flows.get(workflow)
+            if flow is None or applied is None:
+                raise Unknown(f"no workflow '{workflow}': {did_you_mean(workflow, flows)}")
+            releases = tx.releases(workflow)
+            frozen = _chosen(releases, digest or (rollout.digest if rollout is not None else None), workflow)
+            prices = None if frozen is None else self._prices(applied, frozen.release)
+            since = self._changed(tx, applied, flow, None if frozen is None else frozen.release)
+        known = self._ledger.known(workflow)
+        traffic = self._heard(workflow)
+        gateways = self._gateways()
+        ramped = rollout if rollout is not None and frozen is not None else None
+        subject = Subject(
+            team=flow.team,
+            workflow=workflow,
+            owners=flow.owners,
+            policy=flow.policy,
+            enforcement=flow.enforcement,
+            behaviour="" if frozen is None else frozen.release.behaviour_digest,
+            handling="" if frozen is None else frozen.release.handling_digest,
+            frozen_by="" if frozen is None else frozen.frozen_by,
+            receipts=known.receipts,
+            revocations=known.revocations,
+            share=0.0 if ramped is None or frozen is None else earned(ramped, frozen.release.digest),
+            calls_a_day=traffic.calls_a_day,
+            prices=prices,
+            month_spent=traffic.month_spent,
+            gateways=None if gateways is None else dict(gateways),
+            published=self._published(workflow),
+            since=since,
+            grace=flow.policy.grace,
+        )
+        return View(flow, frozen, releases[0] if releases else None, known, subject, traffic, rollout)
+
+    def bindings(self, workflow: str) -> Sequence[Bindings]:
+        """What evidence about a workflow may bind to: its releases; without one, the workflow alone."""
+        with self._state.read() as tx:
+            releases = tx.releases(workflow)
+        found = [bindings(r.release.behaviour_digest, r.release.handling_digest, workflow) for r in releases]
+        return found or [bindings("", "", workflow)]
+
+    # --- inside
+
+    def _heard(self, workflow: str) -> Traffic:
+        now = self._clock()
+        kept = self._traffic.get(workflow)
+        if kept is not None and 0 <= now - kept[0] < REMEMBERED:
+            return kept[1]
+        week = self._log.stats("workflow", Filter(workflow=workflow, traffic="live", since=now - WEEK)).rows
+        month = self._log.stats("workflow", Filter(workflow=workflow, since=now - MONTH)).rows
+        calls = sum(row.count for row in week)
+        paid = [row.cost_usd for row in month if row.cost_usd is not None and row.group.get("traffic") != "drill"]
+        first = None if kept is None else kept[1].first_live_at
+        found = Traffic(
+            calls_a_day=calls / 7 if calls else None,
+            month_spent=sum(paid) if paid else None,
+            first_live_at=self._first_live(workflow) if first is None else first,
+        )
+        self._traffic[workflow] = (now, found)
+        return found
+
+    def _first_live(self, workflow: str) -> float | None:
+        where = Filter(workflow=workflow, traffic="live", route="release")
+        days = [row.group.get("day") for row in self._log.stats("day", where, ZoneInfo("UTC")).rows]
+        first = min((day for day in days if day), default=None)
+        return None if first is None else datetime.fromisoformat(first[:10]).replace(tzinfo=UTC).timestamp()
+
+    def _prices(self, applied: AppliedConfiguration, release: Release) -> str | None:
+        """``None``: a target has no known price, or is configured no more."""
+        targets = [applied.configuration.targets.get(name) for name in release.behaviour.targets]
+        prices = {target.name: self._price_of(target) for target in targets if target is not None}
+        if len(prices) < len(targets) or None in prices.values():
+            return None
+        return prices_hash({name: price for name, price in prices.items() if price is not None})
+
+    def _changed(
+        self, tx: Transaction, applied: AppliedConfiguration, flow: Workflow, release: Release | None
+    ) -> Since:
+        key = applied.version, flow.name, "" if release is None else release.behaviour_digest
+        kept = self._since.get(key)
+        if kept is None:
+            history = tx.configurations(limit=OLDEST) if applied.version > 1 else [applied]
+            facts = [_Facts.of(each, flow.name, self, release) for each in history]
+            at = [each.applied_at for each in history]
+            kept = Since(
+                policy=_since([each.policy for each in facts], at),
+                owners=_since([each.owners for each in facts], at),
+                prices=_since([each.prices for each in facts], at),
+            )
+            self._since[key] = kept
+        return kept
+
+
+class _Facts(msgspec.Struct, frozen=True):
+    """What evidence is held against, in one configuration."""
+
+    policy: object
+    owners: object
+    prices: object
+
+    @classmethod
+    def of(cls, applied: AppliedConfiguration, workflow: str, board: Board, release: Release | None) -> _Facts:
+        flow = applied.configuration.workflows.get(workflow)
+        if flow is None:
+            return cls(None, None, None)
+        prices = None if release is None else board._prices(applied, release)
+        return cls((flow.policy.projected_peak, flow.policy.objective), flow.owners, prices)
+
+
+def _since(values: Sequence[object], at: Sequence[float]) -> float:
+    """When the newest value came into force; 0: it has been so for as long as anybody knows.  Newest first."""
+    for index, value in enumerate(values):
+        if value != values[0]:
+            return at[index - 1]
+    return 0.0
+
+
+def _chosen(releases: Sequence[FrozenRelease], digest: str | None, workflow: str) -> FrozenRelease | None:
+    if digest is None:
+        return releases[0] if releases else None
+    found = next((each for each in releases if each.release.digest == digest), None)
+    if found is None:
+        raise Unknown(f"no release '{digest[:16]}' of {workflow}; roadworthy releases {workflow} lists what there is")
+    return found
+
+
+def earned(rollout: Rollout, digest: str) -> float:
+    """The share that a release has earned: its stage's, whatever the evidence allows of it today."""
+    if rollout.digest != digest or rollout.state == "frozen":
+        return 0.0
+    return rollout.stage.share
+
+
+def prices_hash(prices: Mapping[str, Price]) -> str:
+    """Of what the targets of a release cost: a forecast names it, so that a change of prices lapses it."""
+    same = {name: msgspec.structs.replace(price, source="") for name, price in prices.items()}
+    plain = msgspec.json.encode([(name, same[name]) for name in sorted(same)])
+    return hashlib.sha256(plain).hexdigest()[:32]
