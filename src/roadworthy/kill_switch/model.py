@@ -58,6 +58,8 @@ class Switch(msgspec.Struct, frozen=True, omit_defaults=True):
     undo: Undo | None = None
     seq: int = 0
     """Rises with every change: what gateways confirm."""
+    unlogged: list[Record] = []
+    """Lines of the kill log that were not in it yet when the switch was kept: none is lost to a crash in between."""
 
     @property
     def state(self) -> State:
@@ -73,10 +75,12 @@ class Record(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     at: float
     workflow: str
     action: str
-    """``press``, ``restore``, ``undo``, ``trip``, ``clear``, ``report``, ``explain``."""
+    """``press``, ``restore``, ``undo``, ``trip``, ``clear``, ``report``, ``explain``, ``hold``."""
     before: State
     after: State
     by: str
+    on_behalf_of: str = ""
+    """The operating system's user at whose terminal a person acted."""
     source: Source = "control"
     reason: str = ""
     gateway: str = ""

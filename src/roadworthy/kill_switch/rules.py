@@ -54,7 +54,7 @@ MAY: Final[dict[Right, str]] = {
     "owner": "the workflow's owner",
 }
 
-EventKind = Literal["press", "restore", "undo", "trip", "clear", "report", "explain"]
+EventKind = Literal["press", "restore", "undo", "trip", "clear", "report", "explain", "hold"]
 Effect = Literal["push", "record", "tell", "ask_reason"]
 """Tell the gateways; write the kill log; tell the owner and on-call; ask whoever pressed for the reason."""
 
@@ -71,10 +71,17 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
     reason: str = ""
     rights: frozenset[Right] = frozenset({"stop"})
     """Of whoever acts; ``owner`` has ``on_call`` with it."""
+    on_behalf_of: str = ""
+    seq: int = 0
+    """``hold``: the highest that gateways know of."""
 
 
 class Refused(Exception):
     """It cannot be done; the message says why and what can."""
+
+
+class NotAllowed(Refused):
+    """It can be done, by somebody else."""
 
 
 def step(switch: Switch, event: Event, now: float) -> tuple[Switch, tuple[Effect, ...]]:
@@ -94,12 +101,14 @@ def step(switch: Switch, event: Event, now: float) -> tuple[Switch, tuple[Effect
             after = _report(switch, event, now)
         case "explain":
             after = _explain(switch, event)
+        case "hold":
+            after = _hold(switch, event, now)
         case _:
             assert_never(event.kind)
     if after == switch:
         # pressed again: gateways are told again, for one of them may not have heard
         return switch, ("push", "record") if event.kind == "press" else ()
-    after = replace(after, seq=switch.seq + 1)
+    after = replace(after, seq=max(switch.seq, event.seq) + 1)
     return after, _effects(switch, after, event)
 
 
@@ -136,7 +145,8 @@ def record(before: Switch, after: Switch, event: Event, now: float, ident: str, 
     """The line of the kill log for a step, or for one that was refused."""
     return Record(
         id=ident, at=now, workflow=before.workflow, action=event.kind, before=before.state, after=after.state,
-        by=event.by, source=event.source, reason=event.reason, seq=after.seq, denied=denied,
+        by=event.by, on_behalf_of=event.on_behalf_of, source=event.source, reason=event.reason, seq=after.seq,
+        denied=denied,
         gateway=event.by if event.kind == "report" else "",
     )  # fmt: skip
 
@@ -175,7 +185,7 @@ def _restore(switch: Switch, event: Event, now: float) -> Switch:
         raise Refused(f"it is {switch.state} already; to stop more of it: roadworthy kill {switch.workflow} --to {to}")
     way = TRANSITIONS[switch.state, to]
     if way not in event.rights and not (way == "on_call" and "owner" in event.rights):
-        raise Refused(f"{event.by} may not go from {switch.state} to {to}; {MAY[way]} may")
+        raise NotAllowed(f"{event.by} may not go from {switch.state} to {to}; {MAY[way]} may")
     if way == "owner" and not event.reason.strip():
         raise Refused("going back to on needs a reason that others can read; give one with --reason")
     for source, held in switch.held.items():
@@ -208,7 +218,7 @@ def _undo(switch: Switch, event: Event, now: float) -> Switch:
     if undo is None:
         raise Refused(f"nothing to take back; {_restore_command(switch, 'guarded')}")
     if undo.by != event.by:
-        raise Refused(f"only {undo.by}, who pressed, may take it back; others: {_restore_command(switch, 'guarded')}")
+        raise NotAllowed(f"only {undo.by}, who pressed, may take it back; others: {_restore_command(switch, 'guarded')}")
     if now > undo.at + UNDO_SECONDS:
         raise Refused(f"it was pressed more than ten minutes ago; {_restore_command(switch, 'guarded')}")
     held = {source: each for source, each in switch.held.items() if source != undo.source}
@@ -249,6 +259,17 @@ def _inactive(switch: Switch, source: Source, asker: str) -> Switch:
         return switch
     held = replace(before, active=[each for each in before.active if each != asker])
     return replace(switch, held={**switch.held, source: held})
+
+
+def _hold(switch: Switch, event: Event, now: float) -> Switch:
+    """Keep a state by itself, without an undo: what everything was stopped for when only a part goes back, or what a
+    gateway knows of a change that control lost (``seq``; fails closed)."""
+    before = switch.held.get("control")
+    held = dict(switch.held)
+    if event.to != "on" and (before is None or severity(event.to) > severity(before.state)):
+        held["control"] = Held(event.to, now, event.by, event.reason)
+    lost = replace(switch, seq=event.seq) if event.seq > switch.seq else switch
+    return replace(lost, held=held)
 
 
 def _explain(switch: Switch, event: Event) -> Switch:
