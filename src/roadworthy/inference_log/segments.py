@@ -17,7 +17,7 @@ import errno
 import fcntl
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from operator import attrgetter
 from pathlib import Path
@@ -133,6 +133,18 @@ def segments(journal: Path) -> list[SegmentName]:
             if segment is not None:
                 found.append(segment)
     return sorted(found)
+
+
+def places(journals: Iterable[Path]) -> dict[SegmentName, Path]:
+    """Every segment of several gateways' journals → its file, in the order of ``segments``.
+
+    A worker's name is one gateway's alone; should a folder hold another's, the first journal's file counts.
+    """
+    found: dict[SegmentName, Path] = {}
+    for journal in journals:
+        for name in segments(journal):
+            found.setdefault(name, name.path(journal))
+    return dict(sorted(found.items()))
 
 
 def _listdir(path: Path) -> list[str]:

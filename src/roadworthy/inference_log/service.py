@@ -35,6 +35,8 @@ from roadworthy.inference_log.segments import Scan, SegmentName
 from roadworthy.workflow.inference import Escalation, Feedback, Inference, InferenceStart, Seal
 
 Boot = tuple[str, int]
+Journals = Callable[[], Sequence[Path]]
+"""The journal folder of every gateway that is known now."""
 
 BATCH_BYTES = 8 * 1024 * 1024
 """About how much of the journal one transaction brings."""
@@ -66,11 +68,12 @@ def lost(start: InferenceStart, worker: str) -> Inference:
 
 
 class Shipper:
-    """Moves the journal of all workers into the log.  One at a time; resumes after a crash at any point."""
+    """Moves the journals of all workers of all gateways into the log.  One at a time; resumes after a crash at any
+    point."""
 
     def __init__(
         self,
-        journal: Path,
+        journal: Path | Journals,
         store: LogStore,
         *,
         now: Callable[[], float] = time.time,
@@ -79,7 +82,7 @@ class Shipper:
         """``before`` is given every batch before it is committed, and may be given it again after a crash: what it
         stores elsewhere is there at the latest when the log has the batch."""
         self._before = before
-        self._journal = journal
+        self._journals: Journals = (lambda: (journal,)) if isinstance(journal, Path) else journal
         self._store = store
         self._now = now
         self._lock = threading.Lock()
@@ -101,10 +104,10 @@ class Shipper:
     def _round(self, total: Shipped) -> bool:
         """One transaction.  Returns whether complete lines may be left."""
         known = self._store.progress()
-        names = segments.segments(self._journal)
-        self._delete((name for name in names if known.get(name, Progress()).finished), total)
-        names = [name for name in names if not known.get(name, Progress()).finished]
-        batch = Batch(deleted=sorted(set(known).difference(segments.segments(self._journal))))
+        places = segments.places(self._journals())
+        self._delete((path for name, path in places.items() if known.get(name, Progress()).finished), total)
+        names = [name for name in places if not known.get(name, Progress()).finished]
+        batch = Batch(deleted=sorted(set(known).difference(segments.places(self._journals()))))
         more, budget = False, BATCH_BYTES
         over: list[Boot] = []
         for boot, group in groupby(names, key=lambda name: (name.worker, name.boot)):
@@ -113,7 +116,7 @@ class Shipper:
                 if budget <= 0:
                     more, finished = True, False
                     break
-                scan = self._read(name, known.get(name, Progress()), batch)
+                scan = self._read(name, places[name], known.get(name, Progress()), batch)
                 if scan is not None and name in batch.progress:
                     budget -= batch.progress[name].offset - known.get(name, Progress()).offset
                 more = more or (scan is not None and not scan.at_end)
@@ -130,15 +133,14 @@ class Shipper:
         if self._before is not None:
             self._before(batch)
         total += self._store.ship(batch)
-        self._delete((name for name, progress in batch.progress.items() if progress.finished), total)
+        self._delete((places[name] for name, progress in batch.progress.items() if progress.finished), total)
         return more
 
     def _continues(self, boot: Boot, names: Sequence[SegmentName]) -> bool:
         """Did the boot get another segment since the journal was listed?  (It is made before the old one is sealed.)"""
-        return any((n.worker, n.boot) == boot and n not in names for n in segments.segments(self._journal))
+        return any((n.worker, n.boot) == boot and n not in names for n in segments.places(self._journals()))
 
-    def _read(self, name: SegmentName, start: Progress, batch: Batch) -> Scan | None:
-        path = name.path(self._journal)
+    def _read(self, name: SegmentName, path: Path, start: Progress, batch: Batch) -> Scan | None:
         gone = segments.writer_is_gone(path)  # before the scan, or its last bytes would be missed
         try:
             scan = segments.scan(path, start.offset)
@@ -176,31 +178,35 @@ class Shipper:
                 begun.setdefault(start.id, (worker, start))
         batch.lost = [lost(start, worker) for worker, start in begun.values() if start.id not in ended]
 
-    def _delete(self, names: Iterable[SegmentName], total: Shipped) -> None:
-        for name in names:
-            name.path(self._journal).unlink(missing_ok=True)
+    def _delete(self, paths: Iterable[Path], total: Shipped) -> None:
+        for path in paths:
+            path.unlink(missing_ok=True)
             total.segments_deleted += 1
 
     def lag(self) -> Lag:
         """What is stored, what waits, what was dropped."""
         counts = self._store.counters()
+        pending, age = self.pending(*self._journals())
+        fields = {name: counts.get(name, 0) for name in Lag.__struct_fields__ if not name.startswith("pending_")}
+        return Lag(**fields, pending_bytes=pending, pending_seconds=age)
+
+    def pending(self, *journals: Path) -> tuple[int, float]:
+        """What of these journals is not in the log yet: bytes, and the age of the oldest line in seconds."""
         known = self._store.progress()
         pending, oldest = 0, None
-        for name in segments.segments(self._journal):
+        for name, path in segments.places(journals).items():
             offset = known.get(name, Progress()).offset
             try:
-                size = name.path(self._journal).stat().st_size
+                size = path.stat().st_size
                 if size <= offset:
                     continue
-                first = segments.scan(name.path(self._journal), offset, read_bytes=64 * 1024).lines[:1]
+                first = segments.scan(path, offset, read_bytes=64 * 1024).lines[:1]
             except FileNotFoundError:
                 continue
             pending += size - offset
             for line in first:
                 oldest = line.value.ts if oldest is None else min(oldest, line.value.ts)
-        fields = {name: counts.get(name, 0) for name in Lag.__struct_fields__ if not name.startswith("pending_")}
-        age = 0.0 if oldest is None else max(0.0, self._now() - oldest)
-        return Lag(**fields, pending_bytes=pending, pending_seconds=age)
+        return pending, 0.0 if oldest is None else max(0.0, self._now() - oldest)
 
 
 class Log:

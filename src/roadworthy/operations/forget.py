@@ -18,7 +18,7 @@ import msgspec
 
 from roadworthy.inference_log import segments
 from roadworthy.inference_log.ports import LogStore
-from roadworthy.inference_log.service import Shipper
+from roadworthy.inference_log.service import Journals, Shipper
 from roadworthy.workflow.inference import Seal
 
 
@@ -66,7 +66,7 @@ class Forgetter:
         self,
         store: LogStore,
         shipper: Shipper,
-        journal: Path,
+        journal: Path | Journals,
         others: Sequence[Eraser] = (),
         *,
         rotate: Callable[[], None] = lambda: None,
@@ -76,7 +76,7 @@ class Forgetter:
         self._rotate = rotate
         self._store = store
         self._shipper = shipper
-        self._journal = journal
+        self._journals: Journals = (lambda: (journal,)) if isinstance(journal, Path) else journal
         self._others = others
         self._now = now
 
@@ -106,11 +106,11 @@ class Forgetter:
 
     def _waiting(self, unit: str) -> dict[str, int]:
         counts: dict[str, int] = {}
-        for name in segments.segments(self._journal):
+        for name, path in segments.places(self._journals()).items():
             offset, at_end, lines = 0, False, 0
             while not at_end:
                 try:
-                    scan = segments.scan(name.path(self._journal), offset)
+                    scan = segments.scan(path, offset)
                 except FileNotFoundError:
                     break
                 lines += sum(_unit(line.value) == unit for line in scan.lines)
