@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import msgspec
 
 from roadworthy.fallback.model import Tried
@@ -10,6 +12,7 @@ from roadworthy.gateway.limits.plans import Plan, Tab
 from roadworthy.gateway.messages import Headers, Request
 from roadworthy.gateway.ports import Fields, Operation
 from roadworthy.gateway.world import ServedKey, ServedTarget, Serving
+from roadworthy.kill_switch.model import State
 from roadworthy.workflow.inference import (
     Attempt,
     Check,
@@ -71,11 +74,12 @@ class Call:
 
     __slots__ = (
         "attempts", "bad_answer", "began", "cache_key", "cached_age", "cached_from", "checks", "deadline", "draft",
-        "dropped", "ended_by", "escalation", "fields", "good", "history", "id", "key", "left_as_is", "logged", "model",
+        "drafted", "dropped", "ended_by", "escalation", "fields", "good", "history", "id", "key", "kill", "left_as_is",
+        "logged", "model",
         "money", "n", "notes", "operation", "overrides", "prompt", "recorded", "relayed", "repair", "repaired",
         "request", "route", "rungs", "served_by", "serving", "session", "stream", "structured", "tab", "tags", "trace",
         "traffic",
-        "ts", "unit", "unit_source", "usage_asked",
+        "ts", "unit", "unit_source", "usage_asked", "would",
     )  # fmt: skip
 
     def __init__(self, id: str, ts: float, began: float, request: Request, key: ServedKey, trace: Trace) -> None:
@@ -107,6 +111,12 @@ class Call:
         """What the caller asked for."""
         self.relayed = False
         """A committed stream: its ``Relay`` records the end."""
+        self.drafted = False
+        """What a model writes for it is a draft for a human; the caller reads the holding answer."""
+        self.kill: State | Literal[""] = ""
+        """State of the kill switch that decided; empty: it was on."""
+        self.would = ""
+        """``observe``: what enforcement would have done."""
         self.recorded = False
         """Its end is in the journal (or could not be written and was counted)."""
         self.fields: Fields = {}
@@ -203,6 +213,7 @@ class Call:
             self.checks, self.overrides, self.notes, self.tags, worker,
             request, prompt, answer, dropped,
             self.rungs, self.cached_age, self.cached_from, self.key.permit, self.key.drill,
+            self.would, self.kill,
         )  # fmt: skip
 
     def _bodies(self, response: bytes | None) -> tuple[msgspec.Raw | None, str | None, msgspec.Raw | None, str]:

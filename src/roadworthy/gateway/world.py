@@ -236,12 +236,14 @@ class Serving:
 class ServedKey:
     """A key with the workflows that it may call."""
 
-    __slots__ = ("drill", "key", "names", "only", "permit", "traffic")
+    __slots__ = ("drill", "issued", "key", "names", "only", "permit", "traffic")
 
     def __init__(self, key: ApiKey, workflows: dict[str, Serving]) -> None:
         self.key = key
         self.permit = ""
         """Id of the permit that stands in the key's place."""
+        self.issued = 0.0
+        """Unix seconds, of that permit."""
         self.drill = ""
         """Fault that its calls meet."""
         self.traffic: TrafficClass = "tester" if key.kind == "tester" else "live"

@@ -330,5 +330,6 @@ def key_of(permit: Permit, world: World) -> ServedKey:
     served = ServedKey(key, world.workflows)
     served.traffic = permit.traffic
     served.permit = permit.id
+    served.issued = permit.issued
     served.drill = permit.fault
     return served
