@@ -69,6 +69,12 @@ def judge(guardrail: Guardrail, arms: Arms, fails: float, passes: float, expecte
         if log_above(bad, n, guardrail.budget) >= log(1 / fails):
             return "FAIL"
         return "PASS" if log_below(bad, n, guardrail.limit) >= log(1 / passes) else "INSUFFICIENT"
+    if guardrail.measure == "quantile":
+        own = arms.treated
+        if log_above(own.total / own.design, own.n / own.design, guardrail.beyond) >= log(1 / fails):
+            return "FAIL"
+        below = log_below(own.over / own.design, own.n / own.design, guardrail.beyond)
+        return "PASS" if below >= log(1 / passes) else "INSUFFICIENT"
     levels = _Levels(fails, passes, expected, share)
     if _bounds(guardrail, arms, fails, guardrail.budget, levels)[0] > 0:
         return "FAIL"
@@ -123,10 +129,15 @@ def _planned_calls(guardrail: Guardrail, level: float, history: Tally | None, st
     """Calls that prove it with ``PLANNED_SURE``; 0 where it need not be proven, or nobody can tell."""
     if not guardrail.proves or guardrail.against != "fixed":
         return 0
-    if guardrail.measure == "share":
-        known = history is not None and history.n > 0
-        share = history.total / history.n if known and history is not None else guardrail.budget * ASSUMED
-        calls = calls_to_prove(min(share, guardrail.budget), guardrail.limit, level, PLANNED_SURE)
+    if guardrail.measure != "mean":
+        quantile = guardrail.measure == "quantile"
+        healthy, limit = (
+            (guardrail.beyond * ASSUMED, guardrail.beyond) if quantile else (guardrail.budget, guardrail.limit)
+        )
+        share = healthy * ASSUMED
+        if history is not None and history.n > 0:
+            share = (history.over if quantile else history.total) / history.n
+        calls = calls_to_prove(min(share, healthy), limit, level, PLANNED_SURE)
         return inf if calls is None else calls * (history.design if history is not None else 1)
     if history is None or history.n < 2:
         return 0
@@ -232,7 +243,7 @@ def _first_factor(holds: Callable[[float], bool]) -> float | None:
 
 
 def _times(tally: Tally, factor: float) -> Tally:
-    return Tally(tally.n * factor, tally.total * factor, tally.squares * factor, tally.design)
+    return Tally(tally.n * factor, tally.total * factor, tally.squares * factor, tally.design, tally.over * factor)
 
 
 def _seen(guardrail: Guardrail, arms: Arms) -> float | None:
@@ -255,12 +266,17 @@ def _counted(guardrail: Guardrail, arms: Arms, seen: float | None) -> str:
     own = arms.treated
     if own.n == 0:
         return "no calls yet"
+    if guardrail.measure == "quantile":
+        slower = f"{own.total:,.0f} of {own.n:,.0f} calls ({own.total / own.n:.2%})"
+        return f"{slower} above {_figure(guardrail, guardrail.budget)}, {guardrail.beyond:.2%} allowed"
     if guardrail.measure == "share" and guardrail.against == "fixed":
         return f"{own.total:,.0f} of {own.n:,.0f} calls ({own.total / own.n:.2%})"
     return f"{'unknown' if seen is None else _figure(guardrail, seen)} over {own.n:,.0f} calls"
 
 
 def _figure(guardrail: Guardrail, value: float) -> str:
+    if guardrail.measure == "quantile":
+        return f"{value:g} s"
     if guardrail.against == "ratio":
         return f"{value:.2f}×"
     if guardrail.measure == "share":

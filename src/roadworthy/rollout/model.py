@@ -18,8 +18,9 @@ State = Literal["frozen", "ramping", "held", "rolled_back", "done"]
 that had its evidence, or at the release before; ``done``: at the last stage, and proven there."""
 STATES: tuple[State, ...] = ("frozen", "ramping", "held", "rolled_back", "done")
 
-Measure = Literal["share", "mean"]
-"""A call is bad or not, or has a value (dollars, a score where less is better)."""
+Measure = Literal["share", "mean", "quantile"]
+"""A call is bad or not; or has a value (dollars, a score where less is better), of which the mean counts, or, as with
+latencies, a quantile: p99 is above 2 s when more than 1 % of the calls are slower than 2 s."""
 Against = Literal["fixed", "difference", "ratio"]
 """What a budget is held against: the treated side alone, treated - control, or treated / control."""
 BackTo = Literal["share", "release"]
@@ -75,6 +76,13 @@ class Guardrail(_Frozen, frozen=True):
     """What a FAIL says: too much traffic for it (latency, errors), or a bad release at any share (unsafe answers)."""
     proves: bool = True
     """``False``: it only rolls back; too few calls are judged (thumbs down) to wait for a proof."""
+    quantile: float = 0.0
+    """Of ``quantile``: 0.99 for p99; held against fixed figures only."""
+
+    @property
+    def beyond(self) -> float:
+        """Share of the calls that lies above the quantile."""
+        return 1.0 - self.quantile
 
 
 GUARDRAILS: Final[tuple[Guardrail, ...]] = (
@@ -115,11 +123,13 @@ class Tally(_Frozen, frozen=True):
     n: float = 0
     """Calls that were judged."""
     total: float = 0.0
-    """Bad ones, or the sum of their values."""
+    """Bad ones, or the sum of their values; ``quantile``: those above the budget."""
     squares: float = 0.0
     """``mean``: the sum of the squared values."""
     design: float = 1.0
     """Calls of a user that count as one: 1 when they are independent, at most the calls that a user makes (Kish)."""
+    over: float = 0.0
+    """``quantile``: those above the limit."""
 
 
 class Arms(_Frozen, frozen=True):
@@ -272,3 +282,48 @@ class Due(_Frozen, frozen=True):
     """What takes so long: ``time floor``, ``evidence floor``, or the name of a guardrail."""
     approval: bool
     """A person must let the release in."""
+
+
+class Grounds(_Frozen, frozen=True):
+    """What stands behind a share: named in the audit record of whoever allowed it."""
+
+    ceiling: float = 0.0
+    receipt: str = ""
+    """Id of the receipt in force; empty: there is none."""
+    evidence: tuple[str, ...] = ()
+    """Ids of the evidence that readiness counted."""
+    label: str = ""
+    """``pilot``, ``lapsed pilot`` or ``production``."""
+    drilled: bool = False
+    """Have the drills of this very handling passed?"""
+
+
+class Traffic(_Frozen, frozen=True):
+    """What a workflow was called lately."""
+
+    calls: int = 0
+    """Live ones."""
+    unknown: int = 0
+    """Of them, those that named no user."""
+    users: int = 0
+    """Different ones that were named."""
+    tester_calls: int = 0
+    days: float = 1.0
+    """Over which these were counted."""
+
+    @property
+    def unknown_share(self) -> float:
+        return self.unknown / self.calls if self.calls else 0.0
+
+
+class Kept(_Frozen, frozen=True):
+    """What control stores and signs of a ramp."""
+
+    rollout: Rollout
+    seq: int
+    """Rises by one with every change that is audited; the audit record says it too, so an older row is a replay."""
+    at: float
+    analysis: Analysis | None = None
+    """The last one; of the visit that it names."""
+    shadow: bool = False
+    """A share of the live calls is repeated with this release, and nobody sees the answers."""

@@ -3,25 +3,44 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from typing import Protocol
 
-from roadworthy.rollout.model import Observed, Rollout
+from roadworthy.rollout.events import Effect
+from roadworthy.rollout.model import Grounds, Observed, Rollout, Traffic
+from roadworthy.workflow.audit import AuditRecord
+from roadworthy.workflow.ports import Transaction
 
 
-class RolloutTransaction(Protocol):
-    """Part of the state store's transaction: the ramp and its audit record are written together."""
+class RolloutTransaction(Transaction, Protocol):
+    """Part of the state store's transaction: a ramp and its audit record are written together.
 
-    def rollout(self, team: str, workflow: str) -> Rollout | None:
-        """The latest one of a workflow; earlier ones are in the audit log."""
+    Ramps are kept as sealed tokens; who reads opens them, so a row that somebody else wrote counts for nothing.
+    """
+
+    def rollout(self, workflow: str) -> str | None:
+        """The token of the latest one of a workflow; earlier ones are in the audit log."""
         ...
 
-    def rollouts(self) -> Sequence[Rollout]:
-        """The latest one of each workflow."""
+    def rollouts(self) -> dict[str, str]:
+        """Workflow → the token of its latest one."""
         ...
 
-    def put_rollout(self, rollout: Rollout) -> None:
+    def put_rollout(self, team: str, workflow: str, token: str) -> None:
         """Insert, or replace the workflow's."""
         ...
+
+    def audit_of(self, target: str, *, until: float | None = None, limit: int = 1000) -> Sequence[AuditRecord]:
+        """Records about a target, newest first; ``until``: up to this instant, inclusive."""
+        ...
+
+
+class RolloutState(Protocol):
+    """The state store, as far as ramps need it."""
+
+    def read(self) -> AbstractContextManager[RolloutTransaction]: ...
+
+    def write(self) -> AbstractContextManager[RolloutTransaction]: ...
 
 
 class Feed(Protocol):
@@ -31,6 +50,10 @@ class Feed(Protocol):
         """What the stage showed since it was entered: live calls (testers' at the testers' stage), never pooled."""
         ...
 
+    def traffic(self, workflow: str, now: float) -> Traffic:
+        """What the workflow was called lately, as far back as a calendar looks."""
+        ...
+
 
 class Ceilings(Protocol):
     """What readiness allows."""
@@ -38,3 +61,17 @@ class Ceilings(Protocol):
     def ceiling(self, team: str, workflow: str, digest: str, now: float) -> float:
         """Share in [0, 1].  Fails closed: 0 for a release of which nothing is known."""
         ...
+
+
+class Evidenced(Protocol):
+    """What a release stands on."""
+
+    def grounds(self, team: str, workflow: str, digest: str, now: float) -> Grounds:
+        """Fails closed: a ceiling of 0 for a release of which nothing is known."""
+        ...
+
+
+class Telling(Protocol):
+    """Who must know is told, in the transaction that changes the ramp."""
+
+    def __call__(self, tx: RolloutTransaction, rollout: Rollout, effects: Sequence[Effect], now: float) -> None: ...

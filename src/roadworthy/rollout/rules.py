@@ -92,6 +92,13 @@ def begin(
     return Rollout(team, workflow, digest, plan, predecessor=predecessor, epoch=epoch)
 
 
+def predecessor_of(before: Rollout | None) -> str | None:
+    """The release that everybody is served when a new ramp begins; ``None``: the bypass."""
+    if before is None:
+        return None
+    return before.digest if before.state == "done" else before.predecessor
+
+
 def vet(plan: Plan) -> None:
     """Raises ``Refused`` for a plan that cannot be followed."""
     shares = [stage.share for stage in plan.stages]
@@ -108,6 +115,13 @@ def vet(plan: Plan) -> None:
     for guardrail in plan.guardrails:
         least, most = (-1.0, 1.0) if guardrail.against == "difference" else (0.0, 1.0)
         inside = guardrail.measure == "mean" or guardrail.against == "ratio"
+        if guardrail.measure == "quantile":
+            if not 0 <= guardrail.budget < guardrail.limit or guardrail.against != "fixed":
+                raise Refused(
+                    f"guardrail {guardrail.name}: budget {guardrail.budget:g} s, limit {guardrail.limit:g} s: expected "
+                    "seconds, with a budget below the limit"
+                )
+            continue
         if guardrail.budget >= guardrail.limit or not (inside or least < guardrail.budget < guardrail.limit < most):
             raise Refused(
                 f"guardrail {guardrail.name}: budget {guardrail.budget:g}, limit {guardrail.limit:g}: "
@@ -174,7 +188,7 @@ def _first_stage(rollout: Rollout, event: Start) -> int:
         return max(index for index, stage in enumerate(stages) if stage.share <= share)
     if event.stage is None:
         return 0
-    at = _index(rollout.plan, event.stage)
+    at = stage_index(rollout.plan, event.stage)
     first = next(index for index, stage in enumerate(stages) if stage.share > 0)
     if at > first:
         raise Refused(
@@ -213,7 +227,7 @@ def _look(rollout: Rollout, event: Look, now: float) -> Decided:
 
 def _approve(rollout: Rollout, event: Approve, now: float) -> Decided:
     following = rollout.next
-    if event.stage is not None and rollout.plan.stages[_index(rollout.plan, event.stage)] is not following:
+    if event.stage is not None and rollout.plan.stages[stage_index(rollout.plan, event.stage)] is not following:
         expected = "none is left" if following is None else f"next is {following.name}"
         raise Refused(f"{rollout.digest[:12]} is at {rollout.stage.name}, one stage follows another: {expected}")
     if rollout.lock is not None:
@@ -303,7 +317,8 @@ def _moved(rollout: Rollout, move: Move, by: str, reason: str) -> Rollout:
     return replace(rollout, state=state, by=by, reason=reason)
 
 
-def _index(plan: Plan, name: str) -> int:
+def stage_index(plan: Plan, name: str) -> int:
+    """``1%`` and ``1 %`` are the same.  Raises ``Refused`` for a stage that there is not."""
     wanted = name.replace(" ", "")
     for index, stage in enumerate(plan.stages):
         if stage.name.replace(" ", "") == wanted:

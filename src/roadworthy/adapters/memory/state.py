@@ -10,6 +10,7 @@ from typing import TypeVar
 
 from roadworthy.adapters.memory.state_evidence import EvidenceTables, Proofs
 from roadworthy.adapters.memory.state_people import PeopleTables, Tables
+from roadworthy.adapters.memory.state_rollouts import RolloutTables
 from roadworthy.fallback.drills.model import DrillRun
 from roadworthy.people.model import LoginCode, LoginSession
 from roadworthy.workflow.audit import AuditRecord
@@ -32,6 +33,7 @@ class _Rows:
     people: Tables = field(default_factory=Tables)
     drill_runs: dict[str, DrillRun] = field(default_factory=dict)
     proofs: Proofs = field(default_factory=Proofs)
+    rollouts: dict[str, str] = field(default_factory=dict)
     epoch: int = 0
 
     def copy(self) -> _Rows:
@@ -47,6 +49,7 @@ class _Rows:
             people=self.people.copy(),
             drill_runs=dict(self.drill_runs),
             proofs=self.proofs.copy(),
+            rollouts=dict(self.rollouts),
         )
 
 
@@ -72,8 +75,8 @@ class MemoryState:
         """Nothing is kept of what was deleted."""
 
 
-class MemoryTransaction(PeopleTables, EvidenceTables):
-    """``PeopleTransaction``, ``DrillTransaction`` and ``EvidenceTransaction`` on a copy of the rows."""
+class MemoryTransaction(PeopleTables, EvidenceTables, RolloutTables):
+    """What every property needs of the state store, on a copy of the rows."""
 
     def __init__(self, rows: _Rows, *, writable: bool) -> None:
         self._rows = rows
@@ -100,6 +103,18 @@ class MemoryTransaction(PeopleTables, EvidenceTables):
     @property
     def _proofs_change(self) -> Proofs:
         return self._change.proofs
+
+    @property
+    def _ramps(self) -> dict[str, str]:
+        return self._rows.rollouts
+
+    @property
+    def _ramps_change(self) -> dict[str, str]:
+        return self._change.rollouts
+
+    @property
+    def _trail(self) -> dict[int, AuditRecord]:
+        return self._rows.audit
 
     # configuration
     def applied(self) -> AppliedConfiguration | None:

@@ -26,6 +26,7 @@ from roadworthy.adapters.sqlite.state_drills import DrillRows
 from roadworthy.adapters.sqlite.state_evidence import EvidenceRows
 from roadworthy.adapters.sqlite.state_migrations import migrate
 from roadworthy.adapters.sqlite.state_people import PeopleRows
+from roadworthy.adapters.sqlite.state_rollouts import RolloutRows
 from roadworthy.people.model import LoginCode, LoginSession
 from roadworthy.workflow.audit import AuditRecord
 from roadworthy.workflow.model import DEFAULT_TEAM, ApiKey, Configuration, FrozenRelease
@@ -88,8 +89,8 @@ class SqliteState:
         self._engine.dispose()
 
 
-class SqliteTransaction(PeopleRows, DrillRows, EvidenceRows):
-    """``PeopleTransaction``, ``DrillTransaction`` and ``EvidenceTransaction`` on one connection."""
+class SqliteTransaction(PeopleRows, DrillRows, EvidenceRows, RolloutRows):
+    """What every property needs of the state store, on one connection."""
 
     def __init__(self, connection: sa.Connection, *, writable: bool) -> None:
         self._connection = connection

@@ -88,6 +88,7 @@ audit = Table(
     Column("target", Text, nullable=False),
     Column("record", Text, nullable=False),
     Index(None, "time"),
+    Index(None, "target", "seq"),
 )
 
 fencing = Table(
@@ -219,4 +220,12 @@ waiver = Table(
     Column("ends_at", Float, nullable=False),
     Column("token", Text, nullable=False),
     Index(None, "workflow", "ends_at"),
+)
+
+rollout = Table(
+    "rollout",
+    metadata,
+    Column("workflow", Text, primary_key=True),
+    Column("team", Text, nullable=False),
+    Column("token", Text, nullable=False),
 )
