@@ -67,7 +67,7 @@ def test_every_worker_is_asked_and_the_counts_are_added(folder: DataFolder) -> N
     with ExitStack() as stack:
         for number in range(2):
             stack.enter_context(worker(folder, number, answer))
-        kept = KeptAnswers(folder)
+        kept = KeptAnswers(lambda: folder.run.glob("worker-*.sock"))
         assert kept.forget("u-1", 0.0) == 4
         assert kept.search("u-1") == 4
     assert sorted(asked) == [("/internal/cache/count", "u-1")] * 2 + [("/internal/cache/purge", "u-1")] * 2
@@ -75,14 +75,14 @@ def test_every_worker_is_asked_and_the_counts_are_added(folder: DataFolder) -> N
 
 def test_a_worker_that_does_not_answer_is_never_taken_for_one_that_keeps_nothing(folder: DataFolder) -> None:
     with worker(folder, 0, lambda path, unit: None):
-        assert KeptAnswers(folder).search("u-1") == 1
+        assert KeptAnswers(lambda: folder.run.glob("worker-*.sock")).search("u-1") == 1
 
 
 def test_a_worker_that_is_gone_keeps_nothing(folder: DataFolder) -> None:
     with worker(folder, 0, lambda path, unit: None):
         pass
     assert folder.worker_socket(0).exists()
-    assert KeptAnswers(folder).search("u-1") == 0
+    assert KeptAnswers(lambda: folder.run.glob("worker-*.sock")).search("u-1") == 0
 
 
 def test_status_says_in_words_what_holds_a_target_back() -> None:

@@ -16,6 +16,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from typing import Any, cast
 from zoneinfo import ZoneInfo
 
@@ -104,12 +105,13 @@ class Control:
             self.state,
             self.store,
             folder,
+            sockets=self._sockets,
             settings=self.settings,
             base_url=lambda: self.board.base_url(),
             clock=clock,
         )
         self.shipper = Shipper(
-            folder.journal,
+            self.fleet.journals,
             cast(LogStore, OfferingLog(self.store, self.spans)),
             now=clock,
             before=self.people.arrivals,
@@ -141,6 +143,7 @@ class Control:
         )
         self.board = StatusBoard(
             folder,
+            self.fleet,
             epoch=self.epoch,
             workflows=self.workflows,
             publisher=self.publisher,
@@ -216,6 +219,10 @@ class Control:
         )
         return answer[1] if answer is not None and answer[0] == 200 else None
 
+    def _sockets(self) -> list[Path]:
+        """Of every worker of every gateway."""
+        return list(self.fleet.sockets().values())
+
     def _worker_numbers(self) -> list[int]:
         names = (path.stem.removeprefix("worker-") for path in self.folder.run.glob("worker-*.sock"))
         return sorted(int(name) for name in names if name.isdigit())
@@ -264,9 +271,9 @@ class Control:
             forgetter=Forgetter(
                 self.store,
                 self.shipper,
-                self.folder.journal,
-                [self.people.eraser, KeptAnswers(self.folder)],
-                rotate=lambda: rotate_journals(self.folder),
+                self.fleet.journals,
+                [self.people.eraser, KeptAnswers(self._sockets)],
+                rotate=lambda: rotate_journals(self._sockets()),
                 now=self.clock,
             ),
             budgets=self.budgets,

@@ -70,12 +70,7 @@ class Known(msgspec.Struct, frozen=True, omit_defaults=True):
 
     def sockets(self) -> dict[int, Path]:
         """Number → private socket of each worker that has one; whoever is dead does not answer on it."""
-        found = {}
-        for path in (self.data.run).glob("worker-*.sock"):
-            match = _SOCKET.match(path.name)
-            if match is not None:
-                found[self.first + int(match[1])] = path
-        return dict(sorted(found.items()))
+        return _sockets(self.data, self.first)
 
     def running(self) -> bool:
         """Is its supervisor alive?"""
@@ -118,14 +113,17 @@ class Fleet:
 
     def sockets(self) -> dict[int, Path]:
         """Number → private socket of every worker of every gateway, as ``Known.sockets``."""
-        found: dict[int, Path] = {}
-        for known in self.gateways():
+        found = _sockets(self._folder, 0)
+        with self._lock:
+            joined = self._kept.gateways
+        for known in joined:
             found.update(known.sockets())
         return found
 
     def journals(self) -> list[Path]:
         """The journal folder of every gateway."""
-        return [known.data.journal for known in self.gateways()]
+        with self._lock:
+            return [self._folder.journal, *(known.data.journal for known in self._kept.gateways)]
 
     # --- changing
 
@@ -232,3 +230,12 @@ class Fleet:
         self._kept = _Kept(sorted(gateways, key=lambda known: known.first), following)
         write_atomically(self._path, msgspec.json.encode(self._kept))
         self._written = self._clock()
+
+
+def _sockets(folder: DataFolder, first: int) -> dict[int, Path]:
+    found = {}
+    for path in folder.run.glob("worker-*.sock"):
+        match = _SOCKET.match(path.name)
+        if match is not None:
+            found[first + int(match[1])] = path
+    return dict(sorted(found.items()))

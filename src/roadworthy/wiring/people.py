@@ -32,14 +32,15 @@ class People:
         log: LogStore,
         folder: DataFolder,
         *,
+        sockets: Callable[[], list[Path]],
         settings: Callable[[], Settings],
         base_url: Callable[[], str],
         clock: Callable[[], float],
     ) -> None:
+        """``sockets``: of every worker of every gateway."""
         self._state = state
         self._settings = settings
         self._clock = clock
-        self._folder = folder
         self.queue = Queue(
             state,
             clock=clock,
@@ -50,7 +51,7 @@ class People:
         )
         self.incidents = Incidents(state, clock=clock)
         self.outbox = Outbox(state, clock=clock, secret=find_secret, hmac_key=folder.hmac_key())
-        self.tidings = Tidings(state, self._sockets, tell_worker, clock=clock)
+        self.tidings = Tidings(state, sockets, tell_worker, clock=clock)
         self.arrivals = Arrivals(state, self.queue, self.incidents, log.covers, tell_gone=self.tidings.gone)
         self.eraser = EscalationEraser(state, state, tell_gone=self.tidings.gone)
         forget_what_is_covered(state, log.covers, clock())
@@ -80,6 +81,3 @@ class People:
             duties.deliveries(self.outbox, lambda: WebhookSender(proxy=self._settings().proxy)),
             duties.keeping(self._state, lambda: self._settings().retention.bodies, clock=self._clock),
         ]
-
-    def _sockets(self) -> list[Path]:
-        return sorted(self._folder.run.glob("worker-*.sock"))

@@ -23,6 +23,7 @@ from roadworthy.operations.status import (
     workflow_statuses,
 )
 from roadworthy.wiring.data_folder import DataFolder
+from roadworthy.wiring.gateways import Fleet
 from roadworthy.wiring.run_facts import run_facts
 from roadworthy.wiring.workers import hear
 from roadworthy.workflow.model import Configuration, Settings
@@ -33,6 +34,7 @@ class StatusBoard:
     def __init__(
         self,
         folder: DataFolder,
+        fleet: Fleet,
         *,
         epoch: int,
         workflows: Workflows,
@@ -44,6 +46,7 @@ class StatusBoard:
     ) -> None:
         """``people``: what waits for a person to act on it."""
         self._folder = folder
+        self._fleet = fleet
         self._epoch = epoch
         self._workflows = workflows
         self._publisher = publisher
@@ -70,7 +73,7 @@ class StatusBoard:
         snapshot = self._publisher.current
         endpoints = {} if snapshot is None else {name: end.url for name, end in snapshot.endpoints.items()}
         priced = frozenset() if snapshot is None else frozenset({*snapshot.prices, *snapshot.model_prices})
-        facts, lag, heard = run_facts(self._folder), self._log.lag(), hear(self._folder)
+        facts, lag, heard = run_facts(self._folder), self._log.lag(), hear(self._fleet.sockets().values())
         configured = {} if snapshot is None else snapshot.targets
         targets = target_statuses(configured, endpoints, priced, heard.targets)
         warnings = [*self.configuration_errors, *self._publisher.warnings]

@@ -1,15 +1,17 @@
-"""What control asks of the gateway workers on this machine, over their private sockets."""
+"""What control asks of the workers of every gateway on this machine, over their private sockets."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import httpx2
 import msgspec
 
 from roadworthy.operations.status import TargetSeen
-from roadworthy.wiring.data_folder import DataFolder
+
+Sockets = Callable[[], Iterable[Path]]
+"""The private socket of every worker that is known now, dead or alive."""
 
 PATIENCE = 0.5
 """Seconds; a worker that does not answer is asked again by the next command."""
@@ -41,9 +43,9 @@ class Heard(msgspec.Struct):
     """How each of them finds each target."""
 
 
-def hear(folder: DataFolder) -> Heard:
+def hear(sockets: Iterable[Path]) -> Heard:
     heard = Heard({"waiting": 0, "dropped": 0, "bodies_dropped": 0}, [])
-    for answer in _ask(folder, "GET", "/internal/counters"):
+    for answer in _ask(sockets, "GET", "/internal/counters"):
         report = msgspec.json.decode(answer, type=_Report)
         heard.journal["waiting"] += report.journal.waiting
         heard.journal["dropped"] += report.journal.dropped
@@ -52,9 +54,9 @@ def hear(folder: DataFolder) -> Heard:
     return heard
 
 
-def rotate_journals(folder: DataFolder) -> None:
+def rotate_journals(sockets: Iterable[Path]) -> None:
     """Have every worker begin a new segment, so that what it wrote so far can be shipped and deleted."""
-    for _ in _ask(folder, "POST", "/internal/rotate"):
+    for _ in _ask(sockets, "POST", "/internal/rotate"):
         pass
 
 
@@ -67,8 +69,8 @@ class KeptAnswers:
 
     name = "answer caches"
 
-    def __init__(self, folder: DataFolder) -> None:
-        self._folder = folder
+    def __init__(self, sockets: Sockets) -> None:
+        self._sockets = sockets
 
     def forget(self, unit: str, at: float) -> int:
         return self._sum("/internal/cache/purge", unit, silent=0)
@@ -78,7 +80,7 @@ class KeptAnswers:
 
     def _sum(self, path: str, unit: str, *, silent: int) -> int:
         body = msgspec.json.encode({"unit": unit})
-        return sum(self._answers(sock, path, body, silent) for sock in self._folder.run.glob("worker-*.sock"))
+        return sum(self._answers(sock, path, body, silent) for sock in self._sockets())
 
     def _answers(self, sock: Path, path: str, body: bytes, silent: int) -> int:
         try:
@@ -100,9 +102,9 @@ def tell_worker(sock: Path, news: bytes) -> bool:
         return False
 
 
-def _ask(folder: DataFolder, method: str, path: str) -> Iterator[bytes]:
+def _ask(sockets: Iterable[Path], method: str, path: str) -> Iterator[bytes]:
     """Bodies of the workers that answer with 200."""
-    for sock in sorted(folder.run.glob("worker-*.sock")):
+    for sock in sockets:
         try:
             with httpx2.Client(transport=httpx2.HTTPTransport(uds=str(sock)), timeout=PATIENCE) as client:
                 response = client.request(method, f"http://worker{path}")
