@@ -5,10 +5,13 @@ No numpy: the quantiles come from the standard library.
 
 from __future__ import annotations
 
-from math import ceil, log1p, sqrt
+from math import ceil, exp, log1p, sqrt
 from statistics import NormalDist
 
+from roadworthy.statistics.beta import log_incomplete_beta
+
 _NORMAL = NormalDist()
+_STEPS = 60
 
 
 def wilson_interval(successes: int, n: int, confidence: float = 0.95) -> tuple[float, float]:
@@ -25,6 +28,31 @@ def wilson_lower(successes: int, n: int, confidence: float = 0.95) -> float:
     """One-sided Wilson lower bound of a share: true with probability ``confidence``."""
     _vet(successes, n, confidence)
     return _wilson(successes, n, _NORMAL.inv_cdf(confidence))[0]
+
+
+def exact_lower(successes: int, n: int, confidence: float = 0.95) -> float:
+    """One-sided exact lower bound of a share: the share is at or above it with at least that confidence.
+
+    The share p at which so many successes, or more, come with probability 1 - ``confidence``; 0 successes → 0.
+    Source: Clopper and Pearson, Biometrika 26 (1934) 404-413.
+    """
+    _vet(successes, n, confidence)
+    if successes == 0:
+        return 0.0
+    low, high = 0.0, successes / n
+    for _ in range(_STEPS):
+        middle = (low + high) / 2
+        if exp(log_incomplete_beta(successes, n - successes + 1, middle)) < 1.0 - confidence:
+            low = middle
+        else:
+            high = middle
+    return low
+
+
+def exact_upper(successes: int, n: int, confidence: float = 0.95) -> float:
+    """One-sided exact upper bound of a share: one minus the lower one of the failures.  As ``exact_lower``."""
+    _vet(successes, n, confidence)
+    return 1.0 - exact_lower(n - successes, n, confidence)
 
 
 def zero_failure_bound(n: int, confidence: float = 0.95) -> float:

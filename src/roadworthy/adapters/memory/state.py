@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
+from roadworthy.adapters.memory.state_evals import EvalTables, Trials
 from roadworthy.adapters.memory.state_evidence import EvidenceTables, Proofs
 from roadworthy.adapters.memory.state_people import PeopleTables, Tables
 from roadworthy.adapters.memory.state_rollouts import RolloutTables
@@ -33,6 +34,7 @@ class _Rows:
     people: Tables = field(default_factory=Tables)
     drill_runs: dict[str, DrillRun] = field(default_factory=dict)
     proofs: Proofs = field(default_factory=Proofs)
+    trials: Trials = field(default_factory=Trials)
     rollouts: dict[str, str] = field(default_factory=dict)
     epoch: int = 0
 
@@ -49,6 +51,7 @@ class _Rows:
             people=self.people.copy(),
             drill_runs=dict(self.drill_runs),
             proofs=self.proofs.copy(),
+            trials=self.trials.copy(),
             rollouts=dict(self.rollouts),
         )
 
@@ -75,7 +78,7 @@ class MemoryState:
         """Nothing is kept of what was deleted."""
 
 
-class MemoryTransaction(PeopleTables, EvidenceTables, RolloutTables):
+class MemoryTransaction(PeopleTables, EvidenceTables, EvalTables, RolloutTables):
     """What every property needs of the state store, on a copy of the rows."""
 
     def __init__(self, rows: _Rows, *, writable: bool) -> None:
@@ -103,6 +106,14 @@ class MemoryTransaction(PeopleTables, EvidenceTables, RolloutTables):
     @property
     def _proofs_change(self) -> Proofs:
         return self._change.proofs
+
+    @property
+    def _trials(self) -> Trials:
+        return self._rows.trials
+
+    @property
+    def _trials_change(self) -> Trials:
+        return self._change.trials
 
     @property
     def _ramps(self) -> dict[str, str]:

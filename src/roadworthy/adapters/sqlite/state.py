@@ -23,6 +23,7 @@ from sqlalchemy.dialects.sqlite import insert
 
 from roadworthy.adapters.sqlite import state_tables as t
 from roadworthy.adapters.sqlite.state_drills import DrillRows
+from roadworthy.adapters.sqlite.state_evals import EvalRows
 from roadworthy.adapters.sqlite.state_evidence import EvidenceRows
 from roadworthy.adapters.sqlite.state_migrations import migrate
 from roadworthy.adapters.sqlite.state_people import PeopleRows
@@ -89,7 +90,7 @@ class SqliteState:
         self._engine.dispose()
 
 
-class SqliteTransaction(PeopleRows, DrillRows, EvidenceRows, RolloutRows):
+class SqliteTransaction(PeopleRows, DrillRows, EvidenceRows, EvalRows, RolloutRows):
     """What every property needs of the state store, on one connection."""
 
     def __init__(self, connection: sa.Connection, *, writable: bool) -> None:

@@ -229,3 +229,54 @@ rollout = Table(
     Column("team", Text, nullable=False),
     Column("token", Text, nullable=False),
 )
+
+eval_set = Table(
+    "eval_set",
+    metadata,
+    Column("version", Text, primary_key=True),
+    Column("team", Text, nullable=False),
+    Column("record", Text, nullable=False),
+)
+
+eval_publication = Table(
+    "eval_publication",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("team", Text, nullable=False),
+    Column("workflow", Text, nullable=False),
+    Column("version", Text, nullable=False),
+    Column("at", Float, nullable=False),
+    Column("token", Text, nullable=False),
+    Index(None, "workflow", "at"),
+)
+
+rubric_signature = Table(
+    "rubric_signature",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("team", Text, nullable=False),
+    Column("workflow", Text, nullable=False),
+    Column("at", Float, nullable=False),
+    Column("token", Text, nullable=False),
+    Index(None, "workflow", "at"),
+)
+
+eval_run = Table(
+    "eval_run",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("team", Text, nullable=False),
+    Column("workflow", Text, nullable=False),
+    Column("began", Float, nullable=False),
+    Column("token", Text, nullable=False),
+    Index(None, "workflow", "began"),
+)
+
+eval_answer = Table(
+    "eval_answer",
+    metadata,
+    Column("run", Text, ForeignKey("eval_run.id"), primary_key=True),
+    Column("example", Text, primary_key=True),
+    Column("team", Text, nullable=False),
+    Column("token", Text, nullable=False),
+)

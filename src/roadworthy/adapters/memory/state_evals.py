@@ -1,0 +1,82 @@
+"""The in-memory twin of the example sets, signatures, eval runs and answers of the state store."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, fields
+from typing import TypeVar
+
+from roadworthy.evals.model import Answer, Examples, Publication, Run, Signature
+from roadworthy.workflow.ports import StateConflict
+
+T = TypeVar("T")
+Rows = dict[str, tuple[T, str]]
+"""Id → (record, token)."""
+
+
+@dataclass
+class Trials:
+    sets: dict[str, Examples] = field(default_factory=dict)
+    publications: Rows[Publication] = field(default_factory=dict)
+    signatures: Rows[Signature] = field(default_factory=dict)
+    runs: Rows[Run] = field(default_factory=dict)
+    answers: dict[tuple[str, str], str] = field(default_factory=dict)
+    """(run, example) → token."""
+
+    def copy(self) -> Trials:
+        return Trials(**{each.name: dict(getattr(self, each.name)) for each in fields(self)})
+
+
+class EvalTables:
+    """Needs ``_trials`` and ``_trials_change`` of ``MemoryTransaction``."""
+
+    @property
+    def _trials(self) -> Trials:
+        raise NotImplementedError
+
+    @property
+    def _trials_change(self) -> Trials:
+        raise NotImplementedError
+
+    def add_eval_set(self, publication: Publication, examples: Examples, token: str) -> None:
+        self._trials_change.sets.setdefault(examples.version, examples)
+        _add(self._trials_change.publications, publication.id, publication, token)
+
+    def eval_sets(self, workflow: str, limit: int = 1000) -> Sequence[str]:
+        mine = [row for row in self._trials.publications.values() if row[0].workflow == workflow]
+        return [token for _, token in sorted(mine, key=lambda row: (row[0].at, row[0].id), reverse=True)][:limit]
+
+    def eval_set(self, version: str) -> Examples | None:
+        return self._trials.sets.get(version)
+
+    def add_rubric_signature(self, signature: Signature, token: str) -> None:
+        _add(self._trials_change.signatures, signature.id, signature, token)
+
+    def rubric_signatures(self, workflow: str) -> Sequence[str]:
+        mine = [row for row in self._trials.signatures.values() if row[0].workflow == workflow]
+        return [token for _, token in sorted(mine, key=lambda row: (row[0].at, row[0].id), reverse=True)]
+
+    def add_eval_run(self, run: Run, token: str) -> None:
+        _add(self._trials_change.runs, run.id, run, token)
+
+    def eval_run(self, ident: str) -> str | None:
+        found = self._trials.runs.get(ident)
+        return None if found is None else found[1]
+
+    def eval_runs(self, workflow: str, limit: int = 50) -> Sequence[str]:
+        mine = [row for row in self._trials.runs.values() if row[0].workflow == workflow]
+        return [token for _, token in sorted(mine, key=lambda row: (row[0].began, row[0].id), reverse=True)][:limit]
+
+    def put_eval_answer(self, answer: Answer, token: str) -> None:
+        if answer.run not in self._trials.runs:
+            raise StateConflict(f"there is no eval run {answer.run}")
+        self._trials_change.answers[answer.run, answer.example] = token
+
+    def eval_answers(self, run: str) -> Sequence[str]:
+        return [token for key, token in sorted(self._trials.answers.items()) if key[0] == run]
+
+
+def _add(rows: Rows[T], ident: str, record: T, token: str) -> None:
+    if ident in rows:
+        raise StateConflict(f"{ident} exists already")
+    rows[ident] = record, token

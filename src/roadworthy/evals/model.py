@@ -1,0 +1,187 @@
+"""Examples, rubric signatures, runs and answers as frozen data.
+
+Instants are Unix seconds, durations seconds, money US dollars, scores and shares in [0, 1].
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import msgspec
+
+from roadworthy.evidence.kinds import Verdict
+from roadworthy.workflow.inference import Failure, Outcome
+
+
+class Example(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What is asked, and what a good answer holds, as a person labelled it."""
+
+    id: str
+    """``exm_`` + 16 hex digits of its content."""
+    messages: list[dict[str, Any]]
+    """As an OpenAI client sends them."""
+    expected: dict[str, Any] = {}
+    """Field of the JSON answer → what a person expects there."""
+    text: str | None = None
+    """The whole answer that a person expects; ``None``: only fields are compared."""
+    inputs: dict[str, str] = {}
+    """Holes of a managed prompt that this example fills."""
+    label: str = ""
+    """``id`` of the row that it came from, for people; no part of its content."""
+
+
+class Examples(msgspec.Struct, frozen=True):
+    """A set, content-addressed: the same examples have the same version on any machine."""
+
+    version: str
+    """``set_`` + 64 hex digits."""
+    items: list[Example]
+
+    @property
+    def fields(self) -> list[str]:
+        """Fields that are compared."""
+        return sorted({name for each in self.items for name in each.expected})
+
+    @property
+    def whole(self) -> bool:
+        """Is the whole text compared?"""
+        return any(each.text is not None for each in self.items)
+
+
+class Publication(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """From then on a workflow is judged by this set.  Sealed: who writes the database publishes nothing."""
+
+    id: str
+    """``evs_`` + 16 hex digits."""
+    team: str
+    workflow: str
+    version: str
+    scorers: str
+    """Hash of the scorers and their versions."""
+    at: float
+    by: str
+    count: int
+    source: str = ""
+    """Name of the file that it came from."""
+
+
+class Signature(msgspec.Struct, frozen=True, kw_only=True):
+    """A named person stands for a rubric.  Sealed."""
+
+    id: str
+    """``sgn_`` + 16 hex digits."""
+    team: str
+    workflow: str
+    rubric: str
+    """``rub_`` + 64 hex digits of its text."""
+    person: str
+    at: float
+
+
+class Run(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """What a run is about, fixed before its first call.  Sealed; it is complete when every example has an answer."""
+
+    id: str
+    """``evr_`` + 16 hex digits."""
+    team: str
+    workflow: str
+    release: str
+    """Digest."""
+    number: int
+    behaviour: str
+    handling: str
+    set_version: str
+    scorers: str
+    floors: dict[str, float]
+    margin: float
+    policy: str
+    """Hash of the whole policy in force when it began."""
+    rubric: str = ""
+    signed_by: str = ""
+    """Who had signed the rubric before it began; empty: nobody."""
+    examples: int
+    began: float
+    by: str
+    on_behalf_of: str = ""
+
+
+class Answer(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """What the release answered to one example of a run.  Sealed."""
+
+    run: str
+    example: str
+    at: float
+    inference: str = ""
+    outcome: Outcome | None = None
+    """``None``: the gateway gave none."""
+    failure: Failure | None = None
+    text: str = ""
+    seconds: float = 0.0
+    usd: float | None = None
+    """``None``: unknown."""
+    detail: str = ""
+    """Why nothing came, in words."""
+
+
+Standing = Literal["good", "bad", "unanswered"]
+
+
+class Scored(msgspec.Struct, frozen=True):
+    """An answer beside what was expected."""
+
+    example: Example
+    answer: Answer | None
+    standing: Standing
+    """``unanswered``: nothing came that says anything about the release, and it is asked again."""
+    scores: dict[str, float] = {}
+
+
+class FloorResult(msgspec.Struct, frozen=True, kw_only=True):
+    """One floor, held against a run."""
+
+    name: str
+    floor: float
+    share: float
+    """What the sample reached; what was not answered counts as bad."""
+    lower: float
+    """One-sided exact bounds at 95 %."""
+    upper: float
+    met: bool
+    """In the sample itself."""
+    verdict: Verdict
+    needed: int | None = None
+    """Examples at which this share would prove the floor; ``None``: none would, or it is proven."""
+
+
+class PairResult(msgspec.Struct, frozen=True, kw_only=True):
+    """One score, example by example beside the release before."""
+
+    name: str
+    gained: float
+    lost: float
+    difference: float
+    lower: float
+    upper: float
+    margin: float
+    verdict: Verdict
+    needed: int | None = None
+
+
+class Judgement(msgspec.Struct, frozen=True, kw_only=True):
+    """What a run comes to."""
+
+    verdict: Verdict
+    floors_met: bool
+    examples: int
+    unanswered: int
+    floors: list[FloorResult]
+    pairs: list[PairResult] = []
+    against: int | None = None
+    """Number of the release that it is held against; ``None``: it is judged by its floors alone."""
+    scores: dict[str, float] = {}
+    """Every score, those without a floor too."""
+    repeats: int = 1
+    """Complete runs that were averaged, example by example."""
+    why: list[str] = []
+    sees: str = ""
+    """What a set of this size can see."""

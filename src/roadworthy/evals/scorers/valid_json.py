@@ -1,0 +1,27 @@
+"""``valid_json``: could a program read it?"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import msgspec
+
+from roadworthy.evals.scorers.base import Case, decoded
+from roadworthy.workflow.json_schema import validation_error
+
+
+class ValidJson(msgspec.Struct, frozen=True):
+    """The answer is JSON, and satisfies the release's schema where there is one."""
+
+    word: ClassVar[str] = "valid_json"
+    version: ClassVar[int] = 1
+
+    @property
+    def name(self) -> str:
+        return self.word
+
+    def score(self, case: Case) -> float:
+        found = decoded(case.text)
+        if found is msgspec.UNSET:
+            return 0.0
+        return float(case.schema is None or not validation_error(case.schema, found))
