@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from collections.abc import Mapping
 from pathlib import Path
 
 import msgspec
@@ -21,14 +22,21 @@ Numbers = dict[str, dict[str, float]]
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
-async def serve_metrics(listener: socket.socket, internal: Internal, workers: list[Path], control: Path) -> None:
-    """Serve until cancelled.  Who does not answer within a second is left out, and shows as down."""
+async def serve_metrics(
+    listener: socket.socket, internal: Internal, workers: Mapping[str, Path], control: Path | None
+) -> None:
+    """Serve until cancelled.  Who does not answer within a second is left out, and shows as down.
+
+    ``workers``: name → private socket; ``control``: whose numbers are on the page too.
+    """
+
+    async def numbers() -> Numbers | None:
+        answer = None if control is None else await internal.get(control, "/v1/counters")
+        return msgspec.json.decode(answer[1], type=Numbers) if answer is not None and answer[0] == 200 else None
 
     async def metrics(request: Request) -> Response:
-        counters, numbers = await asyncio.gather(internal.counters(workers), internal.get(control, "/v1/counters"))
-        known = msgspec.json.decode(numbers[1], type=Numbers) if numbers is not None and numbers[0] == 200 else None
-        page = render(counters, expected=[f"w{index}" for index in range(len(workers))], control=known)
-        return Response(page, media_type=CONTENT_TYPE)
+        counters, known = await asyncio.gather(internal.counters(list(workers.values())), numbers())
+        return Response(render(counters, expected=workers, control=known), media_type=CONTENT_TYPE)
 
     async def healthz(request: Request) -> Response:
         return PlainTextResponse("ok\n")

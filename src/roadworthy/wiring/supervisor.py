@@ -8,47 +8,30 @@ workers first (calls in flight end, journals are sealed), then control (ships wh
 from __future__ import annotations
 
 import asyncio
-import logging
-import signal
-import socket
 import time
-from collections.abc import Callable
+from collections.abc import Coroutine
+from typing import Any
 
 import msgspec
 
-from roadworthy.adapters.files import write_atomically
 from roadworthy.adapters.telemetry.logs import configure
 from roadworthy.engine.ports import Launcher
-from roadworthy.wiring import ledgers
+from roadworthy.wiring import ledgers, supervising
 from roadworthy.wiring.config_folder import read_folder
 from roadworthy.wiring.data_folder import DataFolder, FolderLock, create_folder
-from roadworthy.wiring.internal import Internal
-from roadworthy.wiring.keeper import Keeper
+from roadworthy.wiring.keeper import Keeper, ProcessFacts
 from roadworthy.wiring.launcher import LinuxLauncher, python
-from roadworthy.wiring.run_facts import run_facts
-from roadworthy.wiring.sockets import bound, check_socket_path, listen_tcp
+from roadworthy.wiring.sockets import check_socket_path
+from roadworthy.wiring.supervising import READY_POLL, Place, Say
 from roadworthy.wiring.targets import Targets
 from roadworthy.workflow.model import Settings
-
-log = logging.getLogger("roadworthy.supervisor")
 
 CONTROL_REFUSED = 2
 """Control's exit code for what no restart mends: no configuration without errors was ever applied, or the data
 folder is newer or damaged."""
 
-READY_POLL = 0.02
-
-WORKER_PAUSE = 1.0
-"""Longest pause before a dead worker is started again, in seconds: while it lasts, its share of the calls waits."""
-
 CONTROL_PAUSE = 5.0
-"""The same for control: while it lasts, no key is revoked and nothing is shipped."""
-
-CUT_SECONDS = 5.0
-"""What a worker gets on top of the grace to cut what outlasts it, write its records and seal its journal."""
-
-ORPHANS_PATIENCE = 5.0
-"""Seconds to wait for the address while children of a killed supervisor are still ending."""
+"""Longest pause before a dead control is started again: while it lasts, no key is revoked and nothing is shipped."""
 
 
 class Options(msgspec.Struct, frozen=True):
@@ -65,37 +48,27 @@ class Options(msgspec.Struct, frozen=True):
     """Seconds that calls in flight have to end, and then that control has to ship."""
 
 
-Say = Callable[[str], None]
+class Supervisor(supervising.Supervisor):
+    """The workers of the local gateway, control, and the targets that it launches."""
 
-
-class Supervisor:
     def __init__(
         self,
         folder: DataFolder,
         options: Options,
         settings: Settings,
-        listener: socket.socket,
-        metrics: socket.socket,
         *,
         launcher: Launcher,
-        say: Say,
-        started: float,
+        **more: Any,
     ) -> None:
-        """``started``: ``time.monotonic()`` of the command's start, from which "ready in" counts."""
-        self._folder = folder
+        """``more``: as of any supervisor."""
         self._options = options
-        self._listener = listener
-        self._metrics = metrics
-        self._launcher = launcher
-        self._say = say
-        self._started = started
-        self._stop = asyncio.Event()
-        self._hurry = asyncio.Event()
-        self._exit_code = 0
-        self._internal = Internal()
-        self._dirty = True
-        self._count = options.workers if options.workers is not None else settings.workers
-        self._workers = [self._worker(index) for index in range(self._count)]
+        super().__init__(
+            Place(folder, folder.control_socket),
+            _count(options, settings),
+            grace=options.grace,
+            launcher=launcher,
+            **more,
+        )
         self._control = Keeper(
             "control",
             self._control_command,
@@ -106,69 +79,15 @@ class Supervisor:
         )
         self._targets = Targets(folder, launcher, on_change=self._changed)
 
-    async def run(self) -> int:
-        """Run until SIGTERM or SIGINT.  Returns the exit code."""
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self.ask_to_stop)
-        for keeper in (*self._workers, self._control):
-            keeper.start()
+    def _keepers(self) -> list[Keeper]:
+        return [*self._workers, self._control]
+
+    def _helpers(self) -> dict[str, Coroutine[Any, Any, None]]:
         self._targets.write()
-        helpers = [
-            loop.create_task(work, name=name)
-            for name, work in (
-                ("announce", self._announce()),
-                ("follow", self._follow()),
-                ("metrics", self._serve_metrics()),
-            )
-        ]
-        for task in helpers:
-            task.add_done_callback(_helper_ended)
-        try:
-            await self._stop.wait()
-            await self._stop_in_order()
-        finally:
-            for task in helpers:
-                task.cancel()
-            await asyncio.gather(*helpers, return_exceptions=True)
-            self._write_facts()
-            await self._internal.close()
-        return self._exit_code
+        return super()._helpers()
 
-    def ask_to_stop(self) -> None:
-        """First: in order.  Second: at once."""
-        if self._stop.is_set():
-            self._hurry.set()
-        self._stop.set()
-
-    # --- children
-
-    def _worker(self, index: int) -> Keeper:
-        fd = self._listener.fileno()
-
-        def command() -> list[str]:
-            return python(
-                "roadworthy.wiring.gateway",
-                "--data",
-                str(self._folder.root),
-                "--worker",
-                str(index),
-                "--workers",
-                str(self._count),
-                "--fd",
-                str(fd),
-                "--grace",
-                str(self._options.grace),
-            )
-
-        return Keeper(
-            f"worker w{index}",
-            command,
-            self._launcher,
-            pass_fds=(fd,),
-            longest_pause=WORKER_PAUSE,
-            on_change=self._changed,
-        )
+    def _facts(self) -> list[ProcessFacts]:
+        return super()._facts() + self._targets.facts()
 
     def _control_command(self) -> list[str]:
         command = python("roadworthy.wiring.control", "--data", str(self._folder.root))
@@ -191,54 +110,14 @@ class Supervisor:
         self._stop.set()
         return False
 
-    def _changed(self) -> None:
-        self._dirty = True
-
-    async def _stop_in_order(self) -> None:
-        grace = self._options.grace
-        stopping = asyncio.create_task(self._stop_all(grace))
-        hurrying = asyncio.create_task(self._hurry.wait())
-        await asyncio.wait({stopping, hurrying}, return_when=asyncio.FIRST_COMPLETED)
-        if not stopping.done():
-            self._say("stopping at once")
-            for keeper in (*self._workers, self._control):
-                keeper.kill()
-        hurrying.cancel()
-        await stopping
-
-    async def _stop_all(self, grace: float) -> None:
-        await asyncio.gather(*(worker.stop(grace + CUT_SECONDS) for worker in self._workers))
-        self._listener.close()
-        await self._control.stop(grace)
+    async def _after_workers(self) -> None:
+        await self._control.stop(self._grace)
         await self._targets.stop()
 
-    # --- helpers
+    async def _look(self) -> None:
+        await self._targets.follow()
 
-    async def _follow(self) -> None:
-        """Follow the snapshot, and keep ``run/processes.json`` true."""
-        while True:
-            await self._targets.follow()
-            if self._dirty:
-                self._write_facts()
-            await asyncio.sleep(0.2)
-
-    def _write_facts(self) -> None:
-        self._dirty = False
-        facts = [keeper.facts for keeper in (*self._workers, self._control)] + self._targets.facts()
-        document = {
-            "listen": bound(self._listener) if self._listener.fileno() >= 0 else None,
-            "metrics": bound(self._metrics) if self._metrics.fileno() >= 0 else None,
-            "processes": facts,
-        }
-        write_atomically(self._folder.run / "processes.json", msgspec.json.encode(document))
-
-    async def _announce(self) -> None:
-        """One line a fact, as each becomes true."""
-        address = bound(self._listener)
-        await self._until_ready()
-        many = f" ({self._count} workers)" if self._count > 1 else ""
-        self._say(f"gateway http://{_reachable(address)}/v1 ready in {self._seconds():.1f} s{many}")
-        self._say(f"metrics http://{_reachable(bound(self._metrics))}/metrics")
+    async def _announce_more(self) -> None:
         await self._internal.until(self._folder.control_socket, "/healthz", lambda status: True, every=READY_POLL * 5)
         self._say(f"control {self._folder.control_socket} ready in {self._seconds():.1f} s")
         told: set[str] = set()
@@ -248,27 +127,6 @@ class Supervisor:
                     told.add(name)
                     self._say(f"target {name} ready in {self._seconds():.1f} s at {url}")
             await asyncio.sleep(0.1)
-
-    async def _until_ready(self) -> None:
-        for index in range(self._count):
-            sock = self._folder.worker_socket(index)
-            await self._internal.until(sock, "/readyz", lambda status: status == 200, every=READY_POLL)
-
-    def _seconds(self) -> float:
-        return time.monotonic() - self._started
-
-    async def _serve_metrics(self) -> None:
-        from roadworthy.wiring.metrics import serve_metrics
-
-        sockets = [self._folder.worker_socket(index) for index in range(self._count)]
-        await serve_metrics(self._metrics, self._internal, sockets, self._folder.control_socket)
-
-
-def _helper_ended(task: asyncio.Task[None]) -> None:
-    """A helper that fails takes nothing down, and is not silent about it."""
-    error = None if task.cancelled() else task.exception()
-    if error is not None:
-        log.error("helper failed", extra={"helper": task.get_name(), "error": str(error)}, exc_info=error)
 
 
 def up(options: Options, *, say: Say = print) -> int:
@@ -282,24 +140,23 @@ def up(options: Options, *, say: Say = print) -> int:
     with FolderLock(folder.supervisor_lock, purpose="roadworthy up"):
         settings = _settings(folder, options)
         check_socket_path(folder.control_socket)
-        orphans = any(process.alive for process in run_facts(folder).processes)
-        patience = ORPHANS_PATIENCE if orphans else 0.0
-        listener = listen_tcp(options.listen or settings.listen, "--listen", patience=patience)
-        metrics = listen_tcp(options.metrics or settings.metrics, "--metrics", backlog=64, patience=patience)
-        _clear_run(folder)
-        ledgers.prepare(folder, options.workers if options.workers is not None else settings.workers)
+        listener, metrics = supervising.listeners(
+            folder, options.listen or settings.listen, options.metrics or settings.metrics
+        )
+        supervising.clear_run(folder)
+        ledgers.prepare(folder, _count(options, settings))
 
-        async def run() -> int:
-            supervisor = Supervisor(
-                folder, options, settings, listener, metrics, launcher=LinuxLauncher(), say=say, started=started
-            )
-            return await supervisor.run()
+        def make() -> Supervisor:
+            return Supervisor(
+                folder, options, settings, listener=listener, metrics=metrics, launcher=LinuxLauncher(), say=say,
+                started=started,
+            )  # fmt: skip
 
-        try:
-            return asyncio.run(run())
-        finally:
-            listener.close()
-            metrics.close()
+        return supervising.run_until_stopped(make, listener, metrics)
+
+
+def _count(options: Options, settings: Settings) -> int:
+    return options.workers if options.workers is not None else settings.workers
 
 
 def _settings(folder: DataFolder, options: Options) -> Settings:
@@ -317,17 +174,3 @@ def _settings(folder: DataFolder, options: Options) -> Settings:
         return msgspec.json.decode(folder.settings.read_bytes(), type=Settings)
     except FileNotFoundError:
         return Settings()
-
-
-def _clear_run(folder: DataFolder) -> None:
-    """Forget what an earlier run left: sockets that nobody listens on, ports that nobody has."""
-    folder.run.mkdir(mode=0o700, exist_ok=True)
-    for path in folder.run.iterdir():
-        if path.suffix in (".sock", ".port") and path != folder.control_socket:
-            path.unlink(missing_ok=True)
-
-
-def _reachable(address: str) -> str:
-    """An address to type: the wildcard becomes loopback."""
-    host, _, port = address.rpartition(":")
-    return f"127.0.0.1:{port}" if host in ("0.0.0.0", "[::]") else address  # noqa: S104
