@@ -22,11 +22,11 @@ import msgspec
 
 from roadworthy.adapters.files import write_atomically
 from roadworthy.wiring.data_folder import DataFolder, lock_holder
+from roadworthy.wiring.place import LOCAL
 from roadworthy.wiring.run_facts import run_facts
 
 log = logging.getLogger("roadworthy.gateways")
 
-LOCAL = "local"
 SPAN = 1000
 """Worker numbers that each gateway has for itself: the first joined one begins at 1000, ``local`` at 0."""
 STALE = 30.0

@@ -12,7 +12,6 @@ import signal
 import socket
 import time
 from collections.abc import Callable, Coroutine
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -20,10 +19,10 @@ import msgspec
 from roadworthy.adapters.files import write_atomically
 from roadworthy.engine.ports import Launcher
 from roadworthy.wiring.data_folder import DataFolder
-from roadworthy.wiring.gateways import LOCAL
 from roadworthy.wiring.internal import Internal
 from roadworthy.wiring.keeper import Keeper, ProcessFacts
 from roadworthy.wiring.launcher import python
+from roadworthy.wiring.place import LOCAL, Place
 from roadworthy.wiring.run_facts import run_facts
 from roadworthy.wiring.sockets import bound, listen_tcp
 
@@ -41,17 +40,6 @@ ORPHANS_PATIENCE = 5.0
 """Seconds to wait for the address while children of a killed supervisor are still ending."""
 
 Say = Callable[[str], None]
-
-
-class Place(msgspec.Struct, frozen=True):
-    """Which gateway the workers are."""
-
-    folder: DataFolder
-    control: Path
-    """Control's socket."""
-    name: str = LOCAL
-    first: int = 0
-    """Number of worker 0 in the install."""
 
 
 class Supervisor:

@@ -21,8 +21,9 @@ from roadworthy.wiring.config_folder import read_folder
 from roadworthy.wiring.data_folder import DataFolder, FolderLock, create_folder
 from roadworthy.wiring.keeper import Keeper, ProcessFacts
 from roadworthy.wiring.launcher import LinuxLauncher, python
+from roadworthy.wiring.place import Place
 from roadworthy.wiring.sockets import check_socket_path
-from roadworthy.wiring.supervising import READY_POLL, Place, Say
+from roadworthy.wiring.supervising import READY_POLL, Say
 from roadworthy.wiring.targets import Targets
 from roadworthy.workflow.model import Settings
 

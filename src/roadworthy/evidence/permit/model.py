@@ -14,6 +14,9 @@ from roadworthy.workflow.model import Budgets, Price
 PermitClass = Literal["eval", "load", "drill", "shadow"]
 """Classes of traffic that need a permit; ``live`` and ``tester`` have keys."""
 
+LOCAL = "local"
+"""The gateway in control's own data folder."""
+
 LONGEST_LIFE = 2 * 3600.0
 """Seconds."""
 
@@ -28,7 +31,7 @@ class Permit(msgspec.Struct, frozen=True, omit_defaults=True):
     """Release that may be reached; ``None``: whichever is served."""
     traffic: PermitClass
     calls: int
-    """Most inferences, over all workers of an install."""
+    """Most inferences, over all workers of its gateway."""
     usd: float
     """Most that they may cost together."""
     issued: float
@@ -45,3 +48,5 @@ class Permit(msgspec.Struct, frozen=True, omit_defaults=True):
     """``drill``: what every target of the release costs."""
     budgets: Budgets | None = None
     """``drill``: instead of the workflow's own."""
+    gateway: str = LOCAL
+    """The one gateway at which it is good, and which counts its calls."""

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from roadworthy.evidence.permit.model import LONGEST_LIFE, Permit
+from roadworthy.evidence.permit.model import LOCAL, LONGEST_LIFE, Permit
 
 CLOCK_SKEW = 5.0
 """Seconds that a permit may come from the future."""
@@ -22,8 +22,11 @@ class Problem(msgspec.Struct, frozen=True):
     message: str
 
 
-def vet(permit: Permit, *, now: float, began: float) -> Problem | None:
-    """``began``: when this gateway worker began to count; an older permit may have been used up before."""
+def vet(permit: Permit, *, now: float, began: float, gateway: str = LOCAL) -> Problem | None:
+    """``began``: when this gateway worker began to count; an older permit may have been used up before.  ``gateway``:
+    which one it is; what another counts would be granted twice here."""
+    if permit.gateway != gateway:
+        return Problem(403, "permit_not_allowed", f"This permit is good at the gateway '{permit.gateway[:60]}' only.")
     if permit.issued > now + CLOCK_SKEW:
         return Problem(401, "permit_not_yet_valid", "This permit is from the future: compare the clocks.")
     if permit.expires <= now:

@@ -20,7 +20,7 @@ from typing import Protocol
 
 import msgspec
 
-from roadworthy.evidence.permit.model import Permit
+from roadworthy.evidence.permit.model import LOCAL, Permit
 from roadworthy.evidence.permit.rules import vet
 from roadworthy.evidence.permit.tokens import Forged, opened
 from roadworthy.evidence.ports import Verifier
@@ -153,8 +153,10 @@ class Permits:
         worker: int = 0,
         workers: int = 1,
         peers: Peers | None = None,
+        gateway: str = LOCAL,
     ) -> None:
         """``ports`` ``None``: no permit is good here."""
+        self._gateway = gateway
         self._ports = ports
         self._make_server = make_server
         self._clock = clock
@@ -210,7 +212,7 @@ class Permits:
     def _lane(self, permit: Permit) -> Lane:
         """Vet the permit and count what was used of it.  Raises ``Refused``."""
         now = self._clock.now()
-        problem = vet(permit, now=now, began=self._began)
+        problem = vet(permit, now=now, began=self._began, gateway=self._gateway)
         if problem is not None:
             raise Refused(problem.status, problem.code, problem.message)
         lane = self._lanes.get(permit.id)
