@@ -21,6 +21,7 @@ from roadworthy.gateway.limits import pricing
 from roadworthy.gateway.limits.purses import Purses
 from roadworthy.gateway.limits.slots import LEFT, Full
 from roadworthy.gateway.ports import ANY_MODEL, Answer, Clock, Headers, Outgoing, Reply, StreamReply, Unusable, Upstream
+from roadworthy.gateway.stopping.board import Board, Halted
 from roadworthy.gateway.verdict import broken, judge, may_be_charged
 from roadworthy.gateway.world import ServedTarget
 from roadworthy.http1.errors import Http1Error, nothing_sent
@@ -44,8 +45,11 @@ CLOCK_PRECISION = 0.025
 class Caller:
     """Makes attempts.  Stateless but for its ports."""
 
-    def __init__(self, upstream: Upstream, clock: Clock, purses: Purses, python: Python | None = None) -> None:
+    def __init__(
+        self, upstream: Upstream, clock: Clock, purses: Purses, board: Board, python: Python | None = None
+    ) -> None:
         self._upstream = upstream
+        self.board = board
         self.purses = purses
         self.python = python
         """Runs users' check functions."""
@@ -54,7 +58,12 @@ class Caller:
         """Seconds that never jump."""
 
     def begin(self, call: Call, target: ServedTarget, step: StepWord) -> Attempt:
-        """The one place where an attempt begins, whoever wants it: ladder, hedge or continuation."""
+        """The one place where an attempt begins, whoever wants it: ladder, hedge or continuation.
+
+        Raises ``Halted`` where the kill switch says so: it is asked again before every attempt.
+        """
+        if self.board.any:
+            self.board.vet(call)
         asked = call.model if target.target.model == ANY_MODEL else target.target.model
         attempt = Attempt(target.name, step, self._now() - call.began, model_asked=asked)
         call.attempts.append(attempt)
@@ -154,8 +163,10 @@ class Caller:
         """Call a target beside the attempts, for a check: the same slots, breaker, rates and budgets hold.
 
         ``output``: most tokens that it answers; ``attempt`` is not one of the call's own; ``read`` settles its cost.
-        Raises ``Unusable``; ``CancelledError`` when the client left or the check's time is over.
+        Raises ``Unusable``, ``Halted``; ``CancelledError`` when the client left or the check's time is over.
         """
+        if self.board.any:
+            self._vet_check(call)
         held = sent = False
         try:
             held = self._enter(call, target, attempt, (outgoing.body, output)) or await self._queue(call, target)
@@ -184,6 +195,15 @@ class Caller:
             raise
         finally:
             self.release(call, target, attempt, held=held)
+
+    def _vet_check(self, call: Call) -> None:
+        """A check that asks a target is an attempt too: with the AI off none begins."""
+        found = self.board.halting(call)
+        if found is None or found.state != "off":
+            return
+        if call.relayed:  # its reader has the answer already; the check is recorded as not done
+            raise Unusable("unavailable", "the kill switch is at off")
+        raise Halted(found)
 
     async def post(self, origin: Origin, head: bytes, body: bytes, clocks: Clocks, *, max_body: int) -> Reply:
         """Raises ``Http1Error``."""

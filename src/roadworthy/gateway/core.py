@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 
 import msgspec
 
+from roadworthy.evidence.permit.model import LOCAL
 from roadworthy.gateway.admission.authenticate import KeyedHash, PermitShown, authenticate
 from roadworthy.gateway.admission.peers import Peers
 from roadworthy.gateway.admission.permits import Lane, LaneFinisher, PermitPorts, Permits
@@ -27,6 +28,9 @@ from roadworthy.gateway.limits.slots import Slots
 from roadworthy.gateway.messages import Request, Response, StreamResponse
 from roadworthy.gateway.ports import Clock, Ids, Operation, Upstream
 from roadworthy.gateway.serve import Server
+from roadworthy.gateway.stopping.board import Board
+from roadworthy.gateway.stopping.model import PATH as KILL
+from roadworthy.gateway.stopping.model import KillNews
 from roadworthy.gateway.world import ServedKey, World
 
 Answered = Response | StreamResponse
@@ -45,6 +49,7 @@ class _Unit(msgspec.Struct):
 
 
 _unit = msgspec.json.Decoder(_Unit)
+_news = msgspec.json.Decoder(KillNews)
 
 
 class Gateway:
@@ -60,16 +65,21 @@ class Gateway:
         hmac_key: bytes,
         worker: int = 0,
         workers: int = 1,
+        first: int = 0,
+        name: str = LOCAL,
         peers: Peers | None = None,
         control: Control | None = None,
         ledger: Ledger | None = None,
         permits: PermitPorts | None = None,
         user_checks: UserChecks | None = None,
+        board: Board | None = None,
     ) -> None:
         self.world: World | None = None
         self.slots: dict[str, Slots] = {}
         self.counters = Counters()
-        self.worker = f"w{worker}"
+        self.name = name
+        self.worker = f"w{first + worker}"
+        self.board = board or Board(clock.now, clock.monotonic, worker=self.worker, gateway=name)
         self.workers = workers
         self.purses = Purses(clock, self.slots, worker=worker, workers=workers, ledger=ledger)
         self._journal = journal
@@ -92,10 +102,13 @@ class Gateway:
             ids,
             self.cache,
             self.escalations,
+            self.board,
             user_checks,
         )
         self._repeats = Repeats(self.counters, clock, worker, workers, peers)
-        self._permits = Permits(permits, self._lane_server, clock, worker=worker, workers=workers, peers=peers)
+        self._permits = Permits(
+            permits, self._lane_server, clock, worker=worker, workers=workers, peers=peers, gateway=name
+        )
         self._routes: dict[str, dict[str, Handler]] = {
             "/v1/chat/completions": {"POST": self._chat},
             "/v1/embeddings": {"POST": self._embeddings},
@@ -163,7 +176,7 @@ class Gateway:
         finisher = LaneFinisher(lane, self._journal, self.counters, purses, cache, self._clock, self.worker)
         server = Server(
             upstream, finisher, self._journal, self.counters, purses, self._clock, self._ids, cache, self.escalations,
-            self.user_checks,
+            self.board, self.user_checks,
         )  # fmt: skip
         return server, purses
 
@@ -222,6 +235,8 @@ class Gateway:
             else:
                 found = self.cache.count(unit) + self._repeats.count(unit)
             return Response(200, JSON, b'{"answers":%d}' % found)
+        if request.internal and path == KILL and request.method == "POST":
+            return Response(200, JSON, _encode(self.board.hear(_news.decode(request.body))))
         if request.internal and path == "/internal/rotate" and request.method == "POST":
             self._journal.rotate()
             return Response(200, JSON, b"{}")

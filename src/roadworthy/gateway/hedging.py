@@ -5,9 +5,10 @@ within which 95 of 100 calls of that workflow and target bring theirs.  A hedge 
 where all attempts begin, takes a slot and a reserve of its own, and is charged.  The loser is cancelled, its connection
 closed and its cost estimated.  When both fail, the ladder goes on from the first one's failure.
 
-A hedge is made only while it does no harm: within ``hedge.share`` of the calls, with the breaker closed and the target
-at most half busy; a target that is slow because it is overloaded is not helped by more calls.  Every call made here is
-a model call without side effects, so making it twice is safe; the act that a tool call asks for is the app's.
+A hedge is made only while it does no harm: within ``hedge.share`` of the calls, with the breaker closed, nothing
+stopped and the target at most half busy; a target that is slow because it is overloaded is not helped by more calls.
+Every call made here is a model call without side effects, so making it twice is safe; the act that a tool call asks
+for is the app's.
 
 A workflow without ``hedge`` never comes here.
 """
@@ -168,6 +169,7 @@ class Hedger:
             and slots.has_room()
             and call.deadline - now > LEAST_LEFT
             and target.name in serving.callable_for(call.fields, now)
+            and not (self._caller.board.any and self._caller.board.halting(call) is not None)
         )
         if not may:
             self.withheld += 1

@@ -25,15 +25,21 @@ from roadworthy.gateway.journal import Journal
 from roadworthy.gateway.limits.purses import Purses
 from roadworthy.gateway.messages import Request, Response, StreamResponse
 from roadworthy.gateway.ports import Clock, Ids, Operation, Upstream
+from roadworthy.gateway.stopping.board import Board, Force, Halted
+from roadworthy.gateway.stopping.drafts import ASSIST, Drafter
+from roadworthy.gateway.stopping.words import CODE, ai_off, take_note, why
 from roadworthy.gateway.streaming.streams import Relay, Streamer
 from roadworthy.gateway.world import ServedKey, World
-from roadworthy.workflow.inference import new_inference_id
+from roadworthy.workflow.inference import TrafficClass, new_inference_id
 
 DISK_FULL = "The journal cannot be written, and without a record nothing is served (disk_full: bypass)."
 UNRELEASED = (
     "The system prompt of this call is not the released one: freeze it with 'roadworthy freeze', "
     "or send the released prompt."
 )
+
+MEASURED: frozenset[TrafficClass] = frozenset({"eval", "load", "shadow"})
+"""Classes whose calls never take a bypass of the app's: no text of it is scored, and no load reaches the old path."""
 
 
 class Server:
@@ -50,13 +56,16 @@ class Server:
         ids: Ids,
         cache: AnswerCache,
         escalations: Escalations,
+        board: Board,
         python: Python | None = None,
     ) -> None:
         """``python`` runs users' check functions."""
-        self._caller = Caller(upstream, clock, purses, python)
+        self._caller = Caller(upstream, clock, purses, board, python)
+        self._board = board
         self._streamer = Streamer(self._caller)
         self._climber = Climber(self._caller, cache, escalations, clock, ids)
         self._bypass = BypassTaker(upstream, finisher, self._climber, escalations)
+        self._drafter = Drafter(self._caller, self._climber, finisher, escalations, self._bypass)
         self._cache = cache
         self._escalations = escalations
         self._finisher = finisher
@@ -90,10 +99,14 @@ class Server:
     ) -> Response | StreamResponse:
         try:
             admit(call, headers, operation, world)
+            if self._board.any:
+                self._enter(call)
             call.logged = self._journal.start(call.start_line())
             if not call.logged and not world.disk_full_serves:
                 return await self._bypass.take(call, "disk_full", DISK_FULL)
             turned_away = self._purses.admit(call)
+            if call.drafted:
+                return await self._drafter.draft(call, turned_away)
             if turned_away is not None:
                 await self._climber.turned_away(call, turned_away)
             assert call.serving is not None
@@ -105,10 +118,14 @@ class Server:
             if call.stream and call.serving.handling.stream != "buffered":
                 return await self._stream(call)
             good = await self._climber.climb(call, self._caller.whole)
+            if self._board.any:
+                self._board.vet_answer(call)
             return self._finisher.answered(call, good)
         except PromptUnreleased:
             call.notes = [PROMPT_UNRELEASED]
             return await self._bypass.take(call, "bypassed", UNRELEASED)
+        except Halted as halted:
+            return await self._halted(call, halted.force)
         except End as end:
             return await self._ended(call, end)
         except Refused as refused:
@@ -127,6 +144,25 @@ class Server:
         assert isinstance(end, Blocked)
         return self._finisher.canned(call, serving.blocked, "blocked", end.failure)
 
+    def _enter(self, call: Call) -> None:
+        """What the kill switch makes of a call from its beginning.  Raises ``Halted``."""
+        found = self._board.halting(call)
+        if found is None or found.state == "guarded":
+            return
+        if found.state == "off" or not self._escalations.has_room(call):
+            raise Halted(found)
+        call.drafted, call.kill = True, "assist"
+
+    async def _halted(self, call: Call, force: Force) -> Response | StreamResponse:
+        """The kill switch keeps the call from (another) model.  What evals and load tests measure is no bypass."""
+        if force.state == "assist" and await self._climber.handed_over(call, call.first_failure, ASSIST):
+            call.kill = "assist"
+            return await self._finisher.escalated(call, call.first_failure, self._escalations)
+        take_note(call, force, route="off")
+        if call.traffic in MEASURED:
+            return self._finisher.refused(call, ai_off(call, force))
+        return await self._bypass.take(call, CODE, why(call, force), "off")
+
     def _begin(self, request: Request, headers: dict[bytes, bytes], key: ServedKey) -> Call:
         self._counters.in_flight += 1
         now = self._clock.now()
@@ -137,6 +173,13 @@ class Server:
 
     async def _stream(self, call: Call) -> StreamResponse:
         live = await self._climber.climb(call, self._streamer.open, self._streamer.discard)
+        if self._board.any:
+            try:
+                self._board.vet_answer(call)
+            except Halted:
+                self._streamer.discard(live)
+                raise
         call.relayed = True
         relay = Relay(live, self._streamer, self._finisher)
+        self._board.follow(relay)
         return StreamResponse(200, EVENT_STREAM + answer_headers(call, None), relay)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import functools
 import gc
 import logging
 import os
@@ -32,6 +33,7 @@ from roadworthy.gateway.core import Gateway
 from roadworthy.gateway.journal import Journal
 from roadworthy.gateway.limits.ledger import Ledger
 from roadworthy.gateway.snapshot import Snapshot, SnapshotRefused, decode
+from roadworthy.gateway.stopping.board import Board
 from roadworthy.gateway.transports.protocol import Server
 from roadworthy.gateway.world import World
 from roadworthy.http1.client import Client
@@ -43,8 +45,10 @@ from roadworthy.http1.stream import StreamReply
 from roadworthy.wiring.data_folder import DataFolder
 from roadworthy.wiring.lanes import permit_ports
 from roadworthy.wiring.ledgers import open_ledger
+from roadworthy.wiring.place import LOCAL, Place
 from roadworthy.wiring.secrets import find_secret
 from roadworthy.wiring.sockets import listen_unix
+from roadworthy.wiring.stopping import KEPT, KillWatch, keep, restore, states_of_environment
 from roadworthy.wiring.user_checks import launch_checks
 
 log = logging.getLogger("roadworthy.gateway")
@@ -61,18 +65,23 @@ POOL = PoolLimits(per_origin=4096, waiting=4096)
 def main(arguments: list[str] | None = None) -> int:
     """Run the worker until it is told to stop.  Returns the exit code."""
     options = _options(arguments)
-    configure(f"w{options.worker}")
+    configure(f"w{options.first + options.worker}")
     listener = socket.socket(fileno=options.fd)
     listener.setblocking(False)
     sys.setrecursionlimit(RECURSION)
     _calm_collector()
     _take_descriptors()
-    return uvloop.run(Worker(DataFolder(options.data), options.worker, options.workers, listener, options.grace).run())
+    folder = DataFolder(options.data)
+    place = Place(folder, options.control or folder.control_socket, options.name, options.first)
+    return uvloop.run(Worker(place, options.worker, options.workers, listener, options.grace).run())
 
 
 def _options(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m roadworthy.wiring.gateway", description="One gateway worker.")
     parser.add_argument("--data", required=True, help="data folder")
+    parser.add_argument("--name", default=LOCAL, help="name of the gateway")
+    parser.add_argument("--first", type=int, default=0, help="what its worker 0 is among all workers of the install")
+    parser.add_argument("--control", type=Path, help="control's socket  [default: that of the data folder]")
     parser.add_argument("--worker", type=int, default=0, help="number of this worker, from 0")
     parser.add_argument("--workers", type=int, default=1, help="how many there are")
     parser.add_argument("--fd", type=int, required=True, help="inherited listening socket")
@@ -98,8 +107,10 @@ def _take_descriptors() -> None:
 class Worker:
     """The worker's parts and their life."""
 
-    def __init__(self, folder: DataFolder, number: int, workers: int, listener: socket.socket, grace: float) -> None:
-        self._folder = folder
+    def __init__(self, place: Place, number: int, workers: int, listener: socket.socket, grace: float) -> None:
+        """``number``: within this gateway."""
+        self._place = place
+        self._folder = place.folder
         self._number = number
         self._workers = workers
         self._listener = listener
@@ -112,10 +123,15 @@ class Worker:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._ask_to_stop)
         upstream = ProxiedUpstream()
-        journal = Journal(self._folder.journal, f"w{self._number}", now=time.time, monotonic=time.monotonic)
+        journal = Journal(
+            self._folder.journal, f"w{self._place.first + self._number}", now=time.time, monotonic=time.monotonic
+        )
         if not journal.writable:
             log.error("journal cannot be written", extra={"folder": str(self._folder.journal)})
         ledger = open_ledger(self._folder, self._number, self._workers)
+        board = self._board()
+        stops = KillWatch(self._folder.root, board)
+        stops.look()
         gateway = Gateway(
             upstream=upstream,
             journal=journal,
@@ -124,11 +140,14 @@ class Worker:
             hmac_key=self._folder.hmac_key(),
             worker=self._number,
             workers=self._workers,
+            first=self._place.first,
+            name=self._place.name,
             peers=Peers(upstream, self._peer) if self._workers > 1 else None,
             ledger=ledger,
-            control=ControlLine(upstream, Origin.unix(str(self._folder.control_socket))),
+            control=ControlLine(upstream, Origin.unix(str(self._place.control))),
             permits=permit_ports(upstream),
             user_checks=UserChecks(launch_checks, SystemClock()),
+            board=board,
         )
         snapshots = SnapshotFile(self._folder.snapshot, gateway, upstream)
         snapshots.load()
@@ -137,11 +156,13 @@ class Worker:
         await private.start(listen_unix(self._folder.worker_socket(self._number)))
         await public.start(self._listener)
         watching = loop.create_task(snapshots.watch(), name="watch the snapshot")
+        stopping = loop.create_task(stops.watch(), name="watch for stops")
         saving = loop.create_task(_save(ledger, gateway), name="save what was spent")
         await self._stop.wait()
         gateway.escalations.let_go()
         cut = await self._drain(public, private)
         watching.cancel()
+        stopping.cancel()
         saving.cancel()
         if gateway.user_checks is not None:
             gateway.user_checks.close()
@@ -150,6 +171,17 @@ class Worker:
         ledger.close()
         log.info("stopped", extra={"cut": cut})
         return 0
+
+    def _board(self) -> Board:
+        """What is stopped, as far as it is known before anybody tells us."""
+        kept = self._folder.run / KEPT.format(self._number)
+        board = Board(
+            time.time, time.monotonic, worker=f"w{self._place.first + self._number}", gateway=self._place.name,
+            environment=states_of_environment(os.environ),
+            keep=functools.partial(keep, kept),
+        )  # fmt: skip
+        restore(self._folder.run, board)
+        return board
 
     def _peer(self, worker: int) -> Origin:
         return Origin.unix(str(self._folder.worker_socket(worker)))
@@ -226,6 +258,7 @@ class SnapshotFile:
             )
         world = World(snapshot, wires=wire_for, secret=find_secret, slots=gateway.slots, workers=gateway.workers)
         self._upstream.follow(snapshot.proxy, world)
+        gateway.board.learn(snapshot.kill, snapshot.epoch)
         gateway.world = world
         gateway.purses.follow(world)
         if gateway.user_checks is not None:

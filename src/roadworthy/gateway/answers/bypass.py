@@ -19,6 +19,8 @@ from roadworthy.gateway.verdict import broken
 from roadworthy.gateway.world import OldPath
 from roadworthy.http1.errors import Http1Error
 from roadworthy.http1.messages import Clocks
+from roadworthy.workflow.inference import Route
+from roadworthy.workflow.inference import Route
 
 MAX_BODY = 32 * 1024 * 1024
 _PASSED_ON = frozenset(
@@ -35,9 +37,9 @@ class BypassTaker:
         self._climber = climber
         self._escalations = escalations
 
-    async def take(self, call: Call, code: str, why: str) -> Response | StreamResponse:
+    async def take(self, call: Call, code: str, why: str, route: Route = "bypass") -> Response | StreamResponse:
         """``code`` and ``why`` are told to an app that takes its old path itself."""
-        call.route = "bypass"
+        call.route = route
         serving = call.serving
         if serving is not None and serving.bypass_canned is not None and call.operation == "chat":
             return self._finisher.canned(call, serving.bypass_canned, "bypassed", None)

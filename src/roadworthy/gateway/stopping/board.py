@@ -172,8 +172,8 @@ class Board:
             self._keep(self.kept())
         return self.seen(news.states)
 
-    def learn(self, states: Mapping[str, Stopped], epoch: int) -> None:
-        """Control's word as a snapshot holds it, or as it was kept."""
+    def learn(self, states: Mapping[str, Stopped], epoch: int | None = None) -> None:
+        """Control's word as a snapshot or ``kill.json`` (which knows no epoch) holds it."""
         for name, stopped in states.items():
             self._take(name, stopped, epoch)
         self._settle()
@@ -236,8 +236,10 @@ class Board:
 
     # --- how they are joined
 
-    def _take(self, name: str, stopped: Stopped, epoch: int) -> None:
+    def _take(self, name: str, stopped: Stopped, epoch: int | None) -> None:
         known = self._words.get(name)
+        if epoch is None:
+            epoch = 0 if known is None else known.epoch
         if known is None:
             self._words[name] = _Word(epoch, stopped)
         elif _counts(stopped, epoch, known):

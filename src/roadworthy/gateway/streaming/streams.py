@@ -18,6 +18,8 @@ from roadworthy.gateway.errors import error_body, failed
 from roadworthy.gateway.finish import Finisher, served_outcome
 from roadworthy.gateway.limits.slots import FAILED_HERE, LEFT
 from roadworthy.gateway.ports import Unusable
+from roadworthy.gateway.stopping.board import Halted
+from roadworthy.gateway.stopping.words import ai_off, take_note
 from roadworthy.gateway.streaming.continuation import (
     LEAST_SECONDS,
     asked_to_go_on,
@@ -33,6 +35,9 @@ from roadworthy.gateway.verdict import broken
 from roadworthy.gateway.world import ServedTarget
 from roadworthy.http1.errors import Http1Error
 from roadworthy.workflow.inference import Attempt, Tokens
+
+CUT = "cut by the kill switch"
+"""Detail of the attempt whose stream it ended."""
 
 
 class Streamer:
@@ -64,7 +69,11 @@ class Streamer:
             if call.deadline - now() < LEAST_SECONDS or not target.slots.retries.grants(now()):
                 continue
             target.slots.retries.spend(now())
-            attempt = self.caller.begin(call, target, "continuation")
+            try:
+                attempt = self.caller.begin(call, target, "continuation")
+            except Halted as halted:
+                call.kill = halted.force.state
+                return None
             call.repaired = asked_to_go_on(call.fields, said, target)
             seam = Seam(said, asked=not is_native(target))
             following: ContinuedStream | None = None
@@ -181,8 +190,20 @@ class Relay:
         """Where the text was continued, for the caller."""
         self._tokens = Tokens()
         """Of the streams that broke and were continued."""
+        self._halted = False
+        """The kill switch cuts it."""
         self.finished: asyncio.Future[bytes | None] | None = None
         """Ends with the whole answer (``None``: there is none); set by who wants to know."""
+
+    @property
+    def call(self) -> Call:
+        return self._live.call
+
+    def halt(self) -> None:
+        """The kill switch ends it: its connection is closed now, and what its reader gets next is an error event."""
+        if not self._over:
+            self._halted = True
+            self._live.reply.abort()
 
     def __aiter__(self) -> Relay:
         return self
@@ -190,7 +211,7 @@ class Relay:
     async def __anext__(self) -> bytes:
         if self._over:
             raise StopAsyncIteration
-        if self._first:
+        if self._first and not self._halted:
             self._first = False
             ready = self._live.passed_on()
             if ready:
@@ -199,6 +220,9 @@ class Relay:
         try:
             while True:
                 live, clean = self._live, False
+                if self._halted:
+                    ours = False
+                    return self._cut_off()
                 try:
                     if live.broke is not None:
                         raise live.broke
@@ -207,20 +231,24 @@ class Relay:
                             data = await anext(live.iterator)
                         except StopAsyncIteration:
                             break
+                        if self._halted:
+                            break
                         live.take(data)
                         if live.ready:
                             ours = False
                             return live.passed_on()
+                    if self._halted:
+                        continue
                     unusable, clean = live.end(), True
                 except Http1Error as error:
                     unusable = broken(error)
                 except Unusable as error:
                     unusable = error
-                if unusable is None or not await self._resumed(unusable):
+                if not self._halted and (unusable is None or not await self._resumed(unusable)):
                     end = await self._end(unusable, clean=clean)
                     ours = False
                     return end
-                if self._live.ready:
+                if self._live.ready and not self._halted:
                     ours = False
                     return self._live.passed_on()
         except asyncio.CancelledError:
@@ -326,6 +354,18 @@ class Relay:
         self._tell(None, None)
         extension = self._extension(roadworthy_object(record, call.serving))
         return self._live.passed_on() + event(error_body(refused, extension))
+
+    def _cut_off(self) -> bytes:
+        """The kill switch cut it: said aloud, and no error of the AI's."""
+        live, call = self._live, self._live.call
+        self._over = True
+        self._cut(CUT)
+        found = self._streamer.caller.board.halting(call)
+        refused = ai_off(call, found)
+        take_note(call, found, route="off")
+        record = self._finisher.record(call, "bypassed", status=200, code=refused.code, response=live.told())
+        self._tell(None, None)
+        return event(error_body(refused, self._extension(roadworthy_object(record, call.serving))))
 
     def _extension(self, told: bytes) -> bytes | None:
         """What the caller is told, with every seam; ``None``: its key opted out."""
