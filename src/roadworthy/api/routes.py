@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from starlette.applications import Starlette
 
-from roadworthy.api import adopting, budgets, configuration, drills, escalations, inferences, keys, operating
+from roadworthy.api import (
+    adopting,
+    budgets,
+    configuration,
+    drills,
+    escalations,
+    evidence,
+    inferences,
+    keys,
+    kill,
+    operating,
+)
 from roadworthy.api.app import Endpoint, make_app
 from roadworthy.api.services import Services
 
@@ -16,7 +27,9 @@ ENDPOINTS: list[Endpoint] = [
     *escalations.ENDPOINTS,
     *adopting.ENDPOINTS,
     *drills.ENDPOINTS,
+    *evidence.ENDPOINTS,
     *budgets.ENDPOINTS,
+    *kill.ENDPOINTS,
 ]
 
 

@@ -4,22 +4,37 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 from zoneinfo import ZoneInfo
 
+from roadworthy.evidence.model import Evidence
+from roadworthy.evidence.service import Ledger
 from roadworthy.inference_log.service import Log, Shipper
+from roadworthy.kill_switch.service import Kills
 from roadworthy.operations.adopt import Adoption
 from roadworthy.operations.budgets import BudgetBoard
+from roadworthy.operations.canary import Flown
 from roadworthy.operations.drill_runs import DrillRuns
 from roadworthy.operations.explain import Explainer
 from roadworthy.operations.forget import Forgetter
 from roadworthy.operations.keys import Keys
+from roadworthy.operations.kill_desk import KillDesk
+from roadworthy.operations.readiness import Board
+from roadworthy.operations.vouching import Vouching
 from roadworthy.people.escalation.service import Queue
 from roadworthy.people.incident.service import Incidents
 from roadworthy.people.outbox.service import Outbox
 from roadworthy.people.service import SignIn
 from roadworthy.workflow.ports import State
 from roadworthy.workflow.service import Workflows
+
+
+class KillSwitch(Protocol):
+    @property
+    def desk(self) -> KillDesk: ...
+
+    @property
+    def kills(self) -> Kills: ...
 
 
 @dataclass(frozen=True)
@@ -40,6 +55,12 @@ class Services:
     budgets: BudgetBoard
     explainer: Explainer
     drills: DrillRuns
+    ledger: Ledger
+    board: Board
+    vouching: Vouching
+    canary: Callable[[str | None, str], tuple[Evidence, Flown]]
+    """(workflow, by) → what was kept of it.  Raises ``Unknown``, ``CanaryRefused`` and ``evidence.rules.Refused``."""
+    kill: KillSwitch
     status: Callable[[], dict[str, Any]]
     counters: Callable[[], dict[str, dict[str, float]]]
     backup: Callable[[str], dict[str, Any]]

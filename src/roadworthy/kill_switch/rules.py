@@ -218,7 +218,7 @@ def _undo(switch: Switch, event: Event, now: float) -> Switch:
     if undo is None:
         raise Refused(f"nothing to take back; {_restore_command(switch, 'guarded')}")
     if undo.by != event.by:
-        raise NotAllowed(f"only {undo.by}, who pressed, may take it back; others: {_restore_command(switch, 'guarded')}")
+        raise NotAllowed(f"only {undo.by}, who pressed, may take it back; else {_restore_command(switch, 'guarded')}")
     if now > undo.at + UNDO_SECONDS:
         raise Refused(f"it was pressed more than ten minutes ago; {_restore_command(switch, 'guarded')}")
     held = {source: each for source, each in switch.held.items() if source != undo.source}

@@ -202,7 +202,7 @@ class Kills:
             try:
                 self._store.keep(after)
             except OSError as error:
-                raise NotKept(f"nothing was restored: the switch cannot be written ({error}); mend that first") from error
+                raise NotKept(f"nothing was restored: the switch cannot be written: {error}; mend that") from error
             with self._lock:
                 if self.switch(workflow) is before:
                     self._switches = {**self._switches, workflow: after}

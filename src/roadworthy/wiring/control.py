@@ -15,7 +15,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any, cast
 from zoneinfo import ZoneInfo
@@ -43,15 +43,18 @@ from roadworthy.engine.publish import Publisher
 from roadworthy.engine.supervise import Engine, Module, blocking
 from roadworthy.engine.telemetry import SpanQueue
 from roadworthy.engine.train import Training
+from roadworthy.fallback.drills.model import DrillRun
 from roadworthy.inference_log.analysis import Bounds
 from roadworthy.inference_log.model import Batch, Filter, Shipped
 from roadworthy.inference_log.ports import LogStore
 from roadworthy.inference_log.service import Log, Shipper
 from roadworthy.operations.adopt import Adoption
 from roadworthy.operations.budgets import BudgetBoard
+from roadworthy.operations.drill import Subject
 from roadworthy.operations.explain import Explainer
 from roadworthy.operations.forget import Forgetter
 from roadworthy.operations.keys import Keys
+from roadworthy.operations.kill_triggers import Recent
 from roadworthy.people.service import NoSuchPerson, SignIn
 from roadworthy.wiring import ledgers
 from roadworthy.wiring.backup import BackupRefused, back_up
@@ -61,12 +64,13 @@ from roadworthy.wiring.drills import Drilling
 from roadworthy.wiring.evidence import Proving
 from roadworthy.wiring.gateways import Fleet
 from roadworthy.wiring.internal import Internal
+from roadworthy.wiring.kill import Killing
 from roadworthy.wiring.people import People
 from roadworthy.wiring.sockets import CannotListen, listen_unix
 from roadworthy.wiring.status import StatusBoard
 from roadworthy.wiring.tracing import Tracing
 from roadworthy.wiring.workers import KeptAnswers, rotate_journals
-from roadworthy.workflow.model import ApiKey, Configuration, Settings, Target
+from roadworthy.workflow.model import ApiKey, Configuration, Settings, Target, Workflow
 from roadworthy.workflow.problems import errors
 from roadworthy.workflow.service import Actor, Workflows
 
@@ -110,15 +114,41 @@ class Control:
             base_url=lambda: self.board.base_url(),
             clock=clock,
         )
+        self.kill = Killing(
+            folder,
+            epoch=self.epoch,
+            gateways=self.fleet.gateways,
+            snapshot=lambda: self.publisher.current,
+            workflows=self._flows,
+            state=self.state,
+            incidents=self.people.incidents,
+            store=self.store,
+            publish=self.publish,
+            clock=clock,
+        )
+        self._closing.callback(self.kill.stop)
         self.shipper = Shipper(
             self.fleet.journals,
-            cast(LogStore, OfferingLog(self.store, self.spans)),
+            cast(LogStore, OfferingLog(self.store, self.spans, self.kill.recent)),
             now=clock,
             before=self.people.arrivals,
         )
         signer = Ed25519Signer(folder.signing_key())
+        folder.keep_public_key(signer.public_key)
         self.log = Log(self.store, self.shipper, zone=self.zone(), now=clock)
-        self.proving = Proving(self.state, signer, log=self.log, price_of=self.prices.price_of, clock=clock)
+        self.proving = Proving(
+            self.state,
+            folder,
+            signer,
+            epoch=self.epoch,
+            log=self.log,
+            shipper=self.shipper,
+            spans=self.spans,
+            price_of=self.prices.price_of,
+            base_url=lambda: self.board.base_url(),
+            snapshot=lambda: self.publisher.current,
+            clock=clock,
+        )
         self.publisher = Publisher(
             self.state,
             epoch=self.epoch,
@@ -161,6 +191,8 @@ class Control:
             base_url=self.board.base_url,
             log=self.log,
             shipper=self.shipper,
+            find=lambda workflow, named: self.workflows.find(workflow, named)[0],
+            after=self._drilled,
             clock=clock,
         )
         self.clock = clock
@@ -172,6 +204,10 @@ class Control:
         applied = self.workflows.configuration()
         return None if applied is None else applied.configuration
 
+    def _flows(self) -> dict[str, Workflow]:
+        found = self.configuration()
+        return {} if found is None else found.workflows
+
     def settings(self) -> Settings:
         found = self.configuration()
         return Settings() if found is None else found.settings
@@ -181,6 +217,11 @@ class Control:
 
     def publish(self) -> None:
         self.publisher.publish()
+
+    def _drilled(self, run: DrillRun, subject: Subject) -> None:
+        """A failed drill takes traffic at once."""
+        self.proving.drilled(run, subject)
+        self.publish()
 
     def modules(self) -> list[Module]:
         """The engine's duties."""
@@ -194,6 +235,7 @@ class Control:
             anomalies.module(self.anomalies),
             lend.module(Lending(self.epoch, self._exchange, self._worker_numbers, lambda: self.publisher.current)),
             *self.people.modules(),
+            *self.kill.modules(),
         ]
 
     def _keys(self) -> list[ApiKey]:
@@ -279,6 +321,11 @@ class Control:
             budgets=self.budgets,
             adoption=Adoption(self.workflows, self.store, price_known=self._price_known),
             drills=self.drilling.runs,
+            kill=self.kill,
+            ledger=self.proving.ledger,
+            board=self.proving.board,
+            vouching=self.proving.vouching,
+            canary=self.proving.fly_canary,
             explainer=Explainer(self.workflows, self.log, self.prices.price_of, now=self.clock),
             status=self.board.read,
             counters=self.counters,
@@ -292,14 +339,18 @@ class Control:
 
 
 class OfferingLog:
-    """A ``LogStore`` that offers what it stored to a queue of spans.  Everything else is the store's own."""
+    """A ``LogStore`` that offers what it stored to a queue of spans and to the triggers.  Everything else is the
+    store's own."""
 
-    def __init__(self, store: LogStore, queue: SpanQueue) -> None:
+    def __init__(self, store: LogStore, queue: SpanQueue, recent: Recent) -> None:
         self._store = store
         self._queue = queue
+        self._recent = recent
 
     def ship(self, batch: Batch) -> Shipped:
-        shipped = self._store.ship(batch)
+        with self._recent.held():
+            shipped = self._store.ship(batch)
+            self._recent.take((*batch.ends, *batch.lost))
         self._queue.offer([*batch.ends, *batch.lost])
         return shipped
 
@@ -330,7 +381,10 @@ def open_control(data: str | os.PathLike[str], *, purpose: str = "a roadworthy c
         control = Control(folder)
         try:
             control.publish()
+            control.kill.tend()
             yield AsThisUser(control.app)
+            with suppress(StateUnavailable):  # the next control mirrors it
+                control.kill.tend()
         finally:
             control.close()
 
@@ -343,6 +397,7 @@ async def serve(control: Control) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
+    control.kill.start()
     engine = Engine(control.modules())
     control.board.engine = engine
     http = server(control.app)
