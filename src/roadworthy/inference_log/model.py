@@ -30,7 +30,7 @@ BUCKET = 300
 
 Dimension = Literal[
     "workflow", "team", "release", "stage", "route", "outcome", "failure", "code", "target", "model",
-    "traffic", "key", "unit", "session", "stream", "hour", "day",
+    "traffic", "key", "unit", "session", "stream", "would", "kill", "hour", "day",
 ]  # fmt: skip
 DIMENSIONS: tuple[str, ...] = Dimension.__args__  # type: ignore[attr-defined]
 """What ``stats`` groups by, beside ``tag:NAME``."""
@@ -42,7 +42,7 @@ BUCKET_DIMENSIONS: frozenset[str] = frozenset(
 
 EQUAL = {
     "team": "team", "workflow": "workflow", "unit": "unit", "target": "target", "key": "key", "session": "session",
-    "model": "model_answered",
+    "stage": "stage", "model": "model_answered",
 }  # fmt: skip
 """Fields of ``Filter`` that must equal a field of the inference → its name."""
 
@@ -52,7 +52,11 @@ _WORDS: dict[str, tuple[str, ...]] = {
     "failure": FAILURES,
     "route": ROUTES,
     "traffic": TRAFFIC_CLASSES,
+    "kill": ("guarded", "assist", "off"),
 }
+WORDED = tuple(_WORDS)
+"""Fields of ``Filter`` that take one word, or several joined by commas."""
+ANY = "any"
 
 
 class FilterRefused(ValueError):
@@ -66,7 +70,7 @@ class Filter(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fie
     workflow: str | None = None
     unit: str | None = None
     outcome: str | None = None
-    """One outcome, or several joined by commas; so for failure, route and traffic."""
+    """One outcome, or several joined by commas; so for failure, route, traffic and kill."""
     failure: str | None = None
     release: str | None = None
     """Digest, or its beginning with or without ``rel_``."""
@@ -89,9 +93,15 @@ class Filter(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fie
     session: str | None = None
     model: str | None = None
     """The model that answered."""
+    stage: str | None = None
+    """Of the ramp, as people call it: ``10 %``."""
+    would: str | None = None
+    """Beginning of what enforcement would have done instead (``bypassed``, ``previous``); ``any``: anything."""
+    kill: str | None = None
+    """State of the kill switch that decided."""
 
     def words(self, field: str) -> tuple[str, ...]:
-        """The values that ``outcome``, ``failure``, ``route`` or ``traffic`` may have; empty for any."""
+        """The values that one of ``WORDED`` may have; empty for any."""
         value = getattr(self, field)
         return tuple(value.split(",")) if value else ()
 
@@ -322,6 +332,8 @@ class Shipped(msgspec.Struct):
     torn: int = 0
     forgotten: int = 0
     segments_deleted: int = 0
+    replaced: int = 0
+    """Calls given up for lost whose real end turned up."""
 
     def __iadd__(self, other: Shipped) -> Shipped:
         for field in self.__struct_fields__:
@@ -342,3 +354,78 @@ class Expired(msgspec.Struct, frozen=True):
 
     def __add__(self, other: Expired) -> Expired:
         return Expired(*(getattr(self, name) + getattr(other, name) for name in self.__struct_fields__))
+
+
+# --- both sides of a ramp --------------------------------------------------------------------------------------
+
+Kind = Literal["errors", "fallbacks", "escalations", "unsafe", "cost", "latency", "slower", "said"]
+"""What of a call is measured.  Bad or not: ``errors``; ``fallbacks`` (its first attempt was not good enough);
+``escalations``; ``unsafe`` (found in any answer, whatever became of it); ``slower`` than so many seconds; ``said``
+(feedback of that name calls it bad).  A value: ``cost`` in dollars, ``latency`` in seconds, of calls that a model
+answered."""
+
+NOT_JUDGED: tuple[str, ...] = ("abandoned", "limited", "bypassed")
+"""Outcomes that say nothing of a release: the client left, or nobody was asked."""
+BAD_SCORE = 0.5
+"""Feedback with a score below it, or without one and with a label of ``BAD_LABELS``, calls a call bad."""
+BAD_LABELS: tuple[str, ...] = ("bad", "down", "fail", "no", "thumbs_down", "wrong")
+
+
+class Measured(msgspec.Struct, frozen=True):
+    """One thing that is counted of each call; a call of which it is unknown is not judged."""
+
+    name: str
+    kind: Kind
+    above: float = 0.0
+    """``slower``: seconds."""
+    said: str = ""
+    """``said``: name of the feedback."""
+
+
+class Counting(msgspec.Struct, frozen=True):
+    """Which calls are counted, and what of them.  Calls made while a kill switch decided are left out."""
+
+    workflow: str
+    since: float
+    digests: tuple[str, ...]
+    """The sides."""
+    traffic: str
+    """One class: classes are never pooled."""
+    measured: tuple[Measured, ...]
+
+
+class Counted(msgspec.Struct):
+    """Sums over calls, and over users, of one measure on one side."""
+
+    n: float = 0.0
+    """Calls that were judged."""
+    total: float = 0.0
+    squares: float = 0.0
+    sizes: float = 0.0
+    """Over users: the squared number of calls."""
+    totals: float = 0.0
+    """Over users: the squared sum."""
+    products: float = 0.0
+    """Over users: number x sum."""
+
+
+class Side(msgspec.Struct):
+    """What one release showed."""
+
+    calls: int = 0
+    last_call: float | None = None
+    counted: dict[str, Counted] = {}
+
+
+class Callers(msgspec.Struct, frozen=True):
+    """Who called a workflow in a time."""
+
+    calls: int = 0
+    """Live ones."""
+    unknown: int = 0
+    """Of them, those that named no user."""
+    users: int = 0
+    """Different ones that were named."""
+    tester_calls: int = 0
+    oldest: float | None = None
+    """First live call in that time."""

@@ -8,6 +8,8 @@ from zoneinfo import ZoneInfo
 
 from roadworthy.inference_log.model import (
     Batch,
+    Callers,
+    Counting,
     Cursor,
     Entry,
     Expired,
@@ -15,6 +17,7 @@ from roadworthy.inference_log.model import (
     Page,
     Progress,
     Shipped,
+    Side,
     Stats,
 )
 from roadworthy.inference_log.segments import SegmentName
@@ -50,6 +53,21 @@ class LogStore(Protocol):
         """Every match, oldest day first, in bounded memory."""
 
     def stats(self, by: Sequence[str], where: Filter, zone: ZoneInfo) -> Stats: ...
+
+    # ramps
+    def count(self, asked: Counting) -> dict[str, Side]:
+        """Digest → what it showed; one that was not called is there with zeros.
+
+        Feedback counts while its call is not in a cold day yet.
+        """
+
+    def sides(self, workflow: str, since: float, digest: str) -> tuple[int, int]:
+        """Named users of live calls: (those who got this release, those who got another or the bypass)."""
+
+    def callers(self, workflow: str, since: float, until: float) -> Callers: ...
+
+    def would(self, since: float, until: float) -> dict[str, dict[str, int]]:
+        """Workflow → what enforcement would have done to its calls, had it been on → how many calls."""
 
     # keeping
     def rollup(self, now: float) -> int:

@@ -9,7 +9,7 @@ from functools import lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from roadworthy.inference_log.model import EQUAL, Filter, StatsRow
+from roadworthy.inference_log.model import ANY, EQUAL, WORDED, Filter, StatsRow
 from roadworthy.workflow.inference import Inference
 
 TIMES = ("hour", "day")
@@ -25,10 +25,14 @@ def _named(where: Filter, inference: Inference) -> bool:
         value = getattr(where, field)
         if value is not None and getattr(inference, column) != value:
             return False
-    for field in ("outcome", "failure", "route", "traffic"):
+    for field in WORDED:
         words = where.words(field)
         if words and getattr(inference, field) not in words:
             return False
+    if where.would is not None and not inference.would.startswith("" if where.would == ANY else where.would):
+        return False
+    if where.would is not None and not inference.would:
+        return False
     return where.digest_prefix is None or (inference.digest or "").startswith(where.digest_prefix)
 
 

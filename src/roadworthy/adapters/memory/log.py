@@ -7,9 +7,13 @@ from collections.abc import Callable, Iterator, Sequence
 from copy import copy
 from zoneinfo import ZoneInfo
 
+from roadworthy.inference_log.counting import counts, side_of
 from roadworthy.inference_log.model import (
+    ANY,
     BUCKET,
     Batch,
+    Callers,
+    Counting,
     Cursor,
     Entry,
     Expired,
@@ -19,6 +23,7 @@ from roadworthy.inference_log.model import (
     Progress,
     Quarantined,
     Shipped,
+    Side,
     Stats,
     StatsRow,
 )
@@ -59,9 +64,8 @@ class MemoryLog:
     def ship(self, batch: Batch) -> Shipped:
         with self._lock:
             done = Shipped(torn=batch.torn, malformed=len(batch.malformed))
-            replaced = 0
             for inference in (*batch.ends, *batch.lost):
-                replaced += self._store(inference, done)
+                done.replaced += self._store(inference, done)
             for worker, boot, start in batch.starts:
                 if start.id not in self._rows and not self._covered(start.unit, start.ts):
                     self._starts.setdefault(start.id, (worker, boot, start))
@@ -73,9 +77,9 @@ class MemoryLog:
             for name in batch.deleted:
                 self._progress.pop(name, None)
             self.quarantine += batch.malformed
-            for field in done.__struct_fields__:
+            for field in (name for name in done.__struct_fields__ if name != "replaced"):
                 self._counts[field] = self._counts.get(field, 0) + getattr(done, field)
-            self._counts["lost"] -= replaced
+            self._counts["lost"] -= done.replaced
             return done
 
     def _store(self, inference: Inference, done: Shipped) -> bool:
@@ -148,6 +152,51 @@ class MemoryLog:
             found.setdefault(tuple(_value(row, name, label) for name in groups), []).append(row)
         rows = [_sums(dict(zip(groups, group, strict=True)), members) for group, members in found.items()]
         return Stats(by, sorted_rows(rows, by), "facts", 0.0)
+
+    # ramps
+
+    def count(self, asked: Counting) -> dict[str, Side]:
+        with self._lock:
+            rows = [row for row in self._rows.values() if counts(asked, row)]
+            return {
+                digest: side_of(asked, [row for row in rows if row.digest == digest], self._said)
+                for digest in asked.digests
+            }
+
+    def _said(self, inference: str, name: str) -> list[Feedback]:
+        """The last word of each who said something."""
+        last: dict[str, Feedback] = {}
+        for said in sorted(self._feedback.values(), key=lambda said: said.ts):
+            if (said.inference, said.name) == (inference, name):
+                last[said.by] = said
+        return list(last.values())
+
+    def sides(self, workflow: str, since: float, digest: str) -> tuple[int, int]:
+        mine = Filter(workflow=workflow, traffic="live", since=since, route="release,previous,bypass")
+        named = [
+            row for row in self._sorted(mine) if row.unit is not None and row.unit_source != "random" and not row.kill
+        ]
+        inside = {row.unit for row in named if row.digest == digest}
+        return len(inside), len({row.unit for row in named if row.digest != digest})
+
+    def callers(self, workflow: str, since: float, until: float) -> Callers:
+        rows = self._sorted(Filter(workflow=workflow, since=since, until=until))
+        live = [row for row in rows if row.traffic == "live"]
+        named = {row.unit for row in live if row.unit_source != "random" and row.unit is not None}
+        return Callers(
+            calls=len(live),
+            unknown=sum(row.unit_source == "random" for row in live),
+            users=len(named),
+            tester_calls=sum(row.traffic == "tester" for row in rows),
+            oldest=min((row.ts for row in live), default=None),
+        )
+
+    def would(self, since: float, until: float) -> dict[str, dict[str, int]]:
+        found: dict[str, dict[str, int]] = {}
+        for row in self._sorted(Filter(since=since, until=until, would=ANY)):
+            counted = found.setdefault(row.workflow, {})
+            counted[row.would] = counted.get(row.would, 0) + 1
+        return found
 
     # keeping
 

@@ -17,12 +17,25 @@ from zoneinfo import ZoneInfo
 import apsw
 import msgspec
 
-from roadworthy.adapters.sqlite import log_forget, log_keep, log_query, log_rollup, log_ship, log_stats
+from roadworthy.adapters.sqlite import log_forget, log_keep, log_query, log_ramp, log_rollup, log_ship, log_stats
 from roadworthy.adapters.sqlite.log_bodies import Packer
 from roadworthy.adapters.sqlite.log_cold import ColdDays
 from roadworthy.adapters.sqlite.log_rows import from_row, pack_id
 from roadworthy.adapters.sqlite.log_schema import connect, fetch, migrate
-from roadworthy.inference_log.model import Batch, Cursor, Entry, Expired, Filter, Page, Progress, Shipped, Stats
+from roadworthy.inference_log.model import (
+    Batch,
+    Callers,
+    Counting,
+    Cursor,
+    Entry,
+    Expired,
+    Filter,
+    Page,
+    Progress,
+    Shipped,
+    Side,
+    Stats,
+)
 from roadworthy.inference_log.rules import needles
 from roadworthy.inference_log.segments import SegmentName
 from roadworthy.workflow.inference import Feedback, Inference, InferenceStart
@@ -51,6 +64,7 @@ class SqliteLog:
         self._writer = connect(path)
         migrate(self._writer)
         self._packer = Packer(self._writer)
+        self._tallies = log_ramp.Tallies(path, self._cold)
         self._tombstones = log_forget.Tombstones(path.with_name(log_forget.FILE))
         for unit, at in log_forget.missing(self._writer, self._cold, self._tombstones):
             log_forget.forget(self._writer, self._cold, self._tombstones, unit, at)
@@ -87,7 +101,10 @@ class SqliteLog:
 
     def ship(self, batch: Batch) -> Shipped:
         with self._lock:
-            return log_ship.ship(self._writer, self._packer, self._tombstones, batch)
+            shipped = log_ship.ship(self._writer, self._packer, self._tombstones, batch)
+        if shipped.replaced:
+            self._tallies.forget()
+        return shipped
 
     def counters(self) -> dict[str, int]:
         with self._reading() as connection:
@@ -145,6 +162,23 @@ class SqliteLog:
     def stats(self, by: Sequence[str], where: Filter, zone: ZoneInfo) -> Stats:
         return self._ask(lambda connection: log_stats.stats(connection, self._cold, by, where, zone))
 
+    # ramps
+
+    def count(self, asked: Counting) -> dict[str, Side]:
+        return self._tallies.count(asked)
+
+    def sides(self, workflow: str, since: float, digest: str) -> tuple[int, int]:
+        with self._reading() as connection:
+            return log_ramp.sides(connection, workflow, since, digest)
+
+    def callers(self, workflow: str, since: float, until: float) -> Callers:
+        with self._reading() as connection:
+            return log_ramp.callers(connection, workflow, since, until)
+
+    def would(self, since: float, until: float) -> dict[str, dict[str, int]]:
+        with self._reading() as connection:
+            return log_ramp.would(connection, since, until)
+
     # keeping
 
     def _stepwise(self, steps: Iterator[Step]) -> Iterator[Step]:
@@ -177,6 +211,7 @@ class SqliteLog:
         with self._lock:
             self._tombstones.add(unit, at)
             self._close_idle()
+            self._tallies.forget()
             return log_forget.forget(self._writer, self._cold, self._tombstones, unit, at)
 
     def search(self, needle: str) -> dict[str, int]:
@@ -191,4 +226,5 @@ class SqliteLog:
         """Checkpoint and close.  Readers still under way fail."""
         with self._lock:
             self._close_idle()
+            self._tallies.forget()
             self._writer.close()

@@ -23,7 +23,7 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
 from roadworthy.adapters.sqlite.log_rows import COLUMNS, NUMBERS, pack_id, unpack_id
-from roadworthy.inference_log.model import Filter
+from roadworthy.inference_log.model import WORDED, Filter
 
 DAY = 86_400.0
 BATCH = 20_000
@@ -176,10 +176,11 @@ def _expression(where: Filter | None) -> pc.Expression | None:
         return None
     parts: list[pc.Expression] = []
     for field, column in (("team", "team"), ("workflow", "workflow"), ("unit", "unit"), ("key", "key"),
-                          ("target", "target"), ("session", "session"), ("model", "model_answered")):  # fmt: skip
+                          ("target", "target"), ("session", "session"), ("stage", "stage"),
+                          ("model", "model_answered")):  # fmt: skip
         if (value := getattr(where, field)) is not None:
             parts.append(pc.field(column) == value)
-    worded = [(field, list(where.words(field))) for field in ("outcome", "failure", "route", "traffic")]
+    worded = [(field, list(where.words(field))) for field in WORDED]
     parts += [pc.field(field).isin(words) for field, words in worded if words]
     if where.since is not None:
         parts.append(pc.field("ts") >= where.since)

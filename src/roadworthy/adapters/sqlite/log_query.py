@@ -12,7 +12,7 @@ from roadworthy.adapters.sqlite import log_bodies
 from roadworthy.adapters.sqlite.log_bodies import Packer
 from roadworthy.adapters.sqlite.log_cold import ColdDay, ColdDays
 from roadworthy.adapters.sqlite.log_rows import COLUMNS, from_row, pack_id
-from roadworthy.inference_log.model import EQUAL, Cursor, Filter, Page
+from roadworthy.inference_log.model import ANY, EQUAL, WORDED, Cursor, Filter, Page
 from roadworthy.inference_log.rules import matches
 from roadworthy.workflow.inference import Inference
 
@@ -31,7 +31,7 @@ def conditions(where: Filter) -> tuple[str, list[Any]]:
     for field, column in EQUAL.items():
         if (value := getattr(where, field)) is not None:
             need(f"{column} = ?", value)
-    for field in ("outcome", "failure", "route", "traffic"):
+    for field in WORDED:
         words = where.words(field)
         if words:
             need(f"{field} IN ({','.join('?' * len(words))})", *words)
@@ -47,6 +47,10 @@ def conditions(where: Filter) -> tuple[str, list[Any]]:
         need("latency > ?", where.slower_than)
     if (prefix := where.digest_prefix) is not None:
         need("digest >= ? AND digest < ?", prefix, prefix + "\U0010ffff")
+    if where.would is not None:
+        need("would IS NOT NULL")
+        if where.would != ANY:
+            need("would >= ? AND would < ?", where.would, where.would + "\U0010ffff")
     if where.tag is not None:
         _tag(where, need)
     return " AND ".join(parts) or "1", values

@@ -21,7 +21,9 @@ TEXTS = (
 COUNTS = ("status", "stream")
 TOKENS = ("input", "cache_read", "cache_write", "output", "reasoning")
 NUMBERS = ("cost_usd", "latency", "first_token", "overhead")
-COLUMNS = ("id", "ts", *TEXTS, *COUNTS, *TOKENS, *NUMBERS, "tags", "attempts", "more")
+LATER = ("would", "kill")
+"""Texts that came after the first version of the log: NULL for the empty one."""
+COLUMNS = ("id", "ts", *TEXTS, *COUNTS, *TOKENS, *NUMBERS, "tags", "attempts", "more", *LATER)
 """Order of a fact row everywhere."""
 
 MOST_COUNT = 2**53
@@ -100,6 +102,8 @@ def to_row(identity: bytes | str, inference: Inference) -> tuple[Any, ...]:
         _json.encode(inference.tags).decode() if inference.tags else None,
         _json.encode(inference.attempts).decode() if inference.attempts else None,
         _json.encode(more).decode(),
+        inference.would or None,
+        inference.kill or None,
     )
 
 
@@ -121,5 +125,7 @@ def from_row(row: Row) -> Inference:
         overhead=row[_AT["overhead"]],
         tags=_tags.decode(tags) if tags else {},
         attempts=_attempts.decode(attempts) if attempts else [],
+        would=row[_AT["would"]] or "",
+        kill=row[_AT["kill"]] or "",
         **{name: getattr(more, name) for name in _More.__struct_fields__},
     )

@@ -8,14 +8,14 @@ from typing import Any
 
 import apsw
 
-from roadworthy.adapters.sqlite.log_rows import COLUMNS, NUMBERS
+from roadworthy.adapters.sqlite.log_rows import COLUMNS, LATER, NUMBERS
 
-VERSION = 1
+VERSION = 2
 
 _TYPES = {name: "REAL" for name in ("ts", *NUMBERS)} | {"id": "BLOB NOT NULL"}
 _INTEGERS = ("status", "stream", "input", "cache_read", "cache_write", "output", "reasoning")
 _TYPES |= {name: "INTEGER NOT NULL" for name in _INTEGERS}
-_FACT = ", ".join(f"{name} {_TYPES.get(name, 'TEXT')}" for name in COLUMNS)
+_FACT = ", ".join(f"{name} {_TYPES.get(name, 'TEXT')}" for name in COLUMNS if name not in LATER)
 
 SCHEMA = f"""
 CREATE TABLE fact ({_FACT});
@@ -54,6 +54,16 @@ CREATE TABLE cold_day (day TEXT PRIMARY KEY, file TEXT NOT NULL, rows INTEGER NO
 CREATE TABLE tombstone (unit TEXT PRIMARY KEY, at REAL NOT NULL) WITHOUT ROWID;
 """
 
+UPGRADES = {
+    2: """
+ALTER TABLE fact ADD COLUMN would TEXT;
+ALTER TABLE fact ADD COLUMN kill TEXT;
+CREATE INDEX fact_would ON fact (ts, workflow, would) WHERE would IS NOT NULL;
+CREATE INDEX feedback_name ON feedback (name, ts);
+""",
+}
+"""Version → what makes it of the one before."""
+
 
 class LogTooNew(RuntimeError):
     """The log was written by a later version of Roadworthy: run that version, or restore a backup."""
@@ -79,9 +89,13 @@ def migrate(connection: apsw.Connection) -> None:
     version = connection.pragma("user_version")
     if version > VERSION:
         raise LogTooNew(f"the inference log has format {version}, this Roadworthy reads up to {VERSION}")
-    if version == 0:
-        with connection:
+    with connection:
+        if version == 0:
             connection.execute(SCHEMA)
+            version = 1
+        for upgrade in range(version + 1, VERSION + 1):
+            connection.execute(UPGRADES[upgrade])
+        if connection.pragma("user_version") != VERSION:
             connection.pragma("user_version", VERSION)
 
 

@@ -31,7 +31,6 @@ def ship(connection: apsw.Connection, packer: Packer, tombstones: Tombstones, ba
     done = Shipped(torn=batch.torn, malformed=len(batch.malformed))
     with connection:
         dirty: set[tuple[int, str]] = set()
-        replaced = 0
         ended: list[tuple[bytes | str]] = []
         for inference in (*batch.ends, *batch.lost):
             identity = pack_id(inference.id)
@@ -42,7 +41,7 @@ def ship(connection: apsw.Connection, packer: Packer, tombstones: Tombstones, ba
                 done.duplicates += 1
             else:
                 dirty.add((int(inference.ts // BUCKET) * BUCKET, inference.workflow))
-                replaced += kind == "replaced"
+                done.replaced += kind == "replaced"
                 done.stored += kind == "stored"
                 done.lost += kind == "stored" and inference.code == "gateway_lost"
         connection.executemany("DELETE FROM open_start WHERE id = ?", ended)
@@ -50,7 +49,7 @@ def ship(connection: apsw.Connection, packer: Packer, tombstones: Tombstones, ba
         done.feedback = _feedback(connection, batch)
         mark(connection, dirty)
         _segments(connection, batch)
-        _count(connection, batch, done, replaced)
+        _count(connection, done)
     return done
 
 
@@ -111,10 +110,11 @@ def _segments(connection: apsw.Connection, batch: Batch) -> None:
         connection.execute("INSERT INTO quarantine VALUES (?, ?, ?, ?, ?, ?)", row)
 
 
-def _count(connection: apsw.Connection, batch: Batch, done: Shipped, replaced: int) -> None:
-    add(connection, {name: getattr(done, name) for name in done.__struct_fields__ if name != "segments_deleted"})
-    if replaced:
-        add(connection, {"lost": -replaced})
+def _count(connection: apsw.Connection, done: Shipped) -> None:
+    kept = (name for name in done.__struct_fields__ if name not in ("segments_deleted", "replaced"))
+    add(connection, {name: getattr(done, name) for name in kept})
+    if done.replaced:
+        add(connection, {"lost": -done.replaced})
 
 
 def add(connection: apsw.Connection, counts: dict[str, int]) -> None:
