@@ -64,7 +64,7 @@ def test_a_new_state_is_empty(state: Store) -> None:
         assert tx.applied() is None
         assert list(tx.configurations()) == []
         assert list(tx.releases()) == []
-        assert tx.served() == {}
+        assert tx.candidates() == {}
         assert list(tx.keys()) == []
         assert tx.last_audit() is None
         assert tx.epoch() == 0
@@ -110,13 +110,13 @@ def test_only_an_existing_release_of_the_workflow_is_served(state: Store) -> Non
     with state.write() as tx:
         tx.add_release(frozen("a", 1))
         tx.add_release(frozen("a", 2))
-        tx.serve("a", "rel_a1")
-        tx.serve("a", "rel_a2")
+        tx.put_forward("a", "rel_a1")
+        tx.put_forward("a", "rel_a2")
     for workflow, digest in (("a", "rel_none"), ("b", "rel_a1")):
         with pytest.raises(StateConflict), state.write() as tx:
-            tx.serve(workflow, digest)
+            tx.put_forward(workflow, digest)
     with state.read() as tx:
-        assert tx.served() == {"a": "rel_a2"}
+        assert tx.candidates() == {"a": "rel_a2"}
 
 
 def test_keys_are_replaced_by_id_and_unique_by_hash(state: Store) -> None:

@@ -103,7 +103,7 @@ class Publisher:
 def _picture(state: State) -> Picture:
     """Reads older configurations only while a served release names a target that the newer ones do not hold."""
     with state.read() as tx:
-        served = tx.served()
+        served = tx.candidates()
         found = [tx.release(digest) for digest in served.values()]
         releases = {frozen.release.digest: frozen for frozen in found if frozen is not None}
         keys = tx.keys()

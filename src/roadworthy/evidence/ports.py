@@ -28,6 +28,21 @@ class Verifier(Protocol):
         ...
 
 
+class SealedLog(Protocol):
+    """Tokens kept beside the database: what it lacks, because somebody removed it or put back an older copy, is here.
+
+    Whoever reads opens them: a line that we did not sign, or that a power cut tore, counts for nothing.
+    """
+
+    def tokens(self) -> Sequence[str]:
+        """In the order in which they were appended."""
+        ...
+
+    def append(self, tokens: Sequence[str]) -> None:
+        """Durable when it returns.  Raises ``OSError``."""
+        ...
+
+
 class EvidenceTransaction(Transaction, Protocol):
     """Sealed tokens, with the facts by which they are found.
 

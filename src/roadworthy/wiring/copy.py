@@ -227,7 +227,7 @@ class DisposableCopy:
             with state.write() as tx:
                 tx.add_configuration(AppliedConfiguration(1, time.time(), "drill", {}, configuration))
                 tx.add_release(frozen)
-                tx.serve(frozen.release.workflow, frozen.release.digest)
+                tx.put_forward(frozen.release.workflow, frozen.release.digest)
             keys = Keys(state, self.folder.hmac_key(), clock=time.time)
             spec = KeySpec("drill", [frozen.release.workflow], team=frozen.team)
             self._token = keys.create(spec, Actor("drill")).token

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
-from roadworthy.workflow import checks_of_answers, checks_of_ladder
+from roadworthy.workflow import checks_of_answers, checks_of_ladder, checks_of_policy
 from roadworthy.workflow.draft import Draft, named_targets
 from roadworthy.workflow.json_schema import schema_error, validation_error
 from roadworthy.workflow.problems import Problem, did_you_mean, nearest
@@ -198,4 +198,5 @@ CHECKS: Final[tuple[Callable[[Draft], Iterator[Problem]], ...]] = (
     _clocks,
     *checks_of_ladder.CHECKS,
     *checks_of_answers.CHECKS,
+    *checks_of_policy.CHECKS,
 )

@@ -119,6 +119,42 @@ class Share:
 
 
 @dataclass(frozen=True)
+class ShareOrNone:
+    """A share in [0, 1]."""
+
+    says: str = "a share such as 0%, 1% or 0.01"
+
+    def read(self, value: Value, at: At) -> Any:
+        return 0.0 if value.data in ("0%", 0) and value.data is not False else Share(self.says).read(value, at)
+
+    def schema(self) -> dict[str, Any]:
+        return {
+            "anyOf": [
+                {"type": "string", "pattern": r"^\d{1,3}(\.\d{1,6})?%$"},
+                {"type": "number", "minimum": 0, "maximum": 1},
+            ]
+        }
+
+
+@dataclass(frozen=True)
+class Amount:
+    """What a guardrail counts, as a float: a share, seconds, or a plain number (US dollars, a ratio)."""
+
+    says: str = "a share such as 1%, a duration such as 800ms, or a number (US dollars, a ratio)"
+
+    def read(self, value: Value, at: At) -> Any:
+        written = value.data
+        if isinstance(written, str) and written.endswith("%"):
+            return ShareOrNone().read(value, at)
+        if isinstance(written, str):
+            return Duration().read(value, at)
+        return Number(0.0, 1e6, self.says).read(value, at)
+
+    def schema(self) -> dict[str, Any]:
+        return {"anyOf": [*ShareOrNone().schema()["anyOf"][:1], Duration().schema(), {"type": "number", "minimum": 0}]}
+
+
+@dataclass(frozen=True)
 class Choice:
     options: tuple[str, ...]
 

@@ -9,7 +9,7 @@ Calls are synchronous and short; control runs them off its event loop.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from typing import Protocol
 
@@ -17,6 +17,7 @@ import msgspec
 
 from roadworthy.workflow.audit import AuditRecord
 from roadworthy.workflow.model import ApiKey, Configuration, FrozenRelease
+from roadworthy.workflow.strictness import Terms
 
 
 class AppliedConfiguration(msgspec.Struct, frozen=True):
@@ -40,11 +41,12 @@ class Transaction(Protocol):
 
     # configuration
     def applied(self) -> AppliedConfiguration | None:
-        """The configuration in force: the newest version; ``None`` before the first apply."""
+        """The configuration in force: the newest version, with what waits for an owner as it was agreed before;
+        ``None`` before the first apply."""
         ...
 
     def configurations(self, limit: int = 20) -> Sequence[AppliedConfiguration]:
-        """Newest first."""
+        """As applied, newest first."""
         ...
 
     def add_configuration(self, applied: AppliedConfiguration) -> None: ...
@@ -60,12 +62,13 @@ class Transaction(Protocol):
         """``(workflow, number)`` and ``digest`` are unique."""
         ...
 
-    def served(self) -> dict[str, str]:
-        """Workflow name → digest of the release that it serves."""
+    def candidates(self) -> dict[str, str]:
+        """Workflow name → digest of the release that was put forward last: what everybody gets under ``observe``, and
+        what waits for its ramp under ``enforce``."""
         ...
 
-    def serve(self, workflow: str, digest: str) -> None:
-        """Serve this release of the workflow from now on; it must have been added."""
+    def put_forward(self, workflow: str, digest: str) -> None:
+        """This release of the workflow, which must have been added, is its candidate from now on."""
         ...
 
     # keys
@@ -110,5 +113,26 @@ class State(Protocol):
         ...
 
 
+class Agreements(Protocol):
+    """The terms of every workflow that are in force, kept where the database cannot change them."""
+
+    def terms(self, workflow: str) -> Terms | None:
+        """``None``: nothing was ever agreed, so the first terms that are applied are in force at once."""
+        ...
+
+    def agree(self, workflow: str, terms: Terms, *, by: str) -> None:
+        """From now on these are in force; durable when it returns.  Raises ``OSError``."""
+        ...
+
+
+InForce = Callable[[AppliedConfiguration], AppliedConfiguration]
+"""A configuration as applied → as it is in force."""
+
+
+def as_applied(applied: AppliedConfiguration) -> AppliedConfiguration:
+    """Nobody has to agree to anything."""
+    return applied
+
+
 class StateConflict(Exception):
-    """Two writers claimed the same number, or a release was served that does not exist."""
+    """Two writers claimed the same number, or a release was put forward that does not exist."""

@@ -13,8 +13,9 @@ import msgspec
 
 from roadworthy.workflow.digest import behaviour_digest, canonical, handling_digest
 from roadworthy.workflow.draft import target_identity
-from roadworthy.workflow.model import Behaviour, Budgets, Configuration, Handling, Policy, Release, Target, Workflow
+from roadworthy.workflow.model import Behaviour, Configuration, Handling, Release, Target, Workflow
 from roadworthy.workflow.problems import Problem
+from roadworthy.workflow.strictness import Terms, changed, terms_of, waiting
 
 Facet = Literal["behaviour", "handling"]
 
@@ -41,7 +42,7 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
     effect: str
     """When and how it acts."""
     loosens: bool = False
-    """Policy that allows more than before; recorded as such in the audit."""
+    """Allows more than before: it keeps its value until the workflow's owner approves."""
 
 
 class Difference(msgspec.Struct, frozen=True, kw_only=True):
@@ -67,16 +68,21 @@ class ReleaseDiff(msgspec.Struct, frozen=True, kw_only=True):
 # What an apply does
 
 
-def plan(old: Configuration | None, new: Configuration) -> list[Change]:
-    """What applying ``new`` over ``old`` changes, ordered by subject."""
+def plan(
+    old: Configuration | None, new: Configuration, agreed: Callable[[str], Terms | None] = lambda workflow: None
+) -> list[Change]:
+    """What applying ``new`` over ``old`` changes, ordered by subject.
+
+    ``old``: as configured; ``agreed``: the terms of a workflow that are in force, ``None`` for one that is new.
+    """
     before = old or Configuration(settings=new.settings, targets={}, people={}, workflows={})
     changes = [] if old is not None else [Change(change="added", subject="settings", effect=RESTART)]
     changes += _settings_changes(before, new)
     changes += _changes("target", before.targets, new.targets, _target_changes(new))
     changes += _changes("person", before.people, new.people, lambda a, b: [("", SOON)])
     changes += _changes("workflow", before.workflows, new.workflows, _workflow_changes)
-    for name in sorted(before.workflows.keys() & new.workflows.keys()):
-        changes += _policy_changes(before.workflows[name], new.workflows[name])
+    for name, workflow in sorted(new.workflows.items()):
+        changes += _terms_changes(before.workflows.get(name), workflow, agreed(name))
     return changes
 
 
@@ -148,62 +154,23 @@ def _workflow_changes(a: Workflow | None, b: Workflow | None) -> list[tuple[str,
         out += [(name, FREEZE) for name in _differing(a.behaviour, b.behaviour)]
     if handling_digest(a.handling) != handling_digest(b.handling):
         out += [(name, FREEZE) for name in _differing(a.handling, b.handling)]
-    loose = ("name", "behaviour", "handling", "policy", "enforcement")
-    out += [(name, SOON) for name in _differing(a, b) if name not in loose]
+    said = ("name", "behaviour", "handling", "policy", "enforcement", "owners")
+    out += [(name, SOON) for name in _differing(a, b) if name not in said]
     return out
 
 
-def _policy_changes(a: Workflow, b: Workflow) -> list[Change]:
-    loosened = loosenings(a.policy, b.policy)
+def _terms_changes(a: Workflow | None, b: Workflow, agreed: Terms | None) -> list[Change]:
+    """What acts at once, and what its owner must approve first.  ``a``: as configured before."""
+    held = [] if agreed is None else [wait.field for wait in waiting(agreed, terms_of(b))]
+    touched = held if a is None else changed(terms_of(a), terms_of(b))
     out = []
-    for name in _differing(a.policy, b.policy):
-        loose = name in loosened
-        effect = SOON + ("; loosens, and the audit says so" if loose else "")
-        out.append(Change(change="changed", subject=f"workflow {a.name}: policy.{name}", effect=effect, loosens=loose))
-    if a.enforcement != b.enforcement:
-        loose = b.enforcement == "observe"
-        effect = SOON + ("; loosens, and the audit says so" if loose else "")
-        out.append(Change(change="changed", subject=f"workflow {a.name}: enforcement", effect=effect, loosens=loose))
+    for field in touched:
+        loose = field in held
+        effect = SOON
+        if loose and agreed is not None:
+            effect = f"loosens: waits for {agreed.owners.workflow}, `roadworthy approve {b.name}`"
+        out.append(Change(change="changed", subject=f"workflow {b.name}: {field}", effect=effect, loosens=loose))
     return out
-
-
-# Tightening and loosening
-
-_Looser = Callable[[Any, Any], bool]
-
-
-def _more(a: Any, b: Any) -> bool:
-    """A higher limit is looser, and none is the loosest."""
-    return a is not None and (b is None or b > a)
-
-
-def _spends_more(a: Budgets, b: Budgets) -> bool:
-    pairs = [(a.inference, b.inference)]
-    for name in ("user", "key", "workflow"):
-        one, other = getattr(a, name), getattr(b, name)
-        pairs += [(one.day, other.day), (one.month, other.month)]
-    return b.alert_at > a.alert_at or any(_more(one, other) for one, other in pairs)
-
-
-LOOSENS: Final[Mapping[str, _Looser]] = {
-    "testers": lambda a, b: bool(set(b) - set(a)),
-    "pilot_share": lambda a, b: bool(b > a),
-    "projected_peak": lambda a, b: a is not None and (b is None or b < a),
-    "requests_per_minute_per_key": _more,
-    "tester_calls_per_day": _more,
-    "tester_usd_per_day": _more,
-    "redact": lambda a, b: bool(set(a) - set(b)),
-    "log_bodies": lambda a, b: bool(b and not a),
-    "objective": lambda a, b: _more(a.latency_p95, b.latency_p95) or _more(a.error_share, b.error_share),
-    "budgets": _spends_more,
-    "escalation": lambda a, b: bool(b.answer_within > a.answer_within),
-}
-"""Field of policy → does going from a to b allow more?  Every field of ``Policy`` is here."""
-
-
-def loosenings(a: Policy, b: Policy) -> list[str]:
-    """Fields of policy in which ``b`` allows more than ``a``."""
-    return [name for name, looser in LOOSENS.items() if looser(getattr(a, name), getattr(b, name))]
 
 
 # Targets that a served release names
@@ -240,12 +207,12 @@ def diff(a: Release, b: Release) -> ReleaseDiff:
     """Every field in which two releases differ, and what going from ``a`` to ``b`` lapses."""
     differences = _facet_differences("behaviour", a.behaviour, b.behaviour)
     differences += _facet_differences("handling", a.handling, b.handling)
-    changed: set[Facet] = set()
+    facets: set[Facet] = set()
     if a.behaviour_digest != b.behaviour_digest:
-        changed.add("behaviour")
+        facets.add("behaviour")
     if a.handling_digest != b.handling_digest:
-        changed.add("handling")
-    return ReleaseDiff(a=a.digest, b=b.digest, differences=differences, lapses=lapses(changed))
+        facets.add("handling")
+    return ReleaseDiff(a=a.digest, b=b.digest, differences=differences, lapses=lapses(facets))
 
 
 def lapses(changed: Iterable[Facet]) -> list[str]:

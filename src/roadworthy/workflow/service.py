@@ -7,19 +7,25 @@ the snapshot after a change is the caller's.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from typing import Literal
 
 import msgspec
 
 from roadworthy.workflow.audit import Event, chain
 from roadworthy.workflow.digest import NotReleasable, canonical, release_of
 from roadworthy.workflow.files import ModelsListed, PriceKnown, nothing_listed, price_declared, read_configuration
-from roadworthy.workflow.model import FrozenRelease, Release, Workflow
-from roadworthy.workflow.ports import AppliedConfiguration, State, Transaction
+from roadworthy.workflow.model import Configuration, FrozenRelease, Release, Workflow
+from roadworthy.workflow.ports import Agreements, AppliedConfiguration, State, Transaction
 from roadworthy.workflow.problems import Problem, did_you_mean, errors
 from roadworthy.workflow.rules import Change, ReleaseDiff, broken_promises, diff, plan
+from roadworthy.workflow.strictness import Terms, strictest, terms_of
 
-DRAFT, SERVED = "draft", "served"
+DRAFT, SERVED, CANDIDATE = "draft", "served", "candidate"
+
+Reach = Literal["everybody", "testers", "nobody"]
+"""Who gets a release as soon as it is frozen: everybody under ``observe``; testers under ``enforce``, until a ramp of
+another release has begun; nobody but permits then, and in a pilot that has lapsed."""
 
 
 class Refused(Exception):
@@ -54,14 +60,23 @@ class Applied(msgspec.Struct, frozen=True):
 class Frozen(msgspec.Struct, frozen=True):
     release: FrozenRelease
     created: bool
-    """``False``: this content was frozen before, and that release is served (again)."""
+    """``False``: this content was frozen before, and that release is put forward (again)."""
     diff: ReleaseDiff | None
-    """Against the release served before, when that was another one."""
+    """Against the release that was put forward before, when that was another one."""
+    reach: Reach = "testers"
 
 
 class ListedRelease(msgspec.Struct, frozen=True):
     frozen: FrozenRelease
     served: bool
+    """Does a gateway give it to anybody: as the release of its workflow, or the one before it?"""
+    candidate: bool = False
+    """Was it frozen last?"""
+
+
+def reach_of(workflow: Workflow) -> Reach:
+    """Where nobody knows of waivers and ramps."""
+    return "everybody" if workflow.enforcement == "observe" else "testers"
 
 
 class Workflows:
@@ -74,8 +89,16 @@ class Workflows:
         clock: Callable[[], float],
         price_known: PriceKnown = price_declared,
         listed: ModelsListed = nothing_listed,
+        agreements: Agreements | None = None,
+        reach: Callable[[Workflow], Reach] = reach_of,
+        ramped: Callable[[str], Sequence[str]] = lambda workflow: (),
     ) -> None:
+        """``agreements``: without them nobody has to agree to anything.  ``ramped``: digests that the ramp of a
+        workflow serves, its own first; none before its first ramp."""
         self._state = state
+        self._agreements = agreements
+        self._reach = reach
+        self._ramped = ramped
         self._clock = clock
         self._price_known = price_known
         self._listed = listed
@@ -95,7 +118,7 @@ class Workflows:
             judged = self._judge(transaction, files)
             if dry_run or not judged.plan or errors(judged.problems):
                 return judged
-            old = transaction.applied()
+            old = _declared(transaction)
             checked = read_configuration(files, self._price_known, self._listed)
             assert checked.configuration is not None
             now = self._clock()
@@ -118,10 +141,26 @@ class Workflows:
                 reason=reason,
             )
             transaction.append_audit(chain(transaction.last_audit(), event, now))
-            return Applied(judged.plan, judged.problems, True, version)
+        self._agree(checked.configuration, actor)
+        return Applied(judged.plan, judged.problems, True, version)
+
+    def _agree(self, configuration: Configuration, actor: Actor) -> None:
+        """The first terms of a workflow are in force at once, and so is what is stricter from now on.
+
+        After the configuration is committed: until then, and after a crash in between, the earlier terms bind.
+        """
+        if self._agreements is None:
+            return
+        for name, workflow in configuration.workflows.items():
+            agreed, configured = self._agreements.terms(name), terms_of(workflow)
+            terms = configured if agreed is None else strictest(agreed, configured)
+            self._agreements.agree(name, terms, by=actor.id)
+
+    def _terms(self, workflow: str) -> Terms | None:
+        return None if self._agreements is None else self._agreements.terms(workflow)
 
     def freeze(self, workflow: str, actor: Actor, note: str = "") -> Frozen:
-        """Freeze the applied draft into a release and serve it.
+        """Freeze the applied draft into a release and put it forward: what ``Reach`` says, and nothing more.
 
         The same content gives the release that exists.  Raises ``Unknown`` for a workflow that is not configured
         and ``Refused`` for one that cannot be released.
@@ -142,22 +181,25 @@ class Workflows:
                 number = max(numbers, default=0) + 1
                 frozen = FrozenRelease(release, draft.team, number, now, actor.id, note)
                 transaction.add_release(frozen)
-            served = transaction.served().get(workflow)
-            if created or served != release.digest:
-                transaction.serve(workflow, release.digest)
+            before = transaction.candidates().get(workflow)
+            reach = self._reach(draft)
+            lapsed = draft.enforcement == "observe" and reach == "nobody"  # whoever is served stays served
+            if created or (before != release.digest and not lapsed):
+                if not lapsed:
+                    transaction.put_forward(workflow, release.digest)
                 event = Event(
                     actor=actor.id,
                     on_behalf_of=actor.on_behalf_of,
                     action="release.freeze" if created else "release.serve",
                     target=f"workflow/{workflow}",
-                    before=None if served is None else {"served": served},
-                    after={"served": release.digest, "number": frozen.number},
+                    before=None if before is None else {"candidate": before},
+                    after={"candidate": release.digest, "number": frozen.number, "reaches": reach},
                     reason=note,
                     team=draft.team,
                 )
                 transaction.append_audit(chain(transaction.last_audit(), event, now))
-            previous = transaction.release(served) if served and served != release.digest else None
-            return Frozen(frozen, created, diff(previous.release, release) if previous else None)
+            previous = transaction.release(before) if before and before != release.digest else None
+            return Frozen(frozen, created, diff(previous.release, release) if previous else None, reach)
 
     def releases(self, workflow: str | None = None) -> list[ListedRelease]:
         """Newest first within each workflow.  Raises ``Unknown`` for a name without releases or configuration."""
@@ -165,11 +207,20 @@ class Workflows:
             found = transaction.releases(workflow)
             if workflow is not None and not found:
                 self._workflow(self._applied(transaction), workflow)
-            served = set(transaction.served().values())
-            return [ListedRelease(release, release.release.digest in served) for release in found]
+            candidates = transaction.candidates()
+            served = {name: self._serving(name, candidates) for name in candidates}
+            return [
+                ListedRelease(
+                    each,
+                    each.release.digest in served.get(each.release.workflow, ()),
+                    candidates.get(each.release.workflow) == each.release.digest,
+                )
+                for each in found
+            ]
 
     def diff(self, workflow: str, a: str, b: str) -> ReleaseDiff:
-        """``a`` and ``b``: a number, a digest or its beginning, ``draft`` or ``served``.  Raises ``Unknown``."""
+        """``a`` and ``b``: a number, a digest or its beginning, ``draft``, ``candidate`` or ``served``.  Raises
+        ``Unknown``."""
         with self._state.read() as transaction:
             return diff(self._find(transaction, workflow, a)[0], self._find(transaction, workflow, b)[0])
 
@@ -183,22 +234,35 @@ class Workflows:
             return transaction.applied()
 
     def served(self) -> dict[str, FrozenRelease]:
-        """Workflow name → the release that it serves."""
+        """Workflow name → the release that its ramp serves, or, before its first ramp, its candidate."""
         with self._state.read() as transaction:
-            return _served_releases(transaction)
+            candidates = transaction.candidates()
+            digests = {name: self._serving(name, candidates)[0] for name in candidates}
+            return _releases(transaction, digests)
+
+    def candidates(self) -> dict[str, FrozenRelease]:
+        """Workflow name → the release that was frozen last."""
+        with self._state.read() as transaction:
+            return _releases(transaction, transaction.candidates())
+
+    def _serving(self, workflow: str, candidates: Mapping[str, str]) -> Sequence[str]:
+        """Digests that its gateways hold for live users, the workflow's own release first."""
+        return self._ramped(workflow) or [candidates[workflow]]
 
     def _judge(self, transaction: Transaction, files: Mapping[str, str]) -> Applied:
-        old = transaction.applied()
+        old = _declared(transaction)
         version = old.version if old else 0
         checked = read_configuration(files, self._price_known, self._listed)
         new = checked.configuration
         if new is None:
             return Applied([], checked.problems, False, version)
-        served = [frozen.release for frozen in _served_releases(transaction).values()]
-        problems = checked.problems + broken_promises(new, served)
+        candidates = transaction.candidates()
+        held = {digest for name in candidates for digest in (*self._serving(name, candidates), candidates[name])}
+        found = [transaction.release(digest) for digest in sorted(held)]
+        problems = checked.problems + broken_promises(new, [each.release for each in found if each is not None])
         if old is not None and dict(files) == old.files:
             return Applied([], problems, False, version)
-        changes = plan(old.configuration if old else None, new)
+        changes = plan(old.configuration if old else None, new, self._terms)
         if old is not None and not changes:
             changes = [Change(change="changed", subject="text of the files", effect="nothing but the files kept")]
         return Applied(changes, problems, False, version)
@@ -228,8 +292,11 @@ class Workflows:
             except NotReleasable as error:
                 raise Unknown(f"no draft: {error}") from error
         known = transaction.releases(workflow)
-        if which == SERVED:
-            digest = transaction.served().get(workflow)
+        if which in (SERVED, CANDIDATE):
+            candidates = transaction.candidates()
+            digest = candidates.get(workflow)
+            if which == SERVED and digest is not None:
+                digest = self._serving(workflow, candidates)[0]
             found = [frozen for frozen in known if frozen.release.digest == digest]
         elif which.isdecimal() and len(which) < 7:
             found = [frozen for frozen in known if frozen.number == int(which)]
@@ -249,8 +316,14 @@ def files_hash(files: Mapping[str, str]) -> str:
     return hashlib.sha256(canonical(dict(files)).encode("ascii")).hexdigest()
 
 
-def _served_releases(transaction: Transaction) -> dict[str, FrozenRelease]:
-    found = {name: transaction.release(digest) for name, digest in transaction.served().items()}
+def _declared(transaction: Transaction) -> AppliedConfiguration | None:
+    """The newest configuration as it was applied, whatever of it waits for an owner."""
+    newest = transaction.configurations(limit=1)
+    return newest[0] if newest else None
+
+
+def _releases(transaction: Transaction, digests: Mapping[str, str]) -> dict[str, FrozenRelease]:
+    found = {name: transaction.release(digest) for name, digest in digests.items()}
     return {name: frozen for name, frozen in found.items() if frozen is not None}
 
 

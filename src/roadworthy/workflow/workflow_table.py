@@ -8,19 +8,9 @@ from roadworthy.workflow.checks_kind import ChecksKind
 from roadworthy.workflow.fields import NAME, Field, ListOf, MapOf, Section
 from roadworthy.workflow.kinds import Boolean, Choice, Duration, File, Json, Number, Ref, Share, Text
 from roadworthy.workflow.ladder import LADDER_FAILURES
-from roadworthy.workflow.model import (
-    Budgets,
-    CacheSpec,
-    Canned,
-    Clocks,
-    EscalationPolicy,
-    Hedge,
-    Objective,
-    Owners,
-    Policy,
-)
+from roadworthy.workflow.model import CacheSpec, Canned, Clocks, Hedge, Owners
+from roadworthy.workflow.policy_table import POLICY
 from roadworthy.workflow.shapes import BypassKind, HedgeAfter, Overrides, StepKind, StreamKind, json_file
-from roadworthy.workflow.tables import BUDGET
 
 INPUT: Final = Section(
     "an input: {} or {required, default, max_chars, description}",
@@ -32,100 +22,6 @@ INPUT: Final = Section(
         ),
         "description": Field(Text(), "What goes there."),
     },
-)
-
-POLICY: Final = Section(
-    "a policy",
-    {
-        "testers": Field(ListOf(Ref("people", "the id of a person"), 25), "People with tester keys, at most 25."),
-        "pilot_share": Field(Share(), "Share of traffic of a pilot.", default="1%"),
-        "projected_peak": Field(Number(0.0001, 1e6, "calls a second"), "Expected peak, in calls a second."),
-        "objective": Field(
-            Section(
-                "objectives",
-                {
-                    "latency_p95": Field(Duration(), "95 % of calls are answered within this."),
-                    "error_share": Field(Share(), "At most this share of calls ends as an error."),
-                },
-                lambda read: Objective(**read),
-            ),
-            "What the workflow aims for.",
-        ),
-        "limits": Field(
-            Section(
-                "limits",
-                {
-                    "requests_per_minute_per_key": Field(
-                        Number(1, 10_000_000, "a whole number of calls", whole=True), "Most calls a minute of one key."
-                    )
-                },
-            ),
-            "Limits on callers.",
-        ),
-        "tester": Field(
-            Section(
-                "tester limits",
-                {
-                    "calls_per_day": Field(
-                        Number(1, 1_000_000, "a whole number of calls", whole=True), "Of one tester key.", default="200"
-                    ),
-                    "usd_per_day": Field(Number(0.0, 1e6, "US dollars"), "Of one tester key.", default="5"),
-                },
-            ),
-            "What one tester may use.",
-        ),
-        "redact": Field(
-            ListOf(Ref("redaction", "the name of a redaction rule")), "Rules applied before anything is written."
-        ),
-        "budgets": Field(
-            Section(
-                "budgets: {inference, user, key, workflow, alert_at}",
-                {
-                    "inference": Field(
-                        Number(0.0, 1e6, "US dollars"),
-                        "Most US dollars of one call, all of its attempts and checks included.",
-                        default="no limit",
-                    ),
-                    "user": Field(BUDGET, "Of each user of the workflow."),
-                    "key": Field(BUDGET, "Of each key on the workflow."),
-                    "workflow": Field(BUDGET, "Of the workflow."),
-                    "alert_at": Field(
-                        Share(),
-                        "Share of a budget at which the cost owner is told; again when it is used up.",
-                        default="80%",
-                    ),
-                },
-                lambda read: Budgets(**read),
-            ),
-            "What may be spent; calls beyond it go to the ladder of 'overspent'.",
-        ),
-        "escalation": Field(
-            Section(
-                "an escalation policy",
-                {
-                    "helpdesk": Field(
-                        Ref("helpdesks", "the name of a helpdesk"),
-                        "Helpdesk to which calls go.",
-                        default="our own queue",
-                    ),
-                    "answer_within": Field(Duration(1.0, 30 * 86400.0), "Time that a human has.", default="4h"),
-                    "capacity": Field(
-                        Number(1, 1_000_000, "a whole number of calls", whole=True),
-                        "Open escalations at which 'escalate' is passed over.",
-                        default="200",
-                    ),
-                },
-                lambda read: EscalationPolicy(**read),
-            ),
-            "How escalated calls reach a human.",
-        ),
-        "log_bodies": Field(Boolean(), "Are prompts and answers kept in the log?", default="true"),
-    },
-    lambda read: Policy(
-        **{k: v for k, v in read.items() if k not in ("limits", "tester")},
-        **read.get("limits", {}),
-        **{f"tester_{k}": v for k, v in read.get("tester", {}).items()},
-    ),
 )
 
 PROMPT: Final = Section(
@@ -181,7 +77,8 @@ WORKFLOW: Final = Section(
         ),
         "enforcement": Field(
             Choice(("enforce", "observe")),
-            "enforce: calls that differ from the release are refused. observe: they are only recorded.",
+            "enforce: traffic follows evidence, and calls that differ from the release are refused. observe: served as "
+            "before for at most 30 days, and what enforcement would have done is recorded (docs/enforcement.md).",
             default="enforce",
         ),
         "kind": Field(Choice(("chat", "embeddings")), "Which API it serves.", default="chat"),

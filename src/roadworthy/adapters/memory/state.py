@@ -16,7 +16,7 @@ from roadworthy.fallback.drills.model import DrillRun
 from roadworthy.people.model import LoginCode, LoginSession
 from roadworthy.workflow.audit import AuditRecord
 from roadworthy.workflow.model import ApiKey, FrozenRelease
-from roadworthy.workflow.ports import AppliedConfiguration, StateConflict
+from roadworthy.workflow.ports import AppliedConfiguration, InForce, StateConflict, as_applied
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -59,19 +59,20 @@ class _Rows:
 class MemoryState:
     """``State`` in memory.  A write works on a copy that replaces the rows when it commits."""
 
-    def __init__(self) -> None:
+    def __init__(self, in_force: InForce = as_applied) -> None:
         self._rows = _Rows()
         self._writer = threading.Lock()
+        self._in_force = in_force
 
     @contextmanager
     def read(self) -> Iterator[MemoryTransaction]:
-        yield MemoryTransaction(self._rows, writable=False)
+        yield MemoryTransaction(self._rows, writable=False, in_force=self._in_force)
 
     @contextmanager
     def write(self) -> Iterator[MemoryTransaction]:
         with self._writer:
             rows = self._rows.copy()
-            yield MemoryTransaction(rows, writable=True)
+            yield MemoryTransaction(rows, writable=True, in_force=self._in_force)
             self._rows = rows
 
     def scrub(self) -> None:
@@ -81,9 +82,10 @@ class MemoryState:
 class MemoryTransaction(PeopleTables, EvidenceTables, EvalTables, RolloutTables):
     """What every property needs of the state store, on a copy of the rows."""
 
-    def __init__(self, rows: _Rows, *, writable: bool) -> None:
+    def __init__(self, rows: _Rows, *, writable: bool, in_force: InForce = as_applied) -> None:
         self._rows = rows
         self._writable = writable
+        self._in_force = in_force
 
     @property
     def _change(self) -> _Rows:
@@ -130,7 +132,7 @@ class MemoryTransaction(PeopleTables, EvidenceTables, EvalTables, RolloutTables)
     # configuration
     def applied(self) -> AppliedConfiguration | None:
         newest = self.configurations(limit=1)
-        return newest[0] if newest else None
+        return self._in_force(newest[0]) if newest else None
 
     def configurations(self, limit: int = 20) -> Sequence[AppliedConfiguration]:
         return sorted(self._rows.configurations.values(), key=lambda row: -row.version)[:limit]
@@ -151,10 +153,10 @@ class MemoryTransaction(PeopleTables, EvidenceTables, EvalTables, RolloutTables)
             raise StateConflict(f"workflow {release.release.workflow} has a release {release.number} already")
         _add(self._change.releases, release.release.digest, release, "release")
 
-    def served(self) -> dict[str, str]:
+    def candidates(self) -> dict[str, str]:
         return dict(self._rows.served)
 
-    def serve(self, workflow: str, digest: str) -> None:
+    def put_forward(self, workflow: str, digest: str) -> None:
         release = self.release(digest)
         if release is None or release.release.workflow != workflow:
             raise StateConflict(f"workflow {workflow} has no release {digest}")

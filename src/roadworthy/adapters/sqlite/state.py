@@ -31,7 +31,7 @@ from roadworthy.adapters.sqlite.state_rollouts import RolloutRows
 from roadworthy.people.model import LoginCode, LoginSession
 from roadworthy.workflow.audit import AuditRecord
 from roadworthy.workflow.model import DEFAULT_TEAM, ApiKey, Configuration, FrozenRelease
-from roadworthy.workflow.ports import AppliedConfiguration, StateConflict
+from roadworthy.workflow.ports import AppliedConfiguration, InForce, StateConflict, as_applied
 
 BUSY_TIMEOUT = 5.0
 """Seconds to wait for another process (a backup) before giving up."""
@@ -47,12 +47,13 @@ class StateUnavailable(Exception):
 class SqliteState:
     """``State`` on one SQLite file.  Thread-safe."""
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
+    def __init__(self, path: str | os.PathLike[str], in_force: InForce = as_applied) -> None:
         """Open the file (0600), creating or migrating it.
 
         Raises ``StateTooNew`` or ``StateUnavailable``.
         """
         self.path = Path(path)
+        self._in_force = in_force
         self._writer = threading.Lock()
         try:
             os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
@@ -65,7 +66,7 @@ class SqliteState:
     @contextmanager
     def read(self) -> Iterator[SqliteTransaction]:
         with _mapped(self.path), self._engine.connect() as connection, connection.begin():
-            yield SqliteTransaction(connection, writable=False)
+            yield SqliteTransaction(connection, writable=False, in_force=self._in_force)
 
     @contextmanager
     def write(self) -> Iterator[SqliteTransaction]:
@@ -75,7 +76,7 @@ class SqliteState:
             self._engine.connect().execution_options(roadworthy_write=True) as connection,
             connection.begin(),
         ):
-            yield SqliteTransaction(connection, writable=True)
+            yield SqliteTransaction(connection, writable=True, in_force=self._in_force)
 
     def scrub(self) -> None:
         """Let the write-ahead log keep nothing of what was deleted (pages are overwritten as they are freed)."""
@@ -93,14 +94,15 @@ class SqliteState:
 class SqliteTransaction(PeopleRows, DrillRows, EvidenceRows, EvalRows, RolloutRows):
     """What every property needs of the state store, on one connection."""
 
-    def __init__(self, connection: sa.Connection, *, writable: bool) -> None:
+    def __init__(self, connection: sa.Connection, *, writable: bool, in_force: InForce = as_applied) -> None:
         self._connection = connection
         self._writable = writable
+        self._in_force = in_force
 
     # configuration
     def applied(self) -> AppliedConfiguration | None:
         newest = self.configurations(limit=1)
-        return newest[0] if newest else None
+        return self._in_force(newest[0]) if newest else None
 
     def configurations(self, limit: int = 20) -> Sequence[AppliedConfiguration]:
         query = sa.select(t.configuration).order_by(t.configuration.c.version.desc()).limit(limit)
@@ -146,10 +148,10 @@ class SqliteTransaction(PeopleRows, DrillRows, EvidenceRows, EvalRows, RolloutRo
             record=_text(release),
         )
 
-    def served(self) -> dict[str, str]:
+    def candidates(self) -> dict[str, str]:
         return {row.workflow: row.digest for row in self._connection.execute(sa.select(t.served))}
 
-    def serve(self, workflow: str, digest: str) -> None:
+    def put_forward(self, workflow: str, digest: str) -> None:
         release = self.release(digest)
         if release is None or release.release.workflow != workflow:
             raise StateConflict(f"workflow {workflow} has no release {digest}")
