@@ -89,7 +89,7 @@ class Bench:
         )  # type: ignore[arg-type]  # fmt: skip
         self.runs = DrillRuns(self.state, self.state, ports, self.subject, monotonic=lambda: self.monotonic)
 
-    def subject(self, workflow: str, by: str) -> Subject:
+    def subject(self, workflow: str, by: str, release: str = "") -> Subject:
         if workflow != "support":
             raise Unknown(f"there is no workflow '{workflow}'")
         return Subject(RELEASE, Policy(), True, False, by)

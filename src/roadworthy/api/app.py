@@ -24,9 +24,12 @@ from roadworthy.api import errors
 from roadworthy.api.access import Caller, Permission, identify
 from roadworthy.api.encoding import json_bytes
 from roadworthy.api.services import Services
+from roadworthy.evidence.rules import Refused as EvidenceRefused
 from roadworthy.inference_log.model import FilterRefused
+from roadworthy.operations.canary import CanaryRefused
 from roadworthy.operations.drill_runs import DrillRefused
 from roadworthy.operations.keys import KeyRefused
+from roadworthy.operations.vouching import NotYours
 from roadworthy.people.escalation.rules import Refused as EscalationRefused
 from roadworthy.people.escalation.service import NotAllowed
 from roadworthy.people.incident.rules import Refused as IncidentRefused
@@ -148,9 +151,9 @@ def _handled(services: Services, endpoint: Endpoint, call: Call) -> Any:
         raise errors.NotFound(str(error)) from error
     except SignInRefused as error:
         raise errors.Unauthenticated(str(error)) from error
-    except NotAllowed as error:
+    except (NotAllowed, NotYours) as error:
         raise errors.Denied(str(error)) from error
-    except (EscalationRefused, IncidentRefused, DrillRefused) as error:
+    except (EscalationRefused, IncidentRefused, DrillRefused, EvidenceRefused, CanaryRefused) as error:
         raise errors.Conflict(str(error)) from error
     except StateConflict as error:
         raise errors.Conflict(f"somebody else was faster: {error}; try again") from error

@@ -55,6 +55,10 @@ class Admin:
             options["timeout"] = timeout
         return self._json("POST", path, **options)
 
+    def post_raw(self, path: str, body: bytes, params: Params | None = None) -> Any:
+        """A POST whose body goes as it is."""
+        return self._json("POST", path, content=body, params=_present(params))
+
     def stream(self, path: str, params: Params | None = None) -> Iterator[bytes]:
         """The body of a GET in pieces, as it arrives."""
         with self._failures(), self._client.stream("GET", path, params=_present(params), timeout=None) as response:

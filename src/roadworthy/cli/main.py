@@ -12,6 +12,7 @@ from typing import Any, NoReturn
 import click
 
 from roadworthy.cli.commands import (
+    accept,
     adopt,
     audit,
     backup,
@@ -20,13 +21,18 @@ from roadworthy.cli.commands import (
     doctor,
     drill,
     escalations,
+    evals,
+    evidence,
     explain,
     forget,
+    gateway,
     incidents,
     keys,
+    kill,
     log,
     measure,
     people,
+    ready,
     releases,
     show,
     status,
@@ -36,7 +42,15 @@ from roadworthy.cli.context import Work, common
 from roadworthy.cli.errors import CliError, exit_code, report
 
 SECTIONS: dict[str, tuple[click.Command, ...]] = {
-    "Start": (up.up, configure.init, adopt.adopt, status.status, doctor.doctor),
+    "Start": (
+        up.up,
+        configure.init,
+        adopt.adopt,
+        status.status,
+        doctor.doctor,
+        gateway.gateway,
+        gateway.gateways,
+    ),
     "Configure and release": (
         configure.check,
         configure.apply,
@@ -53,8 +67,21 @@ SECTIONS: dict[str, tuple[click.Command, ...]] = {
         measure.anomalies,
         measure.export,
     ),
-    "Prove it": (drill.drill, drill.failures),
-    "Step in": (escalations.escalations, incidents.incidents, incidents.resolve),
+    "Prove it": (
+        ready.ready,
+        drill.drill,
+        drill.failures,
+        evals.evals,
+        ready.canary,
+        evidence.evidence,
+        accept.accept,
+        accept.waive,
+    ),
+    "Step in": (
+        kill.kill,
+        kill.restore,
+        kill.undo,
+        escalations.escalations, incidents.incidents, incidents.resolve),
     "People and keys": (keys.keys, people.login, people.logout, people.people, audit.audit, forget.forget),
     "Keep": (backup.backup, backup.restore_backup),
 }

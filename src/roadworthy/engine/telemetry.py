@@ -22,6 +22,8 @@ from roadworthy.workflow.inference import Inference
 CAPACITY = 20_000
 """Inferences that may wait: at 2 KB each about 40 MB."""
 BATCH = 256
+WATCHED = 100
+"""Traces whose export is noted."""
 ROUND_SECONDS = 20.0
 """After this long a round ends and the next one goes on."""
 
@@ -70,6 +72,7 @@ class SpanQueue:
         self._batch = batch
         self._clock = clock
         self._waiting: deque[Inference] = deque()
+        self._watched: dict[str, bool] = {}
         self._lock = threading.Lock()
         self._counts = ExportCounts()
 
@@ -82,6 +85,18 @@ class SpanQueue:
             self._waiting.extend(without_bodies(inference) for inference in taken)
             self._counts.offered += len(inferences)
             self._counts.dropped_full += len(inferences) - len(taken)
+
+    def watch(self, trace: str) -> None:
+        """Note whether this trace is taken.  Of the newest ``WATCHED`` only."""
+        with self._lock:
+            self._watched[trace] = False
+            while len(self._watched) > WATCHED:
+                self._watched.pop(next(iter(self._watched)))
+
+    def exported(self, trace: str) -> bool | None:
+        """Did the collector take a watched trace?  ``None`` while nothing is exported."""
+        with self._lock:
+            return self._watched.get(trace, False) if self._wanted else None
 
     def counts(self) -> ExportCounts | None:
         """A copy of the counters; ``None`` while nothing is exported."""
@@ -112,6 +127,7 @@ class SpanQueue:
             with self._lock:
                 if taken:
                     self._counts.exported += len(batch)
+                    self._watched.update((one.trace, True) for one in batch if one.trace in self._watched)
                 else:
                     self._counts.dropped_refused += len(batch)
             if not taken:

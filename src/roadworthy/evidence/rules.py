@@ -72,8 +72,9 @@ def age(lapses_at: float, now: float, grace: float = GRACE) -> Age:
     return "stale" if now < lapses_at + min(grace, LONGEST_GRACE) else "lapsed"
 
 
-def lapses_soon(lapses_at: float, now: float) -> bool:
-    return now < lapses_at <= now + SOON
+def lapses_soon(lapses_at: float, now: float, life: float = 2 * SOON) -> bool:
+    """``life``: seconds that such evidence holds; what is renewed every week is not always about to lapse."""
+    return now < lapses_at <= now + min(SOON, life / 2)
 
 
 def life(kind: str, *, word_only: bool = False, policy: float | None = None) -> float:

@@ -155,11 +155,11 @@ class Ledger:
 
     # --- waivers
 
-    def waive(self, waiver: Waiver, items: Iterable[int], never: Iterable[int]) -> Waiver:
+    def waive(self, waiver: Waiver, items: Iterable[int], never: Iterable[int], *, on_behalf_of: str = "") -> Waiver:
         """Raises ``Refused``."""
         event = Event(
             waiver.person, "waiver.make", f"workflow/{waiver.workflow}",
-            reason=waiver.reason, evidence=waiver.id, team=waiver.team,
+            on_behalf_of=on_behalf_of, reason=waiver.reason, evidence=waiver.id, team=waiver.team,
         )  # fmt: skip
         self._or_denied(event, lambda: rules.admit_waiver(waiver, items, never, self._clock()))
         with self._state.write() as tx:
@@ -180,6 +180,10 @@ class Ledger:
                 self._audit(tx, dataclasses.replace(event, after=msgspec.to_builtins(ended)))
                 return ended
         raise self._denied(event, f"no waiver {ident} of {workflow} is in force; roadworthy ready lists those that are")
+
+    def refuse(self, event: Event, why: str) -> Refused:
+        """What to raise where a person tried what is not theirs to do; audited."""
+        return self._denied(event, why)
 
     # --- inside
 

@@ -85,8 +85,8 @@ class Ports(msgspec.Struct, frozen=True):
     """Ship the journal, then look in the log.  Blocks."""
     heard: Callable[[Inference], Heard]
     """Blocks."""
-    copy: Callable[[str, Drill], AbstractAsyncContextManager[Copy]]
-    """(workflow, drill) → a disposable copy of the install for one correlated drill.  Raises ``OSError``."""
+    copy: Callable[[Release, Drill], AbstractAsyncContextManager[Copy]]
+    """(release, drill) → a disposable copy of the install for one correlated drill.  Raises ``OSError``."""
     example: Example
     clock: Callable[[], float]
 
@@ -157,7 +157,7 @@ class Runner:
         self._told(step, seen)
 
     async def _in_a_copy(self, copies: asyncio.Semaphore, step: Step, scene: Scene) -> None:
-        async with copies, self._ports.copy(self._subject.release.workflow, step.drill) as copy:
+        async with copies, self._ports.copy(self._subject.release, step.drill) as copy:
             try:
                 async with asyncio.timeout(LONGEST_SCENE):
                     self._told(step, await scene(copy))
@@ -236,7 +236,14 @@ class Runner:
 
 
 async def called(
-    client: Client, base_url: str, token: str, release: Release, body: dict[str, Any], *, stream: bool
+    client: Client,
+    base_url: str,
+    token: str,
+    release: Release,
+    body: dict[str, Any],
+    *,
+    stream: bool,
+    headers: Sequence[tuple[bytes, bytes]] = (),
 ) -> Seen:
     """One call of the gateway as any client makes it."""
     origin = Origin.from_url(base_url)
@@ -244,8 +251,8 @@ async def called(
     clocks = Clocks(PATIENCE, limit, limit, limit)
     operation = "embeddings" if release.behaviour.kind == "embeddings" else "chat/completions"
     path = "/" + base_url.split("://", 1)[1].partition("/")[2].rstrip("/") + "/" + operation
-    headers = [(b"authorization", b"Bearer " + token.encode()), (b"content-type", b"application/json")]
-    made = head(b"POST", path.encode(), origin, headers)
+    all_headers = [(b"authorization", b"Bearer " + token.encode()), (b"content-type", b"application/json"), *headers]
+    made = head(b"POST", path.encode(), origin, all_headers)
     raw = msgspec.json.encode(body)
     began = time.monotonic()
     try:

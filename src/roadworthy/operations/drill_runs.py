@@ -46,6 +46,8 @@ class Order(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     workflow: str
     faults: list[str] = []
     rows: list[Row] = []
+    release: str = ""
+    """Number or digest, or the beginning of one; empty: the one that is served."""
 
 
 class _Run:
@@ -58,8 +60,10 @@ class _Run:
         self.lock = threading.Lock()
 
 
-SubjectOf = Callable[[str, str], Subject]
-"""(workflow, by) → what of it is drilled.  Raises ``Unknown`` and ``DrillRefused``."""
+SubjectOf = Callable[[str, str, str], Subject]
+"""(workflow, by, release as it was named) → what of it is drilled.  Raises ``Unknown`` and ``DrillRefused``."""
+AfterRun = Callable[[DrillRun, Subject], None]
+"""What is made of a run that has ended and is kept."""
 
 
 class DrillRuns:
@@ -72,8 +76,10 @@ class DrillRuns:
         ports: Ports,
         subject_of: SubjectOf,
         *,
+        after: AfterRun = lambda run, subject: None,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
+        self._after = after
         self._state = state
         self._kept = kept
         self._ports = ports
@@ -85,7 +91,7 @@ class DrillRuns:
     def start(self, order: Order, actor: Actor) -> DrillRun:
         """Begin a run and return it.  Raises ``Unknown`` and ``DrillRefused``."""
         wanted = chosen(order)
-        subject = self._subject_of(order.workflow, actor.id)
+        subject = self._subject_of(order.workflow, actor.id, order.release)
         steps, skipped = plan(wanted, subject)
         release = subject.release
         run = DrillRun(
@@ -157,6 +163,7 @@ class DrillRuns:
             with self._kept.write() as tx:
                 tx.put_drill_run(run)
                 tx.keep_drill_runs(run.workflow, KEPT_RUNS)
+            self._after(run, subject)
             with self._lock:
                 self._running.pop(run.id, None)
 

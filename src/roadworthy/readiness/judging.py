@@ -107,6 +107,11 @@ def _outgrown(evidence: Evidence, person: str, history: Sequence[Evidence]) -> f
 
 
 def _canary(figures: Canary, _: Evidence, __: Subject, ___: Sequence[Evidence]) -> Judged:
+    return canary_judged(figures)
+
+
+def canary_judged(figures: Canary) -> Judged:
+    """What a canary is worth: it stands or falls by where it was found."""
     places = {"log": figures.log, "metrics": figures.metrics, "trace": figures.trace, "OTLP export": figures.otlp}
     lost = [place for place, found in places.items() if found is False]
     if lost:

@@ -34,6 +34,8 @@ class Item(msgspec.Struct, frozen=True, kw_only=True):
     """Of the way to production, where it is first shown."""
     renew: str | None
     """Command, with WORKFLOW where it goes; ``None``: its producer is not built yet."""
+    made_by: str | None = None
+    """Command that makes what ``renew`` accepts; ``None``: nothing has to be there before."""
     auto: bool
     """May a machine renew it at a quiet hour?"""
     minutes: float
@@ -134,6 +136,13 @@ class ItemState(msgspec.Struct, frozen=True, kw_only=True):
     waiver: Waiver | None = None
     soon: bool = False
     """It lapses within seven days."""
+
+    def command(self, workflow: str) -> str:
+        """What renews it; what has to be made first comes first."""
+        first = self.item.made_by
+        if first is not None and self.age == "missing":
+            return first.replace("WORKFLOW", workflow)
+        return self.item.command(workflow)
 
     @property
     def met(self) -> bool:

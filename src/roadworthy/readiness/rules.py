@@ -288,7 +288,7 @@ def _state(item: Item, parts: Sequence[_Part], now: float) -> ItemState:
         lapses_at=lapses_at,
         evidence=[each.id for each in found],
         mark=marks[0] if marks else "",
-        soon=lapses_at is not None and lapses_soon(lapses_at, now),
+        soon=lapses_at is not None and lapses_soon(lapses_at, now, item.life),
     )
 
 

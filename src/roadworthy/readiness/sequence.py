@@ -129,8 +129,8 @@ def _reached(step: Step, items: Sequence[ItemState], milestones: Milestones) -> 
 
 
 def _command(step: Step, items: Sequence[ItemState], workflow: str) -> str:
-    open_items = [state.item for state in items if state.item.step == step.name and state.verdict != "PASS"]
-    built = [item.command(workflow) for item in open_items if item.renew is not None]
+    left = [state for state in items if state.item.step == step.name and state.verdict != "PASS"]
+    built = [state.command(workflow) for state in left if state.item.renew is not None]
     if built:
         return built[0]
     return step.command.replace("WORKFLOW", workflow) or "not built yet"

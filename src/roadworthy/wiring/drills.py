@@ -20,14 +20,14 @@ from roadworthy.fallback.drills.model import Drill, Sent
 from roadworthy.gateway.snapshot import Snapshot
 from roadworthy.inference_log.service import Log, Shipper
 from roadworthy.operations.drill import Heard, Ports, Subject
-from roadworthy.operations.drill_runs import DrillRefused, DrillRuns
+from roadworthy.operations.drill_runs import AfterRun, DrillRefused, DrillRuns
 from roadworthy.operations.notices import notices
 from roadworthy.wiring.copied import Original
 from roadworthy.wiring.copy import DisposableCopy, disposable
 from roadworthy.wiring.data_folder import DataFolder
 from roadworthy.wiring.launcher import LinuxLauncher, python
 from roadworthy.workflow.inference import Inference
-from roadworthy.workflow.model import Settings
+from roadworthy.workflow.model import Release, Settings
 from roadworthy.workflow.problems import did_you_mean
 from roadworthy.workflow.service import Unknown
 from roadworthy.workflow.simulation import Seeded
@@ -108,8 +108,12 @@ class Drilling:
         base_url: Callable[[], str],
         log: Log,
         shipper: Shipper,
+        find: Callable[[str, str], Release],
+        after: AfterRun,
         clock: Callable[[], float] = time.time,
     ) -> None:
+        """``find``: (workflow, as it was named) → a release; ``after``: what is made of a run that has ended."""
+        self._find = find
         self._state = state
         self._launcher = LinuxLauncher()
         self._snapshot = snapshot
@@ -126,7 +130,7 @@ class Drilling:
             example=_example,
             clock=clock,
         )
-        self.runs = DrillRuns(state, state, ports, self._subject)
+        self.runs = DrillRuns(state, state, ports, self._subject, after=after)
 
     def _record(self, inference: str) -> Inference | None:
         self._shipper.ship()
@@ -146,29 +150,33 @@ class Drilling:
                 notified = any(delivery.drill for delivery in tx.deliveries(about=record.id, limit=20))
         return Heard(first.kind, first.role, notified)
 
-    def _copy(self, workflow: str, drill: Drill) -> AbstractAsyncContextManager[DisposableCopy]:
+    def _copy(self, release: Release, drill: Drill) -> AbstractAsyncContextManager[DisposableCopy]:
         snapshot = self._snapshot()
         with self._state.read() as tx:
             applied = tx.applied()
-            frozen = tx.release(tx.served()[workflow])
+            frozen = tx.release(release.digest)
         assert snapshot is not None
         assert applied is not None
         assert frozen is not None
-        served = snapshot.releases[frozen.release.digest]
         original = Original(
-            applied.configuration, msgspec.structs.replace(frozen, release=served), dict(snapshot.prices)
+            applied.configuration, msgspec.structs.replace(frozen, release=release), dict(snapshot.prices)
         )
         return disposable(original, drill, self._launcher, _example)
 
-    def _subject(self, workflow: str, by: str) -> Subject:
+    def _subject(self, workflow: str, by: str, named: str) -> Subject:
         snapshot = self._snapshot()
         served = None if snapshot is None else snapshot.workflows.get(workflow)
         if snapshot is None or served is None:
             known = snapshot.workflows if snapshot is not None else ()
             raise Unknown(f"no workflow '{workflow}': {did_you_mean(workflow, known)}")
-        if served.release is None:
+        digest = self._find(workflow, named).digest if named else served.release
+        if digest is None:
             raise DrillRefused(f"'{workflow}' serves no release; freeze one: roadworthy freeze {workflow}")
-        release = snapshot.releases[served.release]
+        release = snapshot.releases.get(digest)
+        if release is None:
+            raise DrillRefused(
+                f"release {digest[:16]} of '{workflow}' is at no gateway: what is served and what was frozen last are"
+            )
         first = release.behaviour.target
         target = snapshot.targets.get(first)
         continues = target is not None and target.capabilities.prefill != "none"

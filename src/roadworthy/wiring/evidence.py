@@ -2,15 +2,41 @@
 
 from __future__ import annotations
 
+import logging
+import secrets
 from collections.abc import Callable, Mapping
+from http.client import HTTPConnection, HTTPException
 
 from roadworthy.adapters.signatures import Ed25519Signer, Ed25519Verifier
 from roadworthy.adapters.sqlite.state import SqliteState
+from roadworthy.engine.telemetry import SpanQueue
+from roadworthy.evidence import rules
+from roadworthy.evidence.kinds import INSTALL, Facet, Figures, kind_of
+from roadworthy.evidence.model import Evidence, Mode
+from roadworthy.evidence.rules import Refused
 from roadworthy.evidence.service import Ledger
-from roadworthy.inference_log.service import Log
+from roadworthy.fallback.drills.model import DrillRun
+from roadworthy.fallback.drills.registry import drills
+from roadworthy.gateway.snapshot import Snapshot
+from roadworthy.inference_log.service import Log, Shipper
+from roadworthy.operations import canary, drill_evidence
+from roadworthy.operations.canary import CanaryPorts, CanaryRefused, Flown
+from roadworthy.operations.drill import Subject
 from roadworthy.operations.readiness import Board, PriceOf
+from roadworthy.operations.vouching import Vouching
 from roadworthy.readiness.model import Published
 from roadworthy.rollout.model import Rollout
+from roadworthy.wiring.data_folder import DataFolder
+from roadworthy.wiring.run_facts import run_facts
+from roadworthy.workflow.inference import Inference
+from roadworthy.workflow.model import DEFAULT_TEAM, Release
+from roadworthy.workflow.problems import did_you_mean
+from roadworthy.workflow.service import Unknown
+
+log = logging.getLogger("roadworthy.evidence")
+
+PAGE_PATIENCE = 2.0
+"""Seconds that the metrics page has to answer."""
 
 
 class Proving:
@@ -22,10 +48,16 @@ class Proving:
     def __init__(
         self,
         state: SqliteState,
+        folder: DataFolder,
         signer: Ed25519Signer,
         *,
+        epoch: int,
         log: Log,
+        shipper: Shipper,
+        spans: SpanQueue,
         price_of: PriceOf,
+        base_url: Callable[[], str],
+        snapshot: Callable[[], Snapshot | None],
         clock: Callable[[], float],
         rollout: Callable[[str], Rollout | None] = lambda workflow: None,
         gateways: Callable[[], Mapping[str, float] | None] = lambda: None,
@@ -33,12 +65,90 @@ class Proving:
     ) -> None:
         self.ledger = Ledger(state, signer, Ed25519Verifier(), clock=clock)
         self.board = Board(
-            state,
-            self.ledger,
-            log,
-            price_of=price_of,
-            clock=clock,
-            rollout=rollout,
-            gateways=gateways,
-            published=published,
+            state, self.ledger, log,
+            price_of=price_of, clock=clock, rollout=rollout, gateways=gateways, published=published,
+        )  # fmt: skip
+        self.vouching = Vouching(self.ledger, self.board, epoch=epoch, clock=clock)
+        self._folder = folder
+        self._log = log
+        self._shipper = shipper
+        self._snapshot = snapshot
+        self._clock = clock
+        self._canary = CanaryPorts(
+            signer=signer, base_url=base_url, record=self._record, metrics=self._metrics_page,
+            watch=spans.watch, exported=spans.exported, clock=clock,
+        )  # fmt: skip
+
+    # --- drills
+
+    def drilled(self, run: DrillRun, subject: Subject) -> None:
+        """Keep what a run of drills has shown; one that broke off counts for what it broke."""
+        known = drills()
+        figures = drill_evidence.figures(run, subject, known)
+        if figures is None:
+            return
+        now = run.ended or self._clock()
+        bound: dict[Facet, str] = {"behaviour": run.behaviour, "handling": run.handling}
+        try:
+            kept = self._keep(figures, run.team, run.workflow, run.id, bound, run.by, now, "mocked")
+            if drill_evidence.whole(figures):
+                made = drill_evidence.visible(run, kept.id)
+                self._keep(made, run.team, run.workflow, run.id, bound, run.by, now, "mocked")
+        except Refused as refused:  # the run itself is kept
+            log.error("evidence was refused", extra={"error": str(refused)})
+
+    # --- the canary
+
+    def fly_canary(self, workflow: str | None, by: str) -> tuple[Evidence, Flown]:
+        """Send one and keep what came of it.  Raises ``Unknown``, ``CanaryRefused`` and ``Refused``."""
+        release = self._canary_release(workflow)
+        flown = canary.fly(self._canary, release, by)
+        detail = f"{flown.inference} of {release.workflow}"
+        bound: dict[Facet, str] = {"install": INSTALL}
+        kept = self._keep(
+            flown.figures, DEFAULT_TEAM, "", flown.inference, bound, by, self._clock(), "live", detail=detail
         )
+        return kept, flown
+
+    def _canary_release(self, workflow: str | None) -> Release:
+        """Of the workflow named, else of the first that has one at the gateways."""
+        snapshot = self._snapshot()
+        served = {} if snapshot is None else snapshot.workflows
+        if workflow is not None and workflow not in served:
+            raise Unknown(f"no workflow '{workflow}': {did_you_mean(workflow, served)}")
+        for name in [workflow] if workflow is not None else sorted(served):
+            digest = served[name].release
+            if snapshot is not None and digest is not None:
+                return snapshot.releases[digest]
+        what = f"'{workflow}' has no release" if workflow is not None else "no workflow has a release"
+        raise CanaryRefused(f"{what} that a canary could call; freeze one: roadworthy freeze {workflow or 'WORKFLOW'}")
+
+    def _record(self, inference: str) -> Inference | None:
+        self._shipper.ship()
+        entry = self._log.get(inference)
+        return None if entry is None else entry.inference
+
+    def _metrics_page(self) -> str:
+        address = run_facts(self._folder).metrics
+        if address is None:
+            return ""
+        host, _, port = address.rpartition(":")
+        asking = HTTPConnection(host.strip("[]"), int(port), timeout=PAGE_PATIENCE)
+        try:
+            asking.request("GET", "/metrics")
+            answer = asking.getresponse()
+            return answer.read().decode() if answer.status == 200 else ""
+        except (OSError, HTTPException):
+            return ""
+        finally:
+            asking.close()
+
+    def _keep(
+        self, figures: Figures, team: str, workflow: str, run: str, bound: dict[Facet, str], by: str, now: float,
+        mode: Mode, *, detail: str = "",
+    ) -> Evidence:  # fmt: skip
+        evidence = Evidence(
+            id=f"evd_{secrets.token_hex(8)}", team=team, workflow=workflow, figures=figures, run=run, bound=bound,
+            mode=mode, by=by, made_at=now, lapses_at=now + rules.life(kind_of(figures)), detail=detail,
+        )  # fmt: skip
+        return self.ledger.keep(evidence, self.board.bindings(workflow))
