@@ -2,6 +2,7 @@
 
     CliError (exit 1)
     ├── Finding        exit 1: the command worked and the answer is no (a check failed, nothing was found)
+    ├── Undecided      exit 2: the command worked and could not tell: too little was measured
     ├── BadInput       exit 2: what was typed or written in a file is wrong
     └── Unreachable    exit 3: control or a gateway does not answer
 
@@ -37,6 +38,12 @@ class CliError(Exception):
 
 class Finding(CliError):
     """The command did its work; its answer is negative."""
+
+
+class Undecided(CliError):
+    """The command did its work; what it measured is too little for an answer."""
+
+    code = EXIT_USAGE
 
 
 class BadInput(CliError):

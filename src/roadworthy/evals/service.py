@@ -1,0 +1,309 @@
+"""Keeps example sets, rubric signatures, runs and answers, each sealed, and reads only what we signed.
+
+What a run came to is computed from its kept answers every time.  A row that somebody else wrote, a set whose content
+was changed where it is kept, an answer of another run: none of them counts.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import secrets
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TypeVar
+
+import msgspec
+
+from roadworthy.evals.importing import Columns, Imported, read_rows, sound
+from roadworthy.evals.model import (
+    Answer,
+    Example,
+    Examples,
+    Publication,
+    Run,
+    Scored,
+    Signature,
+)
+from roadworthy.evals.ports import EvalState, EvalTransaction
+from roadworthy.evals.rules import Scores, rubric_digest, standing
+from roadworthy.evals.scorers.base import Case, Scorer
+from roadworthy.evals.scorers.registry import hash_of, scorers_of
+from roadworthy.evals.tokens import ANSWER, PUBLICATION, RUN, SIGNATURE
+from roadworthy.evidence.ports import Signer, Verifier
+from roadworthy.evidence.rules import Refused as NotTaken
+from roadworthy.evidence.sealing import Forged, Seal
+from roadworthy.workflow.audit import Event, chain
+from roadworthy.workflow.model import Release, Workflow
+from roadworthy.workflow.problems import did_you_mean
+from roadworthy.workflow.service import Actor, Unknown
+
+T = TypeVar("T")
+
+
+class Refused(NotTaken):
+    """It is not done; the message says why and what would be."""
+
+
+class Published(msgspec.Struct, frozen=True):
+    """The set in force."""
+
+    publication: Publication
+    examples: Examples
+
+
+class Taken(msgspec.Struct, frozen=True):
+    """What came of an import."""
+
+    publication: Publication
+    imported: Imported
+    created: bool
+    """``False``: this very set is in force already."""
+
+
+class Evals:
+    """Thread-safe as its store is; blocking."""
+
+    def __init__(
+        self,
+        state: EvalState,
+        signer: Signer,
+        verifier: Verifier,
+        *,
+        clock: Callable[[], float],
+        keys: Sequence[str] = (),
+        new_id: Callable[[str], str] = lambda prefix: prefix + secrets.token_hex(8),
+    ) -> None:
+        """``keys``: public keys of earlier signers of this install, whose signatures still count."""
+        self._state = state
+        self._signer = signer
+        self._verifier = verifier
+        self._keys = (signer.public_key, *keys)
+        self._clock = clock
+        self._new_id = new_id
+
+    # --- example sets
+
+    def publish(self, workflow: str, text: str, columns: Columns, actor: Actor, source: str = "") -> Taken:
+        """Judge the workflow by these rows from now on.  Older gates are stale then.
+
+        Raises ``Unknown`` and ``NotImported``; nothing is changed.
+        """
+        imported = read_rows(text, columns)
+        with self._state.write() as tx:
+            flow = _named(tx, workflow)
+            before = self._newest(tx, workflow)
+            scorers = hash_of(scorers_of(imported.examples))
+            if before is not None and (before.version, before.scorers) == (imported.examples.version, scorers):
+                return Taken(before, imported, False)
+            made = Publication(
+                id=self._new_id("evs_"), team=flow.team, workflow=workflow, version=imported.examples.version,
+                scorers=scorers, at=self._clock(), by=actor.id, count=len(imported.examples.items), source=source[:200],
+            )  # fmt: skip
+            tx.add_eval_set(made, imported.examples, PUBLICATION.sealed(made, self._signer))
+            event = Event(
+                actor.id, "evals.publish", f"workflow/{workflow}", on_behalf_of=actor.on_behalf_of, team=flow.team,
+                before=None if before is None else {"set": before.version, "examples": before.count},
+                after={"set": made.version, "examples": made.count, "source": made.source}, evidence=made.id,
+            )  # fmt: skip
+            self._audit(tx, event)
+        return Taken(made, imported, True)
+
+    def published(self, workflow: str) -> Publication | None:
+        """The newest publication that we signed; ``None``: there is none."""
+        with self._state.read() as tx:
+            return self._newest(tx, workflow)
+
+    def current(self, workflow: str) -> Published:
+        """The set in force.  Raises ``Refused``: none is published, or it was changed where it is kept."""
+        with self._state.read() as tx:
+            publication = self._newest(tx, workflow)
+            examples = None if publication is None else self._examples(tx, publication.version)
+        if publication is None:
+            raise Refused(
+                f"{workflow} has no examples; import hand-labelled ones: "
+                f"roadworthy evals import {workflow} FILE.jsonl --input KEY --expect FIELD"
+            )
+        if examples is None:
+            raise Refused(
+                f"the examples of {workflow} were changed in the database and count for nothing; import them again"
+            )
+        return Published(publication, examples)
+
+    def publish_anew(self) -> list[str]:
+        """Have what is published follow the scorers of this version: gates by older ones are stale.  The workflows."""
+        renewed = []
+        with self._state.write() as tx:
+            applied = tx.applied()
+            for workflow in () if applied is None else applied.configuration.workflows:
+                before = self._newest(tx, workflow)
+                examples = None if before is None else self._examples(tx, before.version)
+                if before is None or examples is None or before.scorers == (now := hash_of(scorers_of(examples))):
+                    continue
+                made = msgspec.structs.replace(
+                    before, id=self._new_id("evs_"), scorers=now, at=self._clock(), by="engine"
+                )
+                tx.add_eval_set(made, examples, PUBLICATION.sealed(made, self._signer))
+                after = {"set": made.version, "scorers": made.scorers}
+                event = Event("engine", "evals.publish", f"workflow/{workflow}", team=made.team, after=after,
+                              reason="scorers of a newer version", evidence=made.id)  # fmt: skip
+                self._audit(tx, event)
+                renewed.append(workflow)
+        return renewed
+
+    def examples(self, version: str) -> Examples | None:
+        """The content of a version; ``None``: there is none, or it was changed where it is kept."""
+        with self._state.read() as tx:
+            return self._examples(tx, version)
+
+    # --- the rubric
+
+    def sign(self, workflow: str, actor: Actor) -> Signature:
+        """The workflow's owner stands for its rubric as applied.  Raises ``Unknown`` and ``Refused``, audited."""
+        event = Event(actor.id, "evals.sign", f"workflow/{workflow}", on_behalf_of=actor.on_behalf_of)
+        with self._state.write() as tx:
+            flow = _named(tx, workflow)
+            why = _may_not_sign(flow, actor)
+            if not why:
+                digest = rubric_digest(flow.rubric or "")
+                known = self._signatures(tx, workflow)
+                found = next((each for each in known if (each.rubric, each.person) == (digest, actor.id)), None)
+                if found is not None:
+                    return found
+                made = Signature(
+                    id=self._new_id("sgn_"), team=flow.team, workflow=workflow, rubric=digest, person=actor.id,
+                    at=self._clock(),
+                )  # fmt: skip
+                tx.add_rubric_signature(made, SIGNATURE.sealed(made, self._signer))
+                self._audit(tx, dataclasses.replace(event, team=flow.team, after={"rubric": digest}, evidence=made.id))
+                return made
+            self._audit(tx, dataclasses.replace(event, team=flow.team, outcome="denied", reason=why))
+        raise Refused(why)
+
+    def signed_by(self, workflow: str, rubric: str, until: float, owner: str = "") -> str:
+        """Who had signed this rubric at an instant, the ``owner`` first; empty: nobody."""
+        with self._state.read() as tx:
+            found = self._signatures(tx, workflow)
+        people = [each.person for each in found if each.rubric == rubric and each.at <= until]
+        return owner if owner in people else next(iter(people), "")
+
+    # --- runs
+
+    def begin(self, run: Run) -> Run:
+        """Fix what a run is about before its first call; audited."""
+        with self._state.write() as tx:
+            tx.add_eval_run(run, RUN.sealed(run, self._signer))
+            after = {
+                "run": run.id, "release": run.release, "set": run.set_version, "floors": run.floors,
+                "policy": run.policy, "examples": run.examples,
+            }  # fmt: skip
+            self._audit(
+                tx,
+                Event(run.by, "evals.run", f"workflow/{run.workflow}", on_behalf_of=run.on_behalf_of, team=run.team,
+                      after=after, evidence=run.id),
+            )  # fmt: skip
+        return run
+
+    def keep(self, answer: Answer) -> None:
+        """Each in a transaction of its own: whatever ends us, what was answered is not asked again."""
+        with self._state.write() as tx:
+            tx.put_eval_answer(answer, ANSWER.sealed(answer, self._signer))
+
+    def run(self, ident: str) -> Run:
+        """Raises ``Unknown``: there is none that we signed."""
+        with self._state.read() as tx:
+            token = tx.eval_run(ident)
+        found = [] if token is None else self._opened(RUN, [token])
+        if not found or found[0].id != ident:
+            raise Unknown(f"there is no eval run '{ident}'; roadworthy evals runs WORKFLOW lists them")
+        return found[0]
+
+    def runs(self, workflow: str, limit: int = 50) -> list[Run]:
+        """Newest first."""
+        with self._state.read() as tx:
+            tokens = tx.eval_runs(workflow, limit)
+        return [each for each in self._opened(RUN, tokens) if each.workflow == workflow]
+
+    def answers(self, run: str) -> dict[str, Answer]:
+        """Example → answer: those that we signed for this very run."""
+        with self._state.read() as tx:
+            tokens = tx.eval_answers(run)
+        return {each.example: each for each in self._opened(ANSWER, tokens) if each.run == run}
+
+    def scored(self, run: Run, release: Release) -> list[Scored]:
+        """Every example of the run with its answer and scores.
+
+        Raises ``Refused``: the set was changed where it is kept, or the scorers of this version are others.
+        """
+        examples = self.examples(run.set_version)
+        if examples is None:
+            raise Refused(f"the examples of run {run.id} are not as they were; import them and run the gate again")
+        scorers = scorers_of(examples)
+        if hash_of(scorers) != run.scorers:
+            raise Refused(f"run {run.id} was scored by other scorers than there are now; run the gate again")
+        answers = self.answers(run.id)
+        return [score(each, answers.get(each.id), scorers, release) for each in examples.items]
+
+    # --- inside
+
+    def _newest(self, tx: EvalTransaction, workflow: str) -> Publication | None:
+        found = self._opened(PUBLICATION, tx.eval_sets(workflow))
+        return next((each for each in found if each.workflow == workflow), None)
+
+    def _examples(self, tx: EvalTransaction, version: str) -> Examples | None:
+        found = tx.eval_set(version)
+        return found if found is not None and found.version == version and sound(found) else None
+
+    def _signatures(self, tx: EvalTransaction, workflow: str) -> list[Signature]:
+        return [each for each in self._opened(SIGNATURE, tx.rubric_signatures(workflow)) if each.workflow == workflow]
+
+    def _opened(self, seal: Seal[T], tokens: Iterable[str]) -> list[T]:
+        """What we signed."""
+        found: list[T] = []
+        for token in tokens:
+            try:
+                found.append(seal.opened(token.encode("utf-8", "replace"), self._keys, self._verifier))
+            except Forged:
+                continue
+        return found
+
+    def _audit(self, tx: EvalTransaction, event: Event) -> None:
+        tx.append_audit(chain(tx.last_audit(), event, self._clock()))
+
+
+def score(example: Example, answer: Answer | None, scorers: Sequence[Scorer], release: Release) -> Scored:
+    """One answer held against what was expected."""
+    how = "unanswered" if answer is None else standing(answer.outcome, answer.failure)
+    if answer is None or how == "unanswered":
+        return Scored(example, answer, "unanswered")
+    case = Case(answer.text, example.expected, example.text, release.behaviour.schema)
+    return Scored(example, answer, how, {each.name: each.score(case) if how == "good" else 0.0 for each in scorers})
+
+
+def scores_of(scored: Iterable[Scored]) -> Scores:
+    """Score → example → score, without what was not answered."""
+    found: dict[str, dict[str, float]] = {}
+    for each in scored:
+        for name, value in each.scores.items():
+            found.setdefault(name, {})[each.example.id] = value
+    return found
+
+
+def _named(tx: EvalTransaction, workflow: str) -> Workflow:
+    applied = tx.applied()
+    flows: Mapping[str, Workflow] = {} if applied is None else applied.configuration.workflows
+    if workflow not in flows:
+        raise Unknown(f"no workflow '{workflow}': {did_you_mean(workflow, flows)}")
+    return flows[workflow]
+
+
+def _may_not_sign(flow: Workflow, actor: Actor) -> str:
+    if actor.id.startswith("os:") or actor.id != flow.owners.workflow:
+        return (
+            f"{actor.id} cannot sign the rubric of {flow.name}: its owner {flow.owners.workflow} does, "
+            "after signing in with roadworthy login"
+        )
+    if not (flow.rubric or "").strip():
+        return (
+            f"{flow.name} has no rubric; write how people score its answers into workflows/{flow.name}/rubric.md, name "
+            "it in workflow.yaml (rubric: rubric.md) and apply"
+        )
+    return ""
