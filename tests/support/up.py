@@ -70,12 +70,14 @@ class Up:
         data: Path | None = None,
         command: Sequence[str] = ROADWORTHY,
         arguments: Iterable[str] = FREE_PORTS,
+        verb: str = "up",
     ) -> None:
-        """``command`` stands in for the ``roadworthy`` script (see ``impatient.py``)."""
+        """``command`` stands in for the ``roadworthy`` script (see ``impatient.py``); ``verb``: ``up`` or
+        ``gateway``."""
         root.mkdir(parents=True, exist_ok=True)
         self.data = data or root / "data"
         self.log = root / "up.log"
-        chosen = ["up", *([str(config)] if config is not None else []), "--data", str(self.data), *arguments]
+        chosen = [verb, *([str(config)] if config is not None else []), "--data", str(self.data), *arguments]
         if workers is not None:
             chosen += ["--workers", str(workers)]
         with self.log.open("ab") as log:

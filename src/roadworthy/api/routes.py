@@ -10,7 +10,9 @@ from roadworthy.api import (
     configuration,
     drills,
     escalations,
+    evals,
     evidence,
+    gateways,
     inferences,
     keys,
     kill,
@@ -27,8 +29,10 @@ ENDPOINTS: list[Endpoint] = [
     *escalations.ENDPOINTS,
     *adopting.ENDPOINTS,
     *drills.ENDPOINTS,
+    *evals.ENDPOINTS,
     *evidence.ENDPOINTS,
     *budgets.ENDPOINTS,
+    *gateways.ENDPOINTS,
     *kill.ENDPOINTS,
 ]
 

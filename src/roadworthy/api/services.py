@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 from zoneinfo import ZoneInfo
 
+from roadworthy.evals.service import Evals
 from roadworthy.evidence.model import Evidence
 from roadworthy.evidence.service import Ledger
 from roadworthy.inference_log.service import Log, Shipper
@@ -15,8 +16,11 @@ from roadworthy.operations.adopt import Adoption
 from roadworthy.operations.budgets import BudgetBoard
 from roadworthy.operations.canary import Flown
 from roadworthy.operations.drill_runs import DrillRuns
+from roadworthy.operations.eval_runs import EvalRuns
+from roadworthy.operations.evals import Gate
 from roadworthy.operations.explain import Explainer
 from roadworthy.operations.forget import Forgetter
+from roadworthy.operations.gateways import Gateways
 from roadworthy.operations.keys import Keys
 from roadworthy.operations.kill_desk import KillDesk
 from roadworthy.operations.readiness import Board
@@ -37,6 +41,17 @@ class KillSwitch(Protocol):
     def kills(self) -> Kills: ...
 
 
+class Evaluating(Protocol):
+    @property
+    def evals(self) -> Evals: ...
+
+    @property
+    def gate(self) -> Gate: ...
+
+    @property
+    def runs(self) -> EvalRuns: ...
+
+
 @dataclass(frozen=True)
 class Services:
     """Every callable may block; handlers run in threads."""
@@ -55,6 +70,8 @@ class Services:
     budgets: BudgetBoard
     explainer: Explainer
     drills: DrillRuns
+    evals: Evaluating
+    gateways: Gateways
     ledger: Ledger
     board: Board
     vouching: Vouching

@@ -77,11 +77,7 @@ SECTIONS: dict[str, tuple[click.Command, ...]] = {
         accept.accept,
         accept.waive,
     ),
-    "Step in": (
-        kill.kill,
-        kill.restore,
-        kill.undo,
-        escalations.escalations, incidents.incidents, incidents.resolve),
+    "Step in": (kill.kill, kill.restore, kill.undo, escalations.escalations, incidents.incidents, incidents.resolve),
     "People and keys": (keys.keys, people.login, people.logout, people.people, audit.audit, forget.forget),
     "Keep": (backup.backup, backup.restore_backup),
 }

@@ -61,7 +61,9 @@ from roadworthy.wiring.backup import BackupRefused, back_up
 from roadworthy.wiring.config_folder import ConfigFolderError, read_folder
 from roadworthy.wiring.data_folder import DataFolder, DataFolderError, DataFolderHeld, FolderLock, create_folder
 from roadworthy.wiring.drills import Drilling
+from roadworthy.wiring.evals import Evaluating
 from roadworthy.wiring.evidence import Proving
+from roadworthy.wiring.gateway_desk import Desk
 from roadworthy.wiring.gateways import Fleet
 from roadworthy.wiring.internal import Internal
 from roadworthy.wiring.kill import Killing
@@ -147,6 +149,7 @@ class Control:
             price_of=self.prices.price_of,
             base_url=lambda: self.board.base_url(),
             snapshot=lambda: self.publisher.current,
+            published=lambda workflow: self.evaluating.published(workflow),
             clock=clock,
         )
         self.publisher = Publisher(
@@ -193,6 +196,26 @@ class Control:
             shipper=self.shipper,
             find=lambda workflow, named: self.workflows.find(workflow, named)[0],
             after=self._drilled,
+            clock=clock,
+        )
+        self.gateways = Desk(
+            self.fleet,
+            folder,
+            self.state,
+            self.shipper,
+            public_key=signer.public_key,
+            newest=self._newest,
+            clock=clock,
+        )
+        self.evaluating = Evaluating(
+            self.state,
+            self.workflows,
+            self.proving.ledger,
+            signer,
+            epoch=self.epoch,
+            base_url=self.board.base_url,
+            snapshot=lambda: self.publisher.current,
+            publish=self.publish,
             clock=clock,
         )
         self.clock = clock
@@ -261,6 +284,10 @@ class Control:
         )
         return answer[1] if answer is not None and answer[0] == 200 else None
 
+    def _newest(self) -> tuple[int, int]:
+        current = self.publisher.current
+        return (0, 0) if current is None else (current.epoch, current.seq)
+
     def _sockets(self) -> list[Path]:
         """Of every worker of every gateway."""
         return list(self.fleet.sockets().values())
@@ -321,6 +348,8 @@ class Control:
             budgets=self.budgets,
             adoption=Adoption(self.workflows, self.store, price_known=self._price_known),
             drills=self.drilling.runs,
+            evals=self.evaluating,
+            gateways=self.gateways,
             kill=self.kill,
             ledger=self.proving.ledger,
             board=self.proving.board,

@@ -20,6 +20,9 @@ from roadworthy.adapters.files import write_atomically
 
 DATA_FOLDER_VERSION = 1
 
+GATEWAY_MARK = "gateway.json"
+"""A file that only the folder of a gateway has which joined an install."""
+
 DEFAULT_DATA = "./.roadworthy"
 
 Migration = Callable[["DataFolder"], None]
@@ -62,6 +65,9 @@ class DataFolder:
         self.supervisor_lock = self.root / "supervisor.lock"
         self.hmac_key_file = self.root / "hmac.key"
         self.signing_key_file = self.root / "signing.key"
+        self.public_key_file = self.root / "signing.pub"
+        self.seen_file = self.root / "seen.json"
+        """What the gateways of this folder remember of snapshots and receipts."""
         self.state_db = self.root / "state.db"
         self.log_db = self.root / "log.db"
         self.cold = self.root / "cold"
@@ -70,6 +76,9 @@ class DataFolder:
         self.journal = self.root / "journal"
         self.run = self.root / "run"
         self.control_socket = self.run / "control.sock"
+        self.seen_lock = self.run / "seen.lock"
+        self.sessions_file = self.run / "sessions.bin"
+        """Which side sessions began on, mapped by all workers."""
         self.endpoints = self.run / "endpoints.json"
         self.models = self.root / "models"
 
@@ -112,6 +121,28 @@ class DataFolder:
             )
         return key
 
+    def keep_public_key(self, key: str) -> None:
+        """Have the gateways of this folder trust what this key signs, and nothing else.  Raises ``DataFolderError``."""
+        try:
+            if self.public_keys() != [key]:
+                write_atomically(self.public_key_file, f"{key}\n".encode())
+        except OSError as error:
+            raise DataFolderError(
+                f"{self.public_key_file}: cannot be written ({error.strerror}); check its owner and mode"
+            ) from error
+
+    def public_keys(self) -> list[str] | None:
+        """Public keys that count, one a line; ``None``: no control has written any yet.
+
+        Fails closed: a file that cannot be read trusts nobody.
+        """
+        try:
+            return self.public_key_file.read_text().split()
+        except FileNotFoundError:
+            return None
+        except (OSError, UnicodeDecodeError):
+            return []
+
     def vet_databases(self) -> None:
         """Raise ``DataFolderError`` when a database is gone that this folder had.
 
@@ -138,6 +169,7 @@ def create_folder(root: str | os.PathLike[str]) -> DataFolder:
     something else.
     """
     folder = DataFolder(root)
+    _vet_kind(folder)
     if folder.root.exists() and not folder.root.is_dir():
         raise DataFolderError(f"{folder.root}: is a file, expected a folder; give another path with --data")
     if not folder.version_file.exists():
@@ -162,6 +194,7 @@ def open_folder(
     Raises ``DataFolderMissing``, ``DataFolderTooNew`` or ``DataFolderError`` (unreadable ``VERSION``).
     """
     folder = DataFolder(root)
+    _vet_kind(folder)
     try:
         text = folder.version_file.read_text().strip()
     except FileNotFoundError:
@@ -240,6 +273,14 @@ def lock_holder(path: Path) -> int | None:
         os.close(fd)
 
 
+def _vet_kind(folder: DataFolder) -> None:
+    if (folder.root / GATEWAY_MARK).exists():
+        raise DataFolderError(
+            f"{folder.root}: is the folder of a gateway that joined an install; give the install's own folder with "
+            "--data (`roadworthy gateway` runs the gateway)"
+        )
+
+
 def _make(folder: DataFolder) -> None:
     folder.root.mkdir(mode=0o700, parents=True, exist_ok=True)
     folder.root.chmod(0o700)
@@ -254,7 +295,7 @@ def _strangers(folder: DataFolder) -> list[str]:
     """What a folder without ``VERSION`` holds that our own interrupted making does not explain."""
     if not folder.root.exists():
         return []
-    keys = {"hmac.key", "signing.key"}
+    keys = {"hmac.key", "signing.key", "signing.pub"}
     ours = {"snapshot", "journal", "run", "cold", "models", *keys, "control.lock", "supervisor.lock"}
     return sorted(
         name

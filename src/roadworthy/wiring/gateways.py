@@ -21,6 +21,7 @@ from pathlib import Path
 import msgspec
 
 from roadworthy.adapters.files import write_atomically
+from roadworthy.operations.gateways import JoinRefused
 from roadworthy.wiring.data_folder import DataFolder, lock_holder
 from roadworthy.wiring.place import LOCAL
 from roadworthy.wiring.run_facts import run_facts
@@ -35,10 +36,6 @@ KEEP_SEEN = 10.0
 """Seconds between two writes of when gateways were heard last."""
 _NAME = re.compile(r"^[a-z0-9][a-z0-9-]{0,39}$")
 _SOCKET = re.compile(r"^worker-(\d+)\.sock$")
-
-
-class JoinRefused(Exception):
-    """A gateway may not join; the message says why and how to mend it."""
 
 
 class Known(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -127,16 +124,28 @@ class Fleet:
 
     # --- changing
 
-    def add(self, name: str, folder: Path, workers: int, *, listen: str = "", metrics: str = "") -> Known:
-        """A gateway joins, or joins again.  Raises ``JoinRefused``."""
+    def add(
+        self, name: str, folder: Path, workers: int, *, first: int = 0, listen: str = "", metrics: str = ""
+    ) -> Known:
+        """A gateway joins, or joins again.  Raises ``JoinRefused``.
+
+        ``first``: the number that it was given once, which it keeps, also when this file was lost meanwhile.
+        """
         with self._lock:
             self._vet(name, folder, workers)
             now = self._clock()
             known = next((one for one in self._kept.gateways if one.name == name), None)
-            first = self._kept.next if known is None else known.first
-            joined = Known(name, str(folder), first, workers, listen, metrics, now, now)
             others = [one for one in self._kept.gateways if one.name != name]
-            self._keep([*others, joined], self._kept.next + (SPAN if known is None else 0))
+            if known is not None:
+                first = known.first
+            elif first == 0:
+                first = self._kept.next
+            elif first % SPAN or any(one.first == first for one in others):
+                raise JoinRefused(
+                    f"first: worker numbers from {first} on are another gateway's; give it a new folder with --data"
+                )
+            joined = Known(name, str(folder), first, workers, listen, metrics, now, now)
+            self._keep([*others, joined], max(self._kept.next, first + SPAN))
         log.info("gateway joined", extra={"gateway": name, "folder": str(folder)})
         return joined
 

@@ -34,6 +34,11 @@ class _Report(msgspec.Struct):
     targets: list[TargetSeen] = []
 
 
+class _Serves(msgspec.Struct):
+    snapshot_epoch: int = 0
+    snapshot_seq: int = 0
+
+
 class Heard(msgspec.Struct):
     """What the workers that answer say."""
 
@@ -52,6 +57,12 @@ def hear(sockets: Iterable[Path]) -> Heard:
         heard.journal["bodies_dropped"] += report.journal.bodies_dropped
         heard.targets += report.targets
     return heard
+
+
+def places_of(sockets: Iterable[Path]) -> list[tuple[int, int]]:
+    """Epoch and number of the snapshot that each worker serves which answers."""
+    answers = (msgspec.json.decode(answer, type=_Serves) for answer in _ask(sockets, "GET", "/internal/counters"))
+    return [(found.snapshot_epoch, found.snapshot_seq) for found in answers]
 
 
 def rotate_journals(sockets: Iterable[Path]) -> None:
