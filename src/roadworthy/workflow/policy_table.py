@@ -114,8 +114,8 @@ ROLLOUT: Final = Section(
 GATE: Final = Section(
     "a gate policy: {floors, margin}",
     {
-        "floors": Field(MapOf(Share(), "floors by scorer"), "Least share of examples by scorer, proven at 95 %."),
-        "margin": Field(ShareOrNone(), "How much worse than the release before it may be.", default="2%"),
+        "floors": Field(MapOf(Share(), "floors by scorer"), "Least share of examples by score, proven at 95 %."),
+        "margin": Field(ShareOrNone(), "How much worse than the release before it may be.", default="10%"),
     },
     lambda read: GatePolicy(**read),
 )
