@@ -4,7 +4,7 @@ GET  /v1/kill          → {items}: of all (``*``) first, then of every workflow
 GET  /v1/kill/log      ?workflow=&limit= → {items}: the kill log, newest first
 POST /v1/kill          {workflow, to?, reason?, wait?} → its stand; anybody who may act, also an OS user
 POST /v1/kill/undo     {workflow, wait?} → its stand; only whoever pressed, for ten minutes
-POST /v1/kill/explain  {workflow, reason} → its stand; the reason may come after
+POST /v1/kill/explain  {workflow, reason, wait?} → its stand; the reason may come after
 POST /v1/kill/restore  {workflow, to?, reason, wait?} → its stand; by the rules of ``kill_switch/rules.py``
 
 ``workflow`` is a name or ``*``; ``wait``: most seconds until every gateway has confirmed.  What is refused is recorded.
@@ -51,6 +51,7 @@ class Undo(msgspec.Struct, forbid_unknown_fields=True):
 class Explain(msgspec.Struct, forbid_unknown_fields=True):
     workflow: str
     reason: str
+    wait: Wait = WAIT
 
 
 def stands(services: Services, call: Call) -> Any:
@@ -83,7 +84,7 @@ def undo(services: Services, call: Call) -> Any:
 
 def explain(services: Services, call: Call) -> Any:
     body: Explain = call.body
-    return _acting(lambda: services.kill.desk.explain(body.workflow, body.reason, call.actor))
+    return _acting(lambda: services.kill.desk.explain(body.workflow, body.reason, call.actor, body.wait))
 
 
 def _acting(act: Callable[[], Stand]) -> Stand:

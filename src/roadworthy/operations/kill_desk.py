@@ -109,9 +109,9 @@ class KillDesk:
         done = self._kills.undo(workflow, by, on_behalf_of="" if by != actor.id else actor.on_behalf_of)
         return self.stand(workflow, wait=wait, done=done)
 
-    def explain(self, workflow: str, reason: str, actor: Actor) -> Stand:
+    def explain(self, workflow: str, reason: str, actor: Actor, wait: float) -> Stand:
         done = self._kills.explain(workflow, actor.id, reason, on_behalf_of=actor.on_behalf_of)
-        return self.stand(workflow, done=done)
+        return self.stand(workflow, wait=wait, done=done)
 
     def restore(self, workflow: str, to: State, reason: str, actor: Actor, wait: float) -> Stand:
         """What stops everything is first made each workflow's own, so that whoever restores brings back what is theirs

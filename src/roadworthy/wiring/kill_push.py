@@ -28,6 +28,8 @@ BEAT = 1.0
 RETRY = 0.05
 PATIENCE = 1.0
 """Seconds that a worker has to answer."""
+URGENT = 30.0
+"""Seconds for which a worker that answers and has not stopped is asked again at once."""
 LOOK = 0.25
 """Seconds between two looks at who is there."""
 
@@ -240,7 +242,7 @@ class Pusher:
             if not good:
                 self._lost(gateway, number, sock)
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(bell.wait(), BEAT if good else RETRY)
+                await asyncio.wait_for(bell.wait(), BEAT if good and not self._owes(gateway) else RETRY)
 
     def _take(self, gateway: str, number: int, answer: bytes) -> bool:
         try:
@@ -279,6 +281,15 @@ class Pusher:
             states = [one for one in said if one is not None]
             self._books[workflow] = confirming.confirm(
                 book, gateway, min(one.seq for one in states), min((one.state for one in states), key=severity), now
+            )
+
+    def _owes(self, gateway: str) -> bool:
+        """Has it an order to confirm that is not old?"""
+        recent = self._clock() - URGENT
+        with self._changed:
+            return any(
+                gateway in book.gateways and gateway not in book.confirmed and book.order.at > recent
+                for book in self._books.values()
             )
 
     def _hear(self, gateway: str) -> None:
