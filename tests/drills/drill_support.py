@@ -62,6 +62,7 @@ from roadworthy.workflow.model import (
     TargetIdentity,
 )
 from roadworthy.workflow.simulation import Seeded
+from support.earning import earned, proven
 
 HMAC_KEY = b"k" * 32
 TOKEN = "rw-" + "d" * 40
@@ -320,7 +321,8 @@ async def run(drill: Drill, intact: Case, stream: bool, served: Case, folder: Pa
     tls = origin.default_tls() if drill.fault == "untrusted" else None  # read before clocks run, as a worker has it
     client = Client(guard=guard, tls=tls)
     gateway = Gateway(upstream=client, journal=journal, clock=SystemClock(), ids=SystemIds(), hmac_key=HMAC_KEY)
-    gateway.world = World(_snapshot(drill, served, urls), wires=wire_for, secret=lambda name: "sk", slots=gateway.slots)
+    made = earned(_snapshot(drill, served, urls), time.time())
+    gateway.world = World(made, wires=wire_for, secret=lambda name: "sk", slots=gateway.slots, proofs=proven(made))
     guard.allow(gateway.world.private_origins)
     must = promised(drill, intact, stream)
     try:

@@ -13,6 +13,8 @@ from typing import Any
 import msgspec
 
 from roadworthy.adapters.providers.openai import OpenAIWire
+from roadworthy.gateway.admission.proofs import Memory
+from roadworthy.gateway.admission.sessions import Sessions
 from roadworthy.gateway.core import Gateway
 from roadworthy.gateway.journal import Journal
 from roadworthy.gateway.messages import Request, Response, StreamResponse
@@ -34,8 +36,13 @@ from roadworthy.workflow.model import (
     Target,
     TargetIdentity,
 )
+from roadworthy.workflow.shares import salt_of
+from support.earning import earned, proven
 
 HMAC_KEY = b"k" * 32
+NOW = 1_700_000_000.0
+"""The fake clock's beginning."""
+SALT = salt_of(HMAC_KEY)
 TOKEN = "rw-" + "a" * 40
 TESTER = "rwt-" + "b" * 40
 PRICE = Price(input=0.001, output=0.002)
@@ -176,7 +183,7 @@ class FakeClock:
     """Time that passes only when somebody sleeps or a test says so."""
 
     def __init__(self) -> None:
-        self.time = 1_700_000_000.0
+        self.time = NOW
         self.slept: list[float] = []
 
     def now(self) -> float:
@@ -246,7 +253,7 @@ class Bench:
         folder: Path,
         *,
         served: Release | None = None,
-        enforcement: str = "enforce",
+        enforcement: str | None = None,
         policy: Policy | None = None,
         keys: Sequence[tuple[str, ApiKey]] = (),
         workflows: dict[str, ServedWorkflow] | None = None,
@@ -265,6 +272,7 @@ class Bench:
         self.upstream = upstream or FakeUpstream()
         self.upstream.will(completion())
         self.journal = Journal(folder, f"w{worker}", now=self.clock.now, reserve_bytes=0, **more)
+        self.sessions = Sessions(records=1024)
         _made.append(self)
         self.gateway = Gateway(
             upstream=self.upstream, journal=self.journal, clock=self.clock, ids=FakeIds(), hmac_key=HMAC_KEY,
@@ -272,6 +280,8 @@ class Bench:
         )  # fmt: skip
         if served is None and passthrough is None:
             served = release()
+        if enforcement is None:  # what has no release is passed on only while somebody signs for it
+            enforcement = "enforce" if served is not None else "observe"
         workflow = ServedWorkflow(
             name="support", team="default", enforcement=enforcement, policy=policy or Policy(testers=["ann"]),
             release=served.digest if served else None, passthrough=passthrough,
@@ -283,7 +293,8 @@ class Bench:
             **(snapshot or {}),
         )
 
-    def load(self, **fields: Any) -> None:
+    def load(self, *, earning: bool = True, memory: Memory | None = None, **fields: Any) -> None:
+        """``earning``: everything is served to everybody (``earned``)."""
         names = ("main", "backup")
         made: dict[str, Any] = {
             "format": SNAPSHOT_FORMAT, "epoch": 1, "seq": 1, "made_at": 1.0,
@@ -292,9 +303,13 @@ class Bench:
             "prices": dict.fromkeys(names, PRICE),
             **fields,
         }  # fmt: skip
+        self.serve(earned(Snapshot(**made), self.clock.now()) if earning else Snapshot(**made), memory)
+
+    def serve(self, snapshot: Snapshot, memory: Memory | None = None) -> None:
         self.gateway.world = World(
-            Snapshot(**made), wires=OpenAIWire, secret=lambda name: "sk-up", slots=self.gateway.slots
-        )
+            snapshot, wires=OpenAIWire, secret=lambda name: "sk-up", slots=self.gateway.slots,
+            proofs=proven(snapshot, memory), salt=SALT, sessions=self.sessions,
+        )  # fmt: skip
 
     async def post(
         self, body: Any = None, path: str = "/v1/chat/completions", token: str = TOKEN, **more: Any

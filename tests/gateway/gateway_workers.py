@@ -21,6 +21,7 @@ from roadworthy.gateway.snapshot import Endpoint, ServedWorkflow, Snapshot
 from roadworthy.inference_log import segments
 from roadworthy.wiring.data_folder import DataFolder
 from roadworthy.workflow.model import Breaker, Capabilities, Policy, Price, Release, Target
+from support.earning import earned
 
 PROBE = """
 import signal, sys
@@ -93,7 +94,7 @@ class Workers:
             "targets": {"main": target}, "endpoints": {"main": Endpoint(self.url)},
             "prices": {"main": Price(0.001, 0.002)}, "keys": {digest: key()[1]},
         }  # fmt: skip
-        self.write(snapshots.encode(Snapshot(**{**fields, **more})))
+        self.write(snapshots.encode(earned(Snapshot(**{**fields, **more}), time.time())))
 
     def write(self, data: bytes) -> None:
         path = self.folder.snapshot

@@ -30,6 +30,7 @@ from roadworthy.gateway.world import World
 from roadworthy.http1.errors import Disconnected, ProtocolViolation, ReadTimeout, Refused
 from roadworthy.workflow.inference import Tokens
 from roadworthy.workflow.model import Canned, Handling, Policy, RedactionRule, Step, TargetLimits
+from support.earning import proven
 
 
 @on_loop
@@ -233,7 +234,9 @@ async def test_a_target_without_endpoint_or_secret_says_so(tmp_path: Path) -> No
     snapshot = bench.gateway.world.snapshot
 
     changed = msgspec.structs.replace(snapshot, targets=keyed)
-    bench.gateway.world = World(changed, wires=OpenAIWire, secret=lambda _: None, slots=bench.gateway.slots)
+    bench.gateway.world = World(
+        changed, wires=OpenAIWire, secret=lambda _: None, slots=bench.gateway.slots, proofs=proven(changed)
+    )
     answer = await bench.post()
     assert said(answer)["error"]["code"] == "misconfigured"
     assert "env:NOPE" in said(answer)["error"]["message"]

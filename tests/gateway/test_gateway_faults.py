@@ -42,6 +42,7 @@ from roadworthy.workflow.model import (
     TargetLimits,
 )
 from roadworthy.workflow.simulation import FAULTS
+from support.earning import earned, proven
 
 DEADLINE = 3.0
 CLOCKS = Clocks(connect=1.5, first_token=1.5, idle=1.2, total=2.5)
@@ -189,7 +190,9 @@ class Sweep:
         client = Client(guard=guard)
         journal = Journal(self.folder, "w0", now=time.time, reserve_bytes=0)
         gateway = Gateway(upstream=client, journal=journal, clock=SystemClock(), ids=SystemIds(), hmac_key=HMAC_KEY)
-        gateway.world = World(self.snapshot, wires=wire_for, secret=lambda name: None, slots=gateway.slots)
+        gateway.world = World(
+            self.snapshot, wires=wire_for, secret=lambda name: None, slots=gateway.slots, proofs=proven(self.snapshot)
+        )
         guard.allow(gateway.world.private_origins)
         return gateway, journal, client
 
@@ -251,7 +254,7 @@ def snapshot(url: str) -> Snapshot:
         served("plain", nothing), served("laddered", canned), served("checked", nothing, schema=SCHEMA),
         served("observed", nothing),
     ]  # fmt: skip
-    return Snapshot(
+    made = Snapshot(
         format=SNAPSHOT_FORMAT, epoch=1, seq=1, made_at=1.0,
         workflows={
             made.workflow: ServedWorkflow(
@@ -266,6 +269,7 @@ def snapshot(url: str) -> Snapshot:
         prices={"main": Price(input=0.001, output=0.002)},
         keys=dict([key()]),
     )  # fmt: skip
+    return earned(made, time.time())
 
 
 @pytest.fixture(scope="module")

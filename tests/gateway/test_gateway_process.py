@@ -154,7 +154,7 @@ def test_a_snapshot_that_could_not_be_read_is_tried_again(tmp_path: Path, monkey
     path.write_bytes(b"{}")
     tried: list[bytes] = []
     counted = SimpleNamespace(counters=SimpleNamespace(snapshots_refused=0))
-    file = wired.SnapshotFile(path, counted, None)  # type: ignore[arg-type]
+    file = wired.SnapshotFile(path, counted, None, None)  # type: ignore[arg-type]
     monkeypatch.setattr(wired, "decode", tried.append)
     monkeypatch.setattr(file, "_serve", lambda snapshot: None)
     with monkeypatch.context() as starved:

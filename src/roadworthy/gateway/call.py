@@ -77,8 +77,8 @@ class Call:
         "drafted", "dropped", "ended_by", "escalation", "fields", "good", "history", "id", "key", "kill", "left_as_is",
         "logged", "model",
         "money", "n", "notes", "operation", "overrides", "prompt", "recorded", "relayed", "repair", "repaired",
-        "request", "route", "rungs", "served_by", "serving", "session", "stream", "structured", "tab", "tags", "trace",
-        "traffic",
+        "request", "route", "rungs", "served_by", "serving", "session", "stage", "stream", "structured", "tab", "tags",
+        "trace", "traffic",
         "ts", "unit", "unit_source", "usage_asked", "would",
     )  # fmt: skip
 
@@ -92,6 +92,8 @@ class Call:
         self.operation: Operation = "chat"
         self.serving: Serving | None = None
         self.route: Route = "release"
+        self.stage: str | None = None
+        """Of the ramp that decided its side."""
         self.deadline = began
         self.traffic: TrafficClass = key.traffic
         self.unit: str | None = None
@@ -205,7 +207,7 @@ class Call:
         # by position, in the order of ``Inference``: matching 45 names costs a microsecond
         return Inference(
             self.id, self.ts, key.team, serving.name if serving else "", outcome,
-            self.route, serving.digest if serving else None, None, self.traffic,
+            self.route, serving.digest if serving else None, self.stage, self.traffic,
             self.unit, self.unit_source, self.session, trace.trace, trace.span, trace.parent, key.id,
             failure, code, status, self.stream,
             good.target or None, shown.model_asked, good.model_answered, good.provider_request_id,
@@ -242,6 +244,10 @@ def roadworthy_object(record: Inference, serving: Serving | None, escalation: by
     made = b'{"inference":"%b"%b,"route":"%b","outcome":"%b"' % (
         record.id.encode(), serving.json_start if serving else b"", record.route.encode(), record.outcome.encode(),
     )  # fmt: skip
+    if record.stage is not None:
+        made += b',"stage":%b' % _encode(record.stage)
+    if record.would:
+        made += b',"would":%b' % _encode(record.would)
     if record.failure is not None:
         made += b',"failure":"%b"' % record.failure.encode()
     if record.target is not None:
@@ -264,6 +270,11 @@ def spliced(body: bytes, extension: bytes) -> bytes:
     return b'%b%b"roadworthy":%b}' % (body[:end], comma, extension)
 
 
+def _header(text: str) -> bytes:
+    """``text`` as a header can carry it."""
+    return "".join(letter if " " <= letter <= "~" else "?" for letter in text).encode()
+
+
 def answer_headers(call: Call, outcome: Outcome | None) -> Headers:
     """Headers of any answer to an authenticated call; ``outcome`` where it is known."""
     ident = call.id.encode()
@@ -275,6 +286,10 @@ def answer_headers(call: Call, outcome: Outcome | None) -> Headers:
     if call.serving is not None:
         headers += call.serving.headers
         headers.append((b"x-roadworthy-route", call.route.encode()))
+        if call.stage is not None:
+            headers.append((b"x-roadworthy-stage", _header(call.stage)))
+        if call.would:
+            headers.append((b"x-roadworthy-would", _header(call.would)))
     if outcome is not None:
         headers.append((b"x-roadworthy-outcome", outcome.encode()))
     if call.cached_age is not None:

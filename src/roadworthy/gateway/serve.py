@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 
-from roadworthy.gateway.admission.admit import admit
+from roadworthy.gateway.admission.admit import Bypassed, admit
 from roadworthy.gateway.admission.prompting import PROMPT_UNRELEASED, PromptUnreleased
 from roadworthy.gateway.answers.bypass import BypassTaker
 from roadworthy.gateway.answers.cache import AnswerCache
@@ -98,9 +98,7 @@ class Server:
         self, call: Call, headers: dict[bytes, bytes], operation: Operation, world: World
     ) -> Response | StreamResponse:
         try:
-            admit(call, headers, operation, world)
-            if self._board.any:
-                self._enter(call)
+            admit(call, headers, operation, world, self._board)
             call.logged = self._journal.start(call.start_line())
             if not call.logged and not world.disk_full_serves:
                 return await self._bypass.take(call, "disk_full", DISK_FULL)
@@ -121,8 +119,11 @@ class Server:
             if self._board.any:
                 self._board.vet_answer(call)
             return self._finisher.answered(call, good)
+        except Bypassed as bypassed:
+            side = bypassed.side
+            return await self._bypass.take(call, side.code, side.why, side.route)
         except PromptUnreleased:
-            call.notes = [PROMPT_UNRELEASED]
+            call.notes = [*call.notes, PROMPT_UNRELEASED]
             return await self._bypass.take(call, "bypassed", UNRELEASED)
         except Halted as halted:
             return await self._halted(call, halted.force)
@@ -143,15 +144,6 @@ class Server:
             return self._finisher.canned(call, serving.canned, "canned", end.failure)
         assert isinstance(end, Blocked)
         return self._finisher.canned(call, serving.blocked, "blocked", end.failure)
-
-    def _enter(self, call: Call) -> None:
-        """What the kill switch makes of a call from its beginning.  Raises ``Halted``."""
-        found = self._board.halting(call)
-        if found is None or found.state == "guarded":
-            return
-        if found.state == "off" or not self._escalations.has_room(call):
-            raise Halted(found)
-        call.drafted, call.kill = True, "assist"
 
     async def _halted(self, call: Call, force: Force) -> Response | StreamResponse:
         """The kill switch keeps the call from (another) model.  What evals and load tests measure is no bypass."""

@@ -165,8 +165,9 @@ def decode(data: bytes) -> Snapshot:
             "run the same version of Roadworthy for control and gateway"
         )
     for workflow in snapshot.workflows.values():
-        if workflow.release is not None and workflow.release not in snapshot.releases:
-            raise SnapshotRefused(f"workflow {workflow.name}: release {workflow.release} is not in the snapshot")
+        for digest in (workflow.release, workflow.previous):
+            if digest is not None and digest not in snapshot.releases:
+                raise SnapshotRefused(f"workflow {workflow.name}: release {digest} is not in the snapshot")
         if workflow.passthrough is not None and workflow.passthrough not in snapshot.targets:
             raise SnapshotRefused(f"workflow {workflow.name}: target {workflow.passthrough} is not in the snapshot")
     return snapshot

@@ -12,6 +12,10 @@ import msgspec
 
 from roadworthy.fallback.words import BLOCKED
 from roadworthy.gateway.admission.capabilities import is_limited, lacking
+from roadworthy.gateway.admission.proofs import NO_PROOFS, Proofs
+from roadworthy.gateway.admission.routing import Router, as_held, flow_of
+from roadworthy.gateway.admission.sessions import Sessions
+from roadworthy.gateway.admission.sides import Serves
 from roadworthy.gateway.answers.canned import CannedAnswer
 from roadworthy.gateway.answers.redact import Redactor, redactor
 from roadworthy.gateway.answers.repair import RepairPrompt
@@ -41,6 +45,7 @@ from roadworthy.workflow.model import (
     Target,
 )
 from roadworthy.workflow.prompt import Template, TemplateError
+from roadworthy.workflow.shares import Places
 
 _encode = msgspec.json.encode
 
@@ -132,8 +137,14 @@ class Serving:
     """One workflow as it is served."""
 
     def __init__(
-        self, served: ServedWorkflow, snapshot: Snapshot, targets: dict[str, ServedTarget], secret: SecretLookup
+        self,
+        served: ServedWorkflow,
+        snapshot: Snapshot,
+        targets: dict[str, ServedTarget],
+        secret: SecretLookup,
+        route: Route | None = None,
     ) -> None:
+        """``route`` ``None``: ``release``, or ``passthrough`` without one."""
         self.name = served.name
         self.team = served.team
         self.enforced = served.enforcement == "enforce"
@@ -149,7 +160,7 @@ class Serving:
         are passed through as before."""
         if self.release is not None and self.adopted and not self.enforced:
             self.beside = Serving(msgspec.structs.replace(served, release=None), snapshot, targets, secret)
-        self.route: Route = "release" if self.release else "passthrough"
+        self.route: Route = route or ("release" if self.release else "passthrough")
         self.behaviour: Behaviour | None = self.release.behaviour if self.release else None
         handling = self.release.handling if self.release else PASSTHROUGH_HANDLING
         self.handling = handling
@@ -261,10 +272,20 @@ class World:
     """Everything a worker serves from."""
 
     def __init__(
-        self, snapshot: Snapshot, *, wires: WireFactory, secret: SecretLookup, slots: dict[str, Slots], workers: int = 1
+        self,
+        snapshot: Snapshot,
+        *,
+        wires: WireFactory,
+        secret: SecretLookup,
+        slots: dict[str, Slots],
+        workers: int = 1,
+        proofs: Proofs = NO_PROOFS,
+        salt: str = "",
+        sessions: Sessions | None = None,
     ) -> None:
         """``slots`` (target name → slots) is kept up to date and outlives this world.  Of a target's rates per minute,
-        each of ``workers`` grants its share.
+        each of ``workers`` grants its share.  ``salt``: of users' positions (``shares.salt_of``); ``sessions`` outlives
+        this world too; ``None``: no session keeps its side.  Fails closed: what ``proofs`` do not hold is for testers.
 
         Raises ``SnapshotRefused`` for a snapshot that cannot be served: an endpoint that is no URL, a prompt, a
         schema or a redaction rule that cannot be compiled.
@@ -276,29 +297,50 @@ class World:
                 name: ServedTarget(target, snapshot, wires, secret, _slots_of(target, slots, 1.0 / workers))
                 for name, target in snapshot.targets.items()
             }
-            self.workflows = {
-                name: Serving(served, snapshot, targets, secret) for name, served in snapshot.workflows.items()
+            self.routers = {
+                name: _router(as_held(served, proofs), snapshot, targets, secret, proofs, Places(salt, name), sessions)
+                for name, served in snapshot.workflows.items()
             }
         except (ValueError, KeyError, TemplateError) as error:
             raise SnapshotRefused(f"cannot be served: {error}") from error
+        self.workflows = {name: router.main for name, router in self.routers.items()}
+        """Workflow → its release, or its passthrough; ``routers`` say who gets it."""
+        self.servings = [serving for router in self.routers.values() for serving in router.servings.values()]
         self.private_origins = frozenset(
             [target.origin for target in targets.values() if target.origin is not None and target.private_allowed]
-            + [serving.old_path.origin for serving in self.workflows.values() if serving.old_path is not None]
+            + [serving.old_path.origin for serving in self.servings if serving.old_path is not None]
             + [origin for checking in self._checkings() for origin in checking.private_origins]
         )
         self.keys = {digest: ServedKey(key, self.workflows) for digest, key in snapshot.keys.items()}
 
     def _checkings(self) -> list[Checking]:
-        return [serving.checking for serving in self.workflows.values() if serving.checking is not None]
+        return [serving.checking for serving in self.servings if serving.checking is not None]
 
     def check_sources(self) -> dict[str, dict[str, dict[str, str]]]:
         """Team → hash → path → text of the users' check code that is served."""
         found: dict[str, dict[str, dict[str, str]]] = {}
-        for serving in self.workflows.values():
+        for serving in self.servings:
             checking = serving.checking
             if checking is not None and checking.code:
                 found.setdefault(serving.team, {})[checking.code] = checking.sources
         return found
+
+
+def _router(
+    served: ServedWorkflow,
+    snapshot: Snapshot,
+    targets: dict[str, ServedTarget],
+    secret: SecretLookup,
+    proofs: Proofs,
+    places: Places,
+    sessions: Sessions | None,
+) -> Router:
+    main = Serving(served, snapshot, targets, secret)
+    servings: dict[Serves, Serving] = {"release" if main.release else "passthrough": main}
+    if served.previous is not None:
+        before = msgspec.structs.replace(served, release=served.previous, check_sources=served.previous_sources)
+        servings["previous"] = Serving(before, snapshot, targets, secret, "previous")
+    return Router(flow_of(served, snapshot, proofs), main, servings, places, sessions)
 
 
 def _slots_of(target: Target, slots: dict[str, Slots], share: float) -> Slots:

@@ -68,6 +68,7 @@ from roadworthy.wiring.gateways import Fleet
 from roadworthy.wiring.internal import Internal
 from roadworthy.wiring.kill import Killing
 from roadworthy.wiring.people import People
+from roadworthy.wiring.ramping import Ramping
 from roadworthy.wiring.sockets import CannotListen, listen_unix
 from roadworthy.wiring.status import StatusBoard
 from roadworthy.wiring.tracing import Tracing
@@ -103,7 +104,13 @@ class Control:
         with self.state.write() as tx:
             self.epoch = tx.next_epoch()
         self.prices = PriceList()
-        self.workflows = Workflows(self.state, clock=clock, price_known=self._price_known, listed=self.prices.names_of)
+        self.workflows = Workflows(
+            self.state,
+            clock=clock,
+            price_known=self._price_known,
+            listed=self.prices.names_of,
+            applied=self._observed_at_first,
+        )
         tracing = Tracing(self.configuration)
         self._closing.callback(tracing.close)
         self.spans = SpanQueue(tracing.exporter)
@@ -150,8 +157,21 @@ class Control:
             base_url=lambda: self.board.base_url(),
             snapshot=lambda: self.publisher.current,
             published=lambda workflow: self.evaluating.published(workflow),
+            gateways=lambda: {gateway.name: gateway.joined_at for gateway in self.fleet.gateways()},
+            rollout=lambda workflow: self.ramping.rollouts.current(workflow),
             clock=clock,
         )
+        self.ramping = Ramping(
+            self.state,
+            signer,
+            self.store,
+            self.proving.board,
+            self.people.incidents,
+            self.workflows,
+            publish=self.publish,
+            clock=clock,
+        )
+        self.kill.mirror.on_left_on = self.ramping.killed
         self.publisher = Publisher(
             self.state,
             epoch=self.epoch,
@@ -241,6 +261,11 @@ class Control:
     def publish(self) -> None:
         self.publisher.publish()
 
+    def _observed_at_first(self, actor: Actor) -> None:
+        found = self.configuration()
+        if found is not None:
+            self.proving.vouching.observed(found, actor)
+
     def _drilled(self, run: DrillRun, subject: Subject) -> None:
         """A failed drill takes traffic at once."""
         self.proving.drilled(run, subject)
@@ -259,6 +284,7 @@ class Control:
             lend.module(Lending(self.epoch, self._exchange, self._worker_numbers, lambda: self.publisher.current)),
             *self.people.modules(),
             *self.kill.modules(),
+            *self.ramping.modules(),
         ]
 
     def _keys(self) -> list[ApiKey]:
@@ -351,6 +377,8 @@ class Control:
             evals=self.evaluating,
             gateways=self.gateways,
             kill=self.kill,
+            rollouts=self.ramping.rollouts,
+            ramps=self.ramping.board,
             ledger=self.proving.ledger,
             board=self.proving.board,
             vouching=self.proving.vouching,

@@ -49,6 +49,7 @@ from roadworthy.wiring.place import LOCAL, Place
 from roadworthy.wiring.secrets import find_secret
 from roadworthy.wiring.sockets import listen_unix
 from roadworthy.wiring.stopping import KEPT, KillWatch, keep, restore, states_of_environment
+from roadworthy.wiring.trust import Trust, Vetted
 from roadworthy.wiring.user_checks import launch_checks
 
 log = logging.getLogger("roadworthy.gateway")
@@ -149,8 +150,10 @@ class Worker:
             user_checks=UserChecks(launch_checks, SystemClock()),
             board=board,
         )
-        snapshots = SnapshotFile(self._folder.snapshot, gateway, upstream)
+        trust = Trust(self._folder)
+        snapshots = SnapshotFile(self._folder.snapshot, gateway, upstream, trust)
         snapshots.load()
+        snapshots.remember()
         public = Server(gateway, on_cut=gateway.cut)
         private = Server(gateway, internal=True, on_cut=gateway.cut)
         await private.start(listen_unix(self._folder.worker_socket(self._number)))
@@ -221,16 +224,27 @@ async def _drained(public: Server, private: Server, grace: float) -> int:
 class SnapshotFile:
     """The snapshot on disk, looked at five times a second.  One that is refused leaves the last good one in force."""
 
-    def __init__(self, path: Path, gateway: Gateway, upstream: ProxiedUpstream) -> None:
+    def __init__(self, path: Path, gateway: Gateway, upstream: ProxiedUpstream, trust: Trust) -> None:
         self._path = path
         self._gateway = gateway
         self._upstream = upstream
+        self._trust = trust
         self._seen: tuple[int, int, int] | None = None
+        self._new: Vetted | None = None
+        """Served, and not remembered yet."""
 
     async def watch(self) -> None:
         while True:
             await asyncio.sleep(SNAPSHOT_POLL)
             self.load()
+            if self._new is not None:
+                await asyncio.to_thread(self.remember)
+
+    def remember(self) -> None:
+        """Keep what was served last in mind, on disk."""
+        if self._new is not None:
+            new, self._new = self._new, None
+            self._trust.remember(new)
 
     def load(self) -> None:
         """Load the file if it is another one than last time."""
@@ -256,10 +270,15 @@ class SnapshotFile:
                 f"epoch and number {_place(snapshot)} are below {_place(served.snapshot)}: it was written by a control "
                 "that has lost its place or its state"
             )
-        world = World(snapshot, wires=wire_for, secret=find_secret, slots=gateway.slots, workers=gateway.workers)
+        trust = self._trust
+        snapshot, proofs = vetted = trust.vet(snapshot)
+        world = World(
+            snapshot, wires=wire_for, secret=find_secret, slots=gateway.slots, workers=gateway.workers,
+            proofs=proofs, salt=trust.salt, sessions=trust.sessions,
+        )  # fmt: skip
         self._upstream.follow(snapshot.proxy, world)
         gateway.board.learn(snapshot.kill, snapshot.epoch)
-        gateway.world = world
+        gateway.world, self._new = world, vetted
         gateway.purses.follow(world)
         if gateway.user_checks is not None:
             gateway.user_checks.follow(world.check_sources())

@@ -10,6 +10,7 @@ worse than either.  A rollback or a kill ends that by raising the ramp's ``epoch
 
 from __future__ import annotations
 
+import hmac
 from hashlib import blake2b
 from typing import Final, NamedTuple
 
@@ -35,6 +36,33 @@ def position(salt: str, workflow: str, unit: str) -> int:
     parts = (salt.encode(), workflow.encode(), unit.encode("utf-8", "surrogatepass"))
     digest = blake2b(b"".join(len(part).to_bytes(4, "big") + part for part in parts), digest_size=8).digest()
     return int.from_bytes(digest, "big") * RESOLUTION // _SPAN
+
+
+class Places:
+    """``position`` for the users of one workflow: what they share is hashed once, which halves the time."""
+
+    __slots__ = ("_begun",)
+
+    def __init__(self, salt: str, workflow: str) -> None:
+        parts = (salt.encode(), workflow.encode())
+        self._begun = blake2b(b"".join(len(part).to_bytes(4, "big") + part for part in parts), digest_size=8)
+
+    def of(self, unit: str) -> int:
+        """In [0, ``RESOLUTION``)."""
+        return self.mark(unit) * RESOLUTION // _SPAN
+
+    def mark(self, *names: str) -> int:
+        """64 bits that name a user, or a session of one, and tell nobody who it is."""
+        whole = self._begun.copy()
+        for name in names:
+            named = name.encode("utf-8", "surrogatepass")
+            whole.update(len(named).to_bytes(4, "big") + named)
+        return int.from_bytes(whole.digest(), "big")
+
+
+def salt_of(key: bytes) -> str:
+    """The salt of an install, from the key (``hmac.key``) that all of its gateways hold."""
+    return hmac.digest(key, b"roadworthy shares", "sha256")[:16].hex()
 
 
 def inside(position: int, share: float) -> bool:

@@ -5,12 +5,13 @@ A gateway decides by these alone, so expiry needs no control.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 
 from roadworthy.evidence.kinds import DAY, KINDS, EvalGate, Verdict
 from roadworthy.evidence.model import Evidence
 from roadworthy.evidence.receipt.model import Receipt, Revocation, Standing
-from roadworthy.evidence.rules import CLOCK_SKEW, GRACE, Refused, age
+from roadworthy.evidence.rules import CLOCK_SKEW, GRACE, LONGEST_GRACE, Refused, age
 
 LEAST_EXAMPLES = 50
 """Hand-scored examples under which a gate decides nothing."""
@@ -76,9 +77,7 @@ def receipt_holds(
         return _refused(f"{taken.person} revoked its receipt: {taken.reason}")
     if receipt.verdict == "FAIL":
         return Standing("testers", "fresh", False, "the gate failed it")
-    until = min(receipt.expires, receipt.issued + KINDS["eval_gate"].life)
-    if outdated_at is not None and outdated_at > receipt.issued:
-        until = min(until, outdated_at)
+    until = _lapses_at(receipt, outdated_at)
     how_old = age(until, now, grace)
     if receipt.verdict == "INSUFFICIENT":
         if not receipt.floors_met:
@@ -93,6 +92,13 @@ def receipt_holds(
     return Standing("pilot", how_old, False, f"its receipt lapsed {_days(now - until)} ago, and its grace is over")
 
 
+def holds_until(receipt: Receipt, now: float, *, outdated_at: float | None = None, grace: float = GRACE) -> float:
+    """The next instant after ``now`` at which ``receipt_holds`` may say something else; ``inf``: never."""
+    until = _lapses_at(receipt, outdated_at)
+    changes = (receipt.issued - CLOCK_SKEW, until, until + min(grace, LONGEST_GRACE))
+    return min((at for at in changes if at > now), default=math.inf)
+
+
 def newest(receipts: Iterable[Receipt], workflow: str, behaviour: str) -> Receipt | None:
     """The one that decides."""
     mine = [each for each in receipts if (each.workflow, each.behaviour) == (workflow, behaviour)]
@@ -104,6 +110,11 @@ def replaces(new: Receipt, before: Receipt | None) -> bool:
     if before is None or new.order < before.order:
         return before is None
     return new.verdict != "INSUFFICIENT" or before.verdict == "INSUFFICIENT"
+
+
+def _lapses_at(receipt: Receipt, outdated_at: float | None) -> float:
+    until = min(receipt.expires, receipt.issued + KINDS["eval_gate"].life)
+    return min(until, outdated_at) if outdated_at is not None and outdated_at > receipt.issued else until
 
 
 def _revokes(revocation: Revocation, receipt: Receipt) -> bool:

@@ -9,13 +9,17 @@ import msgspec
 
 from roadworthy.gateway.admission import body, resolve
 from roadworthy.gateway.admission.prompting import prepare
+from roadworthy.gateway.admission.routing import Router
+from roadworthy.gateway.admission.sides import Side, beside
 from roadworthy.gateway.answers.escalations import vet_wishes
 from roadworthy.gateway.call import Call
 from roadworthy.gateway.errors import Refused
 from roadworthy.gateway.ports import Fields, Operation
+from roadworthy.gateway.stopping.board import Board, Halted
 from roadworthy.gateway.streaming.sse import stream_options
-from roadworthy.gateway.world import World
+from roadworthy.gateway.world import Serving, World
 
+WOULD_UNRELEASED = "bypassed: unreleased prompt"
 MOST_OVERRIDES = 50
 """How many of a caller's own fields are named in its record."""
 
@@ -23,26 +27,35 @@ _TRUE = msgspec.Raw(b"true")
 _PLAIN_TEXT = b'{"type":"text"}'
 
 
-def admit(call: Call, headers: dict[bytes, bytes], operation: Operation, world: World) -> None:
-    """Resolve and prepare ``call``.  Raises ``Refused`` and ``prompting.PromptUnreleased``."""
+class Bypassed(Exception):
+    """No model is asked: the call takes the bypass of its workflow."""
+
+    def __init__(self, side: Side) -> None:
+        super().__init__(side.why)
+        self.side = side
+
+
+def admit(call: Call, headers: dict[bytes, bytes], operation: Operation, world: World, board: Board) -> None:
+    """Resolve and prepare ``call``.  Raises ``Refused``, ``Bypassed``, ``Halted``, ``prompting.PromptUnreleased``."""
     fields = body.parse_fields(call.request.body)
     extension = body.read_extension(fields)
     if extension.wait is not None or extension.callback is not None:
         vet_wishes(extension, call.key)
     call.model = body.read_model(fields)
-    serving = resolve.workflow_for(call.model, call.key, world, operation)
-    call.serving = serving
+    call.serving = resolve.workflow_for(call.model, call.key, world)
     call.operation = operation
-    call.route = serving.route
-    call.deadline = call.began + serving.handling.deadline
-    call.left_as_is = not serving.enforced or serving.release is None
     call.session = resolve.session_of(headers, extension)
     call.unit, call.unit_source = resolve.unit_of(headers, fields, call.session)
     call.tags = resolve.tags_of(headers, extension)
+    halting = board.halting(call) if board.any else None
+    router = world.routers[call.serving.name]
+    serving, side = _take(call, router, router.side(call, halting.state if halting is not None else "on"))
     if operation == "chat":
         _read_chat(call, fields)
     elif "input" not in fields:
         raise Refused(400, "invalid_type", "'input' is missing: give the text to embed.", param="input")
+    if side.why:
+        raise Bypassed(side) if halting is None or halting.state != "off" else Halted(halting)
     prepared = prepare(serving, fields, extension, tester=call.traffic == "tester")
     call.fields = prepared.fields
     call.prompt = prepared.prompt
@@ -50,7 +63,29 @@ def admit(call: Call, headers: dict[bytes, bytes], operation: Operation, world: 
         call.overrides = [name[: body.LONGEST_NAME] for name in prepared.overrides[:MOST_OVERRIDES]]
     if serving.asked_otherwise(call.model):
         call.overrides = [*call.overrides, "model"]
-    call.notes = prepared.notes
+    if prepared.notes:
+        call.notes = [*call.notes, *prepared.notes]
+        if not serving.enforced and not call.would and call.traffic == "live":
+            call.would = WOULD_UNRELEASED
+
+
+def _take(call: Call, router: Router, side: Side) -> tuple[Serving, Side]:
+    """Have the call served by the side that was decided.  Raises ``Refused``."""
+    main = router.main
+    serving = router.servings[side.serves]
+    if main.release is not None and serving.operation != call.operation and main.beside is not None:
+        serving = main.beside  # the calls of the other kind of an app that is served as before
+        if not side.why:
+            side = beside(side, main.name)
+    else:
+        resolve.vet_operation(serving, call.operation)
+    call.serving = serving
+    call.route = side.route
+    call.stage, call.would, call.kill = side.stage, side.would, side.kill
+    call.drafted = side.drafted
+    call.deadline = call.began + serving.handling.deadline
+    call.left_as_is = not serving.enforced or serving.release is None
+    return serving, side
 
 
 def _read_chat(call: Call, fields: Fields) -> None:

@@ -13,13 +13,12 @@ OUR_PREFIX = b"x-roadworthy-"
 _NAMES_SHOWN = 50
 
 
-def workflow_for(model: str, key: ServedKey, world: World, operation: Operation) -> Serving:
+def workflow_for(model: str, key: ServedKey, world: World) -> Serving:
     """The workflow that ``model`` names; for a key bound to one adopted workflow, that one whatever it names.
 
     Raises ``Refused``: 404 ``model_not_found`` with the names that the key may call (a workflow of another team
     does not exist for it), 403 ``key_not_allowed`` for one of its own team that it is not bound to and for a tester key
-    whose person is no tester of it, 503
-    ``unavailable`` for a workflow that has neither a release nor a target to pass calls through to.
+    whose person is no tester of it.
     """
     serving = key.only or world.workflows.get(model)
     if serving is None or (serving.name not in key.names and serving.team != key.key.team):
@@ -35,6 +34,12 @@ def workflow_for(model: str, key: ServedKey, world: World, operation: Operation)
             f"This is the tester key of '{key.key.person}', who is no tester of '{serving.name}' "
             "(policy.testers in workflow.yaml).",
         )
+    return serving
+
+
+def vet_operation(serving: Serving, operation: Operation) -> None:
+    """Raises ``Refused``: 503 ``unavailable`` for a workflow that has neither a release nor a target to pass calls
+    through to, 400 for one that answers elsewhere."""
     if serving.target is None:
         raise Refused(
             503,
@@ -44,13 +49,10 @@ def workflow_for(model: str, key: ServedKey, world: World, operation: Operation)
             failure="unavailable",
         )
     if serving.release is not None and serving.operation != operation:
-        if serving.beside is not None:
-            return serving.beside
         path = "/v1/embeddings" if serving.operation == "embeddings" else "/v1/chat/completions"
         raise Refused(
             400, "bad_request", f"Workflow '{serving.name}' answers at {path}.", param="model", failure="bad_request"
         )
-    return serving
 
 
 def _callable(key: ServedKey) -> str:

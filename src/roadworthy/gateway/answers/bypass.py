@@ -20,7 +20,6 @@ from roadworthy.gateway.world import OldPath
 from roadworthy.http1.errors import Http1Error
 from roadworthy.http1.messages import Clocks
 from roadworthy.workflow.inference import Route
-from roadworthy.workflow.inference import Route
 
 MAX_BODY = 32 * 1024 * 1024
 _PASSED_ON = frozenset(
