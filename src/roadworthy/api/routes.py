@@ -17,6 +17,7 @@ from roadworthy.api import (
     keys,
     kill,
     operating,
+    rollout,
 )
 from roadworthy.api.app import Endpoint, make_app
 from roadworthy.api.services import Services
@@ -34,6 +35,7 @@ ENDPOINTS: list[Endpoint] = [
     *budgets.ENDPOINTS,
     *gateways.ENDPOINTS,
     *kill.ENDPOINTS,
+    *rollout.ENDPOINTS,
 ]
 
 

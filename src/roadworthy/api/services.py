@@ -24,11 +24,13 @@ from roadworthy.operations.gateways import Gateways
 from roadworthy.operations.keys import Keys
 from roadworthy.operations.kill_desk import KillDesk
 from roadworthy.operations.readiness import Board
+from roadworthy.operations.rollout_status import RampBoard
 from roadworthy.operations.vouching import Vouching
 from roadworthy.people.escalation.service import Queue
 from roadworthy.people.incident.service import Incidents
 from roadworthy.people.outbox.service import Outbox
 from roadworthy.people.service import SignIn
+from roadworthy.rollout.service import Rollouts
 from roadworthy.workflow.ports import State
 from roadworthy.workflow.service import Workflows
 
@@ -78,6 +80,8 @@ class Services:
     canary: Callable[[str | None, str], tuple[Evidence, Flown]]
     """(workflow, by) → what was kept of it.  Raises ``Unknown``, ``CanaryRefused`` and ``evidence.rules.Refused``."""
     kill: KillSwitch
+    rollouts: Rollouts
+    ramps: RampBoard
     status: Callable[[], dict[str, Any]]
     counters: Callable[[], dict[str, dict[str, float]]]
     backup: Callable[[str], dict[str, Any]]

@@ -1,0 +1,67 @@
+"""Ramps at control, composed."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+from roadworthy.adapters.signatures import Ed25519Signer, Ed25519Verifier
+from roadworthy.adapters.sqlite.state import SqliteState
+from roadworthy.engine import rollout as duty
+from roadworthy.engine.rollout import RampWatch
+from roadworthy.engine.supervise import Module
+from roadworthy.inference_log.ports import LogStore
+from roadworthy.operations.guardrails import LogFeed
+from roadworthy.operations.ramping import BoardGrounds, RampTelling, forged, may
+from roadworthy.operations.readiness import Board
+from roadworthy.operations.rollout_status import RampBoard
+from roadworthy.people.incident.service import Incidents
+from roadworthy.rollout.service import Found, Rollouts
+from roadworthy.workflow.model import DEFAULT_TEAM
+from roadworthy.workflow.service import Workflows
+
+log = logging.getLogger("roadworthy.rollout")
+
+
+class Ramping:
+    """Built once by ``Control``."""
+
+    def __init__(
+        self,
+        state: SqliteState,
+        signer: Ed25519Signer,
+        store: LogStore,
+        board: Board,
+        incidents: Incidents,
+        workflows: Workflows,
+        *,
+        publish: Callable[[], None],
+        clock: Callable[[], float],
+    ) -> None:
+        self._incidents = incidents
+        self._clock = clock
+        evidenced = BoardGrounds(board)
+        self.rollouts = Rollouts(
+            state,
+            signer,
+            Ed25519Verifier(),
+            clock=clock,
+            evidenced=evidenced,
+            feed=LogFeed(store),
+            may=may,
+            tell=RampTelling(incidents),
+            publish=publish,
+        )
+        self.board = RampBoard(self.rollouts, evidenced, workflows, clock=clock)
+        self.watch = RampWatch(self.rollouts, self._forged)
+
+    def killed(self, workflow: str, by: str, reason: str) -> None:
+        """The hook of the kill switch: at least once for each stop."""
+        self.rollouts.killed(workflow, by, reason)
+
+    def modules(self) -> list[Module]:
+        return [duty.module(self.watch)]
+
+    def _forged(self, workflow: str, found: Found) -> None:
+        log.error("a ramp counts for nothing", extra={"workflow": workflow, "error": found.forged})
+        self._incidents.take([forged(workflow, DEFAULT_TEAM, found.forged, self._clock())])
