@@ -53,7 +53,7 @@ def led_astray(original: Original, urls: dict[str, str]) -> tuple[Configuration,
     escalation = msgspec.structs.replace(workflow.policy.escalation, helpdesk=None)
     workflow = msgspec.structs.replace(
         workflow,
-        enforcement="enforce",
+        enforcement="observe",  # what it drills has no receipt; the copy signs its own waiver
         behaviour=changed.behaviour,
         handling=handling,
         passthrough=None,

@@ -92,10 +92,13 @@ class Workflows:
         agreements: Agreements | None = None,
         reach: Callable[[Workflow], Reach] = reach_of,
         ramped: Callable[[str], Sequence[str]] = lambda workflow: (),
+        applied: Callable[[Actor], None] = lambda actor: None,
     ) -> None:
         """``agreements``: without them nobody has to agree to anything.  ``ramped``: digests that the ramp of a
-        workflow serves, its own first; none before its first ramp."""
+        workflow serves, its own first; none before its first ramp.  ``applied``: what follows a configuration that was
+        put in force."""
         self._state = state
+        self._after_apply = applied
         self._agreements = agreements
         self._reach = reach
         self._ramped = ramped
@@ -142,6 +145,7 @@ class Workflows:
             )
             transaction.append_audit(chain(transaction.last_audit(), event, now))
         self._agree(checked.configuration, actor)
+        self._after_apply(actor)
         return Applied(judged.plan, judged.problems, True, version)
 
     def _agree(self, configuration: Configuration, actor: Actor) -> None:
