@@ -164,12 +164,14 @@ class FakeUpstream:
             raise reply
         return reply
 
-    async def fetch(self, origin: Any, head: bytes, body: bytes, clocks: Clocks, *, max_body: int) -> Reply:
+    async def fetch(
+        self, origin: Any, head: bytes, body: bytes, clocks: Clocks, *, max_body: int, ready: Any = None
+    ) -> Reply:
         reply = await self._next(origin, head, body, clocks)
         status, headers, content = reply if isinstance(reply, tuple) else (200, JSON_TYPE, reply)
         return Reply(status, headers, content, None, 0.002, True)
 
-    async def open(self, origin: Any, head: bytes, body: bytes, clocks: Clocks) -> FakeStream:
+    async def open(self, origin: Any, head: bytes, body: bytes, clocks: Clocks, *, ready: Any = None) -> FakeStream:
         reply = await self._next(origin, head, body, clocks)
         if isinstance(reply, list):
             reply = (200, SSE_TYPE, reply)

@@ -185,7 +185,9 @@ class TimedUpstream(FakeUpstream):
             self.under_way -= 1
         return whole, stream
 
-    async def fetch(self, origin: Any, head: bytes, body: bytes, clocks: Clocks, *, max_body: int) -> Reply:
+    async def fetch(
+        self, origin: Any, head: bytes, body: bytes, clocks: Clocks, *, max_body: int, ready: Any = None
+    ) -> Reply:
         whole, _ = await self._timed(origin, head, body, clocks)
         reply = WHOLE[whole]()
         if isinstance(reply, BaseException):
@@ -193,7 +195,7 @@ class TimedUpstream(FakeUpstream):
         status, headers, content = reply if isinstance(reply, tuple) else (200, JSON_TYPE, reply)
         return Reply(status, headers, content, None, 0.0, True)
 
-    async def open(self, origin: Any, head: bytes, body: bytes, clocks: Clocks) -> FakeStream:
+    async def open(self, origin: Any, head: bytes, body: bytes, clocks: Clocks, *, ready: Any = None) -> FakeStream:
         whole, stream = await self._timed(origin, head, body, clocks)
         reply = WHOLE[whole]()
         if isinstance(reply, BaseException):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 from typing import Literal, TypeVar
 
 import msgspec
@@ -19,11 +20,12 @@ from roadworthy.gateway.call import Call
 from roadworthy.gateway.checks.asked import Python
 from roadworthy.gateway.limits import pricing
 from roadworthy.gateway.limits.purses import Purses
-from roadworthy.gateway.limits.slots import LEFT, Full
+from roadworthy.gateway.limits.slots import LEFT, STOPPED, Full
 from roadworthy.gateway.ports import ANY_MODEL, Answer, Clock, Headers, Outgoing, Reply, StreamReply, Unusable, Upstream
 from roadworthy.gateway.stopping.board import Board, Halted
 from roadworthy.gateway.verdict import broken, judge, may_be_charged
 from roadworthy.gateway.world import ServedTarget
+from roadworthy.http1.client import Ready
 from roadworthy.http1.errors import Http1Error, nothing_sent
 from roadworthy.http1.messages import Clocks
 from roadworthy.http1.origin import Origin
@@ -80,6 +82,8 @@ class Caller:
             held = self._enter(call, target, attempt) or await self._queue(call, target)
             outgoing = self._encode(call, target, attempt, stream=False)
             assert target.origin is not None
+            if self.board.any:
+                self.board.vet(call)
             sent = True
             reply = await self._upstream.fetch(
                 target.origin,
@@ -87,6 +91,7 @@ class Caller:
                 outgoing.body,
                 self._clocks(call, whole=True),
                 max_body=MAX_ANSWER,
+                ready=partial(self.board.vet, call),
             )
             attempt.status = reply.status
             _time_head(attempt, reply.connected, reply.first_byte)
@@ -109,6 +114,9 @@ class Caller:
                     raise unusable
                 _fail(attempt, unusable)
             return answer
+        except Halted:
+            _unsent(attempt)
+            raise
         except Http1Error as error:
             raise self._broke(call, target, attempt, error) from error
         except Unusable as unusable:
@@ -130,12 +138,15 @@ class Caller:
             held = self._enter(call, target, attempt) or await self._queue(call, target)
             outgoing = self._encode(call, target, attempt, stream=True)
             assert target.origin is not None
+            if self.board.any:
+                self.board.vet(call)
             sent = True
             reply = await self._upstream.open(
                 target.origin,
                 target.head(outgoing, call.trace.header),
                 outgoing.body,
                 self._clocks(call, whole=False),
+                ready=partial(self.board.vet, call),
             )
             attempt.status = reply.status
             _time_head(attempt, reply.connected, reply.first_byte)
@@ -144,6 +155,9 @@ class Caller:
             attempt.provider_request_id = target.wire.request_id(reply.headers)
             kept = True
             return reply
+        except Halted:
+            _unsent(attempt)
+            raise
         except Http1Error as error:
             raise self._broke(call, target, attempt, error) from error
         except Unusable as unusable:
@@ -173,6 +187,8 @@ class Caller:
             if target.problem is not None:
                 raise Unusable(*target.problem)
             assert target.origin is not None
+            if self.board.any:
+                self._vet_check(call)
             sent = True
             reply = await self.post(
                 target.origin,
@@ -180,11 +196,15 @@ class Caller:
                 outgoing.body,
                 Clocks(min(5.0, seconds), seconds, seconds, seconds),
                 max_body=MAX_REFUSAL,
+                ready=partial(self._vet_check, call),
             )
             attempt.status = reply.status
             if not 200 <= reply.status < 300:
                 raise self._refusal(target, reply.status, reply.headers, reply.body)
             return read(reply)
+        except Halted:
+            _unsent(attempt)
+            raise
         except Http1Error as error:
             raise self._broke(call, target, attempt, error) from error
         except Unusable as unusable:
@@ -205,9 +225,11 @@ class Caller:
             raise Unusable("unavailable", "the kill switch is at off")
         raise Halted(found)
 
-    async def post(self, origin: Origin, head: bytes, body: bytes, clocks: Clocks, *, max_body: int) -> Reply:
-        """Raises ``Http1Error``."""
-        return await self._upstream.fetch(origin, head, body, clocks, max_body=max_body)
+    async def post(
+        self, origin: Origin, head: bytes, body: bytes, clocks: Clocks, *, max_body: int, ready: Ready | None = None
+    ) -> Reply:
+        """Raises ``Http1Error``, and what ``ready`` raises."""
+        return await self._upstream.fetch(origin, head, body, clocks, max_body=max_body, ready=ready)
 
     def since(self, call: Call) -> float:
         """Seconds since the inference was admitted."""
@@ -359,6 +381,13 @@ def _left(call: Call, target: ServedTarget, attempt: Attempt, *, charged: bool) 
     if charged:
         pricing.charge_estimate(attempt, len(call.request.body), 0, target.price_of(attempt))
     else:
+        pricing.charge_nothing(attempt)
+
+
+def _unsent(attempt: Attempt) -> None:
+    """The kill switch came between its beginning and its request, or between its answer and a check of it."""
+    attempt.detail = STOPPED
+    if attempt.tokens is None and not attempt.cost_unknown:
         pricing.charge_nothing(attempt)
 
 

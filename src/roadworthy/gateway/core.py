@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from urllib.parse import unquote
 
 import msgspec
 
@@ -20,7 +21,11 @@ from roadworthy.gateway.answers.escalations import Control, Escalations
 from roadworthy.gateway.checks.user_checks import UserChecks
 from roadworthy.gateway.counters import Counters, CountersReport, TargetCount
 from roadworthy.gateway.errors import Refused, error_body, error_headers
+from roadworthy.gateway.feedback import PATH as FEEDBACK
+from roadworthy.gateway.feedback import Raters
 from roadworthy.gateway.finish import JSON, Finisher
+from roadworthy.gateway.flags import PATH as FLAGS
+from roadworthy.gateway.flags import evaluate, evaluate_all
 from roadworthy.gateway.journal import Journal
 from roadworthy.gateway.limits.ledger import Ledger
 from roadworthy.gateway.limits.purses import Purses, read_orders
@@ -32,6 +37,7 @@ from roadworthy.gateway.stopping.board import Board
 from roadworthy.gateway.stopping.model import PATH as KILL
 from roadworthy.gateway.stopping.model import KillNews
 from roadworthy.gateway.world import ServedKey, World
+from roadworthy.kill_switch.model import State
 
 Answered = Response | StreamResponse
 Handler = Callable[[Request], Awaitable[Answered]]
@@ -105,6 +111,7 @@ class Gateway:
             self.board,
             user_checks,
         )
+        self._raters = Raters(journal, clock)
         self._repeats = Repeats(self.counters, clock, worker, workers, peers)
         self._permits = Permits(
             permits, self._lane_server, clock, worker=worker, workers=workers, peers=peers, gateway=name
@@ -113,6 +120,8 @@ class Gateway:
             "/v1/chat/completions": {"POST": self._chat},
             "/v1/embeddings": {"POST": self._embeddings},
             "/v1/models": {"GET": self._models},
+            FEEDBACK: {"POST": self._rate},
+            FLAGS: {"POST": self._flags},
             "/healthz": {"GET": self._healthz, "HEAD": self._healthz},
             "/readyz": {"GET": self._readyz, "HEAD": self._readyz},
         }
@@ -211,6 +220,20 @@ class Gateway:
         _, _, key = self._authenticated(request)
         return await self.escalations.poll(key, ident)
 
+    async def _rate(self, request: Request) -> Response:
+        _, world, key = self._authenticated(request)
+        return self._raters.take(request, key, world)
+
+    async def _flags(self, request: Request) -> Response:
+        _, world, key = self._authenticated(request)
+        return evaluate_all(request, key, world, self.board, self._clock.now())
+
+    async def _flag(self, request: Request, name: str) -> Response:
+        if request.method != "POST":
+            raise _method_not_allowed(request, {"POST": self._flags})
+        _, world, key = self._authenticated(request)
+        return evaluate(request, key, world, self.board, name, self._clock.now())
+
     async def _healthz(self, request: Request) -> Response:
         return Response(200, JSON, b'{"status":"ok"}')
 
@@ -244,6 +267,8 @@ class Gateway:
             return Response(200, JSON, b'{"told":%d}' % self.escalations.learn(request.body))
         if path.startswith(ESCALATIONS):
             return await self._escalation(request, path[len(ESCALATIONS) :])
+        if path.startswith(FLAGS + "/"):
+            return await self._flag(request, unquote(path[len(FLAGS) + 1 :]))
         if path.startswith("/v1/models/"):
             if request.method != "GET":
                 raise _method_not_allowed(request, {"GET": self._models})
@@ -251,6 +276,12 @@ class Gateway:
         if path.startswith("/v1/"):
             raise Refused(404, "route_not_served", f"{path[:200]} is not served yet. Served: {_SERVED}.")
         raise Refused(404, "not_found", f"There is nothing at {path[:200]}. Served: {_SERVED}.")
+
+    def _stopped(self) -> dict[str, State]:
+        if self.world is None or not self.board.any:
+            return {}
+        states = {name: self.board.state_of(serving) for name, serving in self.world.workflows.items()}
+        return {name: state for name, state in states.items() if state != "on"}
 
     def report(self) -> CountersReport:
         """What this worker has counted."""
@@ -269,6 +300,7 @@ class Gateway:
         report.targets = [_target_count(name, slots, now) for name, slots in self.slots.items()]
         report.hedges_made, report.hedges_won, report.hedges_withheld = hedger.made, hedger.won, hedger.withheld
         report.budgets = self.purses.counts()
+        report.kill = self._stopped()
         report.cache_entries, report.cache_bytes = len(self.cache), self.cache.bytes
         return report
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 import msgspec
 
 from roadworthy.gateway.journal import JournalCounts
+from roadworthy.kill_switch.model import State
 from roadworthy.workflow.inference import Inference
 
 MOST_SERIES = 2000
@@ -138,6 +139,8 @@ class CountersReport(msgspec.Struct):
     """Late calls that got no hedge: budget, load or breaker."""
     cache_entries: int = 0
     cache_bytes: int = 0
+    kill: dict[str, State] = {}
+    """Workflow → its kill switch as it is in force here; those that are on are left out."""
 
 
 class Counters:

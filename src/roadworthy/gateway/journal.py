@@ -20,12 +20,12 @@ import contextlib
 import os
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from roadworthy.inference_log.segments import SEGMENT_BYTES, SegmentName, create, encode
-from roadworthy.workflow.inference import Escalation, Inference, InferenceStart, Seal
+from roadworthy.workflow.inference import Escalation, Feedback, Inference, InferenceStart, Seal
 
 SYNC_SECONDS = 0.05
 RESERVE_BYTES = 8 * 1024 * 1024
@@ -102,6 +102,10 @@ class Journal:
         """Write the line of an admitted inference; ``False``: nothing can be written now."""
         self.counts.accepted += 1
         return self._append(encode(line))
+
+    def feedback(self, lines: Iterable[Feedback]) -> bool:
+        """Write what a caller says of an inference.  ``False``: nothing can be written now."""
+        return all([self._append(encode(line)) for line in lines])
 
     def end(self, record: Inference) -> bool:
         """Write a whole record, without its bodies when the disk is nearly full.  ``False``: it waits for room."""

@@ -20,6 +20,7 @@ from roadworthy.workflow.inference import Failure, Tokens
 from roadworthy.workflow.model import Target
 
 if TYPE_CHECKING:
+    from roadworthy.http1.client import Ready
     from roadworthy.http1.messages import Clocks
     from roadworthy.http1.origin import Origin
 
@@ -226,9 +227,16 @@ class StreamReply(Protocol):
 class Upstream(Protocol):
     """What the core needs of ``http1.Client``."""
 
-    async def fetch(self, origin: Origin, head: bytes, body: bytes, clocks: Clocks, *, max_body: int) -> Reply: ...
+    async def fetch(
+        self, origin: Origin, head: bytes, body: bytes, clocks: Clocks, *, max_body: int, ready: Ready | None = None
+    ) -> Reply:
+        """``ready`` is asked when a connection had to be waited for, just before the request is sent; what it raises
+        ends the call."""
+        ...
 
-    async def open(self, origin: Origin, head: bytes, body: bytes, clocks: Clocks) -> StreamReply: ...
+    async def open(
+        self, origin: Origin, head: bytes, body: bytes, clocks: Clocks, *, ready: Ready | None = None
+    ) -> StreamReply: ...
 
 
 class Clock(Protocol):

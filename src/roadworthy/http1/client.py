@@ -33,6 +33,10 @@ _Waiter = asyncio.Future[Connection | None]
 _OriginPool = Pool[Connection, _Waiter]
 
 
+Ready = Callable[[], None]
+"""Asked when a connection had to be waited for, just before the request is sent; what it raises ends the call."""
+
+
 class Client:
     """HTTP/1.1 calls over kept connections, bounded per origin.
 
@@ -89,17 +93,26 @@ class Client:
         return len(self._sockets)
 
     def fetch(
-        self, origin: Origin, head: bytes, body: bytes, clocks: Clocks, *, max_body: int = MAX_BODY
+        self,
+        origin: Origin,
+        head: bytes,
+        body: bytes,
+        clocks: Clocks,
+        *,
+        max_body: int = MAX_BODY,
+        ready: Ready | None = None,
     ) -> Coroutine[Any, Any, Reply]:
         """Send one request and return the whole answer, whatever its status.
 
-        ``head`` comes from ``messages.head``.  Raises ``Http1Error`` kinds.
+        ``head`` comes from ``messages.head``.  Raises ``Http1Error`` kinds, and what ``ready`` raises.
         """
-        return cast(Coroutine[Any, Any, Reply], self._call(origin, head, body, clocks, max_body))
+        return cast(Coroutine[Any, Any, Reply], self._call(origin, head, body, clocks, max_body, ready))
 
-    def open(self, origin: Origin, head: bytes, body: bytes, clocks: Clocks) -> Coroutine[Any, Any, StreamReply]:
-        """Send one request and return once the head of the answer is here.  Raises ``Http1Error`` kinds."""
-        return cast(Coroutine[Any, Any, StreamReply], self._call(origin, head, body, clocks, STREAM))
+    def open(
+        self, origin: Origin, head: bytes, body: bytes, clocks: Clocks, *, ready: Ready | None = None
+    ) -> Coroutine[Any, Any, StreamReply]:
+        """Send one request and return once the head of the answer is here.  Raises as ``fetch`` does."""
+        return cast(Coroutine[Any, Any, StreamReply], self._call(origin, head, body, clocks, STREAM, ready))
 
     async def close(self) -> None:
         """Fail the calls under way, close every connection and wait until the last is gone."""
@@ -136,12 +149,12 @@ class Client:
     # --- inside
 
     async def _call(
-        self, origin: Origin, head: bytes, body: bytes, clocks: Clocks, max_body: int
+        self, origin: Origin, head: bytes, body: bytes, clocks: Clocks, max_body: int, ready: Ready | None
     ) -> Reply | StreamReply:
         started = self._now()
         if self._connector.proxied:
             head = self._connector.addressed(head, origin)
-        connection = self._kept(origin) or await self._first(origin, clocks, started)
+        connection = self._kept(origin) or self._vetted(await self._first(origin, clocks, started), ready)
         resend = connection.reused
         while True:
             future = connection.send(head, body, clocks, started, max_body)
@@ -155,7 +168,17 @@ class Client:
                 raise
             resend = False
             self.resent += 1
-            connection = await self._obtain(origin, clocks, started, fresh=True)
+            connection = self._vetted(await self._obtain(origin, clocks, started, fresh=True), ready)
+
+    def _vetted(self, connection: Connection, ready: Ready | None) -> Connection:
+        """A connection that was waited for, unless its request may not be sent any more."""
+        if ready is not None:
+            try:
+                ready()
+            except BaseException:
+                self.finished(connection)
+                raise
+        return connection
 
     def _kept(self, origin: Origin) -> Connection | None:
         pool = self._pools.get(origin.key)

@@ -10,9 +10,11 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from roadworthy.inference_log.model import ANY, EQUAL, WORDED, Filter, StatsRow
-from roadworthy.workflow.inference import Inference
+from roadworthy.workflow.inference import Feedback, Inference
 
 TIMES = ("hour", "day")
+MAY_COME = 3600.0
+"""Seconds within which the record of an inference is expected, once somebody has judged it."""
 
 
 def matches(where: Filter, inference: Inference) -> bool:
@@ -52,6 +54,20 @@ def _tagged(where: Filter, inference: Inference) -> bool:
         return True
     name, value = where.tag_pair
     return name in inference.tags and value in (None, inference.tags[name])
+
+
+def may_rate(said: Feedback, about: tuple[str, str] | None) -> bool:
+    """Is what a caller says stored?  ``about``: team and workflow of the inference; ``None``: it is not in the log.
+
+    Fails closed: nobody rates what another team's or another workflow's callers got.  Of an inference that is not here
+    (yet: another worker's journal may be behind) it is kept while the inference is young; who knows the id of one that
+    is not shipped has made it.
+    """
+    if not said.team:
+        return True
+    if about is None:
+        return said.ts - int(said.inference[4:16], 16) / 1000.0 < MAY_COME
+    return about[0] == said.team and about[1] in said.workflows
 
 
 def needles(text: str) -> tuple[bytes, ...]:

@@ -36,7 +36,7 @@ from roadworthy.gateway.snapshot import Snapshot, SnapshotRefused, decode
 from roadworthy.gateway.stopping.board import Board
 from roadworthy.gateway.transports.protocol import Server
 from roadworthy.gateway.world import World
-from roadworthy.http1.client import Client
+from roadworthy.http1.client import Client, Ready
 from roadworthy.http1.guard import AddressGuard
 from roadworthy.http1.messages import Clocks, Reply
 from roadworthy.http1.origin import Origin
@@ -308,12 +308,14 @@ class ProxiedUpstream:
         self._client, self._proxy = fresh, proxy
 
     def fetch(
-        self, origin: Origin, head: bytes, body: bytes, clocks: Clocks, *, max_body: int
+        self, origin: Origin, head: bytes, body: bytes, clocks: Clocks, *, max_body: int, ready: Ready | None = None
     ) -> Coroutine[Any, Any, Reply]:
-        return self._client.fetch(origin, head, body, clocks, max_body=max_body)
+        return self._client.fetch(origin, head, body, clocks, max_body=max_body, ready=ready)
 
-    def open(self, origin: Origin, head: bytes, body: bytes, clocks: Clocks) -> Coroutine[Any, Any, StreamReply]:
-        return self._client.open(origin, head, body, clocks)
+    def open(
+        self, origin: Origin, head: bytes, body: bytes, clocks: Clocks, *, ready: Ready | None = None
+    ) -> Coroutine[Any, Any, StreamReply]:
+        return self._client.open(origin, head, body, clocks, ready=ready)
 
     async def close(self) -> None:
         for client in (*self._retired, self._client):

@@ -13,7 +13,7 @@ from roadworthy.adapters.providers.registry import wire_for
 from roadworthy.adapters.signatures import Ed25519Verifier
 from roadworthy.gateway.admission.permits import PermitPorts
 from roadworthy.gateway.ports import Upstream
-from roadworthy.http1.client import Client
+from roadworthy.http1.client import Client, Ready
 from roadworthy.http1.errors import AddressForbidden
 from roadworthy.http1.guard import AddressGuard
 from roadworthy.http1.messages import Clocks, Reply
@@ -51,14 +51,16 @@ class LoopbackClient:
         self._client = Client(guard=AddressGuard(allowed=allowed, resolve=_resolve), limits=_POOL, tls=tls)
 
     def fetch(
-        self, origin: Origin, head: bytes, body: bytes, clocks: Clocks, *, max_body: int
+        self, origin: Origin, head: bytes, body: bytes, clocks: Clocks, *, max_body: int, ready: Ready | None = None
     ) -> Coroutine[Any, Any, Reply]:
         self._check(origin)
-        return self._client.fetch(origin, head, body, clocks, max_body=max_body)
+        return self._client.fetch(origin, head, body, clocks, max_body=max_body, ready=ready)
 
-    def open(self, origin: Origin, head: bytes, body: bytes, clocks: Clocks) -> Coroutine[Any, Any, StreamReply]:
+    def open(
+        self, origin: Origin, head: bytes, body: bytes, clocks: Clocks, *, ready: Ready | None = None
+    ) -> Coroutine[Any, Any, StreamReply]:
         self._check(origin)
-        return self._client.open(origin, head, body, clocks)
+        return self._client.open(origin, head, body, clocks, ready=ready)
 
     async def close(self) -> None:
         await self._client.close()

@@ -263,9 +263,16 @@ class Feedback(msgspec.Struct, tag_field="k", tag="feedback", omit_defaults=True
     inference: str
     ts: float
     name: str
+    """What is judged.  From callers: ``thumb`` (label ``up`` or ``down``, score 1 or 0), ``score``, ``comment``."""
     score: float | None = None
+    """In [0, 1]; 0 is bad."""
     label: str | None = None
     by: str = ""
+    """The user on whose behalf it was said, else the key."""
+    team: str = ""
+    """Of the caller's key; empty: said by ourselves."""
+    workflows: list[str] = []
+    """What that key may call: who ships the line stores it only for an inference of one of these."""
 
 
 class Escalation(msgspec.Struct, tag_field="k", tag="escalation", omit_defaults=True):

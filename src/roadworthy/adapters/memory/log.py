@@ -27,7 +27,7 @@ from roadworthy.inference_log.model import (
     Stats,
     StatsRow,
 )
-from roadworthy.inference_log.rules import labels, matches, needles, sorted_rows
+from roadworthy.inference_log.rules import labels, matches, may_rate, needles, sorted_rows
 from roadworthy.inference_log.segments import SegmentName
 from roadworthy.statistics.robust import percentile
 from roadworthy.workflow.inference import Feedback, Inference, InferenceStart, Tokens
@@ -70,6 +70,10 @@ class MemoryLog:
                 if start.id not in self._rows and not self._covered(start.unit, start.ts):
                     self._starts.setdefault(start.id, (worker, boot, start))
             for said in batch.feedback:
+                rated = self._rows.get(said.inference)
+                about = None if rated is None else (rated.team, rated.workflow)
+                if not may_rate(said, about) or self._covered(said.by, said.ts):
+                    continue
                 key = (said.inference, said.ts, said.name, said.by)
                 done.feedback += key not in self._feedback
                 self._feedback.setdefault(key, said)

@@ -13,6 +13,7 @@ from roadworthy.adapters.sqlite.log_forget import Tombstones
 from roadworthy.adapters.sqlite.log_rollup import mark
 from roadworthy.adapters.sqlite.log_rows import COLUMNS, pack_id, to_row
 from roadworthy.inference_log.model import BUCKET, Batch, Shipped
+from roadworthy.inference_log.rules import may_rate
 from roadworthy.workflow.inference import Inference
 
 _INSERT = f"INSERT INTO fact VALUES ({','.join('?' * len(COLUMNS))}) ON CONFLICT (id) DO NOTHING"  # noqa: S608
@@ -46,7 +47,7 @@ def ship(connection: apsw.Connection, packer: Packer, tombstones: Tombstones, ba
                 done.lost += kind == "stored" and inference.code == "gateway_lost"
         connection.executemany("DELETE FROM open_start WHERE id = ?", ended)
         _starts(connection, tombstones, batch)
-        done.feedback = _feedback(connection, batch)
+        done.feedback = _feedback(connection, tombstones, batch)
         mark(connection, dirty)
         _segments(connection, batch)
         _count(connection, done)
@@ -86,10 +87,15 @@ def _starts(connection: apsw.Connection, tombstones: Tombstones, batch: Batch) -
         connection.execute("INSERT OR IGNORE INTO open_start VALUES (?, ?, ?, ?, ?, ?)", row)
 
 
-def _feedback(connection: apsw.Connection, batch: Batch) -> int:
+def _feedback(connection: apsw.Connection, tombstones: Tombstones, batch: Batch) -> int:
+    """What callers may say is stored; how much."""
     stored = 0
     for said in batch.feedback:
-        row = (pack_id(said.inference), said.ts, said.name, said.score, said.label, said.by)
+        identity = pack_id(said.inference)
+        about = connection.execute("SELECT team, workflow FROM fact WHERE id = ?", (identity,)).fetchone()
+        if not may_rate(said, about) or tombstones.cover(said.by, said.ts):
+            continue
+        row = (identity, said.ts, said.name, said.score, said.label, said.by)
         connection.execute("INSERT OR IGNORE INTO feedback VALUES (?, ?, ?, ?, ?, ?)", row)
         stored += connection.changes()
     return stored

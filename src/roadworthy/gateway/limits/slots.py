@@ -43,7 +43,8 @@ OVERLOADED_STATUSES = frozenset({503, 529})
 LEFT = "the client left"
 OVERTAKEN = "overtaken: the other call of this inference answered first"
 FAILED_HERE = "the gateway failed during the call"
-GIVEN_UP: frozenset[str] = frozenset({LEFT, OVERTAKEN, FAILED_HERE})
+STOPPED = "stopped by the kill switch"
+GIVEN_UP: frozenset[str] = frozenset({LEFT, OVERTAKEN, FAILED_HERE, STOPPED})
 """Details of attempts that were ended from our side: they show nothing of the target."""
 
 REFUSED_HERE: frozenset[Failure] = frozenset({"bad_request", "context_length", "misconfigured"})

@@ -16,7 +16,7 @@ from roadworthy.gateway.attempt import Caller
 from roadworthy.gateway.call import Call, roadworthy_object, spliced
 from roadworthy.gateway.errors import error_body, failed
 from roadworthy.gateway.finish import Finisher, served_outcome
-from roadworthy.gateway.limits.slots import FAILED_HERE, LEFT
+from roadworthy.gateway.limits.slots import FAILED_HERE, LEFT, STOPPED
 from roadworthy.gateway.ports import Unusable
 from roadworthy.gateway.stopping.board import Halted
 from roadworthy.gateway.stopping.words import ai_off, take_note
@@ -35,10 +35,6 @@ from roadworthy.gateway.verdict import broken
 from roadworthy.gateway.world import ServedTarget
 from roadworthy.http1.errors import Http1Error
 from roadworthy.workflow.inference import Attempt, Tokens
-
-CUT = "cut by the kill switch"
-"""Detail of the attempt whose stream it ended."""
-
 
 class Streamer:
     """Opens streams."""
@@ -359,7 +355,7 @@ class Relay:
         """The kill switch cut it: said aloud, and no error of the AI's."""
         live, call = self._live, self._live.call
         self._over = True
-        self._cut(CUT)
+        self._cut(STOPPED)
         found = self._streamer.caller.board.halting(call)
         refused = ai_off(call, found)
         take_note(call, found, route="off")
