@@ -1,8 +1,9 @@
 """Configuration, releases and people.
 
-POST /v1/apply            {files, dry_run?, reason?} → {plan, errors, warnings, applied, version}; 422 with errors
+POST /v1/apply            {files, dry_run?, reason?} → {plan, errors, warnings, applied, version, pending}; 422 with
+                          errors
 POST /v1/check            {files} → {errors, warnings}
-POST /v1/freeze           {workflow, note?} → {release, digest, number, created, lapses}
+POST /v1/freeze           {workflow, note?} → {release, digest, number, created, lapses, reaches, next}
 GET  /v1/releases         ?workflow= → {items}
 GET  /v1/releases/diff    ?workflow=&a=&b= → {workflow, a, b, changes, lapses}
 GET  /v1/explain          ?workflow=&failure=&release= → {…, items: [what each failure does to callers]}
@@ -19,9 +20,11 @@ from starlette.responses import Response
 
 from roadworthy.api import errors
 from roadworthy.api.app import Call, Endpoint
+from roadworthy.api.approvals import pending_in_words
 from roadworthy.api.errors import Invalid, NotFound
 from roadworthy.api.services import Services
 from roadworthy.fallback.foretell import Foretold
+from roadworthy.operations.enforcement import comes_next
 from roadworthy.workflow import problems
 from roadworthy.workflow.ladder import LADDER_FAILURES
 from roadworthy.workflow.problems import Problem
@@ -47,7 +50,9 @@ def apply(services: Services, call: Call) -> Any:
     body: Apply = call.body
     done = services.workflows.apply(body.files, call.actor, dry_run=body.dry_run, reason=body.reason)
     found = applied_in_words(done)
-    return refused(found) if found["errors"] else found
+    if found["errors"]:
+        return refused(found)
+    return {**found, "pending": [] if body.dry_run else pending_in_words(services.approvals.pending())}
 
 
 def refused(found: dict[str, Any]) -> Response:
@@ -83,6 +88,8 @@ def freeze(services: Services, call: Call) -> Any:
         "number": done.release.number,
         "created": done.created,
         "lapses": [] if done.diff is None else done.diff.lapses,
+        "reaches": done.reach,
+        "next": comes_next(release.workflow, services.watch(services.workflows.named(release.workflow))),
     }
 
 
@@ -93,7 +100,7 @@ def releases(services: Services, call: Call) -> Any:
 def diff(services: Services, call: Call) -> Any:
     a, b = call.query.get("a"), call.query.get("b")
     if not a or not b:
-        raise Invalid("a and b: give two of a number, the beginning of a digest, draft or served", param="a")
+        raise Invalid("a and b: give two of a number, the beginning of a digest, draft, candidate or served", param="a")
     workflow = call.query.get("workflow") or _only_workflow(services)
     found = services.workflows.diff(workflow, a, b)
     changes = [
@@ -164,6 +171,7 @@ def _listed(row: ListedRelease) -> dict[str, Any]:
         "frozen_by": row.frozen.frozen_by,
         "note": row.frozen.note,
         "served": row.served,
+        "candidate": row.candidate,
     }
 
 

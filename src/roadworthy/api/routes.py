@@ -6,6 +6,7 @@ from starlette.applications import Starlette
 
 from roadworthy.api import (
     adopting,
+    approvals,
     budgets,
     configuration,
     drills,
@@ -25,6 +26,7 @@ from roadworthy.api.services import Services
 ENDPOINTS: list[Endpoint] = [
     *operating.ENDPOINTS,
     *configuration.ENDPOINTS,
+    *approvals.ENDPOINTS,
     *keys.ENDPOINTS,
     *inferences.ENDPOINTS,
     *escalations.ENDPOINTS,

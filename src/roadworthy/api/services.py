@@ -13,9 +13,11 @@ from roadworthy.evidence.service import Ledger
 from roadworthy.inference_log.service import Log, Shipper
 from roadworthy.kill_switch.service import Kills
 from roadworthy.operations.adopt import Adoption
+from roadworthy.operations.approvals import Approvals
 from roadworthy.operations.budgets import BudgetBoard
 from roadworthy.operations.canary import Flown
 from roadworthy.operations.drill_runs import DrillRuns
+from roadworthy.operations.enforcement import Watch
 from roadworthy.operations.eval_runs import EvalRuns
 from roadworthy.operations.evals import Gate
 from roadworthy.operations.explain import Explainer
@@ -24,6 +26,7 @@ from roadworthy.operations.gateways import Gateways
 from roadworthy.operations.keys import Keys
 from roadworthy.operations.kill_desk import KillDesk
 from roadworthy.operations.readiness import Board
+from roadworthy.operations.restored import Restored
 from roadworthy.operations.rollout_status import RampBoard
 from roadworthy.operations.vouching import Vouching
 from roadworthy.people.escalation.service import Queue
@@ -31,6 +34,7 @@ from roadworthy.people.incident.service import Incidents
 from roadworthy.people.outbox.service import Outbox
 from roadworthy.people.service import SignIn
 from roadworthy.rollout.service import Rollouts
+from roadworthy.workflow.model import Workflow
 from roadworthy.workflow.ports import State
 from roadworthy.workflow.service import Workflows
 
@@ -60,6 +64,10 @@ class Services:
 
     state: State
     workflows: Workflows
+    approvals: Approvals
+    restored: Restored
+    watch: Callable[[Workflow], Watch]
+    """Is a workflow enforced, observed, or a pilot that has lapsed?"""
     keys: Keys
     sign_in: SignIn
     escalations: Queue

@@ -1,7 +1,8 @@
 """Publishes the snapshot: at once after every change, and when a launched target moved.
 
 Rule: what gateways read on disk is whole or not replaced; a publication that fails leaves the last good one in
-force and is tried again.  ``seq`` rises with each publication of an epoch.
+force and is tried again.  ``seq`` rises with each publication of an epoch.  A control whose state is older than what
+its gateways have seen publishes nothing until somebody has accepted that (``held``).
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ import msgspec
 from roadworthy.adapters.files import write_atomically
 from roadworthy.gateway import snapshot as snapshots
 from roadworthy.gateway.snapshot import Snapshot
-from roadworthy.operations.snapshot import Built, ModelPricesOf, Picture, PriceOf, build, unresolved
+from roadworthy.operations.gathering import Gatherer, Sources
+from roadworthy.operations.snapshot import Built, ModelPricesOf, PriceOf, build
 from roadworthy.workflow.ports import State
 
 log = logging.getLogger("roadworthy.publish")
@@ -39,8 +41,14 @@ class Publisher:
         clock: Callable[[], float],
         model_prices_of: ModelPricesOf = lambda target: {},
         permit_keys: Sequence[str] = (),
+        sources: Sources | None = None,
+        held: str = "",
+        after: Callable[[], None] = lambda: None,
     ) -> None:
-        self._state = state
+        """``held``: why nothing may be published.  ``after``: called after every publication."""
+        self._gatherer = Gatherer(state, Sources() if sources is None else sources)
+        self._held = held
+        self._after = after
         self._epoch = epoch
         self._seq = 0
         self._snapshot_path = snapshot_path
@@ -52,6 +60,7 @@ class Publisher:
         self._clock = clock
         self._lock = threading.Lock()
         self._content = b""
+        self._settings = b""
         self._endpoints_seen: tuple[int, int] | None = None
         self.current: Snapshot | None = None
         self.warnings: list[str] = []
@@ -62,16 +71,20 @@ class Publisher:
         Raises ``OSError`` when it cannot be written.
         """
         with self._lock:
+            if self._held:
+                self.warnings = [self._held]
+                return False
             seen = _stamp(self._endpoints_path)
             launched = _read_endpoints(self._endpoints_path)
-            picture = _picture(self._state)
+            now = self._clock()
+            picture = self._gatherer.picture(now)
             built = build(
                 picture,
                 launched,
                 self._price_of,
                 epoch=self._epoch,
                 seq=self._seq + 1,
-                now=self._clock(),
+                now=now,
                 model_prices_of=self._model_prices_of,
                 permit_keys=self._permit_keys,
             )
@@ -82,37 +95,31 @@ class Publisher:
             if content == self._content:
                 self._endpoints_seen = seen
                 return False
-            if applied is not None:
+            if applied is not None and settings != self._settings:
                 write_atomically(self._settings_path, settings)
             write_atomically(self._snapshot_path, snapshots.encode(built.snapshot))
             self._seq += 1
-            self._content, self._endpoints_seen, self.current = content, seen, built.snapshot
+            self._content, self._settings = content, settings
+            self._endpoints_seen, self.current = seen, built.snapshot
+            self._after()
         log.info("snapshot published", extra={"epoch": self._epoch, "seq": self._seq})
         return True
 
     def publish_when_moved(self) -> bool:
-        """``publish`` when ``endpoints.json`` changed, or a key expired, since the last publication."""
+        """``publish`` when ``endpoints.json`` changed, a key expired, something was audited, or evidence lapsed, since
+        the last publication."""
         current = self.current
         if current is not None and _stamp(self._endpoints_path) == self._endpoints_seen:
             now = self._clock()
-            if not any(key.expires_at is not None and key.expires_at <= now for key in current.keys.values()):
+            expired = any(key.expires_at is not None and key.expires_at <= now for key in current.keys.values())
+            if not expired and not self._gatherer.changed(now):
                 return False
         return self.publish()
 
-
-def _picture(state: State) -> Picture:
-    """Reads older configurations only while a served release names a target that the newer ones do not hold."""
-    with state.read() as tx:
-        served = tx.candidates()
-        found = [tx.release(digest) for digest in served.values()]
-        releases = {frozen.release.digest: frozen for frozen in found if frozen is not None}
-        keys = tx.keys()
-        limit = 1
-        while True:
-            picture = Picture(tx.configurations(limit=limit), releases, served, keys)
-            if len(picture.configurations) < limit or not unresolved(picture):
-                return picture
-            limit *= 8
+    def accepted(self, epoch: int) -> None:
+        """Somebody has accepted what held it; from now on it publishes under this epoch."""
+        with self._lock:
+            self._held, self._epoch, self._seq, self._content = "", epoch, 0, b""
 
 
 def _content(built: Built) -> bytes:

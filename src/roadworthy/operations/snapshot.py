@@ -3,6 +3,10 @@
 Joins the configuration in force, the releases, the keys and the endpoints of launched targets.  A served release
 keeps the exact models that it was frozen with: when a target was changed in the configuration since, the release is
 given the target as it was (named ``main@v3`` after the configuration version that held it) until it is frozen anew.
+
+Who gets a release: under ``enforce`` the share that its ramp has reached and its evidence allows, and nobody without a
+ramp; under ``observe`` everybody gets the candidate.  What the evidence will allow later goes along (``Ramp.later``),
+so that a share falls in time with control dead.
 """
 
 from __future__ import annotations
@@ -13,7 +17,19 @@ from typing import TypeVar
 import msgspec
 
 from roadworthy.gateway.ports import ANY_MODEL
-from roadworthy.gateway.snapshot import SNAPSHOT_FORMAT, Endpoint, ServedWorkflow, Snapshot
+from roadworthy.gateway.snapshot import (
+    SNAPSHOT_FORMAT,
+    Endpoint,
+    Later,
+    Ramp,
+    ServedWorkflow,
+    Snapshot,
+    Stopped,
+)
+from roadworthy.operations.proofs import Proven
+from roadworthy.readiness.model import Published
+from roadworthy.readiness.rules import PILOT_SHARE
+from roadworthy.rollout.model import DRAFTS, Rollout
 from roadworthy.workflow.check_options import python_hash, python_sources
 from roadworthy.workflow.draft import target_identity
 from roadworthy.workflow.model import (
@@ -27,6 +43,7 @@ from roadworthy.workflow.model import (
     Step,
     Target,
     TargetIdentity,
+    Workflow,
 )
 from roadworthy.workflow.ports import AppliedConfiguration
 
@@ -37,16 +54,36 @@ ModelPricesOf = Callable[[Target], dict[str, Price]]
 """What every model of the target's provider costs."""
 
 
+class Allowed(msgspec.Struct, frozen=True):
+    """What the evidence allows one release."""
+
+    share: float = 0.0
+    """Of live traffic, now."""
+    falls: Sequence[tuple[float, float]] = ()
+    """(instant, share from then on): what comes by itself."""
+    pilot: float = PILOT_SHARE
+
+
 class Picture(msgspec.Struct, frozen=True):
-    """What a snapshot is made of, as read from state in one transaction."""
+    """What a snapshot is made of."""
 
     configurations: Sequence[AppliedConfiguration]
     """Newest first; the first is in force.  Empty before the first apply.  Older ones only as far as needed."""
     releases: Mapping[str, FrozenRelease]
-    """The served ones, by digest."""
-    served: Mapping[str, str]
+    """By digest: all that live users, testers or permits may reach."""
+    candidates: Mapping[str, str]
     """Workflow → digest."""
     keys: Sequence[ApiKey]
+    rollouts: Mapping[str, Rollout] = {}
+    """Workflow → its ramp, also one that is over."""
+    allowing: Mapping[tuple[str, str], Allowed] = {}
+    """(workflow, digest) → what the evidence allows; nothing, where it is missing."""
+    proven: Proven = Proven()
+    published: Mapping[str, Published] = {}
+    """Workflow → the example set and scorers in force."""
+    kill: Mapping[str, Stopped] = {}
+    spurious: Sequence[str] = ()
+    """Releases that are left out, for their content is not what their digest says."""
 
 
 class Built(msgspec.Struct, frozen=True):
@@ -72,24 +109,15 @@ def build(
     configuration = picture.configurations[0].configuration
     targets = dict(configuration.targets)
     releases: dict[str, Release] = {}
-    warnings: list[str] = []
-    workflows: dict[str, ServedWorkflow] = {}
-    for workflow in configuration.workflows.values():
-        frozen = picture.releases.get(picture.served.get(workflow.name, ""))
-        if frozen is not None:
-            release, pinned, missing = _pin(frozen.release, picture.configurations)
-            releases[release.digest] = release
-            targets.update(pinned)
-            warnings += _pin_warnings(workflow.name, frozen.number, pinned, missing)
-        workflows[workflow.name] = ServedWorkflow(
-            name=workflow.name,
-            team=workflow.team,
-            enforcement=workflow.enforcement,
-            policy=workflow.policy,
-            release=None if frozen is None else frozen.release.digest,
-            passthrough=workflow.passthrough,
-            check_sources={} if frozen is None else _sources(frozen.release, picture.configurations) or {},
-        )
+    warnings = [f"release {each} is not what its digest says and is left out" for each in picture.spurious]
+    for frozen in picture.releases.values():
+        if frozen.release.workflow not in configuration.workflows:
+            continue
+        release, pinned, missing = _pin(frozen.release, picture.configurations)
+        releases[release.digest] = release
+        targets.update(pinned)
+        warnings += _pin_warnings(frozen.release.workflow, frozen.number, pinned, missing)
+    workflows = {workflow.name: _served(workflow, picture) for workflow in configuration.workflows.values()}
     snapshot = Snapshot(
         format=SNAPSHOT_FORMAT,
         epoch=epoch,
@@ -112,8 +140,75 @@ def build(
         permit_keys=list(permit_keys),
         timezone=configuration.settings.timezone,
         team_budgets=configuration.settings.team_budgets,
+        receipts=_receipts(picture.proven, releases.values()),
+        revocations=picture.proven.revocations,
+        waivers=[token for waiver, token in picture.proven.waivers if waiver.workflow in workflows],
+        kill=dict(picture.kill),
     )
     return Built(snapshot, warnings)
+
+
+def _served(workflow: Workflow, picture: Picture) -> ServedWorkflow:
+    """One workflow: its release, the one before it, and how much of the traffic each of them gets."""
+    rollout = picture.rollouts.get(workflow.name) if workflow.enforcement == "enforce" else None
+    candidate = picture.candidates.get(workflow.name, "")
+    frozen = picture.releases.get(candidate if rollout is None else rollout.digest)
+    before = None if rollout is None else picture.releases.get(rollout.predecessor or "")
+    digests = [each.release.digest for each in (frozen, before) if each is not None]
+    allowed = [picture.allowing.get((workflow.name, digest), Allowed()) for digest in digests]
+    return ServedWorkflow(
+        name=workflow.name,
+        team=workflow.team,
+        enforcement=workflow.enforcement,
+        policy=workflow.policy,
+        release=None if frozen is None else frozen.release.digest,
+        passthrough=workflow.passthrough,
+        check_sources=_sources_of(frozen, picture),
+        ramp=None if frozen is None else _ramp(rollout, allowed[0]),
+        previous=None if before is None else before.release.digest,
+        previous_ramp=None if before is None else Ramp(allowed[-1].share, "previous", later=_later(1.0, allowed[-1])),
+        previous_sources=_sources_of(before, picture),
+        pilot=min([PILOT_SHARE if not allowed else allowed[0].pilot, 1.0]),
+        published_at=_outdated(workflow.name, picture),
+    )
+
+
+def _ramp(rollout: Rollout | None, allowed: Allowed) -> Ramp:
+    """Never above what the evidence allows, whatever the ramp was told when it was last looked at."""
+    if rollout is None:
+        return Ramp(0.0, "frozen")
+    share = min(rollout.share, allowed.share)
+    drafts = rollout.state in ("ramping", "held") and rollout.stage.name == DRAFTS.name
+    return Ramp(share, rollout.stage.name, rollout.epoch, drafts, _later(share, allowed))
+
+
+def _later(share: float, allowed: Allowed) -> list[Later]:
+    out: list[Later] = []
+    for at, top in allowed.falls:
+        if top < (out[-1].share if out else min(share, allowed.share)):
+            out.append(Later(at, top))
+    return out
+
+
+def _receipts(proven: Proven, releases: Iterable[Release]) -> list[str]:
+    wanted = {(release.workflow, release.behaviour_digest) for release in releases}
+    return [token for about, (_, token) in sorted(proven.receipts.items()) if about in wanted]
+
+
+def _outdated(workflow: str, picture: Picture) -> dict[str, float]:
+    """Behaviour → when something was published that its gate did not know."""
+    published = picture.published.get(workflow)
+    if published is None:
+        return {}
+    return {
+        receipt.behaviour: published.at
+        for (name, _), (receipt, _) in sorted(picture.proven.receipts.items())
+        if name == workflow and not published.covers(receipt.set_version, receipt.scorers)
+    }
+
+
+def _sources_of(frozen: FrozenRelease | None, picture: Picture) -> dict[str, str]:
+    return {} if frozen is None else _sources(frozen.release, picture.configurations) or {}
 
 
 def _pin(
@@ -227,7 +322,7 @@ def _empty(epoch: int, seq: int, now: float) -> Snapshot:
 
 
 def unresolved(picture: Picture) -> bool:
-    """Does a served release name a target, or hold code, that no configuration of the picture has as it was frozen?"""
+    """Does a release name a target, or hold code, that no configuration of the picture has as it was frozen?"""
     return any(
         _sources(frozen.release, picture.configurations) is None
         or any(

@@ -65,6 +65,10 @@ class Published(msgspec.Struct, frozen=True):
     forgotten_from: list[str] = []
     """Set versions that this one equals but for users who were forgotten: a gate on one of them still counts."""
 
+    def covers(self, set_version: str, scorers: str) -> bool:
+        """Does a gate on these still count?"""
+        return set_version in (self.set_version, *self.forgotten_from) and scorers == self.scorers
+
 
 class Since(msgspec.Struct, frozen=True):
     """When something last changed under the evidence; an earned share has its grace from then.  0: long ago."""

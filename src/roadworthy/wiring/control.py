@@ -28,7 +28,7 @@ from starlette.types import Receive, Scope, Send
 from roadworthy.adapters.signatures import Ed25519Signer
 from roadworthy.adapters.sqlite.log import SqliteLog
 from roadworthy.adapters.sqlite.log_schema import LogTooNew
-from roadworthy.adapters.sqlite.state import SqliteState, StateUnavailable
+from roadworthy.adapters.sqlite.state import StateUnavailable
 from roadworthy.adapters.sqlite.state_migrations import StateTooNew
 from roadworthy.api import errors as api_errors
 from roadworthy.api.inferences import bounds_of
@@ -36,7 +36,7 @@ from roadworthy.api.routes import admin_app
 from roadworthy.api.services import Services
 from roadworthy.cost.budgets import Calendar
 from roadworthy.cost.service import PriceList
-from roadworthy.engine import anomalies, lend, retention, rollup, ship, telemetry, train
+from roadworthy.engine import anomalies, lend, renew, retention, rollup, ship, telemetry, train
 from roadworthy.engine.anomalies import AnomalyWatch
 from roadworthy.engine.lend import Lending
 from roadworthy.engine.publish import Publisher
@@ -56,11 +56,13 @@ from roadworthy.operations.forget import Forgetter
 from roadworthy.operations.keys import Keys
 from roadworthy.operations.kill_triggers import Recent
 from roadworthy.people.service import NoSuchPerson, SignIn
+from roadworthy.rollout.model import Rollout
 from roadworthy.wiring import ledgers
 from roadworthy.wiring.backup import BackupRefused, back_up
 from roadworthy.wiring.config_folder import ConfigFolderError, read_folder
 from roadworthy.wiring.data_folder import DataFolder, DataFolderError, DataFolderHeld, FolderLock, create_folder
 from roadworthy.wiring.drills import Drilling
+from roadworthy.wiring.enforcing import Enforcing
 from roadworthy.wiring.evals import Evaluating
 from roadworthy.wiring.evidence import Proving
 from roadworthy.wiring.gateway_desk import Desk
@@ -97,18 +99,22 @@ class Control:
         self.folder = folder
         self.fleet = Fleet(folder, clock=clock)
         self._closing = ExitStack()
-        self.state = SqliteState(folder.state_db)
+        signer = Ed25519Signer(folder.signing_key())
+        folder.keep_public_key(signer.public_key)
+        self.enforcing = Enforcing(folder, self.fleet, signer, clock=clock, rollout=self._rollout)
+        self.state, self.epoch = self.enforcing.state, self.enforcing.epoch
         self._closing.callback(self.state.close)
         self.store = SqliteLog(folder.log_db, folder.cold)
         self._closing.callback(self.store.close)
-        with self.state.write() as tx:
-            self.epoch = tx.next_epoch()
         self.prices = PriceList()
         self.workflows = Workflows(
             self.state,
             clock=clock,
             price_known=self._price_known,
             listed=self.prices.names_of,
+            agreements=self.enforcing.agreements,
+            reach=self.enforcing.reach,
+            ramped=self.enforcing.ramped,
             applied=self._observed_at_first,
         )
         tracing = Tracing(self.configuration)
@@ -142,8 +148,6 @@ class Control:
             now=clock,
             before=self.people.arrivals,
         )
-        signer = Ed25519Signer(folder.signing_key())
-        folder.keep_public_key(signer.public_key)
         self.log = Log(self.store, self.shipper, zone=self.zone(), now=clock)
         self.proving = Proving(
             self.state,
@@ -158,7 +162,7 @@ class Control:
             snapshot=lambda: self.publisher.current,
             published=lambda workflow: self.evaluating.published(workflow),
             gateways=lambda: {gateway.name: gateway.joined_at for gateway in self.fleet.gateways()},
-            rollout=lambda workflow: self.ramping.rollouts.current(workflow),
+            rollout=self._rollout,
             clock=clock,
         )
         self.ramping = Ramping(
@@ -182,7 +186,13 @@ class Control:
             model_prices_of=self.prices.models_of,
             permit_keys=[signer.public_key],
             clock=clock,
+            sources=self.enforcing.sources(
+                self.proving.board, rollouts=self._rollouts, kill=lambda: self.kill.stopped()
+            ),
+            held=self.enforcing.held,
+            after=lambda: self.enforcing.lineage.keep(self.state, self.enforcing.epoch),
         )
+        self.restored = self.enforcing.restored(self._accepted)
         key = folder.hmac_key()
         self.anomalies = AnomalyWatch(self.log, self._bounds)
         self.sign_in = SignIn(self.state, key, clock=clock)
@@ -218,6 +228,7 @@ class Control:
             after=self._drilled,
             clock=clock,
         )
+        self.renewals = self.proving.renewed_by(self.drilling.runs, self.people.incidents, self.zone)
         self.gateways = Desk(
             self.fleet,
             folder,
@@ -251,6 +262,20 @@ class Control:
         found = self.configuration()
         return {} if found is None else found.workflows
 
+    def _rollout(self, workflow: str) -> Rollout | None:
+        """The ramp of a workflow."""
+        return self.ramping.rollouts.current(workflow)
+
+    def _rollouts(self) -> dict[str, Rollout]:
+        found = self.ramping.rollouts.all()
+        return {name: each.rollout for name, each in found.items() if each.rollout is not None}
+
+    def _accepted(self, epoch: int) -> None:
+        """An owner has accepted the database as it is."""
+        self.epoch = epoch
+        self.publisher.accepted(epoch)
+        self.publish()
+
     def settings(self) -> Settings:
         found = self.configuration()
         return Settings() if found is None else found.settings
@@ -281,6 +306,7 @@ class Control:
             retention.module(self.store, lambda: self.settings().retention, now=self.clock),
             train.module(Training(self.store, self.workflows.served)),
             anomalies.module(self.anomalies),
+            renew.module(self.renewals),
             lend.module(Lending(self.epoch, self._exchange, self._worker_numbers, lambda: self.publisher.current)),
             *self.people.modules(),
             *self.kill.modules(),
@@ -356,6 +382,9 @@ class Control:
         return Services(
             state=self.state,
             workflows=self.workflows,
+            approvals=self.enforcing.approvals,
+            restored=self.restored,
+            watch=self.enforcing.watch,
             keys=Keys(self.state, key, clock=self.clock),
             sign_in=self.sign_in,
             escalations=self.people.queue,

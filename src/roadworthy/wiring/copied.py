@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from roadworthy.gateway.admission.permits import isolated
+from roadworthy.workflow.digest import release as release_made_of
 from roadworthy.workflow.model import (
     Configuration,
     FrozenRelease,
@@ -46,8 +47,8 @@ def led_astray(original: Original, urls: dict[str, str]) -> tuple[Configuration,
         for name in release.behaviour.targets
     }
     handling = isolated(release.handling)
-    changed = msgspec.structs.replace(
-        release, handling=handling, behaviour=msgspec.structs.replace(release.behaviour, targets=identities)
+    changed = release_made_of(
+        release.workflow, msgspec.structs.replace(release.behaviour, targets=identities), handling
     )
     workflow: Workflow = configuration.workflows[release.workflow]
     escalation = msgspec.structs.replace(workflow.policy.escalation, helpdesk=None)

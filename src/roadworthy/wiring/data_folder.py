@@ -68,6 +68,10 @@ class DataFolder:
         self.public_key_file = self.root / "signing.pub"
         self.seen_file = self.root / "seen.json"
         """What the gateways of this folder remember of snapshots and receipts."""
+        self.sealed_log = self.root / "sealed.log"
+        """Signed tokens that outlast the database: revocations, receipts, agreed policy."""
+        self.head_file = self.root / "head.json"
+        """How far the database had come when it was last published."""
         self.state_db = self.root / "state.db"
         self.log_db = self.root / "log.db"
         self.cold = self.root / "cold"
@@ -80,7 +84,12 @@ class DataFolder:
         self.sessions_file = self.run / "sessions.bin"
         """Which side sessions began on, mapped by all workers."""
         self.endpoints = self.run / "endpoints.json"
+        self.held_file = self.run / "held.txt"
+        """Why control publishes nothing; missing: it does."""
         self.models = self.root / "models"
+
+        self.parts_file = self.root / "parts.json"
+        """This gateway's part of every budget, where there are several gateways."""
 
     def worker_socket(self, index: int) -> Path:
         return self.run / f"worker-{index}.sock"

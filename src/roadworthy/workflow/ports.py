@@ -58,6 +58,10 @@ class Transaction(Protocol):
 
     def release(self, digest: str) -> FrozenRelease | None: ...
 
+    def newest(self) -> dict[str, str]:
+        """Workflow name → digest of its release with the highest number."""
+        ...
+
     def add_release(self, release: FrozenRelease) -> None:
         """``(workflow, number)`` and ``digest`` are unique."""
         ...
@@ -96,8 +100,9 @@ class Transaction(Protocol):
         """The epoch of the control in charge; 0 before the first."""
         ...
 
-    def next_epoch(self) -> int:
-        """Raise the epoch by one and return it: called once by each control that takes the lock."""
+    def next_epoch(self, above: int = 0) -> int:
+        """Raise the epoch by one, to more than ``above``, and return it: called once by each control that takes the
+        lock."""
         ...
 
 

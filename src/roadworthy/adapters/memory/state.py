@@ -148,6 +148,10 @@ class MemoryTransaction(PeopleTables, EvidenceTables, EvalTables, RolloutTables)
     def release(self, digest: str) -> FrozenRelease | None:
         return self._rows.releases.get(digest)
 
+    def newest(self) -> dict[str, str]:
+        by_number = sorted(self._rows.releases.values(), key=lambda row: row.number)
+        return {row.release.workflow: row.release.digest for row in by_number}
+
     def add_release(self, release: FrozenRelease) -> None:
         if any(row.number == release.number for row in self.releases(release.release.workflow)):
             raise StateConflict(f"workflow {release.release.workflow} has a release {release.number} already")
@@ -217,8 +221,8 @@ class MemoryTransaction(PeopleTables, EvidenceTables, EvalTables, RolloutTables)
     def epoch(self) -> int:
         return self._rows.epoch
 
-    def next_epoch(self) -> int:
-        self._change.epoch += 1
+    def next_epoch(self, above: int = 0) -> int:
+        self._change.epoch = max(self._rows.epoch, above) + 1
         return self._rows.epoch
 
 

@@ -138,6 +138,13 @@ class SqliteTransaction(PeopleRows, DrillRows, EvidenceRows, EvalRows, RolloutRo
     def release(self, digest: str) -> FrozenRelease | None:
         return self._one(t.release, t.release.c.digest == digest, FrozenRelease)
 
+    def newest(self) -> dict[str, str]:
+        c = t.release.c
+        last = sa.select(c.workflow, sa.func.max(c.number).label("number")).group_by(c.workflow).subquery()
+        same = sa.and_(c.workflow == last.c.workflow, c.number == last.c.number)
+        query = sa.select(c.workflow, c.digest).join(last, same)
+        return {row.workflow: row.digest for row in self._connection.execute(query)}
+
     def add_release(self, release: FrozenRelease) -> None:
         self._insert(
             t.release,
@@ -209,8 +216,8 @@ class SqliteTransaction(PeopleRows, DrillRows, EvidenceRows, EvalRows, RolloutRo
     def epoch(self) -> int:
         return int(self._connection.scalar(sa.select(t.fencing.c.epoch).where(t.fencing.c.name == "control")) or 0)
 
-    def next_epoch(self) -> int:
-        epoch = self.epoch() + 1
+    def next_epoch(self, above: int = 0) -> int:
+        epoch = max(self.epoch(), above) + 1
         self._put(t.fencing, "name", name="control", team=DEFAULT_TEAM, epoch=epoch)
         return epoch
 

@@ -82,6 +82,15 @@ def clock(world: World) -> Iterator[Finding]:
     yield Finding("clock", "ok", "plausible")
 
 
+def state(world: World) -> Iterator[Finding]:
+    """Is the database the one that its gateways know?"""
+    try:
+        held = (world.data / "run" / "held.txt").read_text(encoding="utf-8").strip()
+    except OSError:
+        return
+    yield Finding("state", "FAIL", held, "roadworthy backup accept --reason WHY, as an owner")
+
+
 def snapshot(world: World) -> Iterator[Finding]:
     if world.snapshot_error:
         yield Finding("snapshot", "FAIL", world.snapshot_error, "run `roadworthy apply DIR` with the same version")
@@ -247,7 +256,7 @@ def _mend_reach(kind: str, host: str | None, target: Target) -> str:
     }.get(kind, "check the endpoint: it must be an HTTP/1.1 API")
 
 
-CHECKS: tuple[Check, ...] = (data_folder, disk, clock, snapshot, control, gateway, ports, proxy, targets)
+CHECKS: tuple[Check, ...] = (data_folder, disk, clock, state, snapshot, control, gateway, ports, proxy, targets)
 
 
 def examine(world: World) -> Iterator[Finding]:
