@@ -64,8 +64,8 @@ Ask = Callable[[float], dict[str, Any]]
 def press(
     folder: DataFolder, workflow: str, to: State, reason: str, ask: Ask, *, clock: Callable[[], float]
 ) -> Pressed:
-    """Stop it now.  Raises what ``ask`` raises when control says no, ``rules.Refused``, ``Unknown``, and ``OSError`` when
-    not even a file can be written."""
+    """Stop it now.  Raises what ``ask`` raises when control says no, ``rules.Refused``, ``Unknown``, and ``OSError``
+    when not even a file can be written."""
     why = "no control is running"
     if lock_holder(folder.control_lock) is not None:
         try:
