@@ -54,7 +54,7 @@ class Vouching:
         ledger: Ledger,
         board: Board,
         *,
-        epoch: int,
+        epoch: Callable[[], int],
         clock: Callable[[], float],
         new_id: Callable[[str], str] = lambda prefix: prefix + secrets.token_hex(8),
     ) -> None:
@@ -152,7 +152,7 @@ class Vouching:
         if not any(receipt.behaviour == behaviour for receipt in view.known.receipts):
             raise self._ledger.refuse(event, f"{workflow} has no receipt of this behaviour to revoke")
         return self._ledger.revoke(
-            workflow, behaviour, team=view.flow.team, person=actor.id, reason=reason, epoch=self._epoch
+            workflow, behaviour, team=view.flow.team, person=actor.id, reason=reason, epoch=self._epoch()
         )
 
     def observed(self, configuration: Configuration, actor: Actor) -> list[Waiver]:

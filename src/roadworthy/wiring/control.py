@@ -153,7 +153,7 @@ class Control:
             self.state,
             folder,
             signer,
-            epoch=self.epoch,
+            epoch=lambda: self.epoch,
             log=self.log,
             shipper=self.shipper,
             spans=self.spans,
@@ -214,6 +214,8 @@ class Control:
             clock=clock,
             budgets=self.budgets,
             people=self.people.waiting,
+            standings=self.enforcing.standings,
+            pending=self.enforcing.approvals.pending,
         )
         self.drilling = Drilling(
             self.state,

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import logging
 import secrets
+import time
 from collections.abc import Callable, Mapping
+from datetime import datetime, tzinfo
 from http.client import HTTPConnection, HTTPException
+from typing import cast
+from zoneinfo import ZoneInfo
 
 from roadworthy.adapters.signatures import Ed25519Signer, Ed25519Verifier
 from roadworthy.adapters.sqlite.state import SqliteState
+from roadworthy.engine.renew import Producer, RenewalFailed, Renewals
 from roadworthy.engine.telemetry import SpanQueue
 from roadworthy.evidence import rules
 from roadworthy.evidence.kinds import INSTALL, Facet, Figures, kind_of
@@ -18,23 +23,28 @@ from roadworthy.evidence.service import Ledger
 from roadworthy.fallback.drills.model import DrillRun
 from roadworthy.fallback.drills.registry import drills
 from roadworthy.gateway.snapshot import Snapshot
+from roadworthy.inference_log.model import Filter
 from roadworthy.inference_log.service import Log, Shipper
 from roadworthy.operations import canary, drill_evidence
 from roadworthy.operations.canary import CanaryPorts, CanaryRefused, Flown
 from roadworthy.operations.drill import Subject
-from roadworthy.operations.readiness import Board, PriceOf
+from roadworthy.operations.drill_runs import DrillRefused, DrillRuns, Order
+from roadworthy.operations.readiness import WEEK, Board, PriceOf
 from roadworthy.operations.vouching import Vouching
-from roadworthy.readiness.model import Published
+from roadworthy.people.incident.service import Incidents
+from roadworthy.readiness.model import Published, Readiness
 from roadworthy.rollout.model import Rollout
 from roadworthy.wiring.data_folder import DataFolder
 from roadworthy.wiring.run_facts import run_facts
 from roadworthy.workflow.inference import Inference
 from roadworthy.workflow.model import DEFAULT_TEAM, Release
 from roadworthy.workflow.problems import did_you_mean
-from roadworthy.workflow.service import Unknown
+from roadworthy.workflow.service import Actor, Unknown
 
 log = logging.getLogger("roadworthy.evidence")
 
+LOOK = 1.0
+"""Seconds between two looks at a run."""
 PAGE_PATIENCE = 2.0
 """Seconds that the metrics page has to answer."""
 
@@ -51,7 +61,7 @@ class Proving:
         folder: DataFolder,
         signer: Ed25519Signer,
         *,
-        epoch: int,
+        epoch: Callable[[], int],
         log: Log,
         shipper: Shipper,
         spans: SpanQueue,
@@ -69,6 +79,7 @@ class Proving:
             price_of=price_of, clock=clock, rollout=rollout, gateways=gateways, published=published,
         )  # fmt: skip
         self.vouching = Vouching(self.ledger, self.board, epoch=epoch, clock=clock)
+        self._state = state
         self._folder = folder
         self._log = log
         self._shipper = shipper
@@ -78,6 +89,56 @@ class Proving:
             signer=signer, base_url=base_url, record=self._record, metrics=self._metrics_page,
             watch=spans.watch, exported=spans.exported, clock=clock,
         )  # fmt: skip
+
+    # --- renewing
+
+    def renewed_by(self, runs: DrillRuns, incidents: Incidents, zone: Callable[[], tzinfo]) -> Renewals:
+        """What renews evidence, with the producers that there are; others may ``register`` theirs."""
+        made = Renewals(
+            self._readings, lambda: self._hours(zone()), incidents.take,
+            team_of=lambda workflow: self.board.view(workflow).flow.team, told=self._told, zone=zone,
+            clock=self._clock,
+        )  # fmt: skip
+        drilled = Producer("drills", lambda workflow: self._drill_anew(runs, workflow))
+        made.register("fallback_drills", drilled)
+        made.register("failure_catalogue", drilled)
+        made.register("canary", Producer("canary", self._fly_anew, lambda workflow: canary.DOLLARS))
+        return made
+
+    def _readings(self) -> list[Readiness]:
+        return [self.board.readiness(workflow) for workflow in self.board.workflows()]
+
+    def _hours(self, zone: tzinfo) -> dict[int, float]:
+        """Hour of the day → live calls of a week."""
+        where = Filter(traffic="live", since=self._clock() - WEEK)
+        out: dict[int, float] = {}
+        for row in self._log.stats("hour", where, cast(ZoneInfo, zone)).rows:
+            hour = datetime.fromisoformat(str(row.group["hour"])).hour
+            out[hour] = out.get(hour, 0.0) + row.count
+        return out
+
+    def _told(self, key: str) -> bool:
+        with self._state.read() as tx:
+            return tx.newest_incident(key) is not None
+
+    def _drill_anew(self, runs: DrillRuns, workflow: str) -> None:
+        frozen = self.board.view(workflow).frozen
+        order = Order(workflow, release="" if frozen is None else frozen.release.digest)
+        try:
+            run = runs.start(order, Actor("engine"))
+            while run.state == "running":
+                time.sleep(LOOK)
+                run = runs.look(run.id)
+        except (DrillRefused, Unknown) as error:
+            raise RenewalFailed(str(error)) from error
+        if run.state != "done":
+            raise RenewalFailed(f"run {run.id} was {run.state}: {run.detail}")
+
+    def _fly_anew(self, workflow: str) -> None:
+        try:
+            self.fly_canary(workflow or None, "engine")
+        except (CanaryRefused, Unknown, Refused) as error:
+            raise RenewalFailed(str(error)) from error
 
     # --- drills
 
