@@ -27,6 +27,7 @@ from roadworthy.workflow.inference import Inference, InferenceStart
 from roadworthy.workflow.model import (
     ApiKey,
     Behaviour,
+    Enforcement,
     Handling,
     InputSpec,
     Policy,
@@ -255,7 +256,7 @@ class Bench:
         folder: Path,
         *,
         served: Release | None = None,
-        enforcement: str | None = None,
+        enforcement: Enforcement | None = None,
         policy: Policy | None = None,
         keys: Sequence[tuple[str, ApiKey]] = (),
         workflows: dict[str, ServedWorkflow] | None = None,

@@ -25,6 +25,8 @@ from roadworthy.workflow.shares import RESOLUTION, Pin
 Serves = Literal["release", "previous", "passthrough"]
 """Whose target, texts and clocks a call gets; of a bypass, whose texts."""
 
+FROZEN = "frozen"
+"""Stage of a release whose ramp was not begun."""
 _SHOWN = 12
 """Characters of a digest that a person reads."""
 
@@ -147,7 +149,7 @@ def share_of(flow: Flow, found: Candidate, now: float) -> Share:
 
 
 def _outside(share: float, found: Candidate, name: str) -> tuple[str, str]:
-    if found.stage is None and share == 0.0:
+    if share == 0.0 and found.stage in (None, FROZEN):
         return "no rollout", f"nobody has begun a rollout of {name}"
     stage = f" (stage '{found.stage}')" if found.stage else ""
     if share == 0.0:
