@@ -244,7 +244,13 @@ class FakeAdmin:
             ("GET", "/v1/releases"): (200, {"items": RELEASES}),
             ("GET", "/v1/releases/diff"): (200, DIFF),
             ("POST", "/v1/freeze"): (
-                200, {"workflow": "support-triage", "number": 2, "digest": DIGEST, "created": True, "lapses": ["evals"]}
+                200, {"workflow": "support-triage", "number": 2, "digest": DIGEST, "created": True, "lapses": ["evals"],
+                      "reaches": "testers", "next": ["roadworthy evals gate support-triage",
+                                                     "roadworthy rollout start support-triage"]}
+            ),
+            ("GET", "/v1/pending"): (200, {"items": PENDING}),
+            ("POST", "/v1/approve"): (
+                200, {"workflow": "support-triage", "approved": PENDING[0]["waits"]}
             ),
             ("POST", "/v1/apply"): (200, PLAN),
             ("GET", "/v1/configuration"): (200, {"files": {"workflows/support-triage/workflow.yaml": "x"}}),
@@ -307,8 +313,19 @@ PLAN = {
         {"change": "changed", "subject": "target main: price", "effect": "acts in 1 s", "loosens": False},
         {"change": "changed", "subject": "workflow support-triage: prompt", "effect": "needs freeze", "loosens": False},
     ],
-    "errors": [], "warnings": [], "applied": True, "version": 4,
+    "errors": [], "warnings": [], "applied": True, "version": 4, "pending": [],
 }  # fmt: skip
+
+PENDING: list[dict[str, Any]] = [
+    {
+        "workflow": "support-triage",
+        "approver": "ada",
+        "waits": [
+            {"field": "policy.testers", "now": ["ada"], "wanted": ["ada", "bo"]},
+            {"field": "policy.budgets.user.day", "now": 1.0, "wanted": None},
+        ],
+    }
+]
 
 
 def refusal(message: str, code: str) -> dict[str, Any]:

@@ -31,6 +31,8 @@ CASES: dict[str, tuple[int, list[str]]] = {
     "releases": (0, ["releases"]),
     "diff": (0, ["diff", "support-triage:1", "2"]),
     "freeze": (0, ["freeze", "support-triage"]),
+    "approve-list": (0, ["approve", "--list"]),
+    "approve": (0, ["approve", "support-triage", "--reason", "the fair is on"]),
     "explain": (0, ["explain", "support-triage"]),
     "explain-json": (0, ["explain", "support-triage", "--json"]),
     "people": (0, ["people"]),

@@ -52,7 +52,7 @@ def test_testers_are_counted_beside_the_live_calls_never_among_them() -> None:
         return StatsRow(group, count, {"answered": count}, 1.0, 1.0, 1.0, None, Tokens(), 0.5, 0)
 
     rows = [row("live", 3), row("tester", 2), row("drill", 9)]
-    [status] = workflow_statuses(CONFIGURATION, {}, rows, rows)
+    [status] = workflow_statuses(CONFIGURATION, {}, rows, rows, {})
     assert (status.calls, status.tester_calls, status.outcomes) == (3, 2, {"answered": 3})
     assert status.spend_today == 1.0, "a drill's dollars are paid to nobody"
 

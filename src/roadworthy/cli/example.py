@@ -74,6 +74,7 @@ prompt:
   system: prompt.md
   inputs:
     product: {default: Roadworthy, description: what the assistant is for}
+enforcement: enforce               # live users get it once its gate has passed and its ramp begun; `observe`: at once
 target: main
 parameters:
   max_tokens: 200

@@ -14,6 +14,7 @@ import click
 from roadworthy.cli.commands import (
     accept,
     adopt,
+    approve,
     audit,
     backup,
     budgets,
@@ -34,6 +35,7 @@ from roadworthy.cli.commands import (
     people,
     ready,
     releases,
+    rollout,
     show,
     status,
     up,
@@ -54,10 +56,12 @@ SECTIONS: dict[str, tuple[click.Command, ...]] = {
     "Configure and release": (
         configure.check,
         configure.apply,
+        approve.approve,
         releases.freeze,
         releases.releases,
         releases.diff,
         explain.explain,
+        rollout.rollout,
     ),
     "Find out what happened": (
         log.log,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import UTC, datetime
 from typing import Literal
 
 from roadworthy.evidence.model import Waiver
@@ -19,6 +20,18 @@ def watch_of(workflow: Workflow, waivers: Iterable[Waiver], now: float) -> Watch
     if workflow.enforcement == "enforce" or not mine:
         return "enforced"
     return "observed" if any(each.holds(now) for each in mine) else "lapsed"
+
+
+def notice_of(workflow: Workflow, watch: Watch, waivers: Iterable[Waiver], now: float) -> str:
+    """What must show beside a workflow that is not enforced."""
+    if watch == "enforced":
+        return ""
+    mine = [each for each in waivers if each.workflow == workflow.name and each.holds(now)]
+    last = max(mine, key=lambda each: each.over, default=None)
+    if last is None:
+        return "Lapsed pilot: served as before, no release change and no promotion"
+    day = datetime.fromtimestamp(last.over, UTC).date().isoformat()
+    return f"Extended pilot, not enforced until {day}, {last.person}"
 
 
 def reach_of(watch: Watch, rollout: Rollout | None) -> Reach:

@@ -8,6 +8,9 @@ from typing import Literal
 import msgspec
 
 from roadworthy.inference_log.model import Lag, StatsRow
+from roadworthy.kill_switch.model import State
+from roadworthy.operations.approvals import Pending
+from roadworthy.operations.enforcement import Watch
 from roadworthy.workflow.digest import NotReleasable, release_of
 from roadworthy.workflow.model import Configuration, FrozenRelease, Target, Workflow
 from roadworthy.workflow.ports import AppliedConfiguration
@@ -20,12 +23,32 @@ class ServedRelease(msgspec.Struct, frozen=True):
     frozen_by: str
 
 
+class Standing(msgspec.Struct, frozen=True):
+    """How one workflow is served, beside its release."""
+
+    watch: Watch = "enforced"
+    state: State = "on"
+    """Of the kill switch."""
+    share: float = 0.0
+    """Of live traffic that its release gets."""
+    stage: str = ""
+    """Of its ramp; ``frozen``: none was begun."""
+    notice: str = ""
+    """What must show beside it everywhere."""
+
+
 class WorkflowStatus(msgspec.Struct, frozen=True):
     name: str
     team: str
     enforcement: str
-    state: Literal["on"]
+    watch: Watch
+    """``observed``: under a waiver; ``lapsed``: it has ended."""
+    notice: str
+    """What must show beside the workflow; empty: nothing."""
+    state: State
     """Of the kill switch."""
+    stage: str
+    """Of the ramp; ``frozen``: none was begun; empty: nothing is ramped here."""
     serves: Literal["release", "passthrough", "nothing"]
     release: ServedRelease | None
     share: float
@@ -97,13 +120,14 @@ def workflow_statuses(
     served: Mapping[str, FrozenRelease],
     last_hour: Sequence[StatsRow],
     today: Sequence[StatsRow],
+    standings: Mapping[str, Standing],
 ) -> list[WorkflowStatus]:
     """Both: rows by workflow and class.  Drills spend nobody's money: their providers are on this machine."""
     testers = {row.group["workflow"]: row.count for row in last_hour if row.group.get("traffic") == "tester"}
     hours = {row.group["workflow"]: row for row in last_hour if row.group.get("traffic") == "live"}
     found = []
     for name, workflow in sorted(configuration.workflows.items()):
-        frozen = served.get(name)
+        frozen, standing = served.get(name), standings.get(name, Standing())
         hour = hours.get(name)
         days = [row for row in today if row.group["workflow"] == name and row.group.get("traffic") != "drill"]
         costs = [row.cost_usd for row in days if row.cost_usd is not None]
@@ -115,10 +139,13 @@ def workflow_statuses(
                 name=name,
                 team=workflow.team,
                 enforcement=workflow.enforcement,
-                state="on",
+                watch=standing.watch,
+                notice=standing.notice,
+                state=standing.state,
+                stage=standing.stage,
                 serves=serves,
                 release=None if frozen is None else _served(frozen),
-                share=1.0 if frozen is not None else 0.0,
+                share=standing.share if frozen is not None else 0.0,
                 owner=workflow.owners.workflow,
                 calls=0 if hour is None else hour.count,
                 tester_calls=testers.get(name, 0),
@@ -160,7 +187,7 @@ def _target_status(target: Target, url: str | None, priced: bool, seen: Sequence
 
 def waiting(
     applied: AppliedConfiguration | None,
-    served: Mapping[str, FrozenRelease],
+    candidates: Mapping[str, FrozenRelease],
     targets: Sequence[TargetStatus],
     processes: Sequence[ProcessStatus],
     lag: Lag,
@@ -189,7 +216,7 @@ def waiting(
         if running and target.url is None
     ]
     for name, workflow in sorted(applied.configuration.workflows.items()):
-        found += _workflow_waits(name, workflow, served.get(name))
+        found += _workflow_waits(name, workflow, candidates.get(name))
     found += [Waiting("operator", warning, "") for warning in warnings]
     found += [
         Waiting(
@@ -213,8 +240,29 @@ def _workflow_waits(name: str, workflow: Workflow, frozen: FrozenRelease | None)
         return [Waiting(workflow.owners.workflow, f"{name} has no release", freeze)]
     if frozen.release.digest != draft.digest:
         words = f"{name} was changed since its release {frozen.number}"
-        return [Waiting(workflow.owners.prompt, words, f"roadworthy diff {name}:served draft; {freeze}")]
+        return [Waiting(workflow.owners.prompt, words, f"roadworthy diff {name}:candidate draft; {freeze}")]
     return []
+
+
+def waiting_for_owners(
+    configuration: Configuration, standings: Mapping[str, Standing], pending: Sequence[Pending]
+) -> list[Waiting]:
+    """What loosens and is not approved, pilots that have lapsed, candidates that nobody ramps."""
+    found = []
+    for each in pending:
+        fields = ", ".join(wait.field for wait in each.waits)
+        who = each.approver or "operator"
+        found.append(Waiting(who, f"{each.workflow}: {fields} loosened", f"roadworthy approve {each.workflow}"))
+    for name, workflow in sorted(configuration.workflows.items()):
+        standing = standings.get(name, Standing())
+        if standing.notice:
+            again = f"roadworthy waive {name} --enforcement --until DATE --reason WHY"
+            do = again if standing.watch == "lapsed" else f"roadworthy ready {name}"
+            found.append(Waiting(workflow.owners.workflow, f"{name}: {standing.notice}", do))
+        elif standing.watch == "enforced" and standing.stage == "frozen":
+            words = f"{name}: nobody but testers reaches it before its ramp has begun"
+            found.append(Waiting(workflow.owners.workflow, words, f"roadworthy ready {name}"))
+    return found
 
 
 def _served(frozen: FrozenRelease) -> ServedRelease:

@@ -72,6 +72,7 @@ from roadworthy.wiring.kill import Killing
 from roadworthy.wiring.people import People
 from roadworthy.wiring.ramping import Ramping
 from roadworthy.wiring.sockets import CannotListen, listen_unix
+from roadworthy.wiring.stand_ins import StandIns
 from roadworthy.wiring.status import StatusBoard
 from roadworthy.wiring.tracing import Tracing
 from roadworthy.wiring.workers import KeptAnswers, rotate_journals
@@ -199,7 +200,7 @@ class Control:
         self.budgets = BudgetBoard(
             self.configuration,
             self._keys,
-            lambda: ledgers.totals(folder),
+            lambda: ledgers.totals(self.fleet.tables()),
             self._spenders,
             lambda: Calendar(self.zone()),
             clock,
@@ -253,6 +254,8 @@ class Control:
         )
         self.clock = clock
         self._internal = Internal()
+        self._stand_ins = StandIns(self.fleet)
+        self.fleet.divide()
         self.app = admin_app(self._services(key))
 
     def configuration(self) -> Configuration | None:
@@ -309,7 +312,7 @@ class Control:
             train.module(Training(self.store, self.workflows.served)),
             anomalies.module(self.anomalies),
             renew.module(self.renewals),
-            lend.module(Lending(self.epoch, self._exchange, self._worker_numbers, lambda: self.publisher.current)),
+            lend.module(Lending(self.epoch, self._exchange, self.fleet.numbers, lambda: self.publisher.current)),
             *self.people.modules(),
             *self.kill.modules(),
             *self.ramping.modules(),
@@ -333,10 +336,13 @@ class Control:
         await self._internal.close()
 
     async def _exchange(self, worker: int, orders: bytes) -> bytes | None:
-        answer = await self._internal.post(
-            self.folder.worker_socket(worker), "/internal/slices", orders, timeout=LENDING_PATIENCE
-        )
-        return answer[1] if answer is not None and answer[0] == 200 else None
+        """A worker's word, or that of who stands in for it when it is dead."""
+        sock = self.fleet.sockets().get(worker)
+        if sock is not None:
+            answer = await self._internal.post(sock, "/internal/slices", orders, timeout=LENDING_PATIENCE)
+            if answer is not None:
+                return answer[1] if answer[0] == 200 else None
+        return await asyncio.to_thread(self._stand_ins.exchange, worker, orders)
 
     def _newest(self) -> tuple[int, int]:
         current = self.publisher.current

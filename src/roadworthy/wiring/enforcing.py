@@ -7,22 +7,24 @@ from collections.abc import Callable, Collection, Mapping
 from roadworthy.adapters.sealed_log import FileSealedLog
 from roadworthy.adapters.signatures import Ed25519Signer, Ed25519Verifier
 from roadworthy.adapters.sqlite.state import SqliteState
-from roadworthy.gateway.snapshot import Stopped
+from roadworthy.gateway.snapshot import Snapshot, Stopped
+from roadworthy.kill_switch.model import EVERY, effective
 from roadworthy.operations.agreements import SealedAgreements
 from roadworthy.operations.approvals import Approvals
-from roadworthy.operations.enforcement import Watch, reach_of, watch_of
+from roadworthy.operations.enforcement import Watch, notice_of, reach_of, watch_of
 from roadworthy.operations.gathering import Sources
 from roadworthy.operations.proofs import Proven, SealedProofs
 from roadworthy.operations.readiness import Board
 from roadworthy.operations.restored import Restored
 from roadworthy.operations.snapshot import Allowed
+from roadworthy.operations.status import Standing
 from roadworthy.readiness.model import Published
 from roadworthy.readiness.rules import pilot_share
 from roadworthy.rollout.model import Rollout
 from roadworthy.wiring.data_folder import DataFolder
 from roadworthy.wiring.gateways import Fleet
 from roadworthy.wiring.lineage import Lineage
-from roadworthy.workflow.model import Workflow
+from roadworthy.workflow.model import Configuration, Workflow
 from roadworthy.workflow.service import Reach, Unknown
 
 
@@ -61,6 +63,24 @@ class Enforcing:
         """Is it enforced, observed, or a pilot that has lapsed?"""
         waivers = [waiver for waiver, _ in self.proofs.read([workflow.name]).waivers]
         return watch_of(workflow, waivers, self._clock())
+
+    def standings(self, configuration: Configuration, snapshot: Snapshot | None) -> dict[str, Standing]:
+        """Workflow → how it is served, as gateways were told."""
+        now = self._clock()
+        waivers = [waiver for waiver, _ in self.proofs.read(configuration.workflows).waivers]
+        found = {}
+        for name, flow in configuration.workflows.items():
+            told = None if snapshot is None else snapshot.workflows.get(name)
+            stops = {} if snapshot is None else snapshot.kill
+            watch, ramp = watch_of(flow, waivers, now), None if told is None else told.ramp
+            found[name] = Standing(
+                watch,
+                effective(stops[each].state for each in (name, EVERY) if each in stops),
+                1.0 if watch != "enforced" else 0.0 if ramp is None else ramp.share,
+                "" if ramp is None or watch != "enforced" else ramp.stage,
+                notice_of(flow, watch, waivers, now),
+            )
+        return found
 
     def reach(self, workflow: Workflow) -> Reach:
         return reach_of(self.watch(workflow), self._rollout(workflow.name))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from importlib.metadata import version
 from typing import Any
@@ -13,15 +13,20 @@ import msgspec
 
 from roadworthy.engine.publish import Publisher
 from roadworthy.engine.supervise import Engine
+from roadworthy.gateway.snapshot import Snapshot
 from roadworthy.inference_log.model import Filter
 from roadworthy.inference_log.service import Log
+from roadworthy.operations.approvals import Pending
 from roadworthy.operations.budgets import BudgetBoard
 from roadworthy.operations.status import (
+    Standing,
     Waiting,
     target_statuses,
     waiting,
+    waiting_for_owners,
     workflow_statuses,
 )
+from roadworthy.operations.would import LOOKS_BACK, Would, would_have
 from roadworthy.wiring.data_folder import DataFolder
 from roadworthy.wiring.gateways import Fleet
 from roadworthy.wiring.run_facts import run_facts
@@ -43,8 +48,12 @@ class StatusBoard:
         clock: Callable[[], float],
         budgets: BudgetBoard,
         people: Callable[[], list[Waiting]] = list,
+        standings: Callable[[Configuration, Snapshot | None], Mapping[str, Standing]] = lambda flows, told: {},
+        pending: Callable[[], list[Pending]] = list,
     ) -> None:
-        """``people``: what waits for a person to act on it."""
+        """``people``: what waits for a person to act on it; ``pending``: for an owner's approval."""
+        self._standings = standings
+        self._pending = pending
         self._folder = folder
         self._fleet = fleet
         self._epoch = epoch
@@ -61,13 +70,13 @@ class StatusBoard:
 
     def read(self) -> dict[str, Any]:
         """Keys: version, data, timezone, listen, metrics, base_url, configuration, workflows, targets, budgets,
-        journal, processes, control, waiting.  Instants are Unix seconds, money US dollars."""
+        would, journal, processes, control, waiting.  Instants are Unix seconds, money US dollars."""
         self._publisher.publish_when_moved()
         now = self._clock()
         applied = self._workflows.configuration()
         configuration = Configuration(Settings(), {}, {}, {}) if applied is None else applied.configuration
         zone = ZoneInfo(configuration.settings.timezone)
-        served = self._workflows.served()
+        served, candidates = self._workflows.served(), self._workflows.candidates()
         hour = self._log.stats("workflow", Filter(since=now - 3600.0)).rows
         today = self._log.stats("workflow", Filter(since=midnight(now, zone))).rows
         snapshot = self._publisher.current
@@ -77,6 +86,8 @@ class StatusBoard:
         configured = {} if snapshot is None else snapshot.targets
         targets = target_statuses(configured, endpoints, priced, heard.targets)
         warnings = [*self.configuration_errors, *self._publisher.warnings]
+        standings = self._standings(configuration, snapshot)
+        owners = waiting_for_owners(configuration, standings, self._pending())
         return {
             "version": version("roadworthy"),
             "data": str(self._folder.root),
@@ -92,7 +103,8 @@ class StatusBoard:
                 "applied_by": applied.applied_by,
                 "errors_at_start": self.configuration_errors,
             },
-            "workflows": workflow_statuses(configuration, served, hour, today),
+            "workflows": workflow_statuses(configuration, served, hour, today, standings),
+            "would": self._would(now),
             "targets": targets,
             "budgets": self._budgets.lines(people=False),
             "journal": {**msgspec.structs.asdict(lag), **heard.journal},
@@ -105,8 +117,18 @@ class StatusBoard:
                 "published_at": None if snapshot is None else snapshot.made_at,
                 "engine": [] if self.engine is None else self.engine.health(),
             },
-            "waiting": [*waiting(applied, served, targets, facts.processes, lag, warnings), *self._people()],
+            "waiting": [
+                *waiting(applied, candidates, targets, facts.processes, lag, warnings),
+                *owners,
+                *self._people(),
+            ],
         }
+
+    def _would(self, now: float) -> list[Would]:
+        found = self._log.would(now - LOOKS_BACK, now)
+        if not found:
+            return []
+        return would_have(found, self._log.stats("workflow", Filter(since=now - LOOKS_BACK, traffic="live")).rows)
 
     def base_url(self) -> str:
         """Where clients call: as declared, else as far as this machine sees it."""

@@ -11,12 +11,45 @@ from roadworthy.cli.context import Work, common, json_option, pass_work
 from roadworthy.cli.errors import BadInput
 
 
-@click.command()
+class PathFirst(click.Group):
+    """A group whose name with a path writes a backup there: ``backup monday.tar.zst``."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if args and args[0] not in self.commands and args[0] not in ("-h", "--help"):
+            args = ["write", *args]
+        return super().parse_args(ctx, args)
+
+
+@click.group(cls=PathFirst)
+@common
+def backup() -> None:
+    """Back up everything while it runs: `roadworthy backup PATH`; accept a database that was put back.
+
+    A database that is older than what its gateways have seen publishes nothing, for it may have forgotten a
+    revocation, a kill or a rollback, until an owner of a workflow says that it may: `roadworthy backup accept`.
+    """
+
+
+@backup.command()
+@click.option("--reason", required=True, help="Why the older database is to be used; others read it.")
+@common
+@json_option
+@pass_work
+def accept(work: Work, reason: str) -> None:
+    """Go on from a database that was put back; an owner of a workflow, signed in, does it."""
+    answer = work.admin.post("/v1/backup/accept", {"reason": reason})
+    if work.json:
+        work.emit(answer)
+        return
+    work.say(f"Accepted: gateways are told again, under epoch {answer.get('epoch')}.")
+
+
+@backup.command("write")
 @click.argument("path", type=click.Path(path_type=Path))
 @common
 @json_option
 @pass_work
-def backup(work: Work, path: Path) -> None:
+def write(work: Work, path: Path) -> None:
     """Write a consistent backup of the data folder to PATH while everything runs.
 
     PATH becomes a folder, or one file when it ends in .tar.zst.  It holds prompts,

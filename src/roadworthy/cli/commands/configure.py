@@ -10,6 +10,7 @@ import click
 
 from roadworthy.cli import words
 from roadworthy.cli.admin import Refused, problem_text
+from roadworthy.cli.commands.approve import tell_pending
 from roadworthy.cli.context import Work, common, json_option, pass_work
 from roadworthy.cli.errors import AlreadyTold, BadInput, CliError
 from roadworthy.cli.terminal import clean
@@ -53,7 +54,8 @@ def apply(work: Work, folder: Path, dry_run: bool) -> None:
     """Put the configuration in DIR in force, all of it or nothing.
 
     Prints the plan: what changes and when it acts ("prices: act in 1 s; prompt: needs freeze").  A prompt, a target
-    or a ladder serves only once it is frozen into a release.
+    or a ladder serves only once it is frozen into a release.  What loosens a workflow (more testers, a higher budget,
+    `enforcement: observe`) waits for its owner: `roadworthy approve WORKFLOW`.
     """
     work.may_create = True
     answer = apply_files(work, read_files(folder), dry_run=dry_run)
@@ -109,6 +111,9 @@ def tell_plan(work: Work, answer: Mapping[str, Any], *, dry_run: bool) -> None:
         [[str(step.get("change", "")), str(step.get("subject", "")), str(step.get("effect", ""))] for step in plan],
     )
     work.say("Dry run: nothing was changed." if dry_run else f"Applied {words.plural(len(plan), 'change')}.")
+    if answer.get("pending"):
+        work.say("What loosens keeps its value until the owner of the workflow approves it:")
+        tell_pending(work, answer["pending"])
 
 
 def tell_problems(work: Work, problems: Sequence[Mapping[str, Any]]) -> None:

@@ -20,9 +20,11 @@ from roadworthy.cli.terminal import clean, line
 @json_option
 @pass_work
 def freeze(work: Work, workflow: str, note: str) -> None:
-    """Freeze the applied draft of WORKFLOW into a release and serve it.
+    """Freeze the applied draft of WORKFLOW into a release.
 
-    The same content gives the same digest on any machine; freezing what is frozen already makes nothing new.
+    Under `enforcement: enforce` nobody but testers reaches it until its gate has passed and its ramp has begun; under
+    `observe` it is served at once.  The same content gives the same digest on any machine; freezing what is frozen
+    already makes nothing new.
     """
     answer = work.admin.post("/v1/freeze", {"workflow": workflow, "note": note})
     if work.json:
@@ -30,8 +32,18 @@ def freeze(work: Work, workflow: str, note: str) -> None:
         return
     name = f"release {answer.get('number')} of {workflow} ({short(answer.get('digest'))})"
     work.say(f"Froze {name}." if answer.get("created") else f"Nothing new: this is {name}.")
+    work.say(REACHES.get(str(answer.get("reaches")), ""))
+    for command in answer.get("next") or ():
+        work.say(f"next: {line(str(command))}")
     if answer.get("lapses"):
         tell_lapses(work, answer)
+
+
+REACHES = {
+    "everybody": "Everybody gets it now: the workflow is observed, not enforced.",
+    "testers": "Testers reach it now; live users get nothing new before its gate has passed and its ramp has begun.",
+    "nobody": "Live users get what they got before: nothing that is served has changed.",
+}
 
 
 @click.command()
@@ -71,7 +83,7 @@ def releases(work: Work, workflow: str | None) -> None:
                 str(row.get("workflow", "")),
                 str(row.get("number", "")),
                 short(row.get("digest")),
-                "served" if row.get("served") else "",
+                "served" if row.get("served") else "candidate" if row.get("candidate") else "",
                 words.moment(row.get("frozen_at"), zone, now=work.clock()),
                 str(row.get("frozen_by", "")),
                 short(row.get("behaviour_digest")),
@@ -90,7 +102,7 @@ def releases(work: Work, workflow: str | None) -> None:
 @json_option
 @pass_work
 def diff(work: Work, a: str, b: str, workflow: str | None) -> None:
-    """Compare two releases: A and B are a number, the beginning of a digest, `draft` or `served`.
+    """Compare two releases: A and B are a number, the beginning of a digest, `draft`, `candidate` or `served`.
 
     `WORKFLOW:NUMBER` names the workflow in the same breath.  Ends with the evidence that the change lapses.
     """

@@ -63,6 +63,8 @@ def _tell(work: Work, answer: Facts) -> None:
         _workflows(work, workflows)
     else:
         work.say("No workflow yet: `roadworthy init` writes an example, `roadworthy apply DIR` puts it in force.")
+    for would in answer.get("would") or []:
+        work.say(f"{line(str(would.get('workflow')))}: {line(str(would.get('says')))}")
     _budgets(work, answer.get("budgets") or [])
     waiting = answer.get("waiting") or []
     if waiting:
@@ -135,7 +137,7 @@ def _workflows(work: Work, workflows: list[Facts]) -> None:
         ],
         [
             [
-                str(row.get("name", "")), str(row.get("state", "on")), _serves(row), words.share(row.get("share")),
+                str(row.get("name", "")), _state(row), _serves(row), words.share(row.get("share")),
                 str(row.get("owner") or ""), f"{int(row.get('calls', 0)):,}",
                 f"{row['tester_calls']:,}" if row.get("tester_calls") else "", outcomes(row),
                 words.seconds(row.get("p95")),
@@ -158,6 +160,14 @@ def _budgets(work: Work, budgets: list[Facts]) -> None:
             f"budget    {what}: {words.dollars(row['spent'])} of {words.dollars(row['limit'])} ({used(row)}), "
             f"begins anew {resets(row, zone, now)}{state}"
         )
+
+
+def _state(row: Facts) -> str:
+    """Of the kill switch; while it is on, whether anything but enforcement holds."""
+    state, watch = str(row.get("state", "on")), row.get("watch")
+    if state != "on":
+        return state
+    return {"observed": "observed", "lapsed": "lapsed pilot"}.get(str(watch), state)
 
 
 def _serves(row: Facts) -> str:

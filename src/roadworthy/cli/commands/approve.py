@@ -1,0 +1,64 @@
+"""``approve``: the owner's word for what loosens a workflow."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import click
+import msgspec
+
+from roadworthy.cli.context import Work, common, json_option, pass_work
+from roadworthy.cli.terminal import line
+
+
+@click.command()
+@click.argument("workflow", required=False)
+@click.option("--field", "fields", multiple=True, help="Only this one, or all in it (policy.kill); may be repeated.")
+@click.option("--list", "listing", is_flag=True, help="Show what waits and approve nothing.")
+@click.option("--reason", default="", help="Why; kept in the audit trail.")
+@common
+@json_option
+@pass_work
+def approve(work: Work, workflow: str | None, fields: Sequence[str], listing: bool, reason: str) -> None:
+    """Put into force what loosens WORKFLOW: more testers, higher budgets, lower floors, observe, another owner.
+
+    What is stricter acts as soon as it is applied; what is looser keeps its value until the workflow's owner, signed
+    in, approves it here.  Without WORKFLOW: everything that waits, and for whom.
+    """
+    if listing or workflow is None:
+        found = [
+            each for each in work.admin.get("/v1/pending").get("items", []) if workflow in (None, each.get("workflow"))
+        ]
+        if work.json:
+            work.emit({"items": found})
+        else:
+            tell_pending(work, found)
+            if not found:
+                work.say("Nothing waits to be approved.")
+        return
+    answer = work.admin.post("/v1/approve", {"workflow": workflow, "fields": list(fields), "reason": reason})
+    if work.json:
+        work.emit(answer)
+        return
+    for each in answer.get("approved", []):
+        work.say(f"approved: {change(each)}")
+
+
+def tell_pending(work: Work, found: Sequence[Mapping[str, Any]]) -> None:
+    for each in found:
+        name = line(str(each.get("workflow")))
+        for wait in each.get("waits", []):
+            work.say(f"{name}: {change(wait)}")
+        who = line(str(each.get("approver"))) or "nobody: put an owner back into people.yaml"
+        work.say(f"waits for {who}: roadworthy approve {name}")
+
+
+def change(wait: Mapping[str, Any]) -> str:
+    """``policy.grace: 1209600.0 → 1728000.0``."""
+    return f"{line(str(wait.get('field')))}: {_value(wait.get('now'))} → {_value(wait.get('wanted'))}"
+
+
+def _value(value: Any) -> str:
+    text = "none" if value is None else value if isinstance(value, str) else msgspec.json.encode(value).decode()
+    return line(text if len(text) <= 200 else f"{text[:197]}…")
