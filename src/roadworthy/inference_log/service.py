@@ -243,6 +243,10 @@ class Log:
         """The matching inferences, streamed in bounded memory, oldest day first."""
         return export(self._store.scan(where, bodies=bodies), kind, bodies=bodies)
 
+    def would(self, since: float, until: float) -> dict[str, dict[str, int]]:
+        """Workflow → what enforcement would have done to its calls, had it been on → how many."""
+        return self._store.would(since, until)
+
     def lag(self) -> Lag:
         return self._shipper.lag()
 

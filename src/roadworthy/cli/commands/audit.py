@@ -9,6 +9,7 @@ import click
 
 from roadworthy.cli import words
 from roadworthy.cli.commands.releases import items
+from roadworthy.cli.commands.rollout import answer as history
 from roadworthy.cli.context import Work, common, json_option, pass_work
 from roadworthy.cli.errors import BadInput, Finding
 
@@ -20,15 +21,28 @@ def audit() -> None:
 
 
 @audit.command("list")
+@click.option("--workflow", "-w", help="Only what was decided on the ramp of this workflow.")
+@click.option("--at", metavar="WHEN", help='With --workflow: who allowed the share of "2026-11-23 14:02".')
 @click.option("--limit", type=click.IntRange(1, 1000), default=50, show_default=True, help="How many records.")
 @click.option("--after", type=click.IntRange(0), default=None, help="Records after this number, instead of the newest.")
 @common
 @json_option
 @pass_work
-def list_records(work: Work, limit: int, after: int | None) -> None:
-    """List audit records, oldest first; without --after the newest ones."""
+def list_records(work: Work, workflow: str | None, at: str | None, limit: int, after: int | None) -> None:
+    """List audit records, oldest first; without --after the newest ones.
+
+    `roadworthy audit list --workflow W --at "2026-11-23 14:02"` answers who allowed the share that W's release had
+    then, with the analysis, the gates, the evidence and the receipt that it was decided on.
+    """
     from roadworthy.cli.tables import Column, print_table
 
+    if at is not None and workflow is None:
+        raise BadInput("--at says what was in force on a ramp then", "name its workflow with --workflow")
+    if workflow is not None:
+        if after is not None:
+            raise BadInput("--after goes by the numbers of the whole trail", "leave it away, or --workflow")
+        history(work, workflow, at, limit)
+        return
     if after is None:
         everything = list(records(work))
         rows = everything[-limit:]

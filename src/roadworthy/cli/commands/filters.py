@@ -15,6 +15,7 @@ from roadworthy.cli.errors import BadInput, suggestion
 from roadworthy.cli.when import Unreadable, Window, parse
 from roadworthy.workflow.inference import FAILURES, OUTCOMES, ROUTES, TRAFFIC_CLASSES
 
+KILLED = ("guarded", "assist", "off")
 _LONGEST_NUMBER = 6
 """Digits of a release's number; more are the beginning of a digest."""
 
@@ -60,6 +61,11 @@ _OPTIONS = (
     click.option("--failure", type=Words(FAILURES), help=f"What went wrong: {', '.join(FAILURES)}."),
     click.option("--release", metavar="RELEASE", help="Served by this release: its number, or how its digest begins."),
     click.option("--route", type=Words(ROUTES), help=f"Which side served: {', '.join(ROUTES)}."),
+    click.option("--stage", help="Served at this stage of a ramp: '10 %'."),
+    click.option(
+        "--would", metavar="WHAT", help="Under observe: enforcement would have (bypassed, previous; any for anything)."
+    ),
+    click.option("--kill", type=Words(KILLED), help=f"The kill switch decided: {', '.join(KILLED)}."),
     click.option("--target", help="Answered by this target."),
     click.option("--class", "traffic", type=Words(TRAFFIC_CLASSES), help=f"Traffic: {', '.join(TRAFFIC_CLASSES)}."),
     click.option("--key", metavar="ID", help="Called with this key."),
