@@ -54,10 +54,12 @@ def test_an_archive_is_private_and_warns_of_what_it_holds(control: Control, tmp_
     assert (tmp_path / "copy").stat().st_mode & 0o077 == 0
 
 
-def test_a_backup_holds_no_signing_key(control: Control, tmp_path: Path) -> None:
-    assert control.folder.signing_key_file.stat().st_mode & 0o077 == 0
+def test_what_was_signed_counts_in_a_restore_for_the_key_goes_along_privately(control: Control, tmp_path: Path) -> None:
     back_up(control.folder, tmp_path / "copy", FILES)
-    assert not (tmp_path / "copy" / "signing.key").exists()
+    assert "signing.key" in (tmp_path / "copy" / "READ-ME-FIRST.txt").read_text()
+    restored = restore(tmp_path / "copy", tmp_path / "restored")
+    assert restored.signing_key() == control.folder.signing_key()
+    assert restored.signing_key_file.stat().st_mode & 0o077 == 0
 
 
 def test_a_backup_never_overwrites(control: Control, tmp_path: Path) -> None:

@@ -1,10 +1,12 @@
 """Backup and restore of a data folder, taken while everything runs.
 
 A backup is a folder, or one file when its name ends in ``.tar.zst``.  It holds the databases (SQLite's online backup:
-a consistent picture), the cold days, the key under which API keys are hashed, the tombstones of forgotten users, and
-the configuration as applied, in readable files; not the key that signs permits, for nothing that it signed outlives two
-hours.  It is opened and checked before it counts as made; until then it
-has a hidden name, so an interrupted backup is never mistaken for one.
+a consistent picture), the cold days, the key under which API keys are hashed and the one that signs, the tombstones of
+forgotten users, the kill switch, what is kept beside the database for good (``sealed.log``), and the configuration as
+applied, in readable files.  It is opened and checked before it counts as made; until then it has a hidden name, so an
+interrupted backup is never mistaken for one.
+
+What is restored is older than what happened since: see ``lineage`` for how that is noticed.
 """
 
 from __future__ import annotations
@@ -29,13 +31,17 @@ PAGES = 512
 ARCHIVE = ".tar.zst"
 
 WARNING = (
-    "This backup holds hmac.key and the bodies of inferences: whoever reads it can check guesses of API keys "
-    "and read prompts and answers. Keep it as safe as the data folder.\n"
+    "This backup holds hmac.key, signing.key and the bodies of inferences: whoever reads it can check guesses of API "
+    "keys, sign receipts, and read prompts and answers. Keep it as safe as the data folder.\n"
 )
 
 _DATABASES = ("state.db", "log.db")
 FORGOTTEN = "forgotten.jsonl"
-_FILES = ("VERSION", "hmac.key", FORGOTTEN)
+KEPT = ("sealed.log", "kill.log")
+"""Lines that are only ever added."""
+NEWER = ("kill.json", "seen.json", "head.json")
+"""Of the install that was backed up: what is newer there than in any backup."""
+_FILES = ("VERSION", "hmac.key", "signing.key", "signing.pub", "kill.json", *KEPT, FORGOTTEN)
 
 COPIES = 3
 """How often the log is copied again while its days move under the copy."""
@@ -84,7 +90,9 @@ def restore(
     """Restore a backup into a folder that is new or empty.
 
     ``forgotten``: the ``forgotten.jsonl`` of the install that was backed up, or its data folder; the log forgets them
-    when it is opened first.  Raises ``BackupRefused`` and ``OSError``; the folder is as before then.
+    when it is opened first.  From a data folder also comes what was revoked, stopped and agreed since the backup, and
+    what its gateways have seen, so that nothing older is published before somebody accepts it.  Raises
+    ``BackupRefused`` and ``OSError``; the folder is as before then.
     """
     path, folder = Path(source), DataFolder(root)
     if folder.root.exists():
@@ -107,6 +115,8 @@ def restore(
         _check(content)
         if forgotten is not None:
             _join_forgotten(Path(forgotten), content / FORGOTTEN)
+            if Path(forgotten).is_dir():
+                _take_along(Path(forgotten), content)
         shutil.rmtree(content / "configuration", ignore_errors=True)
         (content / "READ-ME-FIRST.txt").unlink(missing_ok=True)
         for directory in ("snapshot", "journal", "run", "cold", "models"):
@@ -170,6 +180,20 @@ def _join_forgotten(given: Path, kept: Path) -> None:
     if not lines or lines[0] != held[0]:
         raise BackupRefused(f"{source}: of another install than this backup (its salt differs)")
     kept.write_bytes(b"\n".join([*held, *(line for line in lines[1:] if line not in held)]) + b"\n")
+
+
+def _take_along(old: Path, content: Path) -> None:
+    """What happened since the backup and must not be undone by it."""
+    for name in KEPT:
+        if not (old / name).exists():
+            continue
+        lines = (content / name).read_bytes().splitlines() if (content / name).exists() else []
+        more = (old / name).read_bytes().splitlines()
+        (content / name).write_bytes(b"".join(line + b"\n" for line in dict.fromkeys([*lines, *more])))
+        (content / name).chmod(0o600)
+    for name in NEWER:
+        if (old / name).exists():
+            shutil.copy2(old / name, content / name)
 
 
 def _copy_database(source: Path, destination: Path) -> None:

@@ -114,8 +114,8 @@ class DataFolder:
         return key
 
     def signing_key(self) -> bytes:
-        """32 random bytes with which control signs; made when they are missing, for nothing that was signed outlives
-        two hours.  Raises ``DataFolderError``."""
+        """32 random bytes with which control signs; made when they are missing.  What another key signed counts for
+        nothing: every receipt, waiver, ramp and agreement is made anew then.  Raises ``DataFolderError``."""
         try:
             if not self.signing_key_file.exists():
                 write_atomically(self.signing_key_file, secrets.token_bytes(32))

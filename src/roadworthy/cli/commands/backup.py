@@ -52,8 +52,8 @@ def accept(work: Work, reason: str) -> None:
 def write(work: Work, path: Path) -> None:
     """Write a consistent backup of the data folder to PATH while everything runs.
 
-    PATH becomes a folder, or one file when it ends in .tar.zst.  It holds prompts,
-    answers and the key under which API keys are hashed: keep it as safe as the data folder.
+    PATH becomes a folder, or one file when it ends in .tar.zst.  It holds prompts, answers, the key under which API
+    keys are hashed and the one that signs receipts: keep it as safe as the data folder.
     """
     if path.exists():
         raise BadInput(f"{path}: exists already; a backup never overwrites", "give a new path")
@@ -71,14 +71,17 @@ def write(work: Work, path: Path) -> None:
 @click.option(
     "--forgotten",
     type=click.Path(path_type=Path, exists=True),
-    help="Data folder that was backed up, or its forgotten.jsonl: who is forgotten there stays so.",
+    help="Data folder that was backed up (or its forgotten.jsonl): who was forgotten, and what was revoked, stopped or "
+    "tightened there since, stays so.",
 )
 @common
 @pass_work
 def restore_backup(work: Work, path: Path, forgotten: Path | None) -> None:
     """Restore the backup PATH into --data, which must be new or empty.
 
-    Users that were forgotten after the backup are in it: give --forgotten, or forget them again.
+    Users that were forgotten after the backup are in it, and what was revoked or stopped since is not: give
+    --forgotten with the old data folder, or do it again.  With it nothing is published before an owner of a workflow
+    has said `roadworthy backup accept`.
     """
     from roadworthy.wiring.backup import BackupRefused, restore
     from roadworthy.wiring.data_folder import DataFolderError
@@ -89,4 +92,5 @@ def restore_backup(work: Work, path: Path, forgotten: Path | None) -> None:
         raise BadInput(str(error)) from error
     if forgotten is None:
         work.say("Users that were forgotten after this backup are in it again: forget them anew.")
+        work.say("What was revoked, stopped or tightened after it is as it was: --forgotten OLD-FOLDER keeps it.")
     work.say(f"Restored into {work.data}. Next: roadworthy up --data {work.data}")
