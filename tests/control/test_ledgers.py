@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import mmap
 from pathlib import Path
 
 from roadworthy.cost.budgets import RATE
-from roadworthy.gateway.limits.ledger import FRESH, Booked, Ident, Ledger, ident_of, read
+from roadworthy.cost.lending import WHOLE, first_share
+from roadworthy.gateway.limits.ledger import Booked, Ident, Ledger, fresh, ident_of, read
 from roadworthy.wiring import ledgers
 from roadworthy.wiring.data_folder import DataFolder
 
@@ -19,7 +21,7 @@ def scope(user: str, stamp: int = TODAY) -> Ident:
 def worked(folder: DataFolder, worker: int, workers: int, **spent: int) -> None:
     ledger = Ledger(folder.spend_file(worker), workers=workers)
     for user, amount in spent.items():
-        ledger.book(scope(user), amount)
+        ledger.book(scope(user), amount, first_share(worker, workers))
     ledger.close()
 
 
@@ -49,7 +51,34 @@ def test_more_workers_together_know_what_one_spent_and_begin_with_equal_slices(t
     ledgers.prepare(folder, 3)
     found = [read(folder.spend_file(worker))[1][scope("ada")] for worker in range(3)]
     assert [booked.spent for booked in found] == [4, 4, 3]
-    assert {booked.share for booked in found} == {FRESH}
+    assert [booked.share for booked in found] == [fresh(first_share(worker, 3)) for worker in range(3)]
+
+
+def test_others_together_may_spend_what_those_before_them_might(tmp_path: Path) -> None:
+    folder = install(tmp_path)
+    worked(folder, 0, 2, ada=11)  # the other never heard of her: its share is the first one
+    ledger = Ledger(folder.spend_file(0), workers=2)
+    at = ledger.find(scope("ada"), TODAY)
+    assert at is not None
+    ledger.lend(at, WHOLE // 8)
+    ledger.close()
+    worked(folder, 1, 2)
+    ledgers.prepare(folder, 3)
+    found = [read(folder.spend_file(worker))[1][scope("ada")].share for worker in range(3)]
+    assert sum(fresh(share) for share in found) == WHOLE // 8 + WHOLE // 2
+
+
+def test_a_table_of_an_older_version_goes_on_with_the_share_that_its_worker_had(tmp_path: Path) -> None:
+    folder = install(tmp_path)
+    worked(folder, 0, 2, ada=11)
+    with folder.spend_file(0).open("r+b") as file, mmap.mmap(file.fileno(), 0) as data:
+        words = memoryview(data).cast("q")
+        words[0] -= 1
+        at = words.tolist().index(scope("ada")[0])
+        words[at + 5] = -1
+        words.release()
+    ledger = ledgers.open_ledger(folder, 0, 2)
+    assert (ledger.spent(at), ledger.share(at)) == (11, WHOLE // 2)
 
 
 def test_the_same_workers_go_on_with_their_own(tmp_path: Path) -> None:
@@ -59,7 +88,7 @@ def test_the_same_workers_go_on_with_their_own(tmp_path: Path) -> None:
     before = folder.spend_file(0).stat().st_ino
     ledgers.prepare(folder, 2)
     assert folder.spend_file(0).stat().st_ino == before
-    assert ledgers.totals(folder)[scope("ada")].spent == 3
+    assert ledgers.totals(ledgers.tables(folder))[scope("ada")].spent == 3
 
 
 def test_lent_rates_do_not_outlive_the_number_of_workers_that_they_were_lent_among(tmp_path: Path) -> None:
@@ -78,7 +107,7 @@ def test_a_damaged_table_is_put_aside_and_the_others_are_kept(tmp_path: Path) ->
     worked(folder, 0, 2, ada=5)
     folder.spend_file(1).write_bytes(b"not a table")
     ledgers.prepare(folder, 2)
-    assert ledgers.totals(folder)[scope("ada")].spent == 5
+    assert ledgers.totals(ledgers.tables(folder))[scope("ada")].spent == 5
     assert folder.spend_file(1).with_suffix(".damaged").exists()
     ledgers.open_ledger(folder, 1, 2).close()
 
@@ -92,7 +121,7 @@ def test_what_a_killed_worker_had_reserved_counts_as_spent(tmp_path: Path) -> No
     ledger.settle(at, 10, 4)
     again = Ledger(folder.spend_file(0), workers=1)  # the first one never closed it
     assert again.held(at) == again.spent(at) == 24
-    assert ledgers.totals(folder)[scope("ada")] == Booked(24, 0, FRESH)
+    assert ledgers.totals(ledgers.tables(folder))[scope("ada")] == Booked(24, 0, WHOLE)
 
 
 def test_a_user_is_counted_too_high_rather_than_twice_when_the_table_is_full() -> None:

@@ -47,7 +47,7 @@ class Worker:
 
     def obey(self, orders: Orders) -> Word:
         if orders.number < self.seen:
-            return Word(self.number, self.workers, self.seen, [])
+            return Word(self.number, self.seen, [])
         self.seen = orders.number
         speak = self.want > 0
         for order in orders.orders:
@@ -55,7 +55,7 @@ class Worker:
             if order.share is not None:
                 self.share = obeyed(self.share, self.held, LIMIT, order.share)
         said = [Slice(SCOPE, LIMIT, self.held, self.share, self.want)] if speak else []
-        return Word(self.number, self.workers, orders.number, said)
+        return Word(self.number, orders.number, said)
 
 
 def exchange(lender: Lender, workers: list[Worker], rounds: int = 6) -> None:
@@ -63,7 +63,7 @@ def exchange(lender: Lender, workers: list[Worker], rounds: int = 6) -> None:
         sent = [(worker, lender.orders(worker.number)) for worker in workers]
         for worker, orders in sent:
             lender.heard(worker.obey(orders))
-        if not lender.decide():
+        if not lender.decide(range(max((worker.workers for worker in workers), default=0))):
             break
     lender.forget()
 
@@ -105,7 +105,7 @@ class Lending(RuleBasedStateMachine):
 
     @rule()
     def decide(self) -> None:
-        self.lender.decide()
+        self.lender.decide(range(len(self.workers)))
 
     @rule(
         hungry=st.integers(0, 2),
@@ -130,7 +130,7 @@ class Lending(RuleBasedStateMachine):
                     self.answers.append(worker.obey(orders))
                 else:
                     self.lender.heard(worker.obey(orders))
-            self.lender.decide()
+            self.lender.decide(range(len(self.workers)))
             self.shares_add_up_to_at_most_the_whole()
         if forget:
             self.lender.forget()
@@ -224,8 +224,8 @@ def test_a_word_about_a_shared_record_moves_nothing():
     lender = Lender(1)
     for number in range(2):
         orders = lender.orders(number)
-        lender.heard(Word(number, 2, orders.number, [Slice(SCOPE, LIMIT, 0, WHOLE // 2, LIMIT, fixed=number == 1)]))
-    assert not lender.decide()
+        lender.heard(Word(number, orders.number, [Slice(SCOPE, LIMIT, 0, WHOLE // 2, LIMIT, fixed=number == 1)]))
+    assert not lender.decide(range(2))
 
 
 def test_orders_survive_the_wire():
@@ -274,13 +274,13 @@ def test_an_answer_that_comes_late_says_nothing():
     for _ in range(2):
         for worker in workers:
             lender.heard(worker.obey(lender.orders(worker.number)))
-        lender.decide()
+        lender.decide(range(2))
     old = workers[1].obey(lender.orders(1))  # the shrink is obeyed, its answer is late
     workers[1].share = first_share(1, 2)  # as if the answer were older than that
     lender.lost(1)
     late = msgspec.structs.replace(old, slices=[Slice(SCOPE, LIMIT, 0, 0)])
     lender.orders(1)
     lender.heard(late)
-    lender.decide()
+    lender.decide(range(2))
     workers[0].obey(lender.orders(0))
     assert sum(worker.share for worker in workers) <= WHOLE

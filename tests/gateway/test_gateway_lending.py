@@ -41,7 +41,7 @@ async def exchange(lender: Lender, benches: list[Bench]) -> None:
         sent = [lender.orders(number) for number in range(len(benches))]
         for bench, orders in zip(benches, sent, strict=True):
             lender.heard(await told(bench, orders))
-        if not lender.decide():
+        if not lender.decide(range(len(benches))):
             break
     lender.forget()
 

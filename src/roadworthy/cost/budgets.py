@@ -95,6 +95,25 @@ class Calendar:
         return self.day(now) if kind == "day" else self.month(now)
 
 
+_FARTHEST = 14 * 3600.0
+"""Seconds that the clocks of any zone are ahead of UTC at most."""
+_UNIX_DAY = date(1970, 1, 1).toordinal()
+
+
+def begin_before(stamp: int) -> float:
+    """An instant at which, or before which, the period began in whatever zone; of what has no period, ``inf``.
+
+    The same at every worker, whoever it is told the zone by: that is what the split of budgets needs.
+    """
+    number, kind = divmod(stamp, _KINDS)
+    if kind == RATE:
+        return math.inf
+    if kind == _KIND["month"]:
+        year, month = divmod(number - 1, 12)
+        number = date(year, month + 1, 1).toordinal()
+    return (number - _UNIX_DAY) * 86_400.0 - _FARTHEST
+
+
 def kind_of(stamp: int) -> int:
     """What a stamp is of: ``RATE``, or a kind of period."""
     return stamp % _KINDS

@@ -1,8 +1,10 @@
 """Slices of budgets and limits, lent among workers.  Pure: messages in, messages out, no clock and no I/O.
 
-Every scope (a budget in its period, a limit per minute) is split over the N workers, and a worker spends within its
-own slice without asking anybody.  A slice is a *share* of the whole in parts of ``WHOLE``; each begins with 1/N, so the
-shares of a scope that nobody has heard of add up already, and control needs to know only the scopes that are short.
+Every scope (a budget in its period, a limit per minute) is split over the gateways by their numbers of workers, and
+each gateway's part evenly over its own; a worker spends within its own slice without asking anybody.  A slice is a
+*share* of the whole in parts of ``WHOLE``, so the shares of a scope that nobody has heard of add up already, and
+control needs to know only the scopes that are short.  A gateway that joins or is forgotten changes the parts of the
+periods that begin after that; what runs keeps its split, and a newcomer begins there with what is lent to it.
 
 The protocol, under which the shares that workers hold never add up to more than the whole:
 
@@ -11,8 +13,8 @@ The protocol, under which the shares that workers hold never add up to more than
 - Control takes for granted that a worker holds the most that it may hold: what its last word said, or what was sent
   since.  A share is lent on only after the worker that gives it up has said so.
 - A worker never gives up what it has spent or reserved.
-- Control grows nobody in a scope before it has the word of all N workers in its own epoch.  Dead control: no orders,
-  the split stays as it is.  A dead worker: its share stays its own.
+- Control grows nobody in a scope before it has the word of all workers in its own epoch.  Dead control: no orders, the
+  split stays as it is.  A dead worker: control speaks for it, from the table that it left.
 """
 
 from __future__ import annotations
@@ -49,7 +51,7 @@ class Word(msgspec.Struct, frozen=True):
     """A worker's answer to ``Orders``."""
 
     worker: int
-    workers: int
+    """Its number among all workers of all gateways."""
     number: tuple[int, int]
     """Of the orders that it answers; lower than theirs when they were too old to be obeyed."""
     slices: list[Slice]
@@ -77,9 +79,21 @@ def slice_of(limit: int, share: int) -> int:
     return limit * share // WHOLE
 
 
-def first_share(worker: int, workers: int) -> int:
-    """What a worker has of a scope of which nobody has spoken."""
-    return WHOLE // workers + (1 if worker < WHOLE % workers else 0)
+Parts = Sequence[tuple[float, int]]
+"""A gateway's part of every scope: (Unix seconds, share), oldest first, each for the periods that begin after it."""
+
+EVERYTHING: Parts = ((0.0, WHOLE),)
+"""The only gateway's."""
+
+
+def part_at(parts: Parts, begin: float) -> int:
+    """The gateway's part of a period that began then; of what has no period, at ``inf``, the last one."""
+    return next((share for since, share in reversed(parts) if since <= begin), 0)
+
+
+def first_share(worker: int, workers: int, part: int = WHOLE) -> int:
+    """What a worker has of a scope of which nobody has spoken: an even piece of its gateway's part."""
+    return part // workers + (1 if worker < part % workers else 0)
 
 
 def floor_of(held: int, limit: int) -> int:
@@ -143,7 +157,6 @@ class Lender:
     def __init__(self, epoch: int) -> None:
         self._epoch = epoch
         self._sequence = 0
-        self._workers = 0
         self._scopes: dict[str, _Scope] = {}
         self._sent: dict[int, Orders] = {}
 
@@ -172,7 +185,6 @@ class Lender:
         sent = self._sent.pop(word.worker, None)
         if sent is None or word.number != sent.number:
             return
-        self._workers = max(self._workers, word.workers)
         for found in word.slices:
             scope = self._scopes.get(found.id)
             if scope is None:
@@ -188,12 +200,12 @@ class Lender:
         """No answer came: what was sent may or may not be obeyed yet."""
         self._sent.pop(worker, None)
 
-    def decide(self) -> bool:
-        """Work out what to say next.  Returns whether there is anything to say."""
+    def decide(self, workers: Sequence[int]) -> bool:
+        """Work out what to say next to ``workers``, all that there are.  Returns whether there is anything to say."""
         for ident in list(self._scopes):
             scope = self._scopes[ident]
-            missing = [worker for worker in range(self._workers) if worker not in scope.words]
-            scope.asking = dict.fromkeys(missing) if missing else self._moves(scope)
+            missing = [worker for worker in workers if worker not in scope.words]
+            scope.asking = dict.fromkeys(missing) if missing else self._moves(scope, workers)
             if not scope.asking:
                 del self._scopes[ident]
         return bool(self._scopes)
@@ -203,18 +215,18 @@ class Lender:
         their words void what was sent and not answered."""
         self._scopes.clear()
 
-    def _moves(self, scope: _Scope) -> dict[int, int | None]:
+    def _moves(self, scope: _Scope, workers: Sequence[int]) -> dict[int, int | None]:
         """Orders that bring the workers towards their shares: whoever grows does so within what is free for sure."""
-        words = [scope.words[worker] for worker in range(self._workers)]
+        words = [scope.words[worker] for worker in workers]
         if not any(word.want for word in words) or any(word.fixed for word in words):
             return {}
-        targets = split(words)
-        hungry = [worker for worker, word in enumerate(words) if word.want]
-        if all(targets[worker] - scope.granted[worker] < _least_move(words[worker]) for worker in hungry):
+        targets = dict(zip(workers, split(words), strict=True))
+        hungry = [worker for worker in workers if scope.words[worker].want]
+        if all(targets[worker] - scope.granted[worker] < _least_move(scope.words[worker]) for worker in hungry):
             return {}
         free = WHOLE - sum(scope.granted.values())
         moves: dict[int, int | None] = {}
-        for worker in range(self._workers):
+        for worker in workers:
             missing = targets[worker] - scope.granted[worker]
             if missing < 0:
                 moves[worker] = targets[worker]

@@ -21,7 +21,7 @@ MOST_TURNS = 6
 """Exchanges of one round: ask, hear all, shrink, grow, and two to spare."""
 
 Exchange = Callable[[int, bytes], Awaitable[bytes | None]]
-"""(worker, orders as JSON) → its word as JSON; ``None``: it did not answer in time."""
+"""(worker, orders as JSON) → its word as JSON, or that of who stands in for it; ``None``: there is none in time."""
 
 _word = msgspec.json.Decoder(Word)
 
@@ -36,7 +36,7 @@ class Lending:
         workers: Callable[[], Sequence[int]],
         snapshot: Callable[[], Snapshot | None],
     ) -> None:
-        """``workers``: numbers of those that have a socket."""
+        """``workers``: numbers of all, of every gateway, dead or alive."""
         self._lender = Lender(epoch)
         self._exchange = exchange
         self._workers = workers
@@ -49,7 +49,7 @@ class Lending:
             return
         for _ in range(MOST_TURNS):
             await asyncio.gather(*(self._talk(worker) for worker in workers))
-            if not self._lender.decide():
+            if not self._lender.decide(workers):
                 break
         self._lender.forget()
 

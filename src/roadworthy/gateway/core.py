@@ -10,6 +10,7 @@ from urllib.parse import unquote
 
 import msgspec
 
+from roadworthy.cost.lending import EVERYTHING, Parts
 from roadworthy.evidence.permit.model import LOCAL
 from roadworthy.gateway.admission.authenticate import KeyedHash, PermitShown, authenticate
 from roadworthy.gateway.admission.peers import Peers
@@ -73,6 +74,7 @@ class Gateway:
         workers: int = 1,
         first: int = 0,
         name: str = LOCAL,
+        parts: Parts = EVERYTHING,
         peers: Peers | None = None,
         control: Control | None = None,
         ledger: Ledger | None = None,
@@ -87,7 +89,9 @@ class Gateway:
         self.worker = f"w{first + worker}"
         self.board = board or Board(clock.now, clock.monotonic, worker=self.worker, gateway=name)
         self.workers = workers
-        self.purses = Purses(clock, self.slots, worker=worker, workers=workers, ledger=ledger)
+        self.purses = Purses(
+            clock, self.slots, worker=worker, workers=workers, number=first + worker, parts=parts, ledger=ledger
+        )
         self._journal = journal
         self._clock = clock
         self._ids = ids

@@ -45,6 +45,7 @@ from roadworthy.http1.stream import StreamReply
 from roadworthy.wiring.data_folder import DataFolder
 from roadworthy.wiring.lanes import permit_ports
 from roadworthy.wiring.ledgers import open_ledger
+from roadworthy.wiring.parts import PartsFile
 from roadworthy.wiring.place import LOCAL, Place
 from roadworthy.wiring.secrets import find_secret
 from roadworthy.wiring.sockets import listen_unix
@@ -129,7 +130,8 @@ class Worker:
         )
         if not journal.writable:
             log.error("journal cannot be written", extra={"folder": str(self._folder.journal)})
-        ledger = open_ledger(self._folder, self._number, self._workers)
+        parts = PartsFile(self._folder.parts_file)
+        ledger = open_ledger(self._folder, self._number, self._workers, parts.now)
         board = self._board()
         stops = KillWatch(self._folder.root, board)
         stops.look()
@@ -143,6 +145,7 @@ class Worker:
             workers=self._workers,
             first=self._place.first,
             name=self._place.name,
+            parts=parts.now,
             peers=Peers(upstream, self._peer) if self._workers > 1 else None,
             ledger=ledger,
             control=ControlLine(upstream, Origin.unix(str(self._place.control))),
@@ -160,7 +163,7 @@ class Worker:
         await public.start(self._listener)
         watching = loop.create_task(snapshots.watch(), name="watch the snapshot")
         stopping = loop.create_task(stops.watch(), name="watch for stops")
-        saving = loop.create_task(_save(ledger, gateway), name="save what was spent")
+        saving = loop.create_task(_book(ledger, gateway, parts), name="keep the books")
         await self._stop.wait()
         gateway.escalations.let_go()
         cut = await self._drain(public, private)
@@ -206,10 +209,13 @@ class Worker:
         return draining.result()
 
 
-async def _save(ledger: Ledger, gateway: Gateway) -> None:
-    """Bound what power loss takes of what was spent; ``kill -9`` takes nothing."""
+async def _book(ledger: Ledger, gateway: Gateway, parts: PartsFile) -> None:
+    """Follow this gateway's part of every budget, and bound what power loss takes of what was spent; ``kill -9`` takes
+    nothing."""
     while True:
+        ledger.hold()  # the worker before this one may still be ending
         await asyncio.sleep(SAVE_EVERY)
+        gateway.purses.divide(parts.look())
         if gateway.purses.active:
             try:
                 await asyncio.to_thread(ledger.save)

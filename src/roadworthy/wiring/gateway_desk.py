@@ -70,10 +70,11 @@ class Desk:
     def pull(self, asked: Pull) -> Pulled | None:
         if asked.name == LOCAL or not self._fleet.seen(asked.name):
             return None
-        stamp = ":".join(_stamp(path) for path in (self._folder.snapshot, self._folder.settings))
+        parts = list(self._fleet.parts_of(asked.name))
+        stamp = ":".join((*(_stamp(path) for path in (self._folder.snapshot, self._folder.settings)), str(parts[-1:])))
         if stamp == asked.stamp:
             return Pulled(stamp)
-        return Pulled(stamp, _raw(self._folder.snapshot), _raw(self._folder.settings), signing_pub=self._signing_pub())
+        return Pulled(stamp, _raw(self._folder.snapshot), _raw(self._folder.settings), self._signing_pub(), parts)
 
     def leave(self, name: str) -> bool:
         return self._fleet.ended(name)

@@ -12,17 +12,22 @@ records carry the name ``w<number>``.
 from __future__ import annotations
 
 import logging
+import os
 import re
+import shutil
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import msgspec
 
 from roadworthy.adapters.files import write_atomically
+from roadworthy.cost.lending import EVERYTHING, WHOLE, Parts
 from roadworthy.operations.gateways import JoinRefused
+from roadworthy.wiring import ledgers
 from roadworthy.wiring.data_folder import DataFolder, lock_holder
+from roadworthy.wiring.parts import keep_parts
 from roadworthy.wiring.place import LOCAL
 from roadworthy.wiring.run_facts import run_facts
 
@@ -32,6 +37,8 @@ SPAN = 1000
 """Worker numbers that each gateway has for itself: the first joined one begins at 1000, ``local`` at 0."""
 STALE = 30.0
 """Seconds without contact after which a gateway counts as stale."""
+LONGEST_PERIODS = 65 * 86_400.0
+"""Seconds after which no budget goes by what was so before: two months."""
 KEEP_SEEN = 10.0
 """Seconds between two writes of when gateways were heard last."""
 _NAME = re.compile(r"^[a-z0-9][a-z0-9-]{0,39}$")
@@ -84,6 +91,8 @@ class _Kept(msgspec.Struct):
     gateways: list[Known] = []
     next: int = SPAN
     """First number of the next gateway: numbers are never given twice."""
+    parts: dict[str, list[tuple[float, int]]] = {}
+    """Gateway → its part of every budget, see ``cost.lending``; empty: ``local`` has everything."""
 
 
 class Fleet:
@@ -97,6 +106,7 @@ class Fleet:
         self._began = clock()
         self._written = 0.0
         self._kept = self._read()
+        self._retired = folder.root / "retired"
 
     # --- asking
 
@@ -122,7 +132,46 @@ class Fleet:
         with self._lock:
             return [self._folder.journal, *(known.data.journal for known in self._kept.gateways)]
 
+    def numbers(self) -> list[int]:
+        """Of every worker of every gateway, dead or alive, and of those of forgotten ones that have spent."""
+        with self._lock:
+            joined = [range(known.first, known.first + known.workers) for known in self._kept.gateways]
+        return sorted({*_sockets(self._folder, 0), *self.retired(), *(number for span in joined for number in span)})
+
+    def retired(self) -> dict[int, Path]:
+        """Number → table of what it spent, of each worker of a gateway that was forgotten."""
+        return {int(path.stem[1:]): path for path in self._retired.glob("w*.bin") if path.stem[1:].isdigit()}
+
+    def tables(self) -> list[Path]:
+        """What every worker has spent, see ``gateway.limits.ledger``."""
+        found = list(self.retired().values())
+        for known in self.gateways():
+            found += ledgers.tables(known.data)
+        return found
+
+    def parts_of(self, name: str) -> Parts:
+        """The gateway's part of every budget and limit."""
+        with self._lock:
+            return tuple(self._kept.parts.get(name, EVERYTHING if name == LOCAL else ()))
+
     # --- changing
+
+    def divide(self) -> None:
+        """Split budgets anew when the workers are others than last time, for the periods that begin from now on."""
+        with self._lock:
+            counts = {LOCAL: max(1, self._local().workers), **{one.name: one.workers for one in self._kept.gateways}}
+            parts = self._kept.parts
+            if len(counts) == 1 and not parts:
+                return
+            now, everybody = self._clock(), sum(counts.values())
+            made = {}
+            for name, count in counts.items():
+                known = parts.get(name, [(0.0, WHOLE)] if name == LOCAL else [])
+                share = WHOLE * count // everybody
+                made[name] = known if known and known[-1][1] == share else [*_recent(known, now), (now, share)]
+            if made != parts:
+                self._keep(self._kept.gateways, self._kept.next, made)
+            keep_parts(self._folder.parts_file, made[LOCAL])
 
     def add(
         self, name: str, folder: Path, workers: int, *, first: int = 0, listen: str = "", metrics: str = ""
@@ -145,7 +194,9 @@ class Fleet:
                     f"first: worker numbers from {first} on are another gateway's; give it a new folder with --data"
                 )
             joined = Known(name, str(folder), first, workers, listen, metrics, now, now)
+            self._bring_back(joined)
             self._keep([*others, joined], max(self._kept.next, first + SPAN))
+            self.divide()
         log.info("gateway joined", extra={"gateway": name, "folder": str(folder)})
         return joined
 
@@ -160,13 +211,37 @@ class Fleet:
         return self._change(name, lambda known: msgspec.structs.replace(known, seen_at=now, ended_at=now), soon=True)
 
     def remove(self, name: str) -> bool:
-        """Forget a gateway.  Was it known?"""
+        """Forget a gateway that does not run.  Was it known?
+
+        What its workers spent counts on: their tables are kept until every period that they speak of is over.
+        """
         with self._lock:
-            left = [one for one in self._kept.gateways if one.name != name]
-            if len(left) == len(self._kept.gateways):
+            known = next((one for one in self._kept.gateways if one.name == name), None)
+            if known is None:
                 return False
-            self._keep(left, self._kept.next)
+            self._retire(known)
+            self._keep([one for one in self._kept.gateways if one.name != name], self._kept.next)
+            self.divide()
             return True
+
+    def _retire(self, known: Known) -> None:
+        self._retired.mkdir(mode=0o700, exist_ok=True)
+        for number, path in self.retired().items():
+            if self._clock() - path.stat().st_mtime > LONGEST_PERIODS:
+                log.info("what a forgotten worker spent is forgotten too", extra={"worker": f"w{number}"})
+                path.unlink()
+        for index in range(SPAN):
+            path = known.data.spend_file(index)
+            if path.exists():
+                shutil.move(path, kept := self._retired / f"w{known.first + index}.bin")
+                os.utime(kept, (self._clock(), self._clock()))
+
+    def _bring_back(self, known: Known) -> None:
+        """One that was forgotten and is back goes on with what it had spent."""
+        for number, path in self.retired().items():
+            own = known.data.spend_file(number - known.first)
+            if known.first <= number < known.first + SPAN and not own.exists():
+                shutil.move(path, own)
 
     def _change(self, name: str, change: Callable[[Known], Known], *, soon: bool) -> bool:
         with self._lock:
@@ -235,10 +310,19 @@ class Fleet:
             log.error("gateways.json cannot be read", extra={"path": str(self._path), "error": str(error)})
             return _Kept()
 
-    def _keep(self, gateways: list[Known], following: int) -> None:
-        self._kept = _Kept(sorted(gateways, key=lambda known: known.first), following)
+    def _keep(
+        self, gateways: list[Known], following: int, parts: dict[str, list[tuple[float, int]]] | None = None
+    ) -> None:
+        gateways = sorted(gateways, key=lambda known: known.first)
+        self._kept = _Kept(gateways, following, self._kept.parts if parts is None else parts)
         write_atomically(self._path, msgspec.json.encode(self._kept))
         self._written = self._clock()
+
+
+def _recent(parts: Sequence[tuple[float, int]], now: float) -> list[tuple[float, int]]:
+    """Those that a period may still go by that runs now."""
+    old = [since for since, _ in parts if since < now - LONGEST_PERIODS]
+    return [part for part in parts if part[0] >= max(old, default=0.0)]
 
 
 def _sockets(folder: DataFolder, first: int) -> dict[int, Path]:

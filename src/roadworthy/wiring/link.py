@@ -21,6 +21,7 @@ from roadworthy.wiring.data_folder import DataFolder, DataFolderError
 from roadworthy.wiring.gateway_folder import Mark, accept, keep_signing_pub
 from roadworthy.wiring.internal import Internal
 from roadworthy.wiring.keeper import restart_pause
+from roadworthy.wiring.parts import keep_parts
 
 log = logging.getLogger("roadworthy.link")
 
@@ -98,6 +99,7 @@ class Link:
         if pulled.stamp == self._stamp:
             return
         keep_signing_pub(self._folder, pulled.signing_pub)  # first: the snapshot may be the first under a new key
+        keep_parts(self._folder.parts_file, pulled.parts)
         _put(self._folder.settings, bytes(pulled.settings))
         snapshot = bytes(pulled.snapshot)
         try:

@@ -15,6 +15,7 @@ File: 6 words of 64 bits a record, the first record is the header.  One writer, 
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import mmap
 import os
@@ -22,6 +23,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from roadworthy.cost.budgets import stale
+from roadworthy.cost.lending import WHOLE
 
 RECORDS = 1 << 17
 """Records of a table: 6 MiB, of which a file takes only what is used."""
@@ -29,10 +31,16 @@ WINDOW = 16
 _WORDS = 6
 _STAMP, SPENT, RESERVED, SHARE = 2, 3, 4, 5
 """Words of a record; the serving path reads and writes them in place."""
-_MAGIC = 0x5244_5759_0001
+_MAGIC = 0x5244_5759_0002
+_FIRST_MAGIC = 0x5244_5759_0001
+"""Of tables whose fresh records said only that they were."""
 _SIZE = (RECORDS + 1) * _WORDS * 8
-FRESH = -1
-"""Share of a record to which nobody has lent anything yet: 1/N."""
+
+
+def fresh(share: int) -> int:
+    """Share of a record of which nobody has spoken yet, and of which the worker has ``share`` until then."""
+    return -1 - share
+
 
 Ident = tuple[int, int, int]
 """(high and low half of the scope's hash, stamp of the period)."""
@@ -48,6 +56,7 @@ class Booked(NamedTuple):
     spent: int
     reserved: int
     share: int
+    """``fresh`` of it where nobody has spoken of it."""
 
 
 def ident_of(parts: tuple[str, ...], stamp: int) -> Ident:
@@ -56,11 +65,23 @@ def ident_of(parts: tuple[str, ...], stamp: int) -> Ident:
     return high | 1, low, stamp  # 0 marks a free record
 
 
+def parsed(ident: str) -> Ident:
+    """As orders and words name a scope.  Raises ``ValueError``."""
+    high, low, stamp = ident.split(".")
+    return int(high, 16), int(low, 16), int(stamp)
+
+
 class Ledger:
     """One worker's table.  Amounts are whole nanodollars (or calls, for scopes that count calls)."""
 
-    def __init__(self, path: Path | None = None, *, workers: int = 1, records: int = RECORDS) -> None:
-        """``path`` ``None``: in memory only.  Raises ``OSError`` and ``LedgerRefused``."""
+    def __init__(
+        self, path: Path | None = None, *, workers: int | None = 1, records: int = RECORDS, first: int = WHOLE
+    ) -> None:
+        """``path`` ``None``: in memory only; ``workers`` ``None``: for whatever number; ``first``: the share of fresh
+        records of an older table.
+
+        Raises ``OSError`` and ``LedgerRefused``.
+        """
         self._mask = records - 1
         self._file = -1
         size = (records + 1) * _WORDS * 8
@@ -75,17 +96,19 @@ class Ledger:
             os.ftruncate(self._file, size)
             self._buffer = mmap.mmap(self._file, size)
         self.words = memoryview(self._buffer).cast("q")
+        if self.words[0] == _FIRST_MAGIC:
+            self._renew(first)
         if self.words[0] == 0:
-            self.words[0], self.words[1] = _MAGIC, workers
-        elif self.words[0] != _MAGIC or self.words[1] != workers:
+            self.words[0], self.words[1] = _MAGIC, workers or 1
+        elif self.words[0] != _MAGIC or workers not in (None, self.words[1]):
             made_for = self.words[1]
             self.close()
             raise LedgerRefused(f"{path}: made for {made_for} workers, expected {workers}")
         self._take_over()
 
-    def find(self, ident: Ident, now: int, *, make: bool = True) -> int | None:
+    def find(self, ident: Ident, now: int, *, make: bool = True, first: int = WHOLE) -> int | None:
         """Where the record of a scope begins; made if it is missing and ``make``.  ``now``: stamp of the current period
-        of its kind, by which past records are told."""
+        of its kind, by which past records are told; ``first``: the share of a new one."""
         words = self.words
         high, low, stamp = ident
         free = None
@@ -103,7 +126,7 @@ class Ledger:
         if free is None:
             return ((low & self._mask) + 1) * _WORDS  # full: share the home record
         words[free + SPENT] = words[free + RESERVED] = 0
-        words[free + SHARE] = FRESH
+        words[free + SHARE] = fresh(first)
         words[free + _STAMP], words[free + 1], words[free] = stamp, low, high
         return free
 
@@ -122,7 +145,8 @@ class Ledger:
         return self.words[at + SPENT] + self.words[at + RESERVED]
 
     def share(self, at: int) -> int:
-        return self.words[at + SHARE]
+        share = self.words[at + SHARE]
+        return share if share >= 0 else fresh(share)  # its own inverse
 
     def lend(self, at: int, share: int) -> None:
         self.words[at + SHARE] = share
@@ -145,11 +169,28 @@ class Ledger:
             self._buffer.close()
             os.close(self._file)
 
-    def book(self, ident: Ident, spent: int) -> None:
-        """Enter what was spent before (by workers whose number was another)."""
+    def book(self, ident: Ident, spent: int, first: int = WHOLE) -> None:
+        """Enter what was spent before (by workers whose number was another), and the share of it from now on."""
         at = self.find(ident, ident[2])
         assert at is not None
         self.words[at + SPENT] += spent
+        self.words[at + SHARE] = fresh(first)
+
+    def hold(self) -> bool:
+        """Show that somebody writes here, for as long as this lives; ``False``: somebody else does."""
+        if self._file >= 0:
+            try:
+                fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return False
+        return True
+
+    def _renew(self, first: int) -> None:
+        words = self.words
+        for at, high in enumerate(words[_WORDS::_WORDS].tolist(), 1):
+            if high and words[at * _WORDS + SHARE] < 0:
+                words[at * _WORDS + SHARE] = fresh(first)
+        words[0] = _MAGIC
 
     def _take_over(self) -> None:
         """What an earlier worker had reserved when it died may have been charged: it counts as spent."""
@@ -169,7 +210,7 @@ def read(path: Path) -> tuple[int, dict[Ident, Booked]]:
     if len(data) != _SIZE:
         raise LedgerRefused(f"{path}: found {len(data)} bytes, expected {_SIZE}")
     words = memoryview(data).cast("q")
-    if words[0] != _MAGIC:
+    if words[0] not in (_MAGIC, _FIRST_MAGIC):
         raise LedgerRefused(f"{path}: is not a table of what was spent")
     found: dict[Ident, Booked] = {}
     for at, high in enumerate(words[_WORDS::_WORDS].tolist(), 1):

@@ -22,22 +22,25 @@ from typing import NamedTuple
 
 import msgspec
 
-from roadworthy.cost.budgets import NANO, RATE, nano
+from roadworthy.cost.budgets import NANO, RATE, begin_before, nano
 from roadworthy.cost.lending import (
+    EVERYTHING,
     MOST_SCOPES,
     WHOLE,
     Order,
     Orders,
+    Parts,
     Slice,
     Word,
     first_share,
     obeyed,
+    part_at,
 )
 from roadworthy.gateway.call import Call
 from roadworthy.gateway.counters import BudgetCount
 from roadworthy.gateway.errors import Refused
 from roadworthy.gateway.limits.buckets import Bucket
-from roadworthy.gateway.limits.ledger import FRESH, RESERVED, SHARE, SPENT, Ident, Ledger, ident_of
+from roadworthy.gateway.limits.ledger import RESERVED, SHARE, SPENT, Ident, Ledger, fresh, ident_of, parsed
 from roadworthy.gateway.limits.plans import Hold, Place, Places, Plan, Scope, Tab
 from roadworthy.gateway.limits.pricing import tokens_in
 from roadworthy.gateway.limits.slots import Slots
@@ -101,14 +104,22 @@ class Purses:
         *,
         worker: int = 0,
         workers: int = 1,
+        number: int | None = None,
+        parts: Parts = EVERYTHING,
         ledger: Ledger | None = None,
     ) -> None:
+        """``worker`` of ``workers`` of this gateway; ``number``: among all of the install, as control knows it."""
         self.ledger = ledger if ledger is not None else Ledger(workers=workers, records=1 << 12)
         self._clock = clock
         self._slots = slots
         self._worker = worker
         self._workers = workers
-        self._first = first_share(worker, workers)
+        self._known_as = worker if number is None else number
+        self._parts = parts
+        self._alone = workers == 1 and parts == EVERYTHING
+        """Has nobody else anything that could be lent?"""
+        self._firsts: dict[int, int] = {}
+        """Stamp → share of a scope of that period of which nobody has spoken."""
         self._number = (0, 0)
         self._places: dict[tuple[int, str | None, str], _Booked] = {}
         """(``id`` of the plan, unit, key) → where its budgets are booked today."""
@@ -201,14 +212,14 @@ class Purses:
                 f"A call of {target.name} may cost {amount / NANO:.6f} dollars, and of this call's "
                 f"{plan.allowance / NANO:g} there are {max(0, plan.allowance - tab.held()) / NANO:.6f} left.",
             )
-        words, first = self.ledger.words, self._first
+        words = self.ledger.words
         for scope, place in tab.places:
             at, limit = place.at, scope.limit
             held, share = words[at + SPENT] + words[at + RESERVED], words[at + SHARE]
-            mine = limit * (first if share == FRESH else share) // WHOLE
-            if held + amount > mine and not (share == FRESH and held == 0 and amount <= limit):
+            mine = limit * (share if share >= 0 else -1 - share) // WHOLE
+            if held + amount > mine and not (share < 0 and held == 0 and amount <= limit):
                 raise self._refusal(call, plan, scope, place, amount)
-            if 2 * (held + amount) > mine and self._workers > 1 and place.ident not in self._short:
+            if 2 * (held + amount) > mine and not self._alone and place.ident not in self._short:
                 self._run_short(place.ident, limit, 1)  # ask for more while half of it is still there
         for _, place in tab.places:
             words[place.at + RESERVED] += amount
@@ -282,7 +293,7 @@ class Purses:
     def exchange(self, orders: Orders) -> Word:
         """Obey control, and say what is held of the scopes that it named and of those that are short here."""
         if orders.number < self._number:
-            return Word(self._worker, self._workers, self._number, [])
+            return Word(self._known_as, self._number, [])
         self._number = orders.number
         said = {order.id: self._obey(order) for order in orders.orders}
         now = self._clock.monotonic()
@@ -299,7 +310,28 @@ class Purses:
                     said[ident] = found
         if len(self._others) > MOST_PLACES:
             self._others.clear()
-        return Word(self._worker, self._workers, orders.number, list(said.values()))
+        return Word(self._known_as, orders.number, list(said.values()))
+
+    def divide(self, parts: Parts) -> None:
+        """The gateway's part of everything is another from now on: of periods that begin later, and of rates at once,
+        of which it gives up what is no longer its own."""
+        if parts == self._parts:
+            return
+        before = part_at(self._parts, math.inf)
+        self._parts, self._alone = parts, self._workers == 1 and parts == EVERYTHING
+        self._firsts.clear()
+        now = part_at(parts, math.inf)
+        for name, bucket in self._rates.values():
+            ident = parsed(name)
+            at = self.ledger.find(ident, RATE, make=False)
+            if at is None or not self.ledger.owns(at, ident):
+                continue
+            if self.ledger.words[at + SHARE] < 0:
+                self.ledger.lend(at, fresh(self._first(RATE)))
+                bucket.share = self._first(RATE)
+            elif now < before:
+                bucket.share = bucket.share * now // before
+                self.ledger.lend(at, bucket.share)
 
     def counts(self) -> list[BudgetCount]:
         """Budgets of workflows and teams, as this worker has used them."""
@@ -315,15 +347,14 @@ class Purses:
 
     def _obey(self, order: Order) -> Slice:
         ledger = self.ledger
-        ident = _parse(order.id)
-        at = ledger.find(ident, ident[2])
-        assert at is not None
+        ident = parsed(order.id)
+        at = self._record(ident)
         bucket = next((bucket for known, bucket in self._rates.values() if known == order.id), None)
         limit = order.limit
         if bucket is not None:
             limit = int(self._limits[order.id] * 1000)
         if ledger.owns(at, ident):
-            ledger.lend(at, share := self._share(at))  # it has been spoken of
+            ledger.lend(at, share := ledger.share(at))  # it has been spoken of
         if order.share is not None and ledger.owns(at, ident):
             held = ledger.held(at)
             if bucket is not None:
@@ -339,22 +370,31 @@ class Purses:
         return self._slice(ident, order.id, limit, want if until >= self._clock.monotonic() else 0)
 
     def _slice(self, ident: Ident, name: str, limit: int, want: int) -> Slice:
-        at = self.ledger.find(ident, ident[2])
-        assert at is not None
+        at = self._record(ident)
         if not self.ledger.owns(at, ident):
-            return Slice(name, limit, self.ledger.held(at), self._first, 0, True)
-        return Slice(name, limit, self.ledger.held(at), self._share(at), want)
+            return Slice(name, limit, self.ledger.held(at), self._first(ident[2]), 0, True)
+        return Slice(name, limit, self.ledger.held(at), self.ledger.share(at), want)
 
-    def _share(self, at: int) -> int:
-        share = self.ledger.share(at)
-        return self._first if share == FRESH else share
+    def _record(self, ident: Ident) -> int:
+        """Where a scope is booked."""
+        at = self.ledger.find(ident, ident[2], first=self._first(ident[2]))
+        assert at is not None
+        return at
+
+    def _first(self, stamp: int) -> int:
+        found = self._firsts.get(stamp)
+        if found is None:
+            if len(self._firsts) > 100:
+                self._firsts.clear()
+            part = part_at(self._parts, begin_before(stamp))
+            found = self._firsts[stamp] = first_share(self._worker, self._workers, part)
+        return found
 
     def _lent_rate(self, kind: str, owner: str, name: str) -> tuple[str, int]:
         """(id, share) of a limit per minute: what was lent outlives the worker."""
         ident = ident_of((kind, owner, name), RATE)
-        at = self.ledger.find(ident, RATE)
-        assert at is not None
-        share = self._share(at) if self.ledger.owns(at, ident) else self._first
+        at = self._record(ident)
+        share = self.ledger.share(at) if self.ledger.owns(at, ident) else self._first(RATE)
         return f"{ident[0]:x}.{ident[1]:x}.{RATE}", share
 
     def _rate(self, workflow: str, key: str, per_minute: int) -> Bucket:
@@ -387,18 +427,16 @@ class Purses:
 
     def _find(self, parts: tuple[str, ...], stamp: int) -> Place:
         ident = ident_of(parts, stamp)
-        at = self.ledger.find(ident, stamp)
-        assert at is not None
-        return Place(at, ident)
+        return Place(self._record(ident), ident)
 
     def _fits(self, limit: int, at: int, amount: int) -> bool:
         """Does the worker's slice of the budget booked at ``at`` hold so much more?"""
         words = self.ledger.words
         held, share = words[at + SPENT] + words[at + RESERVED], words[at + SHARE]
-        if share == FRESH:
+        if share < 0:
             if held == 0:
                 return amount <= limit
-            share = self._first
+            share = fresh(share)  # its own inverse
         return held + amount <= limit * share // WHOLE
 
     def _run_short(self, ident: Ident, limit: int, want: int) -> None:
@@ -418,7 +456,7 @@ class Purses:
         _note(call, scope.note)
         high, low, stamp = place.ident
         elsewhere = self._others.get(f"{high:x}.{low:x}.{stamp}", 0)
-        if self._workers > 1 and self.ledger.held(place.at) + elsewhere + amount <= scope.limit:
+        if not self._alone and self.ledger.held(place.at) + elsewhere + amount <= scope.limit:
             wait = SOON
         else:
             wait = max(SOON, plan.calendar.at(scope.period, call.ts).end - call.ts)
@@ -546,11 +584,6 @@ def _listed(call: Call, target: ServedTarget) -> Price | None:
 def _note(call: Call, note: str) -> None:
     if note not in call.notes:
         call.notes = [*call.notes, note]
-
-
-def _parse(ident: str) -> Ident:
-    high, low, stamp = ident.split(".")
-    return int(high, 16), int(low, 16), int(stamp)
 
 
 def _estimate_check(target: ServedTarget, plan: Plan, body: bytes, output: int) -> int:
