@@ -10,14 +10,14 @@ import pytest
 from roadworthy.adapters.memory.kill import MemoryKillStore
 from roadworthy.adapters.memory.log import MemoryLog
 from roadworthy.inference_log.model import Batch
-from roadworthy.kill_switch.model import State
+from roadworthy.kill_switch.model import Right, Source, State
 from roadworthy.kill_switch.service import Kills
 from roadworthy.operations.kill_triggers import Recent, TriggerWatch
 from roadworthy.workflow.inference import Check, Inference
 from roadworthy.workflow.model import KillPolicy, Objective, Owners, Policy, Workflow
 
 NOW = 1_793_620_800.0
-OWNER = frozenset({"stop", "on_call", "owner"})
+OWNER: frozenset[Right] = frozenset({"stop", "on_call", "owner"})
 _serial = iter(range(1_000_000))
 
 
@@ -70,7 +70,7 @@ def test_quiet_traffic_trips_nothing() -> None:
         ("errors", [call(n * 10, outcome="error" if n % 2 else "answered") for n in range(200)]),
     ],
 )
-def test_each_trigger_stops_what_it_watches(source: str, records: list[Inference], warm: bool) -> None:
+def test_each_trigger_stops_what_it_watches(source: Source, records: list[Inference], warm: bool) -> None:
     install = Install(usd_per_hour=10.0)
     if warm:
         install.look()

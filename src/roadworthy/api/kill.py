@@ -1,6 +1,6 @@
 """The kill switch.
 
-GET  /v1/kill          → {items}: of all (``*``) first, then of every workflow
+GET  /v1/kill          ?workflow=&wait= → {items}: of all (``*``) first, then of every workflow
 GET  /v1/kill/log      ?workflow=&limit= → {items}: the kill log, newest first
 POST /v1/kill          {workflow, to?, reason?, wait?} → its stand; anybody who may act, also an OS user
 POST /v1/kill/undo     {workflow, wait?} → its stand; only whoever pressed, for ten minutes
@@ -55,7 +55,14 @@ class Explain(msgspec.Struct, forbid_unknown_fields=True):
 
 
 def stands(services: Services, call: Call) -> Any:
-    return {"items": services.kill.desk.stands()}
+    workflow = call.query.get("workflow")
+    if workflow is None:
+        return {"items": services.kill.desk.stands()}
+    try:
+        wait = msgspec.convert(call.query.get("wait", "0"), Wait, strict=False)
+    except msgspec.ValidationError as error:
+        raise Invalid(f"wait: {error}", param="wait") from error
+    return {"items": [services.kill.desk.stand(workflow, wait=wait)]}
 
 
 def log(services: Services, call: Call) -> Any:

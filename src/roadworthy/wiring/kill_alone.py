@@ -8,7 +8,6 @@ holds the lock and does not answer: the file alone; it is latched when control i
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -32,8 +31,8 @@ from roadworthy.wiring.kill_push import Pusher
 from roadworthy.workflow.problems import did_you_mean
 from roadworthy.workflow.service import Actor, Unknown
 
-CONTROL_HAS = 3.0
-"""Seconds that control has to answer before it is left alone."""
+CONTROL_HAS = 1.5
+"""Seconds that control has to say that it stopped it, before it is left alone."""
 WAIT = 2.0
 """Seconds that gateways have to confirm before they are named."""
 
@@ -57,19 +56,15 @@ class Silent(Exception):
     """Control does not answer in time, or says that it cannot."""
 
 
-Ask = Callable[[float], dict[str, Any]]
-"""(seconds) → control's answer.  Raises ``Silent``; what control refuses travels on."""
-
-
 def press(
-    folder: DataFolder, workflow: str, to: State, reason: str, ask: Ask, *, clock: Callable[[], float]
+    folder: DataFolder, workflow: str, to: State, reason: str, control: ControlLine, *, clock: Callable[[], float]
 ) -> Pressed:
-    """Stop it now.  Raises what ``ask`` raises when control says no, ``rules.Refused``, ``Unknown``, and ``OSError``
+    """Stop it now.  Raises what ``judge`` raises when control says no, ``rules.Refused``, ``Unknown``, and ``OSError``
     when not even a file can be written."""
     why = "no control is running"
     if lock_holder(folder.control_lock) is not None:
         try:
-            return Pressed("control", ask(CONTROL_HAS))
+            return Pressed("control", control.stop(workflow, to, reason))
         except Silent as silent:
             why = str(silent)
     snapshot = _snapshot(folder)
@@ -180,30 +175,47 @@ def _by_file(
     )  # fmt: skip
 
 
-def ask_control(folder: DataFolder, body: Mapping[str, Any], token: str | None) -> Callable[[float], httpx2.Response]:
-    """A way to ask the control that runs, which never waits longer than it is told to.  Raises ``Silent``.
+class ControlLine:
+    """The control that runs, asked so that it can never keep anybody waiting for long.
 
-    A login session that is over does not stand in the way of a stop: it is asked again as the OS user.
+    A login session that is over does not stand in the way of a stop: then the OS user acts.
     """
 
-    def ask(seconds: float) -> httpx2.Response:
-        end = time.monotonic() + seconds
-        for session in [token, None] if token else [None]:
-            headers = {"authorization": f"Bearer {session}"} if session else {}
-            left = max(0.1, end - time.monotonic())
-            transport = httpx2.HTTPTransport(uds=str(folder.control_socket), verify=False)
-            try:
-                with httpx2.Client(transport=transport, timeout=left, trust_env=False) as client:
-                    answer = client.post("http://control/v1/kill", json=dict(body), headers=headers)
-            except httpx2.TransportError as error:
-                raise Silent(f"control does not answer ({type(error).__name__})") from error
-            if answer.status_code >= 500:
-                raise Silent(f"control cannot do it: it answered {answer.status_code}")
-            if answer.status_code != 401:
-                break
-        return answer
+    def __init__(
+        self, folder: DataFolder, token: str | None, judge: Callable[[httpx2.Response], dict[str, Any]]
+    ) -> None:
+        """``judge``: an answer's body; raises what the command says for one that is a refusal."""
+        self._socket = str(folder.control_socket)
+        self._tokens = [token, None] if token else [None]
+        self._judge = judge
 
-    return ask
+    def stop(self, workflow: str, to: State, reason: str) -> dict[str, Any]:
+        """Raises ``Silent``."""
+        body = {"workflow": workflow, "to": to, "reason": reason, "wait": 0}
+        answer = self._ask("POST", "/v1/kill", CONTROL_HAS, json=body)
+        while answer.status_code == 401 and len(self._tokens) > 1:
+            self._tokens.pop(0)
+            answer = self._ask("POST", "/v1/kill", CONTROL_HAS, json=body)
+        stand = self._judge(answer)
+        if stand["reached"] is not None and stand["reached"]["all"]:
+            return stand
+        query = {"workflow": workflow, "wait": WAIT}
+        with suppress(Silent):  # it is stopped; only the confirmations are not known
+            found: dict[str, Any] = self._judge(self._ask("GET", "/v1/kill", WAIT + 1.0, params=query))["items"][0]
+            return found
+        return stand
+
+    def _ask(self, method: str, path: str, seconds: float, **what: Any) -> httpx2.Response:
+        headers = {"authorization": f"Bearer {self._tokens[0]}"} if self._tokens[0] else {}
+        transport = httpx2.HTTPTransport(uds=self._socket, verify=False)
+        try:
+            with httpx2.Client(transport=transport, timeout=seconds, trust_env=False) as client:
+                answer = client.request(method, f"http://control{path}", headers=headers, **what)
+        except httpx2.TransportError as error:
+            raise Silent(f"control does not answer ({type(error).__name__})") from error
+        if answer.status_code >= 500:
+            raise Silent(f"control cannot do it: it answered {answer.status_code}")
+        return answer
 
 
 def _snapshot(folder: DataFolder) -> Snapshot | None:

@@ -37,17 +37,19 @@ def kill(work: Work, workflow: str | None, everything: bool, to: str, reason: st
     back for ten minutes: roadworthy undo WORKFLOW.
     """
     name = _named(workflow, everything)
+    import msgspec
+
+    from roadworthy.kill_switch.model import State
     from roadworthy.kill_switch.rules import Refused
     from roadworthy.wiring.data_folder import DataFolderError, open_folder
-    from roadworthy.wiring.kill_alone import ask_control, press
+    from roadworthy.wiring.kill_alone import ControlLine, press
     from roadworthy.workflow.service import Unknown
 
     saved = work.logins.current(work.data, work.clock())
-    body = {"workflow": name, "to": to, "reason": reason}
     try:
         folder = open_folder(work.data)
-        ask = ask_control(folder, body, saved.token if saved else None)
-        pressed = press(folder, name, to, reason, lambda seconds: _answer(ask(seconds)), clock=work.clock)  # type: ignore[arg-type]
+        control = ControlLine(folder, saved.token if saved else None, _answer)
+        pressed = press(folder, name, msgspec.convert(to, State), reason, control, clock=work.clock)
     except (DataFolderError, Refused, Unknown) as error:
         raise BadInput(str(error)) from error
     stand = pressed.stand
