@@ -40,7 +40,7 @@ def test_what_changes_state_is_never_a_read() -> None:
         if endpoint.publishes:
             assert endpoint.permission not in ("anyone", "read"), endpoint.path
         if endpoint.method == "POST" and endpoint.permission == "read":
-            assert endpoint.path in ("/v1/check", "/v1/evals/plan")
+            assert endpoint.path in ("/v1/check", "/v1/evals/plan", "/v1/rollouts/prospect"), endpoint.path
 
 
 def test_an_os_user_never_approves_and_never_answers_a_customer() -> None:
