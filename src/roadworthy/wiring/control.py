@@ -174,6 +174,8 @@ class Control:
             self.people.incidents,
             self.workflows,
             publish=self.publish,
+            base_url=lambda: self.board.base_url(),
+            zone=self.zone,
             clock=clock,
         )
         self.kill.mirror.on_left_on = self.ramping.killed
@@ -188,7 +190,11 @@ class Control:
             permit_keys=[signer.public_key],
             clock=clock,
             sources=self.enforcing.sources(
-                self.proving.board, rollouts=self._rollouts, kill=lambda: self.kill.stopped()
+                self.proving.board,
+                rollouts=self._rollouts,
+                kill=lambda: self.kill.stopped(),
+                published=lambda workflow: self.evaluating.published(workflow),
+                wanted=lambda: self.evaluating.runs.under_way(),
             ),
             held=self.enforcing.held,
             after=lambda: self.enforcing.lineage.keep(self.state, self.enforcing.epoch),
@@ -246,12 +252,13 @@ class Control:
             self.workflows,
             self.proving.ledger,
             signer,
-            epoch=self.epoch,
+            epoch=lambda: self.epoch,
             base_url=self.board.base_url,
             snapshot=lambda: self.publisher.current,
             publish=self.publish,
             clock=clock,
         )
+        self.renewals.register("eval_gate", self.evaluating.renewed_by(self._judged))
         self.clock = clock
         self._internal = Internal()
         self._stand_ins = StandIns(self.fleet)
@@ -280,6 +287,11 @@ class Control:
         self.epoch = epoch
         self.publisher.accepted(epoch)
         self.publish()
+
+    def _judged(self, workflow: str) -> str:
+        """Digest of the release that readiness judges; empty: there is none."""
+        frozen = self.proving.board.view(workflow).frozen
+        return "" if frozen is None else frozen.release.digest
 
     def settings(self) -> Settings:
         found = self.configuration()
