@@ -60,7 +60,7 @@ class Ports(msgspec.Struct, frozen=True):
     snapshot: Callable[[], Snapshot | None]
     """What gateways were told last."""
     publish: Callable[[], None]
-    epoch: int
+    epoch: Callable[[], int]
     clock: Callable[[], float]
 
 
@@ -244,7 +244,7 @@ class Gate:
         try:
             self._ledger.keep(evidence, [exists], on_behalf_of=run.on_behalf_of)
             owner = self._workflows.named(run.workflow).owners.workflow
-            receipt = self._ledger.issue(evidence.id, owner, self.ports.epoch)
+            receipt = self._ledger.issue(evidence.id, owner, self.ports.epoch())
         except EvidenceRefused as error:
             raise Refused(str(error)) from error
         self.ports.publish()
@@ -371,14 +371,6 @@ class Gate:
             asked = (system + len(body)) / CHARACTERS_A_TOKEN
             total += asked * price.input + output * price.output + price.per_request
         return total
-
-
-def outdated(receipts: Sequence[Receipt], published: Publication | None) -> dict[str, float]:
-    """Behaviour → when a set or scorer was published that its gate did not know."""
-    if published is None:
-        return {}
-    now = (published.version, published.scorers)
-    return {each.behaviour: published.at for each in receipts if (each.set_version, each.scorers) != now}
 
 
 def in_force(published: Publication | None) -> Published | None:

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 
 from roadworthy.adapters.signatures import Ed25519Signer, Ed25519Verifier
 from roadworthy.adapters.sqlite.state import SqliteState
-from roadworthy.evals.service import Evals
+from roadworthy.engine.renew import Producer, RenewalFailed
+from roadworthy.evals.service import Evals, Refused
 from roadworthy.evidence.service import Ledger
 from roadworthy.gateway.snapshot import Snapshot
-from roadworthy.operations.eval_runs import EvalRuns
+from roadworthy.operations.eval_runs import EvalRuns, Order
 from roadworthy.operations.evals import Gate, Ports, in_force
 from roadworthy.readiness.model import Published
-from roadworthy.workflow.service import Workflows
+from roadworthy.workflow.service import Actor, Unknown, Workflows
+
+LOOK = 1.0
+"""Seconds between two looks at a run that renews a gate."""
 
 
 class Evaluating:
@@ -25,7 +30,7 @@ class Evaluating:
         ledger: Ledger,
         signer: Ed25519Signer,
         *,
-        epoch: int,
+        epoch: Callable[[], int],
         base_url: Callable[[], str],
         snapshot: Callable[[], Snapshot | None],
         publish: Callable[[], None],
@@ -36,6 +41,28 @@ class Evaluating:
         self.gate = Gate(state, workflows, self.evals, ledger, ports)
         self.runs = EvalRuns(self.gate)
         self.evals.publish_anew()
+
+    def renewed_by(self, release: Callable[[str], str], sleep: Callable[[float], None] = time.sleep) -> Producer:
+        """How a machine runs the gate again.  ``release``: digest of the one that a workflow is judged by."""
+
+        def run(workflow: str) -> None:
+            try:
+                status = self.runs.start(Order(workflow, release(workflow)), Actor("engine"))
+                while status.state == "running":
+                    sleep(LOOK)
+                    status = self.runs.look(status.run.id)
+            except (Refused, Unknown) as error:
+                raise RenewalFailed(str(error)) from error
+            if status.concluded is None:
+                raise RenewalFailed(status.detail or f"run {status.run.id} is not complete")
+
+        def usd(workflow: str) -> float:
+            try:
+                return self.gate.ready(workflow, release(workflow)).plan.usd or 0.0
+            except (Refused, Unknown):
+                return 0.0  # running it says why it cannot be
+
+        return Producer("evals", run, usd)
 
     def published(self, workflow: str) -> Published | None:
         """The set and scorers in force, as readiness wants them."""
