@@ -166,3 +166,28 @@ def test_a_backup_without_a_day_that_its_log_counts_is_not_whole(control: Contro
     day.unlink()
     with pytest.raises(BackupRefused, match="not whole"):
         restore(tmp_path / "copy", tmp_path / "restored")
+
+
+@pytest.mark.parametrize(("at_backup", "since"), [("off", "on"), ("on", "off"), ("guarded", "off")])
+def test_what_either_the_backup_or_its_install_stops_stays_stopped(
+    control: Control, tmp_path: Path, at_backup: str, since: str
+) -> None:
+    kills = control.kill.kills
+    owner = frozenset({"stop", "on_call", "owner"})
+
+    def go(to: str) -> None:
+        if to != "on":
+            kills.press("*", to, "ada")  # type: ignore[arg-type]
+        elif kills.switch("*").state != "on":
+            kills.restore("*", "on", "ada", "mended", owner)  # type: ignore[arg-type]
+
+    go(at_backup)
+    back_up(control.folder, tmp_path / "copy", FILES)
+    go(since)
+    restored = restore(tmp_path / "copy", tmp_path / "restored", forgotten=control.folder.root)
+    again = Control(restored)
+    try:
+        assert again.kill.kills.switch("*").state == "off"
+        assert again.kill.kills.switch("*").seq >= kills.switch("*").seq
+    finally:
+        again.close()

@@ -238,7 +238,7 @@ def test_files_at_one_gateway_are_latched_for_all_and_stay_when_they_are_gone(
     tmp_path: Path, loop: asyncio.AbstractEventLoop
 ) -> None:
     gateways = [Gateway(tmp_path, "local", loop), Gateway(tmp_path, "b", loop)]
-    stopping = Stopping(create_folder(tmp_path / "data"), epoch=1, gateways=lambda: gateways)
+    stopping = Stopping(create_folder(tmp_path / "data"), epoch=lambda: 1, gateways=lambda: gateways)
     stopping.start()
     try:
         gateways[1].all[0].files = {EVERY: "off"}
@@ -257,7 +257,7 @@ def test_a_control_that_lost_a_change_holds_what_its_gateways_know(
 ) -> None:
     gateway = Gateway(tmp_path, "local", loop)
     gateway.all[0].states = {"support": SeenState("off", 9)}
-    stopping = Stopping(create_folder(tmp_path / "data"), epoch=1, gateways=lambda: [gateway])
+    stopping = Stopping(create_folder(tmp_path / "data"), epoch=lambda: 1, gateways=lambda: [gateway])
     stopping.start()
     try:
         until(lambda: stopping.kills.switch("support").seq == 10, "number above the gateway's")
@@ -271,10 +271,10 @@ def test_what_is_stopped_is_told_and_confirmed_again_by_a_control_that_starts(
 ) -> None:
     gateway = Gateway(tmp_path, "local", loop)
     folder = create_folder(tmp_path / "data")
-    first = Stopping(folder, epoch=1, gateways=lambda: [gateway])
+    first = Stopping(folder, epoch=lambda: 1, gateways=lambda: [gateway])
     first.kills.press("support", "off", "ada")
     first.stop()
-    second = Stopping(folder, epoch=2, gateways=lambda: [gateway])
+    second = Stopping(folder, epoch=lambda: 2, gateways=lambda: [gateway])
     second.start()
     try:
         reached = second.reached("support", 10.0)

@@ -20,6 +20,7 @@ from roadworthy.kill_switch.rules import (
     record,
     recovered,
     step,
+    stricter,
     with_queue,
     without_contact,
 )
@@ -294,3 +295,12 @@ def test_a_source_speaks_only_for_itself(event: Event, says: str) -> None:
 
 def test_a_held_state_says_who_since_when_and_why() -> None:
     assert in_state("off").held == {"control": Held("off", NOW, "ada")}
+
+
+def test_a_restored_backup_and_its_install_keep_the_stricter_of_both() -> None:
+    newer = Switch("support", {"control": Held("guarded", 5.0, "ada")}, seq=7)
+    older = Switch("support", {"control": Held("off", 1.0, "bo"), "spend": Held("guarded", 2.0, "engine")}, seq=3)
+    both = stricter(newer, older)
+    assert (both.state, sorted(both.held), both.seq, both.undo) == ("off", ["control", "spend"], 8, None)
+    assert stricter(older, newer).state == "off"
+    assert stricter(newer, Switch("support", seq=9)) == newer

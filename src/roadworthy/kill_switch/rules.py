@@ -163,6 +163,18 @@ def recovered(records: Iterable[Record]) -> dict[str, Switch]:
     return out
 
 
+def stricter(newer: Switch, older: Switch) -> Switch:
+    """Of a restored backup (``older``) and the install that it was made of: what either stops stays stopped, for what
+    was stopped may come back with the backup.  Nobody takes it back by ``undo``."""
+    held = dict(newer.held)
+    for source, each in older.held.items():
+        if source not in held or severity(each.state) > severity(held[source].state):
+            held[source] = each
+    if held == newer.held:
+        return newer
+    return replace(newer, held=held, undo=None, seq=max(newer.seq, older.seq) + 1)
+
+
 # --- events
 
 

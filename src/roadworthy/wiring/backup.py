@@ -23,6 +23,9 @@ from typing import Any
 import apsw
 import zstandard
 
+from roadworthy.adapters.kill_files import FileKillStore
+from roadworthy.kill_switch.model import Switch
+from roadworthy.kill_switch.rules import stricter
 from roadworthy.wiring.data_folder import DataFolder, create_folder, lock_holder, open_folder
 
 PAGES = 512
@@ -184,6 +187,7 @@ def _join_forgotten(given: Path, kept: Path) -> None:
 
 def _take_along(old: Path, content: Path) -> None:
     """What happened since the backup and must not be undone by it."""
+    stopped = FileKillStore(content).switches()
     for name in KEPT:
         if not (old / name).exists():
             continue
@@ -194,6 +198,9 @@ def _take_along(old: Path, content: Path) -> None:
     for name in NEWER:
         if (old / name).exists():
             shutil.copy2(old / name, content / name)
+    kills = FileKillStore(content)
+    for name, switch in stopped.items():
+        kills.keep(stricter(kills.switches().get(name, Switch(name)), switch))
 
 
 def _copy_database(source: Path, destination: Path) -> None:

@@ -132,7 +132,7 @@ class Control:
         )
         self.kill = Killing(
             folder,
-            epoch=self.epoch,
+            epoch=lambda: self.epoch,
             gateways=self.fleet.gateways,
             snapshot=lambda: self.publisher.current,
             workflows=self._flows,

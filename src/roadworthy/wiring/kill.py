@@ -36,7 +36,7 @@ class Stopping:
         self,
         folder: DataFolder,
         *,
-        epoch: int,
+        epoch: Callable[[], int],
         gateways: Callable[[], Sequence[Place]],
         clock: Callable[[], float] = time.time,
         hears: bool = True,
@@ -96,7 +96,7 @@ class Stopping:
         self.pusher.push(switch)
 
     def _news(self) -> KillNews:
-        return KillNews(self._epoch, self._clock(), self.stopped())
+        return KillNews(self._epoch(), self._clock(), self.stopped())
 
     def _plainly(self) -> dict[str, Stopped]:
         return {
@@ -112,7 +112,7 @@ class Killing(Stopping):
         self,
         folder: DataFolder,
         *,
-        epoch: int,
+        epoch: Callable[[], int],
         gateways: Callable[[], Sequence[Place]],
         snapshot: Callable[[], Snapshot | None],
         workflows: Callable[[], Mapping[str, Workflow]],

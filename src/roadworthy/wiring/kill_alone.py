@@ -143,7 +143,7 @@ def _alone(
 ) -> Stand:  # fmt: skip
     """In control's place, under its lock: the switch itself, and every gateway told."""
     epoch = 0 if snapshot is None else snapshot.epoch
-    stopping = Stopping(folder, epoch=epoch, gateways=fleet.gateways, clock=clock, hears=False)
+    stopping = Stopping(folder, epoch=lambda: epoch, gateways=fleet.gateways, clock=clock, hears=False)
     nobody: Callable[[], Mapping[str, Any]] = dict
     desk = KillDesk(stopping.kills, stopping, snapshot=lambda: snapshot, workflows=nobody, clock=clock)
     stopping.stopped = desk.stopped
