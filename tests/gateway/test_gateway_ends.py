@@ -351,7 +351,7 @@ async def test_a_client_that_leaves_while_we_connect_is_charged_nothing(tmp_path
     async with deaf() as origin:
         client = Client(guard=AddressGuard(allowed=[origin]))
         bench.upstream.fetch = lambda _, *args, **more: client.fetch(origin, *args, **more)  # type: ignore[method-assign]
-        bench.upstream.open = lambda _, *args: client.open(origin, *args)  # type: ignore[method-assign, assignment, return-value]
+        bench.upstream.open = lambda _, *args, **more: client.open(origin, *args, **more)  # type: ignore[method-assign, assignment, return-value]
         task = asyncio.ensure_future(bench.post(chat(stream=stream)))
         while client.open_connections == 0:
             await asyncio.sleep(0)
