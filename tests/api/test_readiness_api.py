@@ -389,3 +389,21 @@ def test_a_row_that_somebody_wrote_into_the_database_counts_for_nothing_and_show
     report = ready(frozen)
     assert report["forged"] == 1
     assert item(frozen, 3)["verdict"] == "INSUFFICIENT"
+
+
+def test_an_older_row_that_was_put_back_does_not_bring_an_ended_waiver_back(frozen: Install, login: Login) -> None:
+    ada = login("ada")
+    ident = waive(frozen, ada).json()["id"]
+    with database(frozen) as tables:
+        (before,) = tables.execute("SELECT token FROM waiver WHERE id = ?", (ident,)).fetchone()
+    frozen.good("POST", "/v1/waivers/end", {"workflow": "triage", "id": ident}, token=ada)
+    with database(frozen) as tables:
+        tables.execute("UPDATE waiver SET token = ?, ends_at = ? WHERE id = ?", (before, frozen.clock() + DAY, ident))
+    assert item(frozen, 9)["waiver"] is None
+
+
+def test_a_failed_run_counts_on_when_its_row_was_removed(frozen: Install) -> None:
+    keep(frozen, FallbackDrills(failures={"slow": "FAIL"}, drills=3), mode="mocked")
+    with database(frozen) as tables:
+        tables.execute("DELETE FROM evidence")
+    assert item(frozen, 4)["verdict"] == "FAIL"

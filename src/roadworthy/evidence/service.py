@@ -1,7 +1,9 @@
 """Keeps evidence, acceptances, waivers and receipts, each with its audit record in one transaction; reads only what we
 signed.
 
-A row that somebody else wrote into the database is counted and counts for nothing.  Who may do what is decided before:
+A row that somebody else wrote into the database is counted and counts for nothing.  A row that somebody removed, or an
+older one that was put back, changes nothing either where a ``SealedLog`` is kept: a failed run and the end of a waiver
+are read from there.  Who may do what is decided before:
 accepting, waiving and revoking are for named persons (``api``).
 """
 
@@ -9,6 +11,7 @@ from __future__ import annotations
 
 import dataclasses
 import secrets
+import threading
 from collections.abc import Callable, Iterable, Sequence
 from typing import TypeVar
 
@@ -18,7 +21,7 @@ from msgspec.structs import replace
 from roadworthy.evidence import rules
 from roadworthy.evidence.kinds import KINDS, Role
 from roadworthy.evidence.model import Accepted, Evidence, Waiver
-from roadworthy.evidence.ports import EvidenceState, EvidenceTransaction, Signer, Verifier
+from roadworthy.evidence.ports import EvidenceState, EvidenceTransaction, SealedLog, Signer, Verifier
 from roadworthy.evidence.receipt.model import Receipt, Revocation
 from roadworthy.evidence.receipt.rules import receipt_for, replaces
 from roadworthy.evidence.receipt.tokens import RECEIPT, REVOCATION
@@ -42,6 +45,27 @@ class Known(msgspec.Struct, frozen=True):
     """Rows that we did not sign."""
 
 
+class _Remembered(msgspec.Struct):
+    """What is kept beside the database."""
+
+    evidence: dict[str, Evidence]
+    ended: dict[str, Waiver]
+
+    def evidence_about(self, workflow: str, found: Sequence[Evidence]) -> list[Evidence]:
+        """With what the database lacks, newest first."""
+        there = {each.id for each in found}
+        lost = [
+            each for each in list(self.evidence.values()) if each.id not in there and each.workflow in ("", workflow)
+        ]
+        return sorted([*found, *lost], key=lambda each: -each.made_at) if lost else list(found)
+
+    def waivers_now(self, found: Sequence[Waiver]) -> list[Waiver]:
+        return [self.ended.get(each.id, each) for each in found]
+
+
+_EVIDENCE, _WAIVER = EVIDENCE.prefix.decode(), WAIVER.prefix.decode()
+
+
 class Ledger:
     """Thread-safe as its store is; blocking."""
 
@@ -53,15 +77,20 @@ class Ledger:
         *,
         clock: Callable[[], float],
         keys: Sequence[str] = (),
+        kept: SealedLog | None = None,
         new_id: Callable[[str], str] = lambda prefix: prefix + secrets.token_hex(8),
     ) -> None:
-        """``keys``: public keys of earlier signers of this install, whose signatures still count."""
+        """``keys``: public keys of earlier signers of this install, whose signatures still count.  ``kept``: where
+        evidence and ended waivers are written beside the database."""
         self._state = state
         self._signer = signer
         self._verifier = verifier
         self._keys = (signer.public_key, *keys)
         self._clock = clock
         self._new_id = new_id
+        self._kept = kept
+        self._remembered: _Remembered | None = None
+        self._lock = threading.Lock()
 
     def known(self, workflow: str) -> Known:
         """What readiness is computed from."""
@@ -72,7 +101,10 @@ class Ledger:
         receipts, forged_receipts = self._opened(RECEIPT, tokens[2])
         revocations, forged_revocations = self._opened(REVOCATION, tokens[3])
         count = forged + forged_waivers + forged_receipts + forged_revocations
-        return Known(evidence, waivers, receipts, revocations, count)
+        remembered = self._memory()
+        return Known(
+            remembered.evidence_about(workflow, evidence), remembered.waivers_now(waivers), receipts, revocations, count
+        )
 
     # --- evidence
 
@@ -85,8 +117,10 @@ class Ledger:
             on_behalf_of=on_behalf_of, evidence=evidence.id, reason=evidence.detail, team=evidence.team,
         )  # fmt: skip
         self._or_denied(event, lambda: rules.admit(evidence, releases, now))
+        token = EVIDENCE.sealed(evidence, self._signer)
         with self._state.write() as tx:
-            tx.add_evidence(evidence, EVIDENCE.sealed(evidence, self._signer))
+            tx.add_evidence(evidence, token)
+            self._remember(token, evidence=evidence)
             self._audit(tx, dataclasses.replace(event, after=msgspec.to_builtins(evidence)))
         return evidence
 
@@ -176,7 +210,9 @@ class Ledger:
             found = next((each for each in waivers if each.id == ident), None)
             if found is not None:
                 ended = replace(found, ended_at=now)
-                tx.end_waiver(ended, WAIVER.sealed(ended, self._signer))
+                token = WAIVER.sealed(ended, self._signer)
+                tx.end_waiver(ended, token)
+                self._remember(token, waiver=ended)
                 self._audit(tx, dataclasses.replace(event, after=msgspec.to_builtins(ended)))
                 return ended
         raise self._denied(event, f"no waiver {ident} of {workflow} is in force; roadworthy ready lists those that are")
@@ -186,6 +222,28 @@ class Ledger:
         return self._denied(event, why)
 
     # --- inside
+
+    def _memory(self) -> _Remembered:
+        """What is kept beside the database; read once."""
+        with self._lock:
+            if self._remembered is None:
+                tokens = [] if self._kept is None else self._kept.tokens()
+                evidence, _ = self._opened(EVIDENCE, (each for each in tokens if each.startswith(_EVIDENCE)))
+                waivers, _ = self._opened(WAIVER, (each for each in tokens if each.startswith(_WAIVER)))
+                ended = {each.id: each for each in waivers if each.ended_at is not None}
+                self._remembered = _Remembered({each.id: each for each in evidence}, ended)
+            return self._remembered
+
+    def _remember(self, token: str, *, evidence: Evidence | None = None, waiver: Waiver | None = None) -> None:
+        """Inside the transaction: what cannot be kept is not done.  Raises ``OSError``."""
+        remembered = self._memory()
+        if self._kept is not None:
+            self._kept.append([token])
+            with self._lock:
+                if evidence is not None:
+                    remembered.evidence[evidence.id] = evidence
+                if waiver is not None:
+                    remembered.ended[waiver.id] = waiver
 
     def _opened(self, seal: Seal[T], tokens: Iterable[str]) -> tuple[list[T], int]:
         """(what we signed, how many we did not)."""

@@ -54,7 +54,7 @@ def due(found: Sequence[Readiness], producers: Collection[str]) -> list[Due]:
     out: dict[tuple[str, str], Due] = {}
     for readiness in found:
         for state in readiness.items:
-            if not state.item.auto or state.waiver is not None or not _old(state):
+            if not state.item.auto or not _old(state):
                 continue
             for kind in state.item.kinds:
                 if kind in producers:

@@ -11,6 +11,7 @@ from http.client import HTTPConnection, HTTPException
 from typing import cast
 from zoneinfo import ZoneInfo
 
+from roadworthy.adapters.sealed_log import FileSealedLog
 from roadworthy.adapters.signatures import Ed25519Signer, Ed25519Verifier
 from roadworthy.adapters.sqlite.state import SqliteState
 from roadworthy.engine.renew import Producer, RenewalFailed, Renewals
@@ -73,7 +74,8 @@ class Proving:
         gateways: Callable[[], Mapping[str, float] | None] = lambda: None,
         published: Callable[[str], Published | None] = lambda workflow: None,
     ) -> None:
-        self.ledger = Ledger(state, signer, Ed25519Verifier(), clock=clock)
+        kept = FileSealedLog(folder.sealed_log)
+        self.ledger = Ledger(state, signer, Ed25519Verifier(), clock=clock, kept=kept)
         self.board = Board(
             state, self.ledger, log,
             price_of=price_of, clock=clock, rollout=rollout, gateways=gateways, published=published,
