@@ -1,0 +1,85 @@
+"""One suite for what both adapters of the state port keep of evals."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from roadworthy.adapters.memory.state import MemoryState
+from roadworthy.adapters.sqlite.state import SqliteState
+from roadworthy.evals.importing import Columns, read_rows
+from roadworthy.evals.model import Answer, Publication, Run, Signature
+from roadworthy.workflow.ports import StateConflict
+
+Store = MemoryState | SqliteState
+EXAMPLES = read_rows('{"message": "a", "topic": "t"}', Columns(expect=["topic"])).examples
+
+
+@pytest.fixture(params=["memory", "sqlite"])
+def state(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
+    if request.param == "memory":
+        yield MemoryState()
+    else:
+        store = SqliteState(tmp_path / "state.db")
+        yield store
+        store.close()
+
+
+def publication(ident: str, at: float, workflow: str = "support") -> Publication:
+    return Publication(
+        id=ident, team="default", workflow=workflow, version=EXAMPLES.version, scorers="scr", at=at, by="ada", count=1
+    )
+
+
+def run(ident: str, began: float = 1.0, workflow: str = "support") -> Run:
+    return Run(
+        id=ident, team="default", workflow=workflow, release="rel", number=1, behaviour="beh", handling="han",
+        set_version="set", scorers="scr", floors={}, margin=0.1, policy="pol", examples=1, began=began, by="ada",
+    )  # fmt: skip
+
+
+def answer(of: str, example: str) -> Answer:
+    return Answer(run=of, example=example, at=1.0)
+
+
+def test_a_set_is_kept_once_and_published_as_often_as_it_is(state: Store) -> None:
+    with state.write() as tx:
+        for ident, at, workflow in (("a", 1.0, "support"), ("b", 3.0, "support"), ("c", 2.0, "other")):
+            tx.add_eval_set(publication(ident, at, workflow), EXAMPLES, ident)
+    with state.read() as tx:
+        assert tx.eval_sets("support") == ["b", "a"]
+        assert tx.eval_sets("support", limit=1) == ["b"]
+        assert (tx.eval_set(EXAMPLES.version), tx.eval_set("set_0")) == (EXAMPLES, None)
+    with pytest.raises(StateConflict), state.write() as tx:
+        tx.add_eval_set(publication("a", 9.0), EXAMPLES, "again")
+
+
+def test_signatures_and_runs_are_found_newest_first(state: Store) -> None:
+    with state.write() as tx:
+        for ident, at in (("a", 1.0), ("b", 2.0)):
+            signature = Signature(id=ident, team="default", workflow="support", rubric="rub", person="ada", at=at)
+            tx.add_rubric_signature(signature, f"signed {ident}")
+            tx.add_eval_run(run(ident, at), f"run {ident}")
+        tx.add_eval_run(run("c", 5.0, "other"), "run c")
+    with state.read() as tx:
+        assert tx.rubric_signatures("support") == ["signed b", "signed a"]
+        assert tx.eval_runs("support") == ["run b", "run a"]
+        assert tx.eval_runs("support", limit=1) == ["run b"]
+        assert (tx.eval_run("c"), tx.eval_run("d")) == ("run c", None)
+    with pytest.raises(StateConflict), state.write() as tx:
+        tx.add_eval_run(run("a"), "again")
+
+
+def test_an_answer_replaces_the_one_before_and_needs_a_run(state: Store) -> None:
+    with state.write() as tx:
+        tx.add_eval_run(run("a"), "run")
+        tx.put_eval_answer(answer("a", "e2"), "two")
+        tx.put_eval_answer(answer("a", "e1"), "one")
+        tx.put_eval_answer(answer("a", "e2"), "two again")
+    with state.read() as tx:
+        assert tx.eval_answers("a") == ["one", "two again"]
+        assert tx.eval_answers("b") == []
+    with pytest.raises(StateConflict), state.write() as tx:
+        tx.put_eval_answer(answer("none", "e1"), "lost")
