@@ -14,6 +14,7 @@ from gateway_support import Bench, FakeUpstream, completion, on_loop, release, s
 from roadworthy.adapters.providers.openai import OpenAIWire
 from roadworthy.adapters.signatures import Ed25519Signer, Ed25519Verifier
 from roadworthy.evidence.permit.model import Permit
+from roadworthy.evidence.permit.rules import vet
 from roadworthy.evidence.permit.tokens import sealed
 from roadworthy.gateway.admission.permits import DRILL_SECRET, PermitPorts
 from roadworthy.gateway.messages import Request
@@ -118,6 +119,22 @@ async def test_a_target_that_the_drill_does_not_stand_for_is_down(tmp_path: Path
     assert said(answer)["roadworthy"]["outcome"] == "canned"
     assert {sent.origin for sent in lanes.drilled.sent} == {Origin.from_url(MAIN)}
     assert served.upstream.sent == []
+
+
+@on_loop
+async def test_a_permit_of_another_gateway_is_refused_here(tmp_path: Path) -> None:
+    served = bench(tmp_path, Lanes())
+    assert code(await served.post(token=token(gateway="east"))) == (403, "permit_not_allowed")
+    assert served.upstream.sent == []
+
+
+def test_a_permit_is_good_at_the_gateway_that_it_names_and_replayed_at_another_it_is_not() -> None:
+    for name, elsewhere in (("local", "east"), ("east", "local"), ("east", "west")):
+        made = permit(gateway=name)
+        assert vet(made, now=NOW, began=NOW, gateway=name) is None
+        refused = vet(made, now=NOW, began=NOW, gateway=elsewhere)
+        assert refused is not None
+        assert refused.status == 403
 
 
 @on_loop

@@ -21,7 +21,7 @@ from roadworthy.wiring.data_folder import DataFolder, DataFolderError, FolderLoc
 from roadworthy.wiring.gateway_folder import Mark
 from roadworthy.wiring.internal import Internal
 from roadworthy.wiring.launcher import LinuxLauncher
-from roadworthy.wiring.link import Link, NotJoined, Silent
+from roadworthy.wiring.link import HASTE, PATIENCE, Link, NotJoined, Silent
 from roadworthy.wiring.place import Place
 from roadworthy.wiring.sockets import bound, check_socket_path
 from roadworthy.wiring.supervising import Say
@@ -109,7 +109,7 @@ async def _first_join(folder: DataFolder, mark: Mark, joining: Callable[[], Join
     Fails open for a gateway that joined before: with control silent it serves what it has.
     """
     internal = Internal()
-    link = Link(folder, mark, joining, internal)
+    link = Link(folder, mark, joining, internal, patience=PATIENCE if mark.first is None else HASTE)
     try:
         mark = await link.join()
         await link.pull()

@@ -29,6 +29,8 @@ PULL_EVERY = 0.2
 """Seconds between two looks at what is new: as often as workers look at the snapshot."""
 PATIENCE = 5.0
 """Seconds for an answer of control, which may be busy."""
+HASTE = 1.0
+"""The same while callers wait for a gateway to start that could serve without."""
 LONGEST_PAUSE = 5.0
 """Most seconds until a silent control is asked again."""
 
@@ -53,6 +55,7 @@ class Link:
         joining: Callable[[], Joining],
         internal: Internal,
         *,
+        patience: float = PATIENCE,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         """``joining``: what to say of this gateway now."""
@@ -61,6 +64,7 @@ class Link:
         self._control = Path(mark.control)
         self._joining = joining
         self._internal = internal
+        self._patience = patience
         self._sleep = sleep
         self._joined = False
         self._stamp = ""
@@ -122,7 +126,7 @@ class Link:
     async def _ask(self, what: str, body: object, kind: type[T], *, unknown: bool = False) -> T | None:
         """Control's answer; ``None``: it does not know this gateway, where that is ``unknown`` and no error."""
         answer = await self._internal.post(
-            self._control, f"/v1/gateways/{what}", msgspec.json.encode(body), timeout=PATIENCE
+            self._control, f"/v1/gateways/{what}", msgspec.json.encode(body), timeout=self._patience
         )
         if answer is None:
             raise Silent(f"{self._control}: control does not answer")
