@@ -191,7 +191,6 @@ class Control:
             clock=clock,
             sources=self.enforcing.sources(
                 self.proving.board,
-                rollouts=self._rollouts,
                 kill=lambda: self.kill.stopped(),
                 published=lambda workflow: self.evaluating.published(workflow),
                 wanted=lambda: self.evaluating.runs.under_way(),
@@ -223,6 +222,7 @@ class Control:
             people=self.people.waiting,
             standings=self.enforcing.standings,
             pending=self.enforcing.approvals.pending,
+            stops=self.kill.desk.stopped_stands,
         )
         self.drilling = Drilling(
             self.state,
@@ -277,10 +277,6 @@ class Control:
     def _rollout(self, workflow: str) -> Rollout | None:
         """The ramp of a workflow."""
         return self.ramping.rollouts.current(workflow)
-
-    def _rollouts(self) -> dict[str, Rollout]:
-        found = self.ramping.rollouts.all()
-        return {name: each.rollout for name, each in found.items() if each.rollout is not None}
 
     def _accepted(self, epoch: int) -> None:
         """An owner has accepted the database as it is."""

@@ -95,7 +95,6 @@ class Enforcing:
         self,
         board: Board,
         *,
-        rollouts: Callable[[], Mapping[str, Rollout]],
         kill: Callable[[], Mapping[str, Stopped]],
         published: Callable[[str], Published | None] = lambda workflow: None,
         wanted: Callable[[], Collection[str]] = tuple,
@@ -112,7 +111,7 @@ class Enforcing:
         def proven(workflows: Collection[str]) -> Proven:
             return self.proofs.read(workflows)
 
-        return Sources(proven, rollouts, allows, published, kill, wanted)
+        return Sources(proven, self._rollout, allows, published, kill, wanted)
 
     def restored(self, publish: Callable[[int], None]) -> Restored:
         """``publish``: under this epoch from now on."""

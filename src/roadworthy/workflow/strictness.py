@@ -48,6 +48,8 @@ def under(workflow: Workflow, terms: Terms) -> Workflow:
 
 def strictest(agreed: Terms, configured: Terms, *, approved: Collection[str] = ()) -> Terms:
     """What is in force.  ``approved``: fields, or what they lie in (``policy.kill``), that are taken as configured."""
+    if agreed == configured:
+        return configured
 
     def choose(field: str, a: Any, b: Any) -> Any:
         return b if any(inside(field, each) for each in approved) else RULES[field](a, b)
