@@ -44,7 +44,10 @@ Answered = Response | StreamResponse
 Handler = Callable[[Request], Awaitable[Answered]]
 
 INFERENCE_ROUTES = ("/v1/chat/completions", "/v1/embeddings")
-_SERVED = "POST /v1/chat/completions, POST /v1/embeddings, GET /v1/models, GET /v1/escalations/ID, GET /readyz"
+_SERVED = (
+    "POST /v1/chat/completions, POST /v1/embeddings, POST /v1/roadworthy/feedback, GET /v1/models, "
+    "GET /v1/escalations/ID, GET /readyz"
+)
 _CACHE_ROUTES = ("/internal/cache/purge", "/internal/cache/count")
 LANE_RECORDS = 256
 """Budgets of a lane: one workflow's, for the few users that a permit's calls name."""

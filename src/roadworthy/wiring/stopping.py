@@ -129,7 +129,7 @@ def restore(run: Path, board: Board) -> None:
         try:
             board.restore(path.read_bytes())
         except (OSError, msgspec.MsgspecError) as error:  # the others, the snapshot and kill.json say it as well
-            log.error("the kept kill state cannot be read", extra={"file": path.name, "error": str(error)})
+            log.error("the kept kill state cannot be read", extra={"path": path.name, "error": str(error)})
 
 
 def _mark(path: Path) -> _Mark:

@@ -162,6 +162,13 @@ SUMMED: tuple[Family, ...] = (
             (("withheld",), worker.hedges_withheld),
         ),
     ),
+    Family(
+        "stopped_workers",
+        "Workers in which the kill switch of a workflow is in this state; none where it is on.",
+        ("workflow", "state"),
+        lambda worker: (((name, state), 1) for name, state in worker.kill.items()),
+        "gauge",
+    ),
     Family("replayed_total", "Answers given again for an Idempotency-Key.", (), lambda worker: [((), worker.replayed)]),
     Family(
         "snapshots_refused_total",

@@ -36,6 +36,7 @@ from roadworthy.gateway.world import ServedTarget
 from roadworthy.http1.errors import Http1Error
 from roadworthy.workflow.inference import Attempt, Tokens
 
+
 class Streamer:
     """Opens streams."""
 
