@@ -5,11 +5,16 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from roadworthy.evidence.kinds import DAY
+from roadworthy.evidence.receipt.model import Receipt
 from roadworthy.fallback.words import BLOCKED
 from roadworthy.gateway.admission.prompting import FREE_FIELDS
+from roadworthy.gateway.admission.sessions import IDLE, RECORDS
+from roadworthy.gateway.admission.sides import Candidate, Flow, side_of, sides_at
 from roadworthy.gateway.answers.repair import MOST_ANSWER_CHARS
 from roadworthy.workflow.inference import OUTCOMES
 from roadworthy.workflow.ladder import DEFAULT_LADDER
+from roadworthy.workflow.shares import RESOLUTION
 
 COUNTED = ("retry", "repair")
 WORDS = {1: "once", 2: "twice"}
@@ -49,4 +54,12 @@ def test_every_code_that_the_gateway_answers_with_is_listed() -> None:
 
 def test_what_the_page_quotes_is_what_is_said() -> None:
     assert f'"{BLOCKED.text}"' in PAGE
+    passed = Receipt(
+        id="r", team="t", workflow="support", behaviour="b", verdict="PASS", floors_met=True, evidence="e", run="r",
+        epoch=1, issued=0.0, expires=DAY,
+    )  # fmt: skip
+    flow = Flow("support", Candidate("rel_1f6be02a99", "b", 0.1, "10 %", receipt=passed))
+    assert f'"message": "{side_of(sides_at(flow, 1.0), "live", RESOLUTION - 1).why}"' in PAGE
+    assert f"{RECORDS // 1000:,},000 sessions" in PAGE
+    assert IDLE == 3600.0
     assert f"over {MOST_ANSWER_CHARS:,} characters" in PAGE

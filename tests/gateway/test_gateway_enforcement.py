@@ -410,6 +410,16 @@ async def test_a_permit_reaches_its_digest_without_receipt_and_ramp_and_a_live_k
     assert said(await ask(found))["error"]["code"] == "bypassed"
 
 
+@on_loop
+async def test_the_check_code_of_a_release_that_only_a_permit_reaches_is_at_the_gateway(tmp_path: Path) -> None:
+    behaviour = msgspec.structs.replace(made("unreleased").behaviour, checks={"tone": "hash-of-it"})
+    checked = msgspec.structs.replace(made("unreleased"), behaviour=behaviour)
+    files = {"checks/tone.py": "def check(text, context): ..."}
+    found = bench(tmp_path, Ramp(1.0), also=[checked], code={"hash-of-it": files, "of nobody": files})
+    assert found.gateway.world is not None
+    assert found.gateway.world.check_sources() == {"default": {"hash-of-it": files}}
+
+
 # --- observe
 
 

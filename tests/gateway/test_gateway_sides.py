@@ -198,6 +198,20 @@ def test_a_place_is_the_position(salt: str, workflow: str, unit: str) -> None:
     assert Places(salt, workflow).of(unit) == position(salt, workflow, unit)
 
 
+def test_a_share_of_zero_ends_sessions_on_the_release() -> None:
+    found = sides_at(flow(new(0.0), old(0.5)), NOW)
+    assert choose(found, 0, Pin(NEW, 4)).route == "previous"
+    assert choose(found, RESOLUTION - 1, Pin(NEW, 4)).route == "bypass"
+
+
+def test_one_percent_holds_one_percent_of_the_users() -> None:
+    places = Places("salt", "support")
+    found = sides_at(flow(new(0.01), old()), NOW)
+    held = [user for user in range(100_000) if choose(found, places.of(f"user-{user}")).route == "release"]
+    assert abs(len(held) - 1000) < 126  # four standard deviations
+    assert held == [user for user in range(100_000) if places.of(f"user-{user}") < 10_000]
+
+
 def test_the_position_matters_only_where_a_share_is_partial() -> None:
     assert sides_at(flow(new(0.0), old()), NOW).everybody is not None
     assert sides_at(flow(new(1.0), old()), NOW).everybody is not None

@@ -128,6 +128,8 @@ class Snapshot(msgspec.Struct, frozen=True, omit_defaults=True):
     timezone: str = "UTC"
     """In whose calendar days and months budgets are counted."""
     team_budgets: dict[str, Budget] = {}
+    code: dict[str, dict[str, str]] = {}
+    """Hash → Python files (path → text) of the checks of releases that only a permit reaches."""
     receipts: list[str] = []
     """Sealed (``rwr-…``), of the behaviours of ``releases``."""
     revocations: list[str] = []

@@ -317,8 +317,13 @@ class World:
         return [serving.checking for serving in self.servings if serving.checking is not None]
 
     def check_sources(self) -> dict[str, dict[str, dict[str, str]]]:
-        """Team → hash → path → text of the users' check code that is served."""
+        """Team → hash → path → text of the users' check code that is served, under a permit too."""
         found: dict[str, dict[str, dict[str, str]]] = {}
+        for release in self.snapshot.releases.values():
+            serving = self.workflows.get(release.workflow)
+            for code in set(release.behaviour.checks.values()) & self.snapshot.code.keys():
+                if serving is not None:
+                    found.setdefault(serving.team, {})[code] = self.snapshot.code[code]
         for serving in self.servings:
             checking = serving.checking
             if checking is not None and checking.code:

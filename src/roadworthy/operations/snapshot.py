@@ -140,6 +140,7 @@ def build(
         permit_keys=list(permit_keys),
         timezone=configuration.settings.timezone,
         team_budgets=configuration.settings.team_budgets,
+        code=_code(releases.values(), workflows.values(), picture.configurations),
         receipts=_receipts(picture.proven, releases.values()),
         revocations=picture.proven.revocations,
         waivers=[token for waiver, token in picture.proven.waivers if waiver.workflow in workflows],
@@ -248,6 +249,15 @@ def _sources(release: Release, configurations: Sequence[AppliedConfiguration]) -
         if python_hash(sources) in hashes:
             return sources
     return None
+
+
+def _code(
+    releases: Iterable[Release], served: Iterable[ServedWorkflow], configurations: Sequence[AppliedConfiguration]
+) -> dict[str, dict[str, str]]:
+    """Python files of the checks of releases that only a permit reaches, by their hash."""
+    elsewhere = {digest for flow in served for digest in (flow.release, flow.previous)}
+    held = [_sources(release, configurations) for release in releases if release.digest not in elsewhere]
+    return {python_hash(sources): sources for sources in held if sources}
 
 
 def _newest_with(

@@ -36,7 +36,7 @@ from roadworthy.gateway.limits.slots import Slots
 from roadworthy.gateway.messages import Request, Response, StreamResponse
 from roadworthy.gateway.ports import Clock, Operation, Upstream, WireFactory
 from roadworthy.gateway.serve import Server
-from roadworthy.gateway.snapshot import Endpoint, ServedWorkflow, Snapshot, SnapshotRefused
+from roadworthy.gateway.snapshot import Endpoint, Snapshot, SnapshotRefused
 from roadworthy.gateway.world import SecretLookup, ServedKey, World
 from roadworthy.http1.origin import Origin
 from roadworthy.workflow.inference import Failure, Inference, Outcome
@@ -285,7 +285,7 @@ def view(snapshot: Snapshot, permit: Permit) -> Snapshot:
             prices = priced_at(permit.price, release)
     workflow = msgspec.structs.replace(
         served, enforcement="enforce", release=release.digest, passthrough=None, previous=None,
-        check_sources=_sources(served, release.digest), policy=_policy(served.policy, permit),
+        policy=_policy(served.policy, permit),
     )  # fmt: skip
     return msgspec.structs.replace(
         snapshot,
@@ -298,11 +298,6 @@ def view(snapshot: Snapshot, permit: Permit) -> Snapshot:
         team_budgets={},
         keys={},
     )
-
-
-def _sources(served: ServedWorkflow, digest: str) -> dict[str, str]:
-    """Code of the checks of a release of the workflow."""
-    return served.previous_sources if digest == served.previous else served.check_sources
 
 
 def _policy(policy: Policy, permit: Permit) -> Policy:
