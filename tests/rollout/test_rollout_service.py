@@ -249,7 +249,9 @@ def test_a_ramp_begun_after_a_forgery_keeps_no_session(world: World) -> None:
 def test_only_the_workflow_owner_widens(world: World, act: str) -> None:
     start(world)
     for actor in (EVE, UID):
-        with pytest.raises(NotAllowed, match=f"{actor.id} may not {act} support: pia, its workflow owner, may"):
+        with pytest.raises(
+            NotAllowed, match=f"{actor.id} may not {act} the ramp of support: pia, its workflow owner, may"
+        ):
             getattr(world.rollouts, act)("support", actor)
     assert [action for action, _ in denied(world)] == [f"rollout.{act}"] * 2
 
@@ -305,7 +307,9 @@ def test_a_ramp_without_users_is_not_begun_unless_told(world: World) -> None:
 
     calls = [world.call(NOON - 60, unit_source="random" if number < 2 else "user") for number in range(20)]
     world.log.ship(Batch(ends=calls))
-    with pytest.raises(Refused, match=r"10% of its calls carry no user.*x-roadworthy-user.*safety_identifier.*--accept-unknown"):
+    with pytest.raises(
+        Refused, match=r"10% of its calls carry no user.*x-roadworthy-user.*safety_identifier.*--accept-unknown"
+    ):
         start(world)
     start(world, accept_unknown=True)
 

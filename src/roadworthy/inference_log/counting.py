@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from roadworthy.inference_log.model import BAD_LABELS, BAD_SCORE, NOT_JUDGED, Counted, Counting, Measured, Side
+from roadworthy.statistics.clusters import correlation, worth
 from roadworthy.workflow.inference import SERVED_BY_MODEL, Feedback, Inference
 
+MEANS = ("cost", "latency")
+"""Kinds whose values are no shares."""
 Said = Callable[[str, str], Sequence[Feedback]]
 """(inference, name) → the last word of each who said something of it."""
 
@@ -57,13 +60,29 @@ def _counted(measured: Measured, rows: Sequence[Inference], said: Said) -> Count
     for row in rows:
         user = row.id if row.unit is None or row.unit_source == "random" else row.unit
         users.setdefault(user, []).extend(values(measured, row, said))
-    found = Counted()
-    for mine in users.values():
-        n, total = float(len(mine)), sum(mine)
-        found.n += n
-        found.total += total
-        found.squares += sum(value * value for value in mine)
-        found.sizes += n * n
-        found.totals += total * total
-        found.products += n * total
+    return counted(users.values(), measured.kind in MEANS)
+
+
+def counted(users: Iterable[Sequence[float]], mean: bool) -> Counted:
+    """``users``: the values of each user's calls; ``mean``: they are no shares."""
+    sums = [(float(len(mine)), sum(mine), sum(value * value for value in mine)) for mine in users if mine]
+    found = Counted(
+        n=sum(n for n, _, _ in sums),
+        total=sum(total for _, total, _ in sums),
+        squares=sum(squares for _, _, squares in sums),
+        sizes=sum(n * n for n, _, _ in sums),
+        totals=sum(total * total for _, total, _ in sums),
+        products=sum(n * total for n, total, _ in sums),
+    )
+    alike = alikeness(found, mean)
+    found.alone = sum(n * worth(n, alike) for n, _, _ in sums)
+    found.alone_total = sum(total * worth(n, alike) for n, total, _ in sums)
     return found
+
+
+def alikeness(found: Counted, mean: bool) -> float:
+    """Correlation within users."""
+    return correlation(
+        found.n, found.total, found.squares, sizes=found.sizes, totals=found.totals, products=found.products,
+        bad=found.n if mean else found.total,
+    )  # fmt: skip

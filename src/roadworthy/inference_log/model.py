@@ -407,6 +407,10 @@ class Counted(msgspec.Struct):
     """Over users: the squared sum."""
     products: float = 0.0
     """Over users: number x sum."""
+    alone: float = 0.0
+    """Calls that count, where those of one user are alike (``statistics.clusters``)."""
+    alone_total: float = 0.0
+    """``total`` over them."""
 
 
 class Side(msgspec.Struct):

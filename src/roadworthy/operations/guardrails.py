@@ -10,7 +10,6 @@ from roadworthy.inference_log.model import Counted, Counting, Measured, Side
 from roadworthy.inference_log.ports import LogStore
 from roadworthy.rollout.model import DAY, DRAFTS, Arms, Guardrail, Observed, Rollout, Tally, Traffic
 from roadworthy.rollout.planning import versus
-from roadworthy.statistics.clusters import design_effect
 
 LOOKS_BACK = 7 * DAY
 """Over so long a calendar's volume is counted."""
@@ -114,12 +113,9 @@ def _tally(guardrail: Guardrail, side: Side, shadow: Side | None = None) -> Tall
     base = versus(guardrail.name)[0]
     counted = _sum(side.counted.get(base, Counted()), None if shadow is None else shadow.counted.get(base))
     over = side.counted.get(_over(base), Counted())
-    worth = counted.n if guardrail.measure == "mean" else counted.total
-    design = design_effect(
-        counted.n, counted.total, counted.squares,
-        sizes=counted.sizes, totals=counted.totals, products=counted.products, bad=worth,
-    )  # fmt: skip
-    return Tally(counted.n, counted.total, counted.squares, design, over.total)
+    design = counted.n / counted.alone if counted.alone else 1.0
+    bad_design = counted.total / counted.alone_total if counted.alone_total and guardrail.measure != "mean" else 0.0
+    return Tally(counted.n, counted.total, counted.squares, design, bad_design, over.total)
 
 
 def _sum(one: Counted, other: Counted | None) -> Counted:

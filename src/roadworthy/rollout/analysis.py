@@ -11,6 +11,8 @@ from collections.abc import Callable, Mapping
 from math import ceil, inf, isfinite, log
 from typing import NamedTuple
 
+from msgspec.structs import replace
+
 from roadworthy.evidence.kinds import Verdict
 from roadworthy.rollout.model import DAY, Analysis, Arms, Due, Finding, Guardrail, Observed, Plan, Stage, Tally
 from roadworthy.statistics.eprocess import calls_to_prove, log_above, log_below, share_bounds
@@ -65,15 +67,20 @@ def judge(guardrail: Guardrail, arms: Arms, fails: float, passes: float, expecte
     are tuned; ``share``: of the traffic on its side.
     """
     if guardrail.measure == "share" and guardrail.against == "fixed":
-        bad, n = arms.treated.total / arms.treated.design, arms.treated.n / arms.treated.design
+        n, bad = arms.treated.counting
         if log_above(bad, n, guardrail.budget) >= log(1 / fails):
             return "FAIL"
-        return "PASS" if log_below(bad, n, guardrail.limit) >= log(1 / passes) else "INSUFFICIENT"
+        return (
+            "PASS"
+            if log_below(arms.treated.at_worst(arms.treated.total), n, guardrail.limit) >= log(1 / passes)
+            else "INSUFFICIENT"
+        )
     if guardrail.measure == "quantile":
         own = arms.treated
-        if log_above(own.total / own.design, own.n / own.design, guardrail.beyond) >= log(1 / fails):
+        n, above = own.counting
+        if log_above(above, n, guardrail.beyond) >= log(1 / fails):
             return "FAIL"
-        below = log_below(own.over / own.design, own.n / own.design, guardrail.beyond)
+        below = log_below(own.at_worst(own.over), n, guardrail.beyond)
         return "PASS" if below >= log(1 / passes) else "INSUFFICIENT"
     levels = _Levels(fails, passes, expected, share)
     if _bounds(guardrail, arms, fails, guardrail.budget, levels)[0] > 0:
@@ -212,7 +219,7 @@ def _bounds(guardrail: Guardrail, arms: Arms, alpha: float, line: float, levels:
 def _side(measure: str, tally: Tally, alpha: float, expected: float) -> tuple[float, float]:
     n = tally.n / tally.design
     if measure == "share":
-        return share_bounds(tally.total / tally.design, n, alpha)
+        return share_bounds(tally.counting[1], n, alpha)
     if n == 0:
         return -inf, inf
     mean = tally.total / tally.n
@@ -243,7 +250,13 @@ def _first_factor(holds: Callable[[float], bool]) -> float | None:
 
 
 def _times(tally: Tally, factor: float) -> Tally:
-    return Tally(tally.n * factor, tally.total * factor, tally.squares * factor, tally.design, tally.over * factor)
+    return replace(
+        tally,
+        n=tally.n * factor,
+        total=tally.total * factor,
+        squares=tally.squares * factor,
+        over=tally.over * factor,
+    )
 
 
 def _seen(guardrail: Guardrail, arms: Arms) -> float | None:

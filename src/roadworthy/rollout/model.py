@@ -128,8 +128,19 @@ class Tally(_Frozen, frozen=True):
     """``mean``: the sum of the squared values."""
     design: float = 1.0
     """Calls of a user that count as one: 1 when they are independent, at most the calls that a user makes (Kish)."""
+    bad_design: float = 0.0
+    """The same of the bad ones, where they come from other users than most; 0: as ``design``."""
     over: float = 0.0
     """``quantile``: those above the limit."""
+
+    @property
+    def counting(self) -> tuple[float, float]:
+        """(calls, bad ones) that count.  One user who fails in a loop is one: that proves nothing of a release."""
+        return self.n / self.design, self.total / (self.bad_design or self.design)
+
+    def at_worst(self, bad: float) -> float:
+        """Of ``bad`` ones, those that count against a proof that they are few: never a smaller share than was seen."""
+        return max(bad / (self.bad_design or self.design), bad / self.design)
 
 
 class Arms(_Frozen, frozen=True):

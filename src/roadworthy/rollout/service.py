@@ -140,7 +140,7 @@ class Rollouts:
             on_behalf_of=actor.on_behalf_of, reason=order.reason, team=flow.team,
         )  # fmt: skip
         try:
-            self._require(actor, flow.owners, "owner", order.workflow, "start a ramp")
+            self._require(actor, flow.owners, "owner", order.workflow, "start")
             with self._state.read() as tx:
                 _, begun = self._begun(tx, order)
             grounds = self._grounds(begun, now)
@@ -365,7 +365,7 @@ class Rollouts:
         if self._may(actor.id, owners, right):
             return
         owner = "nobody owns it any more" if owners is None else f"{owners.workflow}, its workflow owner, may"
-        raise NotAllowed(f"{actor.id} may not {what} {workflow}: {owner} (roadworthy login CODE)")
+        raise NotAllowed(f"{actor.id} may not {what} the ramp of {workflow}: {owner} (roadworthy login CODE)")
 
     def _denied(self, event: Event, why: str) -> None:
         """Audited in a transaction of its own, for what was tried is rolled back."""

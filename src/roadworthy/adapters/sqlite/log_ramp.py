@@ -18,6 +18,7 @@ import apsw
 from roadworthy.adapters.sqlite.log_cold import ColdDays
 from roadworthy.adapters.sqlite.log_rows import COLUMNS
 from roadworthy.adapters.sqlite.log_schema import connect, fetch
+from roadworthy.inference_log.counting import MEANS, alikeness, counted
 from roadworthy.inference_log.model import (
     BAD_LABELS,
     BAD_SCORE,
@@ -135,7 +136,8 @@ def _add(
     after: int, upto: int | None,
 ) -> None:  # fmt: skip
     """Add facts, those with ``after`` < rowid <= ``upto``."""
-    wanted, values = [], []
+    wanted: list[str] = []
+    values: list[Any] = []
     for i, measured in enumerate(facts):
         expression, bound = _value(measured)
         wanted.append(f"{expression} AS v{i}")
@@ -171,7 +173,22 @@ def _summed(connection: apsw.Connection, table: str, asked: Counting, facts: tup
         side.calls, side.last_call = row[1], row[2]
         for i, measured in enumerate(facts):
             side.counted[measured.name] = Counted(*row[3 + 6 * i : 9 + 6 * i])
+        _weigh(connection, table, row[0], side, facts)
     return sides
+
+
+def _weigh(connection: apsw.Connection, table: str, digest: str, side: Side, facts: tuple[Measured, ...]) -> None:
+    """A second reading, now that it is known how alike the calls of a user are."""
+    wanted, alike = [], []
+    for i, measured in enumerate(facts):
+        wanted += [f"total(n{i} / (1 + max(n{i} - 1, 0) * ?))", f"total(t{i} / (1 + max(n{i} - 1, 0) * ?))"]
+        alike += [alikeness(side.counted[measured.name], measured.kind in MEANS)] * 2
+    if not facts:
+        return
+    [row] = fetch(connection, f"SELECT {', '.join(wanted)} FROM {table} WHERE side = ?", (*alike, digest))  # noqa: S608
+    for i, measured in enumerate(facts):
+        found = side.counted[measured.name]
+        found.alone, found.alone_total = row[2 * i], row[2 * i + 1]
 
 
 def _said(connection: apsw.Connection, asked: Counting, measured: Measured, sides: dict[str, Side]) -> None:
@@ -180,17 +197,18 @@ def _said(connection: apsw.Connection, asked: Counting, measured: Measured, side
     bad = f"CASE WHEN score IS NOT NULL THEN score < {BAD_SCORE} ELSE ifnull(label, '') IN ({_listed(BAD_LABELS)}) END"
     rows = fetch(
         connection,
-        f"""SELECT side, total(n), total(t), total(t), total(n * n), total(t * t), total(n * t) FROM
-        (SELECT side, user, count(*) AS n, total(bad) AS t FROM
-          (SELECT f.digest AS side, {_USER.format("f.")} AS user, s.bad AS bad FROM
-            (SELECT id, {bad} AS bad, max(ts) FROM feedback WHERE name = ? AND ts >= ? GROUP BY id, said_by) s
-            CROSS JOIN fact f ON f.id = s.id
-            WHERE f.workflow = ? AND f.ts >= ? AND f.traffic = ? AND f.digest IN ({marks}) AND ifnull(f.kill, '') = '')
-         GROUP BY 1, 2) GROUP BY 1""",  # noqa: S608
+        f"""SELECT f.digest, {_USER.format("f.")} AS user, s.bad FROM
+          (SELECT id, {bad} AS bad, max(ts) FROM feedback WHERE name = ? AND ts >= ? GROUP BY id, said_by) s
+          CROSS JOIN fact f ON f.id = s.id
+          WHERE f.workflow = ? AND f.ts >= ? AND f.traffic = ? AND f.digest IN ({marks})
+            AND ifnull(f.kill, '') = ''""",  # noqa: S608
         (measured.said, asked.since, asked.workflow, asked.since, asked.traffic, *asked.digests),
     )
-    for side, *sums in rows:
-        sides[side].counted[measured.name] = Counted(*sums)
+    users: dict[str, dict[Any, list[float]]] = {digest: {} for digest in asked.digests}
+    for digest, user, value in rows:
+        users[digest].setdefault(user, []).append(float(value))
+    for digest, values in users.items():
+        sides[digest].counted[measured.name] = counted(values.values(), mean=False)
 
 
 def sides(connection: apsw.Connection, workflow: str, since: float, digest: str) -> tuple[int, int]:
