@@ -1,0 +1,194 @@
+"""An install in memory with a gateway on loopback that answers as it is told."""
+
+from __future__ import annotations
+
+import http.server
+import json
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from roadworthy.adapters.memory.state import MemoryState
+from roadworthy.adapters.signatures import Ed25519Signer, Ed25519Verifier
+from roadworthy.evals.importing import Columns
+from roadworthy.evals.service import Evals
+from roadworthy.evidence.service import Ledger
+from roadworthy.gateway.snapshot import ServedWorkflow, Snapshot
+from roadworthy.operations.eval_runs import EvalRuns, Order, Status
+from roadworthy.operations.evals import Gate, Ports
+from roadworthy.workflow.digest import release
+from roadworthy.workflow.model import (
+    Behaviour,
+    Configuration,
+    FrozenRelease,
+    GatePolicy,
+    Handling,
+    Owners,
+    Policy,
+    Price,
+    Prompt,
+    Settings,
+    TargetIdentity,
+    Workflow,
+)
+from roadworthy.workflow.ports import AppliedConfiguration
+from roadworthy.workflow.service import Actor, Workflows
+
+NOW = 1_760_000_000.0
+ADA, UID = Actor("ada", "os:1000"), Actor("os:1000")
+TOPICS = ("delivery", "return", "product", "payment", "account", "other")
+RUBRIC = "The topic is the one that a colleague would expect.\n"
+
+
+def rows(n: int = 60) -> str:
+    """The right topic stands in the message, so that a gateway may answer as well as it likes."""
+    found = [{"id": f"m{at}", "message": f"{at}: about {TOPICS[at % 6]}", "topic": TOPICS[at % 6]} for at in range(n)]
+    return "\n".join(map(json.dumps, found))
+
+
+def right(message: str) -> str:
+    return json.dumps({"topic": message.split()[-1]})
+
+
+class Gateway:
+    """Answers chat calls: ``says(message)`` gives the text, or (status, headers, body) whole."""
+
+    def __init__(self) -> None:
+        self.says: Callable[[str], Any] = right
+        self.release = ""
+        """Digest that its answers name."""
+        self.seen: list[str] = []
+        self.tokens: set[str] = set()
+        bench = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_POST(self) -> None:
+                body = json.loads(self.rfile.read(int(self.headers["content-length"])))
+                message = body["messages"][-1]["content"]
+                bench.seen.append(message)
+                bench.tokens.add(self.headers["authorization"])
+                found = bench.says(message)
+                status, more, answer = found if isinstance(found, tuple) else bench.answer(found)
+                raw = json.dumps(answer).encode()
+                self.send_response(status)
+                for name, value in {**more, "content-length": str(len(raw))}.items():
+                    self.send_header(name, value)
+                self.end_headers()
+                self.wfile.write(raw)
+
+            def log_message(self, *_: Any) -> None:
+                pass
+
+        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+        self.url = f"http://127.0.0.1:{self._server.server_address[1]}/v1"
+
+    def answer(self, text: str, outcome: str = "answered", **more: Any) -> tuple[int, dict[str, str], dict[str, Any]]:
+        headers = {"x-request-id": f"inf_{len(self.seen)}", "x-roadworthy-release": self.release}
+        told = {"outcome": outcome, "cost_usd": 0.001, **more}
+        choices = [{"message": {"content": text}, "finish_reason": "stop"}]
+        return 200, headers, {"choices": choices, "roadworthy": told}
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+
+class Bench:
+    def __init__(self, **gate: Any) -> None:
+        self.state = MemoryState()
+        self.gateway = Gateway()
+        self.now = NOW
+        self.monotonic = 0.0
+        self.published = 0
+        self.signer = Ed25519Signer(b"s" * 32)
+        self.policy = Policy(gate=GatePolicy(**{"floors": {"valid_json": 0.9, "topic": 0.8}, **gate}))
+        self.version = 0
+        self.apply()
+        self.freeze("You sort messages.")
+        self.ledger = Ledger(self.state, self.signer, Ed25519Verifier(), clock=self.clock)
+        self.evals = Evals(self.state, self.signer, Ed25519Verifier(), clock=self.clock)
+        ports = Ports(
+            signer=self.signer, base_url=lambda: self.gateway.url, snapshot=self.snapshot, publish=self.publish,
+            epoch=lambda: 7, clock=self.clock,
+        )  # fmt: skip
+        workflows = Workflows(self.state, clock=self.clock)
+        self.gate = Gate(self.state, workflows, self.evals, self.ledger, ports)
+        self.runs = EvalRuns(self.gate, monotonic=lambda: self.monotonic)
+
+    def clock(self) -> float:
+        return self.now
+
+    def publish(self) -> None:
+        self.published += 1
+
+    def apply(self, rubric: str | None = RUBRIC) -> None:
+        self.version += 1
+        flow = Workflow("support", "default", Owners("ada", "bo", "cy"), "enforce", policy=self.policy, rubric=rubric)
+        configuration = Configuration(Settings(), {}, {}, {"support": flow})
+        with self.state.write() as tx:
+            tx.add_configuration(AppliedConfiguration(self.version, self.now, "ada", {}, configuration))
+
+    def freeze(self, prompt: str) -> FrozenRelease:
+        behaviour = Behaviour(
+            "chat", Prompt("managed", prompt), "main", {"main": TargetIdentity("openai", "m", "h")},
+            schema={"type": "object", "required": ["topic"]},
+        )  # fmt: skip
+        with self.state.write() as tx:
+            number = len(tx.releases("support")) + 1
+            frozen = FrozenRelease(
+                release("support", behaviour, Handling(deadline=2.0)), "default", number, self.now, "ada"
+            )
+            tx.add_release(frozen)
+        self.gateway.release = frozen.release.digest
+        return frozen
+
+    def snapshot(self) -> Snapshot:
+        served = ServedWorkflow("support", "default", "enforce", self.policy)
+        price = {"main": Price(1e-6, 2e-6)}
+        return Snapshot(1, 1, 1, self.now, {"support": served}, {}, {}, {}, price, {})
+
+    def ready(self, n: int = 60) -> Bench:
+        """With examples, and a rubric that its owner signed."""
+        self.evals.publish("support", rows(n), Columns(expect=["topic"]), ADA, "rows.jsonl")
+        self.evals.sign("support", ADA)
+        return self
+
+    def run(self, release: str = "", **more: Any) -> Status:
+        """A run from its start to its end."""
+        self.now += 1
+        return self.ended(self.runs.start(Order("support", release, **more), ADA))
+
+    def ended(self, status: Status) -> Status:
+        end = time.monotonic() + 20
+        while status.state == "running" and time.monotonic() < end:
+            time.sleep(0.005)
+            status = self.runs.look(status.run.id)
+        assert status.state != "running"
+        return status
+
+    def receipts(self) -> list[Any]:
+        return self.ledger.known("support").receipts
+
+    def audited(self) -> list[tuple[str, str]]:
+        with self.state.read() as tx:
+            return [(record.action, record.outcome) for record in tx.audit()]
+
+    def tampered(self, **rows: Any) -> None:
+        """Somebody writes into the database: tables of evals, replaced whole."""
+        with self.state.write() as tx:
+            for name, value in rows.items():
+                setattr(tx._trials_change, name, value)
+
+    def close(self) -> None:
+        self.gateway.close()
+
+
+def plain(status: Status) -> dict[str, Any]:
+    made: dict[str, Any] = msgspec.to_builtins(status)
+    return made
