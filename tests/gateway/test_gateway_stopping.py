@@ -142,6 +142,20 @@ async def test_an_answer_of_before_is_not_served_from_the_cache(tmp_path: Path) 
 
 
 @on_loop
+async def test_a_ladder_that_was_under_way_ends_in_no_answer_of_before(tmp_path: Path) -> None:
+    ladder = {"unavailable": [Step("cache")]}
+    bench = Bench(tmp_path, served=release(handling=Handling(cache=CacheSpec(shared=True), ladder=ladder)))
+    await bench.post()
+    bench.upstream.will((500, [], b"{}"))
+    bench.upstream.gate = asyncio.Event()
+    calling = asyncio.ensure_future(bench.post())
+    await _until(lambda: len(bench.upstream.sent) == 2)
+    await stop(bench)
+    bench.upstream.gate.set()
+    assert said(await calling)["error"]["code"] == "ai_off"
+
+
+@on_loop
 async def test_no_retry_begins_after_the_stop(tmp_path: Path) -> None:
     bench = Bench(tmp_path, served=release(handling=Handling(canned=Canned("canned"))))
     bench.upstream.will((500, [], b"{}"), completion())
@@ -221,6 +235,24 @@ async def test_a_guard_is_not_asked_about_an_answer_that_comes_after_the_stop(tm
     assert said(await calling)["error"]["code"] == "ai_off"
     assert len(bench.upstream.sent) == 1
     assert bench.taken() == 0
+
+
+@on_loop
+async def test_a_stream_that_drains_is_told_whole_though_its_guard_is_not_asked(tmp_path: Path) -> None:
+    checks = {"guard": CheckSpec("guard", "unsafe", target="backup")}
+    bench = Bench(tmp_path, served=release(handling=Handling(checks=checks)))
+    pause = Pause()
+    bench.upstream.will([chunk("Hel"), pause, *HELLO[2:]])
+    answer = await bench.post(chat(stream=True))
+    reading = asyncio.ensure_future(events(answer))
+    await asyncio.sleep(0)
+    await stop(bench)
+    pause.go.set()
+    found = await reading
+    assert (text_of(found), found[-1]) == ("Hello", "[DONE]")
+    assert len(bench.upstream.sent) == 1
+    [check] = bench.record().checks
+    assert "kill switch" in check.broke
 
 
 class Mixed(FakeUpstream):

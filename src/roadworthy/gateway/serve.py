@@ -128,6 +128,10 @@ class Server:
         except Halted as halted:
             return await self._halted(call, halted.force)
         except End as end:
+            if self._board.any and isinstance(end, UseCached):  # what a model wrote before is its word too
+                found = self._board.halting(call)
+                if found is not None and found.state == "off":
+                    return await self._halted(call, found)
             return await self._ended(call, end)
         except Refused as refused:
             return self._finisher.refused(call, refused)

@@ -19,7 +19,8 @@ class KillNews(msgspec.Struct, omit_defaults=True):
 
     A worker takes a switch whose ``seq`` is above the one that it knows; at the same ``seq`` only a tighter one.  A
     switch that is left out stays as it was, so nothing is loosened by silence.  News below the highest epoch that the
-    worker has heard of tighten only.
+    worker has heard of tighten only.  A control that reads a higher ``seq`` in an answer than it knows has lost its
+    place (a restored backup): what it says next must be above that one, or the worker stays as tight as it is.
     """
 
     epoch: int
