@@ -10,16 +10,20 @@ from collections.abc import Iterator, Mapping
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
+import msgspec
 import pytest
 from click.testing import CliRunner
 
+from roadworthy.adapters.kill_files import FileKillStore
 from roadworthy.cli.context import Work
 from roadworthy.cli.doctor.checks import examine
 from roadworthy.cli.doctor.model import Finding, NotReached, Reached, World
 from roadworthy.cli.doctor.world import reach, secret
 from roadworthy.cli.main import root
 from roadworthy.gateway.snapshot import Endpoint, ServedWorkflow, Snapshot
-from roadworthy.wiring.data_folder import create_folder
+from roadworthy.kill_switch.service import Kills
+from roadworthy.wiring.data_folder import DataFolder, create_folder
+from roadworthy.wiring.gateways import Known
 from roadworthy.workflow.model import Policy, Target
 
 NOW = 1_795_080_600.0
@@ -51,6 +55,7 @@ def well(tmp_path: Path) -> World:
         reach=lambda url, proxy, headers, private: Reached(200, NOW),
         answers=lambda address: True,
         healthy=lambda sock, path: True,
+        gateways=[],
         lock_holder=lambda path: 7,
         secret=lambda name: secret(name, {"KEY": "sk-1"}),
     )
@@ -65,6 +70,36 @@ def unreachable(kind: str) -> object:
         raise NotReached(kind, f"{kind}: no")
 
     return reach
+
+
+@pytest.fixture
+def joined(tmp_path: Path) -> Known:
+    """A gateway beside it, with both of its workers."""
+    folder = DataFolder(tmp_path / "b")
+    folder.run.mkdir(parents=True)
+    for index in range(2):
+        folder.worker_socket(index).touch()
+    return Known("b", str(folder.root), 1000, 2, "127.0.0.1:8410", seen_at=NOW - 1)
+
+
+def test_every_gateway_that_joined_is_looked_at(well: World, joined: Known) -> None:
+    with_it = dataclasses.replace(well, gateways=[joined])
+    assert wrong(with_it) == []
+    dead = dataclasses.replace(with_it, lock_holder=lambda path: None if path.parent.name == "b" else 7)
+    [found] = wrong(dead)
+    assert (found.check, found.verdict) == ("gateway b", "FAIL")
+    assert "roadworthy gateways --remove b" in found.mend
+    lame = dataclasses.replace(with_it, healthy=lambda sock, path: not sock.match("*/b/run/worker-1.sock"))
+    assert [found.found for found in wrong(lame)] == ["1 of 2 workers ready at 127.0.0.1:8410"]
+
+
+def test_a_gateway_that_control_does_not_hear_is_a_warning_and_one_that_was_stopped_is_none(
+    well: World, joined: Known
+) -> None:
+    silent = dataclasses.replace(well, gateways=[msgspec.structs.replace(joined, seen_at=NOW - 60)])
+    assert [(found.check, found.verdict) for found in wrong(silent)] == [("gateway b", "warn")]
+    stopped = msgspec.structs.replace(joined, seen_at=NOW - 9000, ended_at=NOW - 9000)
+    assert wrong(dataclasses.replace(well, gateways=[stopped])) == []
 
 
 def test_a_sound_install_has_no_finding(well: World) -> None:
@@ -197,3 +232,13 @@ def test_doctor_runs_on_a_machine_with_nothing(tmp_path: Path) -> None:
     found = json.loads(result.stdout)
     assert not found["good"]
     assert {f["check"] for f in found["findings"] if f["verdict"] == "FAIL"} >= {"data folder", "snapshot"}
+
+
+def test_what_is_stopped_on_purpose_is_said_also_with_control_dead(well: World) -> None:
+    Kills(FileKillStore(well.data), clock=lambda: NOW).press("hello", "off", "ada", "refunds")
+    (well.data / "KILL").touch()
+    found = {(finding.found, finding.mend) for finding in wrong(well)}
+    assert found == {
+        ("hello is off by ada refunds", "if it may go on: roadworthy restore hello"),
+        (f"{well.data}/KILL stops *", f"if it may go on: rm {well.data}/KILL"),
+    }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import sqlite3
 from collections.abc import Iterator
@@ -114,6 +115,8 @@ def test_a_kill_is_confirmed_by_every_worker_and_its_owner_restores(world: World
     assert "triage: the app gets 503 with the code ai_off, and takes its old path" in said
     assert ", by ada: roadworthy undo triage" in said
     assert {world.status() for _ in range(6)} == {(503, "ai_off")}
+    shown = re.compile(r"^kill      triage is off for \d+ s, by ada \(control\): refunds$", re.MULTILINE)
+    assert shown.search(world.cli("status"))
     assert "needs a reason" in " ".join(world.cli("restore", "triage", code=2).split())
     assert "triage is on on 1 gateway, 2 workers, in " in world.cli("restore", "triage", "--reason", "mended")
     assert {world.status() for _ in range(6)} == {(200, "")}

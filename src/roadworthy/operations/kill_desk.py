@@ -172,6 +172,10 @@ class KillDesk:
         names = {*self._names(), *self._kills.switches()} - {EVERY}
         return [self.stand(EVERY), *(self.stand(name) for name in sorted(names))]
 
+    def stopped_stands(self) -> list[Stand]:
+        """Of those that are not ``on`` themselves."""
+        return [stand for stand in self.stands() if stand.state != "on"]
+
     def stopped(self) -> dict[str, Stopped]:
         """For the snapshot and the gateways: every switch that was ever touched."""
         snapshot = self._snapshot()

@@ -223,6 +223,7 @@ class Control:
             standings=self.enforcing.standings,
             pending=self.enforcing.approvals.pending,
             stops=self.kill.desk.stopped_stands,
+            gateways=lambda: self.gateways.status(),
         )
         self.drilling = Drilling(
             self.state,
@@ -371,6 +372,7 @@ class Control:
             "anomalies": msgspec.structs.asdict(self.anomalies.counts()),
             "people": msgspec.structs.asdict(self.people.counts()),
         }
+        found |= self.gateways.numbers()
         spans = self.spans.counts()
         return found if spans is None else {**found, "spans": msgspec.structs.asdict(spans)}
 

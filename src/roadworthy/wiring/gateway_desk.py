@@ -102,19 +102,19 @@ class Desk:
         now, newest = self._clock(), self._newest()
         return [self._status(known, now, newest) for known in self._fleet.gateways()]
 
-    def lags(self) -> dict[str, dict[str, float]]:
-        """Name → numbers for ``/metrics``."""
-        return {
-            found.name: {
-                "workers": found.workers,
-                "answering": found.answering,
-                "stale": float(found.stale),
-                "seen_at": found.seen_at,
-                "pending_bytes": found.pending_bytes,
-                "pending_seconds": found.pending_seconds,
+    def numbers(self) -> dict[str, dict[str, float]]:
+        """For ``/metrics``: ``gateway:NAME`` → its numbers, where there are several."""
+        now, known = self._clock(), self._fleet.gateways()
+        found = {}
+        for one in known if len(known) > 1 else ():
+            size, age = self._shipper.pending(one.data.journal)
+            found[f"gateway:{one.name}"] = {
+                "up": float(one.ended_at is None and not one.stale(now)),
+                "seen_at": one.seen_at,
+                "pending_bytes": size,
+                "pending_seconds": age,
             }
-            for found in self.status()
-        }
+        return found
 
     def _status(self, known: Known, now: float, newest: tuple[int, int]) -> GatewayStatus:
         places = places_of(known.sockets().values())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from importlib.metadata import version
 from typing import Any
@@ -18,6 +18,8 @@ from roadworthy.inference_log.model import Filter
 from roadworthy.inference_log.service import Log
 from roadworthy.operations.approvals import Pending
 from roadworthy.operations.budgets import BudgetBoard
+from roadworthy.operations.gateways import GatewayStatus
+from roadworthy.operations.kill_desk import Stand
 from roadworthy.operations.status import (
     Standing,
     Waiting,
@@ -48,14 +50,19 @@ class StatusBoard:
         clock: Callable[[], float],
         budgets: BudgetBoard,
         people: Callable[[], list[Waiting]] = list,
+        gateways: Callable[[], Sequence[GatewayStatus]] = tuple,
         standings: Callable[[Configuration, Snapshot | None], Mapping[str, Standing]] = lambda flows, told: {},
         pending: Callable[[], list[Pending]] = list,
+        stops: Callable[[], list[Stand]] = list,
     ) -> None:
-        """``people``: what waits for a person to act on it; ``pending``: for an owner's approval."""
+        """``people``: what waits for a person to act on it; ``pending``: for an owner's approval; ``stops``: what the
+        kill switch holds."""
         self._standings = standings
         self._pending = pending
+        self._stops = stops
         self._folder = folder
         self._fleet = fleet
+        self._gateways = gateways
         self._epoch = epoch
         self._workflows = workflows
         self._publisher = publisher
@@ -70,7 +77,7 @@ class StatusBoard:
 
     def read(self) -> dict[str, Any]:
         """Keys: version, data, timezone, listen, metrics, base_url, configuration, workflows, targets, budgets,
-        would, journal, processes, control, waiting.  Instants are Unix seconds, money US dollars."""
+        would, kill, gateways, journal, processes, control, waiting.  Instants are Unix seconds, money US dollars."""
         self._publisher.publish_when_moved()
         now = self._clock()
         applied = self._workflows.configuration()
@@ -106,6 +113,8 @@ class StatusBoard:
             "workflows": workflow_statuses(configuration, served, hour, today, standings),
             "would": self._would(now),
             "targets": targets,
+            "kill": self._stops(),
+            "gateways": self._gateways(),
             "budgets": self._budgets.lines(people=False),
             "journal": {**msgspec.structs.asdict(lag), **heard.journal},
             "processes": facts.processes,

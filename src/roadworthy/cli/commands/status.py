@@ -9,6 +9,7 @@ import click
 
 from roadworthy.cli import words
 from roadworthy.cli.commands.budgets import STATES, resets, used
+from roadworthy.cli.commands.gateway import gateway_words, missing_of
 from roadworthy.cli.commands.measure import cost, outcomes
 from roadworthy.cli.commands.releases import short
 from roadworthy.cli.context import Work, common, json_option, pass_work
@@ -54,6 +55,9 @@ def _tell(work: Work, answer: Facts) -> None:
             f"config    version {applied.get('version')}, applied {words.ago(applied.get('applied_at'), now)} by {by}"
         )
     work.say(f"journal   {journal_words(answer.get('journal') or {})}")
+    gateways: list[Facts] = list(answer.get("gateways") or [])
+    for item in gateways if len(gateways) > 1 else ():
+        work.say(f"gateway   {line(str(item['name']))}: {gateway_words(item, now)}")
     for process in (answer.get("processes") or ()) if running else ():
         work.say(f"{line(str(process.get('name', ''))):<9} {_process(process, now)}")
     _targets(work, answer.get("targets") or [])
@@ -65,6 +69,8 @@ def _tell(work: Work, answer: Facts) -> None:
         work.say("No workflow yet: `roadworthy init` writes an example, `roadworthy apply DIR` puts it in force.")
     for would in answer.get("would") or []:
         work.say(f"{line(str(would.get('workflow')))}: {line(str(would.get('says')))}")
+    for stand in answer.get("kill") or []:
+        work.say(stop_line(stand, now))
     _budgets(work, answer.get("budgets") or [])
     waiting = answer.get("waiting") or []
     if waiting:
@@ -72,6 +78,17 @@ def _tell(work: Work, answer: Facts) -> None:
     for entry in waiting:
         do = f": {line(str(entry['do']))}" if entry.get("do") else ""
         work.say(f"waits for {line(str(entry.get('who')))}: {line(str(entry.get('what')))}{do}")
+
+
+def stop_line(stand: Facts, now: float) -> str:
+    """``kill      support is off for 3 min, by ada (control): refunds; 1 gateway has not confirmed``."""
+    what = "every workflow" if stand["workflow"] == "*" else line(str(stand["workflow"]))
+    by = ", ".join(source["source"] for source in stand["sources"])
+    why = line(str(stand["reason"])) or "no reason given yet"
+    missing = (stand.get("reached") or {}).get("missing") or []
+    names = ", ".join(line(str(each["gateway"])) for each in missing)
+    text = f"kill      {what} is {stand['state']} {words.lasting(stand['since'], now)}, by {line(str(stand['by']))}"
+    return f"{text} ({by}): {why}" + (f"; NOT confirmed by {names}" if missing else "")
 
 
 def journal_words(journal: Facts) -> str:
@@ -194,6 +211,7 @@ def trouble(answer: Facts) -> list[str]:
         for duty in (answer.get("control") or {}).get("engine") or ()
         if duty.get("failures_in_a_row")  # its state reads `running` while it is tried again
     ]
+    found += missing_of([item for item in answer.get("gateways") or [] if item.get("name") != "local"])
     journal: Facts = answer.get("journal") or {}
     if float(journal.get("pending_seconds", 0.0)) > 60:
         found.append(f"the journal has not been shipped for {words.seconds(float(journal['pending_seconds']))}")

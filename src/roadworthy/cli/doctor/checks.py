@@ -6,8 +6,11 @@ import stat
 from collections.abc import Callable, Iterator
 from urllib.parse import urlsplit
 
+from roadworthy.adapters.kill_files import FileKillStore
 from roadworthy.cli import words
 from roadworthy.cli.doctor.model import Finding, NotReached, World
+from roadworthy.kill_switch.files import FILE, workflow_of
+from roadworthy.kill_switch.model import EVERY, severity
 from roadworthy.workflow.model import Target
 
 LEAST_FREE = 1_000_000_000
@@ -133,6 +136,25 @@ def control(world: World) -> Iterator[Finding]:
                       f"see {world.data / 'run'}; stop pid {holder} and run `roadworthy up`")  # fmt: skip
 
 
+def kill_switch(world: World) -> Iterator[Finding]:
+    """Is anything stopped on purpose?  Read from the files, for control may be dead."""
+    name = "kill switch"
+    stopped = False
+    for workflow, switch in sorted(FileKillStore(world.data).switches().items()):
+        if switch.state != "on":
+            stopped = True
+            held = max(switch.held.values(), key=lambda each: (severity(each.state), each.since))
+            which = "--all" if workflow == EVERY else workflow
+            yield Finding(name, "warn", f"{workflow} is {switch.state} by {held.by} {held.reason}".rstrip(),
+                          f"if it may go on: roadworthy restore {which}")  # fmt: skip
+    for path in sorted(world.data.glob(f"{FILE}*")) if world.data.is_dir() else ():
+        if workflow_of(path.name) is not None:
+            stopped = True
+            yield Finding(name, "warn", f"{path} stops {workflow_of(path.name)}", f"if it may go on: rm {path}")
+    if not stopped:
+        yield Finding(name, "ok", "nothing is stopped")
+
+
 def gateway(world: World) -> Iterator[Finding]:
     if world.lock_holder(world.data / "supervisor.lock") is None:
         yield Finding("gateway", "warn", "not running", "run `roadworthy up`")
@@ -144,6 +166,32 @@ def gateway(world: World) -> Iterator[Finding]:
         yield Finding("gateway", "ok", found)
     else:
         yield Finding("gateway", "FAIL", found, "see `roadworthy status` for why, and the log of `roadworthy up`")
+
+
+def gateways(world: World) -> Iterator[Finding]:
+    """Those that joined: are they there, with all of their workers?"""
+    for known in world.gateways:
+        if known.local:
+            continue
+        name = f"gateway {known.name}"
+        if known.ended_at is not None:
+            yield Finding(name, "skip", f"stopped, in {known.folder}")
+            continue
+        if world.lock_holder(known.data.supervisor_lock) is None:
+            yield Finding(name, "FAIL", f"not running, in {known.folder}",
+                          "start it (`roadworthy gateway`), or forget it: "
+                          f"roadworthy gateways --remove {known.name}")  # fmt: skip
+            continue
+        ready = sum(world.healthy(sock, "/readyz") for sock in known.sockets().values())
+        found = f"{ready} of {words.plural(known.workers, 'worker')} ready at {known.listen}"
+        heard = world.clock() - known.seen_at
+        if ready < known.workers:
+            yield Finding(name, "FAIL", found, f"see the log of its `roadworthy gateway`, in {known.folder}")
+        elif known.stale(world.clock()):
+            yield Finding(name, "warn", f"{found}; control has not heard of it for {words.seconds(heard)}",
+                          "it serves its last snapshot; is control up?")  # fmt: skip
+        else:
+            yield Finding(name, "ok", found)
 
 
 def proxy(world: World) -> Iterator[Finding]:
@@ -256,7 +304,20 @@ def _mend_reach(kind: str, host: str | None, target: Target) -> str:
     }.get(kind, "check the endpoint: it must be an HTTP/1.1 API")
 
 
-CHECKS: tuple[Check, ...] = (data_folder, disk, clock, state, snapshot, control, gateway, ports, proxy, targets)
+CHECKS: tuple[Check, ...] = (
+    data_folder,
+    disk,
+    clock,
+    state,
+    snapshot,
+    control,
+    kill_switch,
+    gateway,
+    gateways,
+    ports,
+    proxy,
+    targets,
+)
 
 
 def examine(world: World) -> Iterator[Finding]:

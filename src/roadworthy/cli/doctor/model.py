@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
 from roadworthy.gateway.snapshot import Snapshot
+from roadworthy.wiring.gateways import Known
 
 Verdict = Literal["ok", "warn", "FAIL", "skip"]
 
@@ -59,6 +60,8 @@ class World:
     """Does something listen on ``host:port``?"""
     healthy: Callable[[Path, str], bool]
     """(Unix socket, path) → did it answer 200?"""
+    gateways: Sequence[Known]
+    """That control knows, ``local`` first."""
     lock_holder: Callable[[Path], int | None]
     secret: Callable[[str], str]
     """Name of a secret → the secret.  Raises ``LookupError`` saying why there is none."""

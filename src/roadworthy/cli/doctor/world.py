@@ -16,6 +16,7 @@ from roadworthy.http1 import errors as http1_errors
 from roadworthy.http1.origin import Origin
 from roadworthy.wiring.cli import settings
 from roadworthy.wiring.data_folder import DataFolder, lock_holder
+from roadworthy.wiring.gateways import Fleet
 from roadworthy.wiring.run_facts import run_facts
 from roadworthy.workflow.model import Settings
 
@@ -46,6 +47,7 @@ def real_world(data: Path, environ: Mapping[str, str], clock: Callable[[], float
         reach=reach,
         answers=_answers,
         healthy=_healthy,
+        gateways=Fleet(DataFolder(data), clock=clock).gateways(),
         lock_holder=lock_holder,
         secret=lambda name: secret(name, environ),
     )
