@@ -23,14 +23,15 @@ h1{font-size:1.5rem;margin:0 0 .2rem}h2{font-size:1.1rem;margin:2rem 0 .5rem}
 .dim{color:var(--dim)}.sum{font-size:1.15rem;font-weight:600;margin:.2rem 0}
 .note{border-left:4px solid var(--INSUFFICIENT);background:var(--box);padding:.5rem .8rem;margin:.5rem 0}
 .PASS{color:var(--PASS)}.FAIL{color:var(--FAIL)}.INSUFFICIENT{color:var(--INSUFFICIENT)}
-meter,.bar{width:100%;height:.7rem}.bar{background:var(--box);border-radius:4px;overflow:hidden;margin:.6rem 0}
+.bar{width:100%;height:.7rem;background:var(--box);border-radius:4px;overflow:hidden;margin:.6rem 0}
 .bar i{display:block;height:100%;background:var(--PASS)}
 table{border-collapse:collapse;width:100%}th,td{text-align:left;vertical-align:top;padding:.45rem .6rem .45rem 0;
-border-bottom:1px solid var(--line)}th{color:var(--dim);font-weight:600;font-size:.85rem}
-td b{white-space:nowrap}code{font:13px/1.4 ui-monospace,monospace}.num{white-space:nowrap}
+border-bottom:1px solid var(--line)}th,.num{white-space:nowrap}th{color:var(--dim);font-weight:600;font-size:.85rem}
+td b{white-space:nowrap}code{font:13px/1.4 ui-monospace,monospace}
 @media(max-width:46rem){table,tbody,tr,td{display:block;width:100%}thead{display:none}
 tr{border-bottom:1px solid var(--line);padding:.6rem 0}td{border:0;padding:.1rem 0}
-td[data-h]:not(:empty)::before{content:attr(data-h) ": ";color:var(--dim)}}
+td[data-h]::before{content:attr(data-h) ": ";color:var(--dim)}td.none{display:none}
+td.first{float:left;width:auto;padding-right:.5rem}}
 """.replace("\n", "")
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 """Should anything ever get through: it may load nothing and run nothing."""
@@ -51,7 +52,7 @@ def page(report: Facts, zone: tzinfo, now: float) -> str:
         f'<p class="sum {word}">{_text(report["label"])}: {_text(say.ceiling(report))}</p>'
         f'<div class="bar" role="img" aria-label="ceiling {words.share(share)}">'
         f'<i style="width:{share * 100:.4g}%"></i></div>'
-        f"<p>{_text(report['why'])}.</p>{notes}"
+        f"<p>By {_text(report['why'])}.</p>{notes}"
         f'<p class="dim">{_text(say.release(report))}. As of {say.date(now, zone)}; '
         f"{report['minutes']:.0f} minutes of people a month.</p>"
         f"<h2>Ten items</h2>{_items(report, zone, now)}"
@@ -61,11 +62,10 @@ def page(report: Facts, zone: tzinfo, now: float) -> str:
 
 def _items(report: Facts, zone: tzinfo, now: float) -> str:
     rows = "".join(
-        f'<tr><td class="num">{int(item["number"])}</td><td>{_text(item["name"])}</td>'
+        f'<tr><td class="num first">{int(item["number"])}</td><td>{_text(item["name"])}</td>'
         f'<td><b class="{_word(item["verdict"])}">{_text(say.standing(item))}</b></td>'
         f"<td>{_text(item['figure'])}</td>"
-        f'<td data-h="shown">{_text(say.shown(item, now))}</td>'
-        f'<td data-h="lapses">{_text(say.lapses(item, zone, now))}</td>'
+        f"{_when('shown', say.shown(item, now))}{_when('lapses', say.lapses(item, zone, now))}"
         f'<td class="num" data-h="allows">{words.share(item["cap"])}</td>'
         f'<td data-h="renewed by"><code>{_text(say.renewal(item))}</code></td>'
         f'<td class="num" data-h="minutes a month">{item["minutes"]:g}</td></tr>'
@@ -84,11 +84,17 @@ def _steps(report: Facts, zone: tzinfo) -> str:
         reached = "PASS" if row.get("reached_at") is not None else ""
         told = f"<code>{_text(command)}</code>" if command else ""
         rows.append(
-            f'<tr><td class="num">{number}</td><td><b class="{reached}">{_text(row["name"])}</b>'
+            f'<tr><td class="num first">{number}</td><td><b class="{reached}">{_text(row["name"])}</b>'
             f' <span class="dim">{_text(row["means"])}</span></td>'
-            f'<td class="num">{_text(when)}</td><td>{told}</td></tr>'
+            f"{_when('', when)}<td>{told}</td></tr>"
         )
     return f"<table><tbody>{''.join(rows)}</tbody></table>"
+
+
+def _when(head: str, text: str) -> str:
+    """A cell that is left out on a narrow screen where nothing is known."""
+    label = f' data-h="{head}"' if head else ""
+    return f'<td class="num{" none" if text == say.EMPTY else ""}"{label}>{_text(text)}</td>'
 
 
 def _word(verdict: Any) -> str:

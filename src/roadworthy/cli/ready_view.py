@@ -29,7 +29,7 @@ def tell(console: Console, report: Facts, zone: tzinfo, now: float) -> None:
     out()
     _items(console, report["items"], zone, now)
     out()
-    out(f"ceiling: {say.ceiling(report)}: {report['why']}")
+    out(f"ceiling: {say.ceiling(report)}, by {report['why']}")
     if report.get("stage"):
         out(f"served at {words.share(report['share'])} (stage {report['stage']})")
     out(f"of people: {report['minutes']:.0f} minutes a month")
@@ -91,7 +91,7 @@ def markdown(report: Facts, zone: tzinfo, now: float) -> str:
     """A page for a pull request or a wiki."""
     lines = [
         f"# Readiness of {_cell(report['workflow'])}", "",
-        f"**{_cell(report['label'])}**, {_cell(say.ceiling(report))}: {_cell(report['why'])}.", "",
+        f"**{_cell(report['label'])}**, {_cell(say.ceiling(report))}, by {_cell(report['why'])}.", "",
         f"{_cell(say.release(report))}. As of {say.date(now, zone)}; "
         f"{report['minutes']:.0f} minutes of people a month.",
         "",

@@ -155,13 +155,13 @@ def line(found: Report) -> Row:
 def why(found: Readiness) -> str:
     """What holds the ceiling where it is, in words."""
     if not found.held_by:
-        return "all ten items allow everybody"
+        return "all ten items allow it"
     held = [state for state in found.items if state.item.number in found.held_by]
-    numbers = ", ".join(str(state.item.number) for state in held)
-    subject = f"item {numbers} holds" if len(held) == 1 else f"items {numbers} hold"
     failed = [state for state in held if state.verdict == "FAIL"]
     reason = (failed or held)[0]
-    return f"{subject} it there; {reason.item.number}: {reason.figure}"
+    said = f"item {reason.item.number}: {reason.figure}"
+    others = [str(state.item.number) for state in held if state is not reason]
+    return said if not others else f"{said} (and {', '.join(others)})"
 
 
 def _line(state: ItemState, workflow: str) -> Line:

@@ -38,8 +38,10 @@ KILL_SECONDS: Final = 60.0
 """Slowest that a stop may be; the goal is under one."""
 COVERED: Final = 14 * DAY
 """Seconds ahead in which on-call may have no gap."""
-MOCKED_FOR_GOOD: Final = frozenset({"load_test", "fallback_drills", "failure_catalogue"})
-"""Kinds that something stands in for the targets by their nature, or that say so themselves."""
+DRILLED: Final = frozenset({"fallback_drills", "failure_catalogue"})
+"""Kinds in which something stands in for the targets by their nature."""
+MOCKED_FOR_GOOD: Final = DRILLED | {"load_test"}
+"""These, and one that says so itself."""
 
 Judge = Callable[[Any, Evidence, Subject, Sequence[Evidence]], Judged]
 

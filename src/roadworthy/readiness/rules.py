@@ -23,7 +23,7 @@ from roadworthy.evidence.receipt.model import Receipt, Standing
 from roadworthy.evidence.receipt.rules import newest, receipt_holds
 from roadworthy.evidence.rules import age, bindings, lapses_soon, matches
 from roadworthy.readiness.items import GATE, ITEMS
-from roadworthy.readiness.judging import judge
+from roadworthy.readiness.judging import DRILLED, judge
 from roadworthy.readiness.model import (
     MARK_OF_MODE,
     TESTERS,
@@ -293,7 +293,10 @@ def _state(item: Item, parts: Sequence[_Part], now: float) -> ItemState:
 
 
 def _mark(evidence: Evidence) -> Literal["", "imported", "attested", "mocked"]:
-    return "attested" if isinstance(evidence.figures, Attestation) else MARK_OF_MODE[evidence.mode]
+    if isinstance(evidence.figures, Attestation):
+        return "attested"
+    drilled = evidence.kind in DRILLED and evidence.mode == "mocked"
+    return "" if drilled else MARK_OF_MODE[evidence.mode]
 
 
 def _waived(state: ItemState, waivers: Iterable[Waiver], subject: Subject, now: float) -> ItemState:
