@@ -143,7 +143,7 @@ async def test_an_answer_of_before_is_not_served_from_the_cache(tmp_path: Path) 
 
 @on_loop
 async def test_a_ladder_that_was_under_way_ends_in_no_answer_of_before(tmp_path: Path) -> None:
-    ladder = {"unavailable": [Step("cache")]}
+    ladder: dict[Any, list[Step]] = {"unavailable": [Step("cache")]}
     bench = Bench(tmp_path, served=release(handling=Handling(cache=CacheSpec(shared=True), ladder=ladder)))
     await bench.post()
     bench.upstream.will((500, [], b"{}"))
@@ -173,7 +173,7 @@ async def test_no_retry_begins_after_the_stop(tmp_path: Path) -> None:
 
 @on_loop
 async def test_no_repair_and_no_other_target_begins_after_the_stop(tmp_path: Path) -> None:
-    ladder = {"invalid": [Step("repair"), Step("target", target="backup")]}
+    ladder: dict[Any, list[Step]] = {"invalid": [Step("repair"), Step("target", target="backup")]}
     checks = {"no": CheckSpec("forbidden", "invalid", options={"phrases": ["Hello"]})}
     bench = Bench(tmp_path, served=release(handling=Handling(ladder=ladder, checks=checks)))
     bench.upstream.gate = asyncio.Event()
