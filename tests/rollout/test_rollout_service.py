@@ -384,7 +384,7 @@ def test_a_prospect_says_what_stands_in_its_way(world: World) -> None:
     world.evidenced.ceiling = 0.1
     warnings = "\n".join(world.rollouts.prospect(Order("support")).warnings)
     assert "its evidence allows 10 % today, so it stops after 10 %" in warnings
-    assert "no live call came in lately" in warnings
+    assert "no live call came in lately, so nothing would ever be proven" in warnings
     assert "whoever is outside its share gets the bypass" in warnings
 
 

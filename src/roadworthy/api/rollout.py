@@ -27,6 +27,7 @@ from roadworthy.api.errors import Conflict, Denied, Invalid
 from roadworthy.api.services import Services
 from roadworthy.inference_log.model import parse_filter
 from roadworthy.rollout.model import BackTo, Rollout
+from roadworthy.rollout.records import allowing
 from roadworthy.rollout.rules import Refused
 from roadworthy.rollout.service import NotAllowed, Order, Rollouts
 from roadworthy.workflow.service import Actor
@@ -62,9 +63,8 @@ def history(services: Services, call: Call) -> Any:
     limit = call.query.get("limit", "100")
     if not limit.isdecimal() or not 0 < int(limit) <= 1000:
         raise Invalid(f"limit: found {limit[:20]!r}, expected a number from 1 to 1000", param="limit")
-    found = services.rollouts.history(workflow, at, int(limit))
-    in_force = next((change for change in found if change.outcome == "done"), None)
-    return {"workflow": workflow, "at": at, "in_force": in_force, "items": found}
+    found = services.rollouts.history(workflow, at)
+    return {"workflow": workflow, "at": at, "in_force": allowing(found), "items": found[: int(limit)]}
 
 
 def prospect(services: Services, call: Call) -> Any:

@@ -68,7 +68,7 @@ def _warnings(rollout: Rollout, policy: Policy, traffic: Traffic, grounds: Groun
             f"`roadworthy ready {rollout.workflow}` shows what raises it"
         )
     if not traffic.calls:
-        found.append("no live call came in lately, so nothing can be foretold: the calendar shows the time floors only")
+        found.append("no live call came in lately, so nothing would ever be proven: the dates come with the calls")
     if not policy.testers and rollout.plan.stages[0].share == 0.0:
         live = next((stage.name for stage in rollout.plan.stages if stage.share > 0), "")
         found.append(

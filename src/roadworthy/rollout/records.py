@@ -97,6 +97,23 @@ def read(record: AuditRecord) -> Change | None:
     )  # fmt: skip
 
 
+def allowing(changes: Iterable[Change]) -> Change | None:
+    """Of changes, newest first: the one that brought about the share in force, not what left it as it was."""
+    found: Change | None = None
+    for change in changes:
+        if change.outcome != "done" or change.after is None:
+            continue
+        if found is not None and _served(found) != _served(change):
+            return found
+        found = change
+    return found
+
+
+def _served(change: Change) -> tuple[object, ...]:
+    after = change.after or {}
+    return after.get("release"), after.get("stage"), after.get("share")
+
+
 def newest_seq(trail: Iterable[AuditRecord]) -> int:
     """Of the newest change in a trail (newest first); 0: there is none."""
     return _newest(trail, "seq")
