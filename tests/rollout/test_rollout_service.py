@@ -414,6 +414,9 @@ def test_the_plan_is_the_built_in_one_with_what_the_policy_says() -> None:
     assert (rails["cost_ratio"].measure, rails["cost_ratio"].against) == ("mean", "ratio")
     assert (rails["tone"].measure, rails["tone"].back_to) == ("share", "release")
     assert STAGES[0].name == "testers"
+    versus = RolloutPolicy(guardrails={"latency_p99_ratio": RampBudget(1.1, 1.5)})
+    with pytest.raises(Refused, match="latency_ratio compares with the release before"):
+        vet(plan_of(Policy(rollout=versus)))
 
 
 def test_what_is_kept_survives_being_sealed(world: World) -> None:

@@ -12,6 +12,7 @@ from roadworthy.workflow.model import Policy, RampBudget, RolloutPolicy
 KNOWN: Final[dict[str, Guardrail]] = {
     **{guardrail.name: guardrail for guardrail in GUARDRAILS},
     "cost": Guardrail("cost", 0.0, 0.0, measure="mean"),
+    "latency": Guardrail("latency", 0.0, 0.0, measure="mean"),
     "latency_p50": Guardrail("latency_p50", 0.0, 0.0, measure="quantile", quantile=0.50),
     "latency_p95": Guardrail("latency_p95", 0.0, 0.0, measure="quantile", quantile=0.95),
     "latency_p99": Guardrail("latency_p99", 0.0, 0.0, measure="quantile", quantile=0.99),
@@ -40,8 +41,6 @@ def guardrail(name: str, budget: RampBudget) -> Guardrail:
     """By its name: one that is known, one of those against the release before, or a scorer's."""
     base, against = versus(name)
     known = KNOWN.get(base, Guardrail(base, 0.0, 0.0, back_to="release"))
-    if against != "fixed" and known.measure == "quantile":
-        known = replace(known, measure="mean")
     return replace(known, name=name, budget=budget.budget, limit=budget.limit, against=against)
 
 

@@ -119,7 +119,7 @@ def vet(plan: Plan) -> None:
             if not 0 <= guardrail.budget < guardrail.limit or guardrail.against != "fixed":
                 raise Refused(
                     f"guardrail {guardrail.name}: budget {guardrail.budget:g} s, limit {guardrail.limit:g} s: expected "
-                    "seconds, with a budget below the limit"
+                    "fixed seconds, with a budget below the limit; latency_ratio compares with the release before"
                 )
             continue
         if guardrail.budget >= guardrail.limit or not (inside or least < guardrail.budget < guardrail.limit < most):
