@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import click
 
@@ -207,19 +207,16 @@ def _conclude(status: Mapping[str, Any]) -> None:
     run, concluded = status["run"], status["concluded"]
     again = f"roadworthy evals gate {run['workflow']} --release {run['number']} --yes goes on with it"
     if concluded is None and status["state"] != "done":
-        raise _undecided(f"run {run['id']} was {status['state']}: {status['detail']}", again)
+        ended = "failed" if status["state"] == "failed" else "was interrupted"
+        raise Undecided(f"run {run['id']} {ended}: {status['detail']}", again)
     if concluded is None:
         left = words.plural(run["examples"] - status["answered"], "example")
-        raise _undecided(f"INSUFFICIENT: {left} of run {run['id']} came to no answer", again)
+        raise Undecided(f"INSUFFICIENT: {left} of run {run['id']} came to no answer", again)
     if concluded["verdict"] == "FAIL":
         raise Finding(f"FAIL: release {run['number']} of {run['workflow']}", _look(run))
     if concluded["verdict"] == "INSUFFICIENT":
-        raise _undecided(f"INSUFFICIENT: release {run['number']} of {run['workflow']}", _look(run))
+        raise Undecided(f"INSUFFICIENT: release {run['number']} of {run['workflow']}", _look(run))
 
 
 def _look(run: Mapping[str, Any]) -> str:
     return f"roadworthy evals show {run['id']} --wrong"
-
-
-def _undecided(message: str, mend: str) -> NoReturn:
-    raise Undecided(message, mend)
