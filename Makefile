@@ -40,6 +40,7 @@ check: setup
 docs: setup
 	$(BIN)/python -m roadworthy.cli.document docs/cli.md
 	$(BIN)/python -m roadworthy.workflow.published .
+	$(BIN)/python -m roadworthy.readiness.published docs/readiness.md
 
 bench: setup
 	$(BIN)/python -m bench.run --rounds $(ROUNDS) $(if $(ONLY),--only $(ONLY)) $(if $(QUICK),--quick)

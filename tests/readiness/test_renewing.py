@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from zoneinfo import ZoneInfo
 
 from msgspec.structs import replace
@@ -76,8 +77,8 @@ class Night:
             zone=lambda: ZoneInfo("UTC"), clock=lambda: self.now,
         )  # fmt: skip
 
-    def _tell(self, notices: object) -> None:
-        self.told += notices  # type: ignore[operator]
+    def _tell(self, notices: Sequence[Notice]) -> None:
+        self.told += notices
 
     def producer(self, name: str, usd: float = 0.0, fails: bool = False) -> Producer:
         def run(workflow: str) -> None:

@@ -7,6 +7,7 @@ from datetime import datetime, tzinfo
 from typing import Any
 
 from roadworthy.cli import words
+from roadworthy.readiness.model import NOT_BUILT
 
 Facts = Mapping[str, Any]
 
@@ -52,7 +53,7 @@ def lapses(item: Facts, zone: tzinfo, now: float) -> str:
 
 def renewal(item: Facts) -> str:
     """The command that renews it; a machine's is marked."""
-    return f"{item['command']} (auto)" if item.get("auto") and item["command"] != "not built yet" else item["command"]
+    return f"{item['command']} (auto)" if item.get("auto") and item["command"] != NOT_BUILT else item["command"]
 
 
 def date(at: float, zone: tzinfo) -> str:
@@ -79,6 +80,11 @@ def step(row: Facts, zone: tzinfo) -> tuple[str, str]:
     return EMPTY, str(row["command"])
 
 
+def unsigned(rows: int) -> str:
+    was = "was" if rows == 1 else "were"
+    return f"{words.plural(rows, 'row')} of the state database {was} not signed by this install: they count for nothing"
+
+
 def notes(report: Facts) -> Iterator[str]:
     """What must be read beside the table."""
     if report.get("notice"):
@@ -87,8 +93,7 @@ def notes(report: Facts) -> Iterator[str]:
         yield "Observed: the ceiling is recorded and not kept; what would have happened is in the log (would: …)"
     forged = int(report.get("forged") or 0)
     if forged:
-        rows = words.plural(forged, "row")
-        yield f"{rows} of the state database were not signed by this install and count for nothing"
+        yield unsigned(forged)
     for owed in report.get("owed") or ():
         what = f"the role '{owed['role']}'" if owed["kind"] == "acceptance" else f"{owed['kind']} {owed['evidence']}"
         again = " again" if owed.get("renews") else ""

@@ -9,7 +9,7 @@ import msgspec
 
 from roadworthy.evidence.model import Waiver
 from roadworthy.operations.readiness import View
-from roadworthy.readiness.model import ItemState, Label, Readiness
+from roadworthy.readiness.model import NOT_BUILT, ItemState, Label, Readiness
 from roadworthy.readiness.sequence import StepState, next_step, sequence
 from roadworthy.workflow.model import FrozenRelease
 
@@ -83,6 +83,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     items: list[Line]
     sequence: list[Step]
     next: Step | None
+    """The first step before it that can be taken now; ``None``: none is left."""
     forged: int
     """Rows in the state database that this install did not sign, and that count for nothing."""
     demo_days: float | None = None
@@ -110,7 +111,8 @@ def report(view: View, now: float, *, demo_days: float | None = None) -> Report:
     found = view.at(now)
     name = view.flow.name
     steps = sequence(found.items, view.milestones(found), name, now, demo_days=demo_days)
-    following = next_step(steps)
+    open_steps = [step for step in steps if step.reached_at is None]
+    following = next((step for step in open_steps if step.command != NOT_BUILT), next_step(steps))
     newer = view.newest if view.newest is not view.frozen else None
     return Report(
         workflow=name,

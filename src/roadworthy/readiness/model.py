@@ -18,6 +18,8 @@ StepName = Literal[
     "freeze", "capture", "wire", "fallbacks", "switch", "owner", "load test", "soft launch", "ramp", "operate"
 ]
 
+NOT_BUILT = "not built yet"
+"""In the place of a command whose producer does not exist."""
 TESTERS = 0.0
 """Named testers only."""
 
@@ -53,7 +55,7 @@ class Item(msgspec.Struct, frozen=True, kw_only=True):
         return min(KINDS[kind].life for kind in self.kinds)
 
     def command(self, workflow: str) -> str:
-        return "not built yet" if self.renew is None else self.renew.replace("WORKFLOW", workflow)
+        return NOT_BUILT if self.renew is None else self.renew.replace("WORKFLOW", workflow)
 
 
 class Published(msgspec.Struct, frozen=True):

@@ -13,7 +13,7 @@ import msgspec
 
 from roadworthy.evidence.kinds import DAY
 from roadworthy.readiness.items import ITEMS
-from roadworthy.readiness.model import ItemState, StepName
+from roadworthy.readiness.model import NOT_BUILT, ItemState, StepName
 
 FASTEST, SLOWEST = 3.0, 6.0
 """Times the days that the demo took."""
@@ -133,4 +133,4 @@ def _command(step: Step, items: Sequence[ItemState], workflow: str) -> str:
     built = [state.command(workflow) for state in left if state.item.renew is not None]
     if built:
         return built[0]
-    return step.command.replace("WORKFLOW", workflow) or "not built yet"
+    return step.command.replace("WORKFLOW", workflow) or NOT_BUILT

@@ -64,8 +64,7 @@ def list_evidence(work: Work, workflow: str, everything: bool) -> None:
         if everything or (waiver.get("ended_at") or waiver["ends"]) > now:
             work.say(line(_waiver(waiver, now, ready_words.date(waiver.get("ended_at") or waiver["ends"], zone))))
     if answer["forged"]:
-        forged = words.plural(answer["forged"], "row")
-        work.say(f"{forged} of the state database were not signed by this install and count for nothing")
+        work.say(ready_words.unsigned(answer["forged"]))
 
 
 def _row(row: dict[str, Any], now: float, zone: Any) -> list[str]:
