@@ -407,3 +407,11 @@ def test_a_failed_run_counts_on_when_its_row_was_removed(frozen: Install) -> Non
     with database(frozen) as tables:
         tables.execute("DELETE FROM evidence")
     assert item(frozen, 4)["verdict"] == "FAIL"
+
+
+def test_without_a_gateway_no_canary_is_sent_and_nothing_is_kept(frozen: Install) -> None:
+    answer = frozen.call("POST", "/v1/canary", {"workflow": "triage"})
+    assert answer.status_code == 409
+    assert "took no canary" in answer.text
+    assert item(frozen, 3)["figure"] == "never shown"
+    assert frozen.call("POST", "/v1/canary", {"workflow": "trage"}).status_code == 404

@@ -29,19 +29,23 @@ STOPPING = 10.0
 @click.option("--row", "rows", type=click.Choice(list(CATALOGUE)), multiple=True,
               help="Only the faults of this row of the catalogue; may be repeated.")  # fmt: skip
 @click.option("--all", "everything", is_flag=True, help="Every fault that means something for the workflow.")
+@click.option("--release", metavar="NUMBER", help="Another release than the one that is served.")
 @click.option("--html", metavar="FILE", type=click.Path(path_type=Path, dir_okay=False),
               help="Write a page with every transcript as well.")  # fmt: skip
 @json_option
 @common
 @pass_work
 def drill(
-    work: Work, workflow: str, faults: tuple[str, ...], rows: tuple[str, ...], everything: bool, html: Path | None
-) -> None:
+    work: Work, workflow: str, faults: tuple[str, ...], rows: tuple[str, ...], everything: bool, release: str | None,
+    html: Path | None,
+) -> None:  # fmt: skip
     """Inject faults into calls of WORKFLOW on the running gateway and check what its customers get.
 
     Live traffic feels nothing: a drill's calls have limits, breakers and budgets of their own, and misbehaving servers
     on this machine stand for every target.  The exit code is 1 when anything is not as it must be.  Ctrl-C stops the
     run and clears every fault; so does the end of this command, however it comes.
+
+    What it shows is kept as evidence (`roadworthy ready`): --all of items 4 and 10, a few faults of what they broke.
     """
     ways = f"--all, --row ROW ({', '.join(CATALOGUE)}) or --fault NAME (docs/drills.md lists them)"
     if bool(faults) + bool(rows) + everything != 1:
@@ -49,7 +53,7 @@ def drill(
         raise BadInput("--all, --row and --fault exclude each other" if said else "say what to drill", f"give {ways}")
     if html is not None and not html.absolute().parent.is_dir():
         raise BadInput(f"--html {html}: there is no folder {html.absolute().parent}", "make it first")
-    order: dict[str, Any] = {"workflow": workflow}
+    order: dict[str, Any] = {"workflow": workflow, "release": release or ""}
     if faults:
         order["faults"] = list(faults)
     if rows:
