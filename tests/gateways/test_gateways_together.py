@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import signal
 import threading
 from collections.abc import Iterator
@@ -18,6 +19,7 @@ from fleet_support import Install, Joined, all_current, configuration
 from roadworthy.wiring.data_folder import DataFolder
 from roadworthy.wiring.trust import Trust
 from support.provider import Rehearsal
+from support.up import roadworthy
 from support.waiting import until
 
 
@@ -110,6 +112,20 @@ def test_a_user_stands_at_the_same_place_at_every_gateway_and_nobody_else_may_re
 def test_each_gateway_has_metrics_of_its_own_workers(three: Three) -> None:
     assert set(three.a.metric("worker_up")) == {'worker="w1000"', 'worker="w1001"'}
     assert set(three.b.metric("worker_up")) == {'worker="w2000"', 'worker="w2001"'}
+
+
+def test_the_install_counts_what_each_gateway_owes_the_log(three: Three) -> None:
+    assert three.local.metric("gateway_up") == {f'gateway="{name}"': 1 for name in ("local", "a", "b")}
+    until(lambda: set(three.local.metric("gateway_lag_bytes").values()) == {0}, "shipped journals")
+
+
+def test_status_and_doctor_name_every_gateway(three: Three) -> None:
+    status = roadworthy("status", "--data", str(three.local.data)).stdout
+    assert re.search(
+        r"^gateway   a: 2 of 2 workers at 127\.0\.0\.1:\d+, snapshot \d+\.\d+, heard", status, re.MULTILINE
+    )
+    doctor = roadworthy("doctor", "--data", str(three.local.data)).stdout
+    assert re.search(r"gateway b: 2 of 2 workers ready", doctor)
 
 
 def test_control_killed_and_restarted_under_load_fails_no_call_and_loses_none(three: Three) -> None:

@@ -218,10 +218,10 @@ class Lender:
     def _moves(self, scope: _Scope, workers: Sequence[int]) -> dict[int, int | None]:
         """Orders that bring the workers towards their shares: whoever grows does so within what is free for sure."""
         words = [scope.words[worker] for worker in workers]
-        if not any(word.want for word in words) or any(word.fixed for word in words):
+        hungry = [worker for worker in workers if _lacks(scope.words[worker])]
+        if not hungry or any(word.fixed for word in words):
             return {}
         targets = dict(zip(workers, split(words), strict=True))
-        hungry = [worker for worker in workers if scope.words[worker].want]
         if all(targets[worker] - scope.granted[worker] < _least_move(scope.words[worker]) for worker in hungry):
             return {}
         free = WHOLE - sum(scope.granted.values())
@@ -235,6 +235,11 @@ class Lender:
                 free -= grown
                 moves[worker] = scope.granted[worker] + grown
         return moves
+
+
+def _lacks(word: Slice) -> bool:
+    """Is its share too small, for what it was asked for or for what it holds (a first call larger than its slice)?"""
+    return bool(word.want) or floor_of(word.held, word.limit) > word.share
 
 
 def _least_move(word: Slice) -> int:

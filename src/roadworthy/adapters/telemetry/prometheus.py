@@ -269,6 +269,16 @@ CONTROL: tuple[tuple[str, str, str, str, str], ...] = (
 )
 
 
+ONE_GATEWAY = "gateway:"
+"""Beginning of the names of control's numbers about one gateway, where there are several."""
+
+GATEWAYS: tuple[tuple[str, str, str], ...] = (
+    ("up", "gateway_up", "1 while control hears of the gateway; 0 when it is stale or stopped."),
+    ("seen_at", "gateway_seen_time_seconds", "When control heard of the gateway last, Unix time."),
+    ("pending_bytes", "gateway_lag_bytes", "Bytes of the gateway's journal not shipped yet."),
+    ("pending_seconds", "gateway_lag_seconds", "Age of the oldest line of the gateway's journal not shipped yet."),
+)
+
 BUDGETS: tuple[tuple[str, str], ...] = (
     ("budget_limit_usd", "US dollars that may be spent in the calendar day or month that runs."),
     ("budget_spent_usd", "US dollars of the budget that are spent."),
@@ -307,6 +317,9 @@ def render(
         numbers = (control or {}).get(part)
         if numbers:
             page.family(name, text, kind, (), {(): numbers[field]})
+    known = {part.removeprefix(ONE_GATEWAY): found for part, found in (control or {}).items() if ONE_GATEWAY in part}
+    for field, name, text in GATEWAYS if known else ():
+        page.family(name, text, "gauge", ("gateway",), {(gateway,): found[field] for gateway, found in known.items()})
     return page.text()
 
 
