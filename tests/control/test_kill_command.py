@@ -7,6 +7,7 @@ import os
 import re
 import signal
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -16,21 +17,17 @@ import httpx2
 import pytest
 from install import FILES, Up
 
+from roadworthy.wiring.data_folder import DataFolder
+from roadworthy.wiring.kill_alone import withdraw
 from support.up import roadworthy
 from support.waiting import until, write_files
-
-OBSERVED = {
-    name: text.replace("owners:", "enforcement: observe\nowners:") if name.endswith("workflow.yaml") else text
-    for name, text in FILES.items()
-}
-"""Served without evidence, which is not what is tested here."""
 
 
 class World:
     """``up`` with two workers, and the command line of a person's own beside it."""
 
     def __init__(self, root: Path) -> None:
-        config = write_files(root / "config", OBSERVED)
+        config = write_files(root / "config", FILES)
         self.up = Up(root, config=config, workers=2, login=["ada"])
         self.env = {"ROADWORTHY_DATA": str(self.up.data), "XDG_CONFIG_HOME": str(root / "home")}
         self.up.ready("main")
@@ -53,9 +50,16 @@ class World:
         found: dict[str, Any] = next(item for item in items if item["workflow"] == workflow)
         return found
 
-    def audited(self) -> list[tuple[str, str]]:
+    def audited(self) -> list[str]:
+        """Lines of the kill log that are in the audit trail, in its order."""
         items = self.up.admin("GET", "/v1/audit?limit=1000")["items"]
-        return [(item["action"], item["actor"]) for item in items if item["action"].startswith("kill.")]
+        return [item["evidence"] for item in items if item["action"].startswith("kill.")]
+
+    def recorded(self) -> list[dict[str, Any]]:
+        """Wait until the kill log is in the audit trail, each line once; returns it."""
+        lines: list[dict[str, Any]] = self.up.admin("GET", "/v1/kill/log?limit=1000")["items"][::-1]
+        until(lambda: self.audited() == [line["id"] for line in lines], "audit record of each line", patience=40)
+        return lines
 
     @contextmanager
     def hung(self, name: str) -> Iterator[int]:
@@ -143,7 +147,6 @@ def test_a_hung_worker_is_named_and_the_exit_code_tells(world: World) -> None:
 
 
 def test_with_control_killed_the_command_stops_latches_and_control_records_it_later(world: World) -> None:
-    before = len(world.audited())
     with world.without_control(), closing(sqlite3.connect(world.up.data / "state.db")) as database:
         database.execute("BEGIN EXCLUSIVE")  # nothing of this needs the database
         stand = world.json("kill", "triage", "--reason", "control is gone")
@@ -156,8 +159,8 @@ def test_with_control_killed_the_command_stops_latches_and_control_records_it_la
     assert (stand["state"], stand["by"], [hold["source"] for hold in stand["sources"]]) == (
         "off", f"os:{os.geteuid()}", ["control"],
     )  # fmt: skip
-    until(lambda: len(world.audited()) == before + 1, "audit record")
-    assert world.audited()[-1] == ("kill.press", f"os:{os.geteuid()}")
+    last = world.recorded()[-1]
+    assert (last["action"], last["by"], last["reason"]) == ("press", f"os:{os.geteuid()}", "control is gone")
     assert "triage is on" in world.cli("undo", "triage"), "the same OS user pressed"
 
 
@@ -172,16 +175,25 @@ def test_with_control_hung_a_file_stops_and_control_makes_it_its_own(world: Worl
     assert "remove it there" in world.cli("restore", "triage", "--reason", "x", code=2)
 
 
+def test_a_file_that_control_never_saw_is_taken_back_like_a_press(world: World) -> None:
+    with world.hung("control"), world.hung("up"):
+        assert world.json("kill", "triage")["how"] == "file"
+        for path in world.up.data.glob("KILL*"):
+            assert path.name == "KILL.triage"
+            assert path.read_text().startswith(f"off by os:{os.geteuid()} at ")
+        withdrawn = withdraw(DataFolder(world.up.data), "triage", time.time())
+        assert withdrawn == [f"{world.up.data}/KILL.triage"]
+        until(lambda: world.status() == (200, ""), "workflow that is on again")
+
+
 def test_with_the_database_locked_control_stops_and_records_once_it_can(world: World) -> None:
-    before = len(world.audited())
     with closing(sqlite3.connect(world.up.data / "state.db")) as database:
         database.execute("BEGIN EXCLUSIVE")
         stand = world.json("kill", "triage")
         assert (stand["how"], stand["reached"]["all"], stand["at_risk"]) == ("control", True, "")
         assert world.status() == (503, "ai_off")
         database.rollback()
-    until(lambda: len(world.audited()) > before, "audit record", patience=40)
-    assert world.audited()[-1][0] == "kill.press"
+    assert world.recorded()[-1]["action"] == "press"
 
 
 def test_a_file_by_hand_stops_without_anybody(world: World) -> None:

@@ -8,12 +8,15 @@ from typing import Any
 import click
 
 from roadworthy.cli import words
+from roadworthy.cli.admin import Refused
 from roadworthy.cli.context import Work, common, json_option, pass_work
 from roadworthy.cli.errors import BadInput, Unreachable
 from roadworthy.cli.terminal import line
 
 EVERY = "*"
 STATES = ("off", "assist", "guarded")
+UNDO_PATIENCE = 10.0
+"""Seconds that control has to take a stop back."""
 
 Facts = Mapping[str, Any]
 
@@ -40,7 +43,7 @@ def kill(work: Work, workflow: str | None, everything: bool, to: str, reason: st
     import msgspec
 
     from roadworthy.kill_switch.model import State
-    from roadworthy.kill_switch.rules import Refused
+    from roadworthy.kill_switch.rules import Refused as AgainstTheRules
     from roadworthy.wiring.data_folder import DataFolderError, open_folder
     from roadworthy.wiring.kill_alone import ControlLine, press
     from roadworthy.workflow.service import Unknown
@@ -50,7 +53,7 @@ def kill(work: Work, workflow: str | None, everything: bool, to: str, reason: st
         folder = open_folder(work.data)
         control = ControlLine(folder, saved.token if saved else None, _answer)
         pressed = press(folder, name, msgspec.convert(to, State), reason, control, clock=work.clock)
-    except (DataFolderError, Refused, Unknown) as error:
+    except (DataFolderError, AgainstTheRules, Unknown) as error:
         raise BadInput(str(error)) from error
     stand = pressed.stand
     if pressed.how == "control" and reason and not stand["reason"]:  # it was stopped before, without a reason
@@ -74,7 +77,8 @@ _HOW = {
 @click.command()
 @click.argument("workflow", required=False)
 @_all
-@click.option("--to", type=click.Choice(("on", "guarded", "assist")), default="on", show_default=True)
+@click.option("--to", type=click.Choice(("on", "guarded", "assist")), default="on", show_default=True,
+              help="How far: all the way, or to a state between.")  # fmt: skip
 @click.option("--reason", default="", help="Why it may go on; needed for `on`.")
 @common
 @json_option
@@ -106,7 +110,13 @@ def undo(work: Work, workflow: str | None, everything: bool) -> None:
         raise BadInput(str(error)) from error
     for path in gone:
         work.note(f"removed {line(path)}")
-    _done(work, work.admin.post("/v1/kill/undo", {"workflow": name}))
+    try:
+        stand = work.admin.post("/v1/kill/undo", {"workflow": name}, timeout=UNDO_PATIENCE)
+    except Refused:  # a stop by a file alone has no press to take back
+        stand = work.admin.get("/v1/kill", {"workflow": name})["items"][0]
+        if not gone or stand["in_force"] != "on":
+            raise
+    _done(work, stand)
 
 
 def _done(work: Work, stand: Facts) -> None:
@@ -149,8 +159,10 @@ def _told(work: Work, stand: Facts) -> None:
         for each in missing:
             silent = words.seconds(each["silent_for"])
             work.say(f"  gateway {line(each['gateway'])}, silent for {silent}; run there: {line(each['run'])}")
-    else:
+    elif reached:
         work.say(f"{what}: {stand['state']} is kept, and no gateway runs that could confirm it")
+    else:
+        work.say(f"{what} is {stand['state']}")
     if stand["in_force"] != stand["state"]:
         work.say(f"still {stand['in_force']}, because everything is: roadworthy restore --all")
     if stand.get("at_risk"):
