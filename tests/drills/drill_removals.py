@@ -144,11 +144,6 @@ def _always_written(original: Any) -> Any:
     return lambda self, line: True
 
 
-def _anywhere(original: Any) -> Any:
-    """Every snapshot is as new as any other."""
-    return lambda snapshot: (0, 0)
-
-
 def _by_the_wall(original: Any) -> Any:
     """Deadlines by the clock that people set."""
     return staticmethod(lambda: time.time())
@@ -175,7 +170,6 @@ REMOVED: dict[str, Callable[[Any], Any]] = {
     "cost.rules:settle": _free,
     "cost.rules:believable": _believes_all,
     "gateway.journal:Journal.start": _always_written,
-    "wiring.gateway:_place": _anywhere,
     "wiring.gateway:SystemClock.monotonic": _by_the_wall,
     "wiring.gateway:SnapshotFile.load": _by_leave_of_control,
     "fallback.rules:_progress": _never_used_up,

@@ -20,7 +20,7 @@ from roadworthy.gateway.stopping.board import Board
 from roadworthy.gateway.world import World
 from roadworthy.wiring import gateway as wired
 from roadworthy.wiring.data_folder import DataFolder, create_folder
-from roadworthy.wiring.trust import Trust, Vetted, recall
+from roadworthy.wiring.trust import Trust, recall
 from roadworthy.workflow.model import Policy, RedactionRule
 from roadworthy.workflow.shares import RESOLUTION, Pin, Places, salt_of
 from support.earning import SIGNER, earned, proven, receipt
@@ -48,12 +48,13 @@ class Worker:
         )  # fmt: skip
         self.gateway: Any = made
         upstream: Any = SimpleNamespace(follow=lambda proxy, world: None)
-        self._file = wired.SnapshotFile(folder.snapshot, made, upstream, Trust(folder))
+        self._trust = Trust(folder)
+        self._file = wired.SnapshotFile(folder.snapshot, made, upstream, self._trust)
 
     def load(self) -> tuple[int, int] | None:
         """(epoch, seq) that is served afterwards."""
         self._file.load()
-        self._file.remember()
+        self._trust.save()
         world: World | None = self.gateway.world
         return None if world is None else (world.snapshot.epoch, world.snapshot.seq)
 
@@ -93,10 +94,11 @@ def test_what_one_worker_saw_another_refuses_to_go_below(folder: DataFolder) -> 
 
 
 def test_a_worker_that_loads_late_does_not_lower_what_was_seen(folder: DataFolder) -> None:
-    newer = snapshot(seq=9)
-    Trust(folder).remember(Trust(folder).vet(newer))
-    older = snapshot(seq=3)
-    Trust(folder).remember(Vetted(older, proven(older)))
+    slow, quick = Trust(folder), Trust(folder)
+    slow.serves(slow.vet(snapshot(seq=3)))
+    quick.serves(quick.vet(snapshot(seq=9)))
+    quick.save()
+    slow.save()
     assert (recall(folder).epoch, recall(folder).seq) == (1, 9)
 
 

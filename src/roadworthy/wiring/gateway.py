@@ -50,7 +50,7 @@ from roadworthy.wiring.place import LOCAL, Place
 from roadworthy.wiring.secrets import find_secret
 from roadworthy.wiring.sockets import listen_unix
 from roadworthy.wiring.stopping import KEPT, KillWatch, keep, restore, states_of_environment
-from roadworthy.wiring.trust import Trust, Vetted
+from roadworthy.wiring.trust import Trust
 from roadworthy.wiring.user_checks import launch_checks
 
 log = logging.getLogger("roadworthy.gateway")
@@ -156,7 +156,7 @@ class Worker:
         trust = Trust(self._folder)
         snapshots = SnapshotFile(self._folder.snapshot, gateway, upstream, trust)
         snapshots.load()
-        snapshots.remember()
+        trust.save()
         public = Server(gateway, on_cut=gateway.cut)
         private = Server(gateway, internal=True, on_cut=gateway.cut)
         await private.start(listen_unix(self._folder.worker_socket(self._number)))
@@ -236,21 +236,13 @@ class SnapshotFile:
         self._upstream = upstream
         self._trust = trust
         self._seen: tuple[int, int, int] | None = None
-        self._new: Vetted | None = None
-        """Served, and not remembered yet."""
 
     async def watch(self) -> None:
         while True:
             await asyncio.sleep(SNAPSHOT_POLL)
             self.load()
-            if self._new is not None:
-                await asyncio.to_thread(self.remember)
-
-    def remember(self) -> None:
-        """Keep what was served last in mind, on disk."""
-        if self._new is not None:
-            new, self._new = self._new, None
-            self._trust.remember(new)
+            if self._trust.unsaved:
+                await asyncio.to_thread(self._trust.save)
 
     def load(self) -> None:
         """Load the file if it is another one than last time."""
@@ -270,12 +262,6 @@ class SnapshotFile:
 
     def _serve(self, snapshot: Snapshot) -> None:
         gateway = self._gateway
-        served = gateway.world
-        if served is not None and _place(snapshot) < _place(served.snapshot):
-            raise SnapshotRefused(
-                f"epoch and number {_place(snapshot)} are below {_place(served.snapshot)}: it was written by a control "
-                "that has lost its place or its state"
-            )
         trust = self._trust
         snapshot, proofs = vetted = trust.vet(snapshot)
         world = World(
@@ -284,15 +270,12 @@ class SnapshotFile:
         )  # fmt: skip
         self._upstream.follow(snapshot.proxy, world)
         gateway.board.learn(snapshot.kill, snapshot.epoch)
-        gateway.world, self._new = world, vetted
+        gateway.world = world
+        trust.serves(vetted)
         gateway.purses.follow(world)
         if gateway.user_checks is not None:
             gateway.user_checks.follow(world.check_sources())
         log.info("snapshot loaded", extra={"epoch": snapshot.epoch, "seq": snapshot.seq})
-
-
-def _place(snapshot: Snapshot) -> tuple[int, int]:
-    return snapshot.epoch, snapshot.seq
 
 
 class ProxiedUpstream:

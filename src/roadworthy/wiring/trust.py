@@ -40,25 +40,36 @@ class Trust:
         self._notary = Notary(Ed25519Verifier())
         self.salt = salt_of(folder.hmac_key())
         self.sessions = _sessions(folder)
+        self._memory = Memory()
+        self.unsaved = False
+        """Something was served that ``seen.json`` does not hold yet."""
 
     def vet(self, snapshot: Snapshot) -> Vetted:
         """Raises ``SnapshotRefused`` for one that is old, or that another control signed for."""
-        memory = recall(self._folder)
+        memory = self._memory.joined(recall(self._folder))
         kept = vetted(snapshot, memory, self._folder.public_keys())
         proofs = self._notary.proofs(kept, memory)
         if proofs.forged:
             log.error("signed tokens of the snapshot count for nothing here", extra={"count": proofs.forged})
         return Vetted(kept, proofs)
 
-    def remember(self, served: Vetted) -> None:
-        """Keep what must not come back.  Waits for the disk; a disk that refuses is logged, and serving goes on."""
-        fresh = remembered(*served)
+    def serves(self, served: Vetted) -> None:
+        """From now on nothing older is taken."""
+        self._memory = self._memory.joined(remembered(*served))
+        self.unsaved = True
+
+    def save(self) -> None:
+        """Keep what must not come back, over restarts and for the other workers of the folder.
+
+        Waits for the disk; one that refuses is logged, and serving goes on.
+        """
+        self.unsaved = False
         try:
             lock = os.open(self._folder.seen_lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX)
                 known = recall(self._folder)
-                joined = known.joined(fresh)
+                joined = known.joined(self._memory)
                 if joined != known:
                     write_atomically(self._folder.seen_file, msgspec.json.encode(joined))
             finally:

@@ -130,11 +130,9 @@ def vetted(snapshot: Snapshot, memory: Memory, pinned: Sequence[str] | None) -> 
 
     ``pinned``: public keys that control wrote beside its own; ``None``: it wrote none, and the snapshot's count.
     """
-    if (snapshot.epoch, snapshot.seq) < (memory.epoch, memory.seq):
-        raise SnapshotRefused(
-            f"epoch and number {(snapshot.epoch, snapshot.seq)} are below {(memory.epoch, memory.seq)}: it was written "
-            "by a control that has lost its place or its state"
-        )
+    old = outdated(snapshot, memory)
+    if old is not None:
+        raise SnapshotRefused(old)
     if pinned is None:
         return snapshot
     strange = [key for key in snapshot.permit_keys if key not in pinned]
@@ -144,6 +142,16 @@ def vetted(snapshot: Snapshot, memory: Memory, pinned: Sequence[str] | None) -> 
             "control wrote it; restore the signing key, or start control here, which writes signing.pub anew"
         )
     return msgspec.structs.replace(snapshot, permit_keys=list(pinned))
+
+
+def outdated(snapshot: Snapshot, memory: Memory) -> str | None:
+    """Why a snapshot is older than one that was served here; ``None``: it is not."""
+    found, seen = (snapshot.epoch, snapshot.seq), (memory.epoch, memory.seq)
+    if found >= seen:
+        return None
+    return (
+        f"epoch and number {found} are below {seen}: it was written by a control that has lost its place or its state"
+    )
 
 
 def remembered(snapshot: Snapshot, proofs: Proofs) -> Memory:

@@ -13,7 +13,7 @@ DRILL = Drill(
     scene=scene,
     failure=None,
     right=CLEAN,
-    guard=rule("wiring.gateway:_place"),
+    guard=rule("gateway.admission.proofs:outdated"),
     wait=Wait(2),
     attempts=1,
 )
