@@ -7,6 +7,7 @@ import json
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import msgspec
@@ -79,7 +80,8 @@ class Gateway:
                 for name, value in {**more, "content-length": str(len(raw))}.items():
                     self.send_header(name, value)
                 self.end_headers()
-                self.wfile.write(raw)
+                with suppress(BrokenPipeError):  # a run that was stopped has hung up
+                    self.wfile.write(raw)
 
             def log_message(self, *_: Any) -> None:
                 pass

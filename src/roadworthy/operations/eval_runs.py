@@ -83,6 +83,9 @@ class _Going:
         self.ready = ready
         self.concurrency = order.concurrency
         self.usd = order.usd if order.usd is not None else _dollars(ready.plan.usd)
+        self.answered = ready.plan.examples - ready.plan.calls
+        self.spent = 0.0
+        """Counted here while it runs: a look must not read ten thousand answers."""
         self.looked = now
         self.stopping = ""
         self.detail = ""
@@ -130,12 +133,12 @@ class EvalRuns:
             going = self._running.get(ident) or self._ended.get(ident)
         if going is not None:
             going.looked = self._monotonic()
+            if going.state == "running":
+                return Status(run=going.run, state="running", answered=going.answered, spent=going.spent)
         run = self.gate.evals.run(ident) if going is None else going.run
         answers = self.gate.evals.answers(ident).values()
-        concluded = self.gate.concluded(run) if going is None or going.state != "running" else None
-        state: StateWord = going.state if going is not None else "interrupted"
-        if concluded is not None:
-            state = "done"
+        concluded = self.gate.concluded(run)
+        state: StateWord = "done" if concluded is not None else "interrupted" if going is None else going.state
         return Status(
             run=run, state=state, answered=sum(not unanswered(each) for each in answers),
             spent=sum(each.usd or 0.0 for each in answers), detail="" if going is None else going.detail,
@@ -212,6 +215,8 @@ class EvalRuns:
                 answer = await caller.ask(example, body, self.gate.ports.clock)
                 spent += answer.usd or 0.0
                 await asyncio.to_thread(self.gate.evals.keep, answer)
+                going.answered += not unanswered(answer)
+                going.spent += answer.usd or 0.0
 
         async with asyncio.TaskGroup() as group:
             for _ in range(min(going.concurrency, len(part))):
