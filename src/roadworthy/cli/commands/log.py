@@ -72,6 +72,8 @@ def print_log(work: Work, rows: list[Row], zone: tzinfo) -> None:
         [
             Column("time", keep=8), Column("workflow", keep=8), Column("user", optional=True, keep=6),
             Column("outcome", keep=9), Column("failure", optional=True), Column("class", optional=True),
+            Column("stage", optional=True, spare=1), Column("would", optional=True, keep=10, spare=2),
+            Column("kill", optional=True),
             Column("target", optional=True), Column("latency", right=True, keep=7), Column("tokens", right=True),
             Column("cost", right=True, keep=5), Column("id", keep=SHORT_ID),
         ],
@@ -87,6 +89,9 @@ def _cells(row: Row, zone: tzinfo, now: float) -> list[str]:
         row.get("outcome", ""),
         row.get("failure") or row.get("code") or "",
         "" if row.get("traffic", "live") == "live" else row["traffic"],
+        row.get("stage") or "",
+        row.get("would") or "",
+        row.get("kill") or "",
         row.get("target") or "",
         words.seconds(row.get("latency")),
         words.count(total(row.get("tokens"))),
@@ -170,5 +175,5 @@ def _tell_row(work: Work, row: Row, zone: tzinfo) -> None:
     cells = [line(cell) for cell in _cells(row, zone, work.clock())]
     text = Text(f"{cells[0]:<8}  {line(cells[1], 20):<20} {line(cells[2], 12):<12} ")
     text.append(f"{cells[3]:<9}", style=STYLES.get(cells[3], ""))
-    text.append(f" {cells[4]:<13} {line(cells[6], 12):<12} {cells[7]:>9} {cells[8]:>6} {cells[9]:>10}  {cells[10]}")
+    text.append(f" {cells[4]:<13} {line(cells[9], 12):<12} {cells[10]:>9} {cells[11]:>6} {cells[12]:>10}  {cells[13]}")
     work.console.print(text, soft_wrap=True)
