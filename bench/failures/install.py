@@ -220,6 +220,7 @@ def _write(
     }  # fmt: skip
     common = {
         "owners": {"workflow": "bench", "prompt": "bench", "cost": "bench"},
+        "enforcement": "observe",
         "prompt": {"mode": "managed", "system": "prompt.md"},
         "target": "main",
         "bypass": "app",

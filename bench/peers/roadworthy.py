@@ -119,6 +119,7 @@ class Roadworthy(Peer):
         }
         workflow = {
             "owners": {"workflow": "bench", "prompt": "bench", "cost": "bench"},
+            "enforcement": "observe",
             "prompt": {"mode": "app", "system": "prompt.md"},
             "parameters": {"temperature": 0.2, "max_tokens": 256},
             "bypass": "app",

@@ -88,7 +88,7 @@ def files(recorder: str) -> dict[str, str]:
         "brisk": "target: main\ndeadline: 400ms\n",
         "down": "target: down\n",
         "tiny": "target: tiny\noutput: {schema: schema.json}\nparameters: {temperature: 0, max_tokens: 80}\n",
-        "tested": "target: main\npolicy: {testers: [ada], tester: {calls_per_day: 2}}\n",
+        "tested": "target: main\npolicy: {testers: [ada], tester: {calls_per_day: 2}, projected_peak: 10}\n",
     }
     prompts = {
         "plain": "You are kind.\n",
@@ -125,7 +125,8 @@ def files(recorder: str) -> dict[str, str]:
 def _released(text: str) -> str:
     """A workflow; one without a prompt of its own is for callers that send no system message."""
     prompt = "" if "prompt:" in text or "embeddings" in text else _HELD
-    return f"{_OWNED}bypass: app\n{prompt}{text}"
+    policy = "" if "policy:" in text else "policy: {projected_peak: 10}\n"
+    return f"{_OWNED}bypass: app\n{policy}{prompt}{text}"
 
 
 def ask(text: str, **more: Any) -> list[Any]:

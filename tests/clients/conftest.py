@@ -28,6 +28,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     ):
         up.ready(*SIMULATED)
         up.freeze(*RELEASED)
+        up.prove(*RELEASED)
         yield Service(up, recorder, up.key("app"))
 
 

@@ -17,7 +17,7 @@ from support.impatient import COMMAND
 from support.up import Up, roadworthy
 from support.waiting import until, write_files
 
-OWNED = "owners: {workflow: ada, prompt: ada, cost: ada}\nbypass: app\ntarget: main\n"
+OWNED = "owners: {workflow: ada, prompt: ada, cost: ada}\nbypass: app\ntarget: main\npolicy: {projected_peak: 9}\n"
 FILES = {
     "roadworthy.yaml": (
         "version: 1\ntargets:\n  main: {provider: simulated, model: sim, price: {input: 1, output: 2}}\n"
@@ -108,6 +108,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
     with Up(root, config=write_files(root / "config", FILES), command=COMMAND) as up:
         up.ready("main")
         up.freeze("plain", "held")
+        up.prove("plain", "held")
         yield Gateway(up)
 
 

@@ -20,7 +20,8 @@ FILES = {
     ),
     "people.yaml": "people:\n  ada: {name: Ada, email: ada@example.com}\n",
     "workflows/triage/workflow.yaml": (
-        "owners: {workflow: ada, prompt: ada, cost: ada}\nprompt: {mode: managed, system: prompt.md}\ntarget: main\n"
+        "owners: {workflow: ada, prompt: ada, cost: ada}\nenforcement: observe\ntarget: main\n"
+        "prompt: {mode: managed, system: prompt.md}\n"
         "canned: {text: later}\nbypass: app\nladder: {unavailable: [canned]}\n"
     ),
     "workflows/triage/prompt.md": "You are kind.\n",

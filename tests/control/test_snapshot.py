@@ -9,10 +9,7 @@ import pytest
 
 from roadworthy.gateway import snapshot as snapshots
 from roadworthy.gateway.snapshot import SNAPSHOT_FORMAT, Snapshot, SnapshotRefused
-from roadworthy.operations.proofs import Proven
-from roadworthy.operations.snapshot import Allowed, Picture, build, unresolved
-from roadworthy.readiness.model import Published
-from roadworthy.rollout.model import Plan, Rollout
+from roadworthy.operations.snapshot import Picture, build, unresolved
 from roadworthy.workflow.check_options import python_hash, python_sources
 from roadworthy.workflow.digest import release
 from roadworthy.workflow.draft import target_identity

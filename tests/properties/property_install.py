@@ -15,7 +15,7 @@ PRICES = {
 }
 """US dollars for a million tokens."""
 
-_OWNERS = "owners: {workflow: ada, prompt: ada, cost: ada}\n"
+_OWNERS = "owners: {workflow: ada, prompt: ada, cost: ada}\nenforcement: observe\n"
 _RETRIES = "ladder: {unavailable: [retry: {times: 4}], overlimit: [retry: {times: 4}], invalid: [retry: {times: 4}]}\n"
 _LADDER = (
     "ladder:\n"

@@ -17,7 +17,10 @@ from support.up import ROADWORTHY, Up, clean_env, roadworthy
 from support.waiting import until, write_files
 
 SECRET = "whsec_c2VjcmV0LW9mLXRoZS1kZXNr"
-OWNERS = "owners: {workflow: ada, prompt: ada, cost: cy}\nprompt: {mode: managed, system: prompt.md}\ntarget: main\n"
+OWNERS = (
+    "owners: {workflow: ada, prompt: ada, cost: cy}\nenforcement: observe\ntarget: main\n"
+    "prompt: {mode: managed, system: prompt.md}\n"
+)
 FILES = {
     "roadworthy.yaml": (
         "version: 1\nnotify: {{url: '{notify}/hook', secret: env:NOTIFY_SECRET, allow_private: true}}\ntargets:\n"

@@ -51,7 +51,8 @@ def configuration(root: Path, bridge: int, notify: str) -> Path:
                 "people:\n  ada: {name: Ada, email: ada@example.com}\n  bo: {name: Bo, email: bo@example.com}\n"
             ),
             "workflows/support/workflow.yaml": (
-                "owners: {workflow: ada, prompt: ada, cost: bo}\nprompt: {mode: managed, system: prompt.md}\n"
+                "owners: {workflow: ada, prompt: ada, cost: bo}\nenforcement: observe\n"
+                "prompt: {mode: managed, system: prompt.md}\n"
                 f"target: main\nbypass: app\nholding: {{text: {HOLDING}}}\n"
                 "ladder: {refused: [escalate], unsafe: [drop, escalate]}\nstream: buffered\n"
                 "checks: {forbidden: {phrases: [refundable], failure: unsafe}}\n"

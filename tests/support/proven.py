@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -38,12 +39,15 @@ class Prover:
         self._state = state
         self._signer = Ed25519Signer(folder.signing_key())
         self._now = time.time() if now is None else now
+        self._open: Any = None
 
-    def everybody(self, workflow: str, *, share: float = 1.0, previous: str | None = None) -> str:
-        """All ten items, a receipt, and a ramp that stands at ``share``.  Returns the candidate's digest."""
-        self.items(workflow)
-        self.receipt(workflow)
-        return self.ramp(workflow, share, previous=previous)
+    def everybody(self, *workflows: str, share: float = 1.0, previous: str | None = None) -> None:
+        """All ten items, a receipt, and a ramp that stands at ``share``, in one transaction."""
+        with self._writing():
+            for workflow in workflows:
+                self.items(workflow)
+                self.receipt(workflow)
+                self.ramp(workflow, share, previous=previous)
 
     def items(self, workflow: str, *, leave_out: Sequence[str] = ()) -> None:
         """Fresh evidence for every item."""
@@ -84,7 +88,7 @@ class Prover:
             "expires": self._now - 30 + 35 * DAY, "set_version": "v1", "scorers": "s1",
         }  # fmt: skip
         made = Receipt(**{**fields, **more})
-        with self._state.write() as tx:
+        with self._writing() as tx:
             tx.add_receipt(made, RECEIPT.sealed(made, self._signer))
             self._audited(tx, "receipt.issue", workflow)
         return made
@@ -98,7 +102,7 @@ class Prover:
             flow.team, workflow, frozen.release.digest, plan, predecessor=previous, state="ramping",
             at=1 if share else 0, entered_at=self._now, ceiling=ceiling, by=flow.owners.workflow,
         )  # fmt: skip
-        with self._state.write() as tx:
+        with self._writing() as tx:
             last = tx.last_audit()
             kept = Kept(rollout, 1_000 + (last.seq if last is not None else 0), self._now)
             tx.put_rollout(flow.team, workflow, ROLLOUT.sealed(kept, self._signer))
@@ -113,18 +117,34 @@ class Prover:
             id=f"wvr_{secrets.token_hex(8)}", team=flow.team, workflow=workflow, item=None, person=flow.owners.workflow,
             reason="a test", starts=began, ends=ends,
         )  # fmt: skip
-        with self._state.write() as tx:
+        with self._writing() as tx:
             tx.add_waiver(made, WAIVER.sealed(made, self._signer))
             self._audited(tx, "waiver.make", workflow)
         return made
 
     # --- inside
 
+    @contextmanager
+    def _writing(self) -> Iterator[Any]:
+        """The transaction that is open, or one of its own."""
+        if self._open is not None:
+            yield self._open
+            return
+        with self._state.write() as tx:
+            self._open = tx
+            try:
+                yield tx
+            finally:
+                self._open = None
+
+    def _reading(self) -> AbstractContextManager[Any]:
+        return nullcontext(self._open) if self._open is not None else self._state.read()
+
     def _keep(self, evidence: Evidence, flow: Workflow) -> None:
         role = KINDS[evidence.kind].accepted_by
         if role is not None:
             evidence = replace(evidence, accepted=[Accepted(getattr(flow.owners, role), role, evidence.made_at)])
-        with self._state.write() as tx:
+        with self._writing() as tx:
             tx.add_evidence(evidence, EVIDENCE.sealed(evidence, self._signer))
             self._audited(tx, "evidence.keep", flow.name)
 
@@ -132,19 +152,20 @@ class Prover:
         tx.append_audit(chain(tx.last_audit(), Event("test", action, f"test/{workflow}"), self._now))
 
     def _flow(self, workflow: str) -> Workflow:
-        with self._state.read() as tx:
+        with self._reading() as tx:
             applied = tx.applied()
         assert applied is not None
-        return applied.configuration.workflows[workflow]
+        flow: Workflow = applied.configuration.workflows[workflow]
+        return flow
 
     def _found(self, workflow: str) -> tuple[Workflow, FrozenRelease]:
-        with self._state.read() as tx:
+        with self._reading() as tx:
             frozen = tx.release(tx.candidates()[workflow])
         assert frozen is not None
         return self._flow(workflow), frozen
 
     def _prices(self, frozen: FrozenRelease) -> str:
-        with self._state.read() as tx:
+        with self._reading() as tx:
             applied = tx.applied()
         assert applied is not None
         listed = PriceList()
@@ -156,11 +177,14 @@ class Prover:
         return prices_hash(prices)
 
 
-def prove(data: Path, workflow: str, **more: Any) -> str:
-    """``Prover.everybody`` on a data folder whose control runs elsewhere, or not at all."""
+def prove(data: Path, *workflows: str, share: float = 1.0) -> None:
+    """``Prover.everybody`` on a data folder whose control runs elsewhere, or not at all.
+
+    Each workflow's policy must say ``projected_peak: 10`` or less, or a pilot's share is the most.
+    """
     folder = DataFolder(data)
     state = SqliteState(folder.state_db)
     try:
-        return Prover(folder, state).everybody(workflow, **more)
+        Prover(folder, state).everybody(*workflows, share=share)
     finally:
         state.close()

@@ -168,6 +168,20 @@ class Up:
             self.admin("POST", "/v1/freeze", {"workflow": workflow})
         self.caught_up()
 
+    def prove(self, *workflows: str) -> None:
+        """Everything that an enforced workflow needs to get all of its traffic (``support.proven``)."""
+        from support.proven import prove
+
+        prove(self.data, *workflows)
+
+        def ramped() -> bool:
+            told = json.loads((self.data / "snapshot" / "current.json").read_bytes())["workflows"]
+            ramps = [told[workflow]["ramp"]["share"] for workflow in workflows]
+            return all(share == 1.0 for share in ramps)
+
+        until(ramped, "ramps at 100 %")
+        self.caught_up()
+
     def key(self, name: str, **more: Any) -> str:
         """A new token, accepted by every worker."""
         token: str = self.admin("POST", "/v1/keys", {"name": name, **more})["token"]

@@ -72,6 +72,7 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prepared]:
         target = {"provider": "openai", "model": "m", "endpoint": upstream, "allow_private": True}
         workflow = {
             "owners": {"workflow": "ada", "prompt": "ada", "cost": "ada"},
+            "enforcement": "observe",
             "target": "mini",
             "bypass": "app",
             "prompt": {"mode": "managed", "system": "prompt.md"},
