@@ -44,12 +44,16 @@ class Pull(msgspec.Struct, forbid_unknown_fields=True):
     """Of what the gateway has."""
 
 
+NOTHING = msgspec.Raw()
+"""This very object is left out of what is sent."""
+
+
 class Pulled(msgspec.Struct, omit_defaults=True):
     """What is new, as the very bytes of the files; nothing: all is as it was."""
 
     stamp: str
-    snapshot: msgspec.Raw = msgspec.Raw()
-    settings: msgspec.Raw = msgspec.Raw()
+    snapshot: msgspec.Raw = NOTHING
+    settings: msgspec.Raw = NOTHING
     signing_pub: str = ""
     """``signing.pub`` of the install."""
     parts: list[tuple[float, int]] = []

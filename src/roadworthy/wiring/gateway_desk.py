@@ -6,13 +6,12 @@ import os
 import stat
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
 from roadworthy.inference_log import segments
 from roadworthy.inference_log.service import Shipper
-from roadworthy.operations.gateways import GatewayStatus, Joined, Joining, JoinRefused, Pull, Pulled
+from roadworthy.operations.gateways import NOTHING, GatewayStatus, Joined, Joining, JoinRefused, Pull, Pulled
 from roadworthy.wiring.data_folder import DataFolder
 from roadworthy.wiring.gateway_folder import MARK, mark_of, nested
 from roadworthy.wiring.gateways import Fleet, Known
@@ -180,8 +179,8 @@ def _stamp(path: Path) -> str:
     return f"{found.st_mtime_ns}.{found.st_ino}"
 
 
-def _raw(path: Path) -> Any:
+def _raw(path: Path) -> msgspec.Raw:
     try:
         return msgspec.Raw(path.read_bytes())
     except FileNotFoundError:
-        return msgspec.Raw()
+        return NOTHING

@@ -201,9 +201,16 @@ class Fleet:
         return joined
 
     def seen(self, name: str) -> bool:
-        """It was heard of.  Is it known?"""
+        """It was heard of.  Is it known?
+
+        Fails open: a full disk keeps no gateway from what control tells it.
+        """
         now = self._clock()
-        return self._change(name, lambda known: msgspec.structs.replace(known, seen_at=now), soon=False)
+        try:
+            return self._change(name, lambda known: msgspec.structs.replace(known, seen_at=now), soon=False)
+        except OSError as error:
+            log.error("gateways.json cannot be written", extra={"path": str(self._path), "error": str(error)})
+            return True
 
     def ended(self, name: str) -> bool:
         """It left in good order.  Is it known?"""

@@ -80,7 +80,7 @@ def gateway(options: Options, *, say: Say = print) -> int:
         supervising.clear_run(folder)
 
         def joining() -> Joining:
-            return Joining(mark.name, str(folder.root), count, mark.first or 0, bound(listener), bound(metrics))
+            return Joining(options.name, str(folder.root), count, listen=bound(listener), metrics=bound(metrics))
 
         count = options.workers or _configured(folder) or 1
         try:

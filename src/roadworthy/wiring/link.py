@@ -88,7 +88,8 @@ class Link:
 
     async def join(self) -> Mark:
         """Raises ``Silent``, ``NotJoined``, ``DataFolderError`` (control is another install's) or ``OSError``."""
-        joined = await self._ask("join", self._joining(), Joined)
+        asking = msgspec.structs.replace(self._joining(), first=self._mark.first or 0)
+        joined = await self._ask("join", asking, Joined)
         assert joined is not None
         self._mark = accept(self._folder, self._mark, joined)
         self._joined, self._stamp = True, ""
