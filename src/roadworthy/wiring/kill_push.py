@@ -201,7 +201,6 @@ class Pusher:
     def _look(self) -> None:
         """Take up who is new, let go of who is gone."""
         assert self._loop is not None
-        now = self._clock()
         there = [(place, place.sockets(), place.running()) for place in self._gateways()]
         with self._changed:
             for place, sockets, running in there:
@@ -214,7 +213,7 @@ class Pusher:
                 # a supervisor that is gone may leave workers that finish their calls
                 if running or any(not worker.refuses for worker in workers.values()):
                     known = self._places.get(place.name)
-                    at = place.seen_at if known is None else max(known.seen_at, min(place.seen_at, now))
+                    at = place.seen_at if known is None else known.seen_at  # from here on, its workers' own word
                     self._known(Gateway(place.name, place.folder, at))
                 else:
                     self._gone(place.name)
