@@ -51,12 +51,12 @@ def configuration(root: Path, bridge: int, notify: str) -> Path:
                 "people:\n  ada: {name: Ada, email: ada@example.com}\n  bo: {name: Bo, email: bo@example.com}\n"
             ),
             "workflows/support/workflow.yaml": (
-                "owners: {workflow: ada, prompt: ada, cost: bo}\nenforcement: observe\n"
+                "owners: {workflow: ada, prompt: ada, cost: bo}\n"
                 "prompt: {mode: managed, system: prompt.md}\n"
                 f"target: main\nbypass: app\nholding: {{text: {HOLDING}}}\n"
                 "ladder: {refused: [escalate], unsafe: [drop, escalate]}\nstream: buffered\n"
                 "checks: {forbidden: {phrases: [refundable], failure: unsafe}}\n"
-                "policy: {escalation: {helpdesk: zendesk, answer_within: 1h}}\n"
+                "policy: {escalation: {helpdesk: zendesk, answer_within: 1h}, projected_peak: 9}\n"
             ),
             "workflows/support/prompt.md": "You answer customers.\n",
         },
@@ -74,6 +74,7 @@ class World:
         self.env = {"HELPDESK_SECRET": SECRET, "XDG_CONFIG_HOME": str(root / "home")}
         self.up = Up(root, config=config, workers=2, env=self.env, arguments=(*FREE_PORTS, "--login", "ada"))
         self.up.ready("main").freeze("support")
+        self.up.prove("support")
         made = roadworthy(
             "keys", "create", "shop", "--workflow", "support", "--callback", f"{self.app.url}/answers",
             "--callback-private", "--data", str(self.up.data),

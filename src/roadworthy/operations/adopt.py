@@ -99,7 +99,7 @@ def derive(name: str, calls: Sequence[ObservedCall], passthrough: Target, owners
         f"# Written by 'roadworthy adopt' from {len(used)} recorded calls. It changes nothing for the app.",
         f"description: {name}, adopted from a running app.",
         owners,
-        "enforcement: observe   # 'enforce' refuses calls that differ from the release, once you trust this file",
+        "enforcement: observe   # served as before, at most 30 days; 'enforce': as far as its evidence goes",
         f"passthrough: {passthrough.name}",
     ]
     if kind == "embeddings":

@@ -266,6 +266,8 @@ def _chosen(releases: Sequence[FrozenRelease], digest: str | None, workflow: str
 
 def earned(rollout: Rollout, digest: str) -> float:
     """The share that a release has earned: its stage's, whatever the evidence allows of it today."""
+    if rollout.predecessor == digest:
+        return 1.0  # it served everybody, and still serves whoever is outside the ramp
     if rollout.digest != digest or rollout.state == "frozen":
         return 0.0
     return rollout.stage.share

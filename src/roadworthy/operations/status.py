@@ -259,6 +259,10 @@ def waiting_for_owners(
             again = f"roadworthy waive {name} --enforcement --until DATE --reason WHY"
             do = again if standing.watch == "lapsed" else f"roadworthy ready {name}"
             found.append(Waiting(workflow.owners.workflow, f"{name}: {standing.notice}", do))
+        elif standing.watch == "enforced" and workflow.enforcement == "observe":
+            words = f"{name}: `observe` counts for nothing without its owner's waiver"
+            do = f"roadworthy waive {name} --enforcement --until DATE --reason WHY"
+            found.append(Waiting(workflow.owners.workflow, words, do))
         elif standing.watch == "enforced" and standing.stage == "frozen":
             words = f"{name}: nobody but testers reaches it before its ramp has begun"
             found.append(Waiting(workflow.owners.workflow, words, f"roadworthy ready {name}"))

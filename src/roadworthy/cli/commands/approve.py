@@ -43,6 +43,8 @@ def approve(work: Work, workflow: str | None, fields: Sequence[str], listing: bo
         return
     for each in answer.get("approved", []):
         work.say(f"approved: {change(each)}")
+        if each.get("field") == "enforcement":
+            work.say(f"next: roadworthy waive {workflow} --enforcement --until DATE --reason WHY")
 
 
 def tell_pending(work: Work, found: Sequence[Mapping[str, Any]]) -> None:
