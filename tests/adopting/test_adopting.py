@@ -272,7 +272,8 @@ def test_every_kind_of_app_is_served_the_same_by_its_release(adopted: Adopted, k
 
 
 def enforce(adopted: Adopted, name: str) -> None:
-    """Trust the file: from observe to enforce.  Nobody publishes prices for a provider on this machine."""
+    """Trust the file, which has its evidence by now: from observe to enforce.  Nobody publishes prices for a provider
+    on this machine."""
     install = adopted.folder / "roadworthy.yaml"
     priced = re.sub(r"(    model: (?:gpt-4o|text-embedding-3-small))$", r"\1\n    price: {input: 1, output: 2}",
                     re.sub(r"\n    price: .*", "", install.read_text()), flags=re.MULTILINE)  # fmt: skip
@@ -280,9 +281,10 @@ def enforce(adopted: Adopted, name: str) -> None:
     place = adopted.folder / "workflows" / name / "workflow.yaml"
     text = place.read_text()
     assert "enforcement: observe" in text
-    place.write_text(text.replace("enforcement: observe", "enforcement: enforce"))
+    assert "policy:" not in text
+    place.write_text(text.replace("enforcement: observe", "policy: {projected_peak: 9}\nenforcement: enforce"))
     roadworthy("apply", ".", cwd=adopted.folder)
-    adopted.up.caught_up()
+    adopted.up.prove(name)
 
 
 def test_an_app_of_two_kinds_keeps_both_while_it_is_observed(adopted: Adopted) -> None:

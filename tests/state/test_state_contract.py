@@ -106,7 +106,7 @@ def test_a_release_number_is_taken_once(state: Store) -> None:
         tx.add_release(other)
 
 
-def test_only_an_existing_release_of_the_workflow_is_served(state: Store) -> None:
+def test_only_an_existing_release_of_the_workflow_is_put_forward(state: Store) -> None:
     with state.write() as tx:
         tx.add_release(frozen("a", 1))
         tx.add_release(frozen("a", 2))
@@ -116,7 +116,10 @@ def test_only_an_existing_release_of_the_workflow_is_served(state: Store) -> Non
         with pytest.raises(StateConflict), state.write() as tx:
             tx.put_forward(workflow, digest)
     with state.read() as tx:
-        assert tx.candidates() == {"a": "rel_a2"}
+        assert tx.candidates() == tx.newest() == {"a": "rel_a2"}
+    with state.write() as tx:
+        tx.put_forward("a", "rel_a1")
+        assert (tx.candidates(), tx.newest()) == ({"a": "rel_a1"}, {"a": "rel_a2"})
 
 
 def test_keys_are_replaced_by_id_and_unique_by_hash(state: Store) -> None:
@@ -184,8 +187,10 @@ def test_the_epoch_rises_by_one_each_time(state: Store) -> None:
     for expected in (1, 2, 3):
         with state.write() as tx:
             assert tx.next_epoch() == expected
+    with state.write() as tx:
+        assert (tx.next_epoch(above=9), tx.next_epoch(above=2)) == (10, 11)
     with state.read() as tx:
-        assert tx.epoch() == 3
+        assert tx.epoch() == 11
 
 
 def test_a_read_transaction_refuses_to_write(state: Store) -> None:

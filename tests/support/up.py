@@ -176,8 +176,8 @@ class Up:
 
         def ramped() -> bool:
             told = json.loads((self.data / "snapshot" / "current.json").read_bytes())["workflows"]
-            ramps = [told[workflow]["ramp"]["share"] for workflow in workflows]
-            return all(share == 1.0 for share in ramps)
+            enforced = [told[name]["ramp"]["share"] for name in workflows if told[name]["enforcement"] == "enforce"]
+            return all(share == 1.0 for share in enforced)
 
         until(ramped, "ramps at 100 %")
         self.caught_up()
