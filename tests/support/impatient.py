@@ -28,14 +28,14 @@ def _worker(arguments: list[str]) -> int:
 
 def _supervisor() -> None:
     from roadworthy.cli.main import main
-    from roadworthy.wiring import supervisor
+    from roadworthy.wiring import supervising
 
-    python = supervisor.python
+    python = supervising.python
 
     def command(module: str, *arguments: str) -> list[str]:
         return [*COMMAND, module, *arguments] if module == _WORKER else python(module, *arguments)
 
-    supervisor.python = command
+    supervising.python = command
     main()
 
 
