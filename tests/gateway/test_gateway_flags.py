@@ -118,8 +118,9 @@ async def test_faults_have_the_protocols_shapes(tmp_path: Path) -> None:
     bench = Bench(tmp_path)
     assert (await ask(bench, "nothing"))[0] == 404
     assert (await ask(bench, "nothing"))[1]["errorCode"] == "FLAG_NOT_FOUND"
-    assert (await ask(bench, "support", body=b"{no"))[1]["errorCode"] == "PARSE_ERROR"
-    for bad in ({"context": 1}, {"context": {"targetingKey": 1}}):
+    for bad in (b"{no", b"[]", b'{"x":' + b"[" * 100_000):
+        assert (await ask(bench, "support", body=bad))[1]["errorCode"] == "PARSE_ERROR"
+    for bad in ({"context": 1}, {"context": {"targetingKey": 1}}, b'{"context": {"targetingKey": "\xff"}}'):
         status, fault = await ask(bench, "support", body=bad)
         assert (status, fault["errorCode"]) == (400, "INVALID_CONTEXT")
     status, fault = await ask(bench, body=b"[]")

@@ -127,14 +127,25 @@ def test_an_older_receipt_does_not_come_back_after_a_restart(folder: DataFolder)
     assert share(3, passed) == 0, "a newer one was seen"
 
 
+@pytest.mark.parametrize("damage", [b"", b"{", b'{"receipts":{"\xff":[1,1]}}', b'{"x":' + b"[" * 200_000])
 def test_what_was_seen_and_cannot_be_read_is_said_and_serving_goes_on(
-    folder: DataFolder, caplog: pytest.LogCaptureFixture
+    folder: DataFolder, caplog: pytest.LogCaptureFixture, damage: bytes
 ) -> None:
-    folder.seen_file.write_bytes(b"{")
+    folder.seen_file.write_bytes(damage)
     write(folder, snapshot())
     assert Worker(folder).load() == (1, 1)
     assert "what was seen cannot be read" in caplog.text
     assert recall(folder).seq == 1
+
+
+@pytest.mark.parametrize("damage", [b"", b"{", b'{"keys":{"\xff":1}}', b'{"x":' + b"[" * 200_000])
+def test_a_snapshot_that_is_garbage_leaves_the_last_good_one_in_force(folder: DataFolder, damage: bytes) -> None:
+    write(folder, snapshot())
+    worker = Worker(folder)
+    assert worker.load() == (1, 1)
+    folder.snapshot.write_bytes(damage)
+    assert worker.load() == (1, 1)
+    assert worker.gateway.counters.snapshots_refused == 1
 
 
 def test_only_what_the_folders_own_control_signed_counts(folder: DataFolder) -> None:

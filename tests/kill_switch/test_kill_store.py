@@ -51,7 +51,13 @@ def test_a_line_torn_by_a_power_cut_is_passed_over_and_the_next_one_is_whole(tmp
     assert [each.id for each in store.records()] == ["kil_support", "kil_triage"]
 
 
-@pytest.mark.parametrize("damage", ["removed", "emptied", "garbage"])
+DAMAGE = {
+    "emptied": b"", "garbage": b"{]", "not UTF-8": b'{"\xff":{"workflow":"a"}}',
+    "nested without end": b'{"a":{"workflow":"a","x":' + b"[" * 200_000,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("damage", ["removed", *DAMAGE])
 def test_lost_switches_are_read_from_the_log(tmp_path: Path, damage: str) -> None:
     store = FileKillStore(tmp_path)
     pressed(store)
@@ -59,16 +65,17 @@ def test_lost_switches_are_read_from_the_log(tmp_path: Path, damage: str) -> Non
     if damage == "removed":
         (tmp_path / SWITCHES).unlink()
     else:
-        (tmp_path / SWITCHES).write_bytes(b"" if damage == "emptied" else b"{]")
+        (tmp_path / SWITCHES).write_bytes(DAMAGE[damage])
     found = store.switches()
     assert [in_force(found, name) for name in ("support", "triage", "other")] == ["off", "guarded", "on"]
 
 
-def test_when_neither_file_can_be_read_everything_is_off(tmp_path: Path) -> None:
+@pytest.mark.parametrize("damage", list(DAMAGE))
+def test_when_neither_file_can_be_read_everything_is_off(tmp_path: Path, damage: str) -> None:
     store = FileKillStore(tmp_path)
     pressed(store, to="guarded")
-    (tmp_path / SWITCHES).write_bytes(b"{]")
-    (tmp_path / LOG).write_bytes(b"rubbish\n")
+    (tmp_path / SWITCHES).write_bytes(DAMAGE[damage])
+    (tmp_path / LOG).write_bytes((DAMAGE[damage] or b"rubbish") + b"\n")
     assert in_force(store.switches(), "anything") == "off"
     (tmp_path / LOG).unlink()
     assert in_force(store.switches(), "anything") == "off"

@@ -33,7 +33,7 @@ class FileKillStore:
             return _switches.decode(self._file.read_bytes())
         except FileNotFoundError:
             return self._by_log(f"{SWITCHES} is missing", {})
-        except (OSError, msgspec.MsgspecError) as error:
+        except (OSError, ValueError, RecursionError) as error:  # also what is not UTF-8, or nested without end
             why = f"{SWITCHES} cannot be read: {error}"
             return self._by_log(why, _everything_off(why))
 
@@ -78,7 +78,7 @@ def _read(lines: list[bytes]) -> list[Record]:
     for line in lines:
         try:
             out.append(_record.decode(line))
-        except msgspec.MsgspecError:
+        except (ValueError, RecursionError):
             continue
     return out
 

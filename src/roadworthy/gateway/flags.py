@@ -130,11 +130,11 @@ def _unit(body: bytes) -> str | None:
     """The user, read as ``x-roadworthy-user`` is; ``None``: none is named."""
     try:
         asked = _asked.decode(body) if body else _Asked()
-    except (msgspec.DecodeError, RecursionError):
+    except (ValueError, RecursionError):
         raise _Misread("PARSE_ERROR", 'Send JSON such as {"context": {"targetingKey": "user-1"}}.') from None
     try:
         named = _context.decode(asked.context).targetingKey
-    except (msgspec.DecodeError, RecursionError):
+    except (ValueError, RecursionError):
         raise _Misread("INVALID_CONTEXT", "'context' must be an object whose targetingKey is a string.") from None
     return named[:LONGEST_VALUE] if named else None
 

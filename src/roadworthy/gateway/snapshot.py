@@ -101,6 +101,15 @@ class Endpoint(msgspec.Struct, frozen=True, omit_defaults=True):
     """Launched by this install: may be loopback without ``allow_private``."""
 
 
+class Reserved(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Workflows of ours that only a drill's permit reaches (``workflow/reserved.py``): whoever goes through the
+    workflows of a snapshot never meets them."""
+
+    workflows: dict[str, ServedWorkflow]
+    releases: dict[str, Release]
+    targets: dict[str, Target]
+
+
 class Snapshot(msgspec.Struct, frozen=True, omit_defaults=True):
     format: int
     epoch: int
@@ -138,6 +147,8 @@ class Snapshot(msgspec.Struct, frozen=True, omit_defaults=True):
     """Sealed (``rww-…``) waivers of enforcement: without one ``observe`` is ``enforce``."""
     kill: dict[str, Stopped] = {}
     """Workflow or ``*`` → its switch as control knew it; those that are on and were never touched are left out."""
+    reserved: Reserved | None = None
+    """``None``: written by a control that knows of none."""
 
 
 class SnapshotRefused(Exception):
@@ -159,7 +170,7 @@ def decode(data: bytes) -> Snapshot:
     """
     try:
         snapshot = _decoder.decode(data)
-    except msgspec.MsgspecError as error:
+    except (ValueError, RecursionError) as error:  # msgspec's errors, and what is not UTF-8, are ValueErrors
         raise SnapshotRefused(f"not a snapshot: {error}") from error
     if abs(snapshot.format - SNAPSHOT_FORMAT) > 1:
         raise SnapshotRefused(

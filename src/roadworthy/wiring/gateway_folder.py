@@ -32,7 +32,7 @@ def mark_of(root: Path) -> Mark | None:
     """What the folder of a gateway says of itself; ``None``: it is none."""
     try:
         return msgspec.json.decode((root / MARK).read_bytes(), type=Mark)
-    except (OSError, msgspec.MsgspecError):
+    except (OSError, ValueError, RecursionError):
         return None
 
 

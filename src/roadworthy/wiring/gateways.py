@@ -313,7 +313,7 @@ class Fleet:
             return msgspec.json.decode(self._path.read_bytes(), type=_Kept)
         except FileNotFoundError:
             return _Kept()
-        except (OSError, msgspec.MsgspecError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             log.error("gateways.json cannot be read", extra={"path": str(self._path), "error": str(error)})
             return _Kept()
 

@@ -89,6 +89,6 @@ class Lineage:
             return msgspec.json.decode(self._folder.head_file.read_bytes(), type=Head)
         except FileNotFoundError:
             return Head()
-        except (OSError, msgspec.MsgspecError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             log.error("how far state had come cannot be read", extra={"error": str(error)})
             return Head()

@@ -37,7 +37,7 @@ class PartsFile:
             self._seen = mark
             try:
                 self.now = msgspec.json.decode(self._path.read_bytes(), type=tuple[tuple[float, int], ...])
-            except (OSError, msgspec.MsgspecError) as error:
+            except (OSError, ValueError, RecursionError) as error:
                 log.error("parts.json cannot be read", extra={"path": str(self._path), "error": str(error)})
                 self.now = ()
         return self.now

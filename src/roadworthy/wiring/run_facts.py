@@ -22,7 +22,7 @@ def run_facts(folder: DataFolder) -> RunFacts:
     """What the supervisor wrote, with ``alive`` looked up; empty when none runs."""
     try:
         facts = msgspec.json.decode((folder.run / "processes.json").read_bytes(), type=RunFacts)
-    except (FileNotFoundError, msgspec.MsgspecError):
+    except (FileNotFoundError, ValueError, RecursionError):
         return RunFacts()
     facts.processes = [msgspec.structs.replace(process, alive=is_alive(process.pid)) for process in facts.processes]
     return facts

@@ -14,8 +14,6 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-import msgspec
-
 from roadworthy.adapters.kill_files import LOG, SWITCHES, FileKillStore
 from roadworthy.gateway.snapshot import Stopped
 from roadworthy.gateway.stopping.board import Board
@@ -128,7 +126,7 @@ def restore(run: Path, board: Board) -> None:
     for path in sorted(run.glob(KEPT.format("*"))):
         try:
             board.restore(path.read_bytes())
-        except (OSError, msgspec.MsgspecError) as error:  # the others, the snapshot and kill.json say it as well
+        except (OSError, ValueError, RecursionError) as error:  # the others, the snapshot and kill.json say it as well
             log.error("the kept kill state cannot be read", extra={"path": path.name, "error": str(error)})
 
 

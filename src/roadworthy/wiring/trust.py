@@ -84,7 +84,7 @@ def recall(folder: DataFolder) -> Memory:
         return msgspec.json.decode(folder.seen_file.read_bytes(), type=Memory)
     except FileNotFoundError:
         return Memory()
-    except (OSError, msgspec.MsgspecError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         log.error("what was seen cannot be read", extra={"error": str(error)})
         return Memory()
 

@@ -205,7 +205,7 @@ class Board:
         return msgspec.json.encode(self._words)
 
     def restore(self, kept: bytes) -> None:
-        """Raises ``msgspec.MsgspecError`` for what ``kept`` did not make."""
+        """Raises ``ValueError`` or ``RecursionError`` for what ``kept`` did not make."""
         for name, word in msgspec.json.decode(kept, type=dict[str, _Word]).items():
             self._take(name, word.stopped, word.epoch)
         self._settle()
