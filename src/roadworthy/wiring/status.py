@@ -121,7 +121,7 @@ class StatusBoard:
             "control": {
                 "pid": os.getpid(),
                 "since": self._started,
-                "epoch": self._epoch,
+                "epoch": self._epoch if snapshot is None else snapshot.epoch,
                 "seq": 0 if snapshot is None else snapshot.seq,
                 "published_at": None if snapshot is None else snapshot.made_at,
                 "engine": [] if self.engine is None else self.engine.health(),

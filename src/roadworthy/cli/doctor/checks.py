@@ -48,8 +48,8 @@ def data_folder(world: World) -> Iterator[Finding]:
     signing = root / "signing.key"
     if signing.is_file() and stat.S_IMODE(signing.stat().st_mode) & 0o077:
         yield Finding(
-            "signing key", "FAIL", f"{signing} is open to others: whoever read it can make permits",
-            f"rm {signing} and restart control, which makes a new one",
+            "signing key", "FAIL", f"{signing} is open to others: whoever read it can sign receipts and permits",
+            f"chmod 600 {signing}; if somebody read it, rm it and restart control: all that was signed is made anew",
         )  # fmt: skip
     elif signing.is_file():
         yield Finding("signing key", "ok", "private")
