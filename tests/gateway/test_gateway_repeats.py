@@ -6,8 +6,10 @@ import asyncio
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from gateway_support import HELLO, Bench, chat, completion, events, header, key, on_loop, release, said, text_of
+from stopping_support import stop
 
 from roadworthy.gateway.admission.idempotency import KEPT_SECONDS, Stored, Table, fingerprint, owner_of
 from roadworthy.gateway.admission.peers import PeerGone
@@ -114,6 +116,58 @@ async def test_what_was_answered_without_a_model_is_kept_so_that_nothing_is_hand
     assert said(again) == said(first)
     assert said(again)["roadworthy"]["outcome"] == "canned"
     assert len(bench.records()) == 1
+
+
+@on_loop
+async def test_an_answer_from_before_a_stop_is_not_told_again(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    await bench.post(headers=ONCE)
+    await stop(bench)
+    again = await bench.post(headers=ONCE)
+    assert (again.status, said(again)["error"]["code"]) == (503, "ai_off")
+    assert header(again, b"x-roadworthy-replayed") is None
+    await stop(bench, "on", 2)
+    assert (await bench.post(headers=ONCE)).status == 200
+    assert len(bench.upstream.sent) == 2
+
+
+@on_loop
+async def test_who_waits_for_a_first_call_that_drains_reads_the_stop(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    bench.upstream.gate = asyncio.Event()
+    first = asyncio.ensure_future(bench.post(headers=ONCE))
+    second = asyncio.ensure_future(bench.post(headers=ONCE))
+    for _ in range(5):
+        await asyncio.sleep(0)
+    await stop(bench)
+    bench.upstream.gate.set()
+    assert (await first).status == 200
+    assert said(await second)["error"]["code"] == "ai_off"
+    assert len(bench.upstream.sent) == 1
+
+
+@on_loop
+async def test_an_answer_of_a_release_that_was_rolled_back_is_not_told_again(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    bench.upstream.will(completion("new"), completion("old"))
+    await bench.post(headers=ONCE)
+    world = bench.gateway.world
+    assert world is not None
+    other, served = msgspec.structs.replace(release(), digest="rel_" + "9" * 64), world.snapshot.workflows["support"]
+    back = msgspec.structs.replace(served, release=other.digest)
+    bench.load(workflows={"support": back}, releases={other.digest: other}, keys=world.snapshot.keys)
+    again = await bench.post(headers=ONCE)
+    assert said(again)["choices"][0]["message"]["content"] == "old"
+    assert said(again)["roadworthy"]["release"] == other.digest
+
+
+@on_loop
+async def test_under_assist_a_repeated_call_is_handed_to_nobody_twice(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, served=release(handling=Handling(holding=Canned("A person answers."))))
+    await stop(bench, "assist")
+    first = await bench.post(headers=ONCE)
+    assert said(await bench.post(headers=ONCE)) == said(first)
+    assert len(bench.upstream.sent) == 1
 
 
 @on_loop

@@ -13,9 +13,11 @@ import msgspec
 from roadworthy.cost.lending import EVERYTHING, Parts
 from roadworthy.evidence.permit.model import LOCAL
 from roadworthy.gateway.admission.authenticate import KeyedHash, PermitShown, authenticate
+from roadworthy.gateway.admission.idempotency import Standing
 from roadworthy.gateway.admission.peers import Peers
 from roadworthy.gateway.admission.permits import Lane, LaneFinisher, PermitPorts, Permits
 from roadworthy.gateway.admission.repeat import Repeats
+from roadworthy.gateway.admission.resolve import workflow_for
 from roadworthy.gateway.answers.cache import AnswerCache
 from roadworthy.gateway.answers.escalations import PATH as ESCALATIONS
 from roadworthy.gateway.answers.escalations import Control, Escalations
@@ -177,8 +179,23 @@ class Gateway:
         if repeat is None:
             return self._server.serve(request, headers, key, operation, world)
         return self._repeats.serve(
-            request, (key.key.id, repeat), lambda: self._server.serve(request, headers, key, operation, world)
+            request,
+            (key.key.id, repeat),
+            lambda: self._server.serve(request, headers, key, operation, world),
+            lambda model, unit: self._standing(key, model, unit),
         )
+
+    def _standing(self, key: ServedKey, model: str, unit: str | None) -> Standing:
+        """Who would answer a call now."""
+        world = self._loaded()
+        try:
+            serving = workflow_for(model, key, world)
+        except Refused:
+            return None
+        router = world.routers.get(serving.name)
+        if router is None:
+            return None
+        return router.standing(unit, key.traffic, self._clock.now(), self.board.state_of(serving))
 
     def _authenticated(self, request: Request) -> tuple[dict[bytes, bytes], World, ServedKey]:
         world = self._loaded()

@@ -1,5 +1,7 @@
 """``Idempotency-Key``: the same key and body within ten minutes get the same answer.
 
+A stop or another release wins: an answer is told again only while its caller stands where it stood (``Standing``).
+
 Kept in the memory of one worker (requests are routed to their key's owner by hash), so after a crash a repeated call
 is a new one.  Only answers are kept, whole: an error is not an answer, and the next try may get one.  The table is
 bounded in entries and bytes; the oldest finished entries go first.
@@ -21,6 +23,9 @@ MOST_ENTRIES = 10_000
 MOST_BYTES = 64 * 1024 * 1024
 LONGEST_KEY = 255
 
+Standing = tuple[str | None, ...] | None
+"""Who would answer a call now: route, state of the kill switch, release; ``None``: nobody."""
+
 _SCOPE = tuple[str, bytes]
 """(id of the API key, the caller's idempotency key)."""
 
@@ -36,7 +41,7 @@ class Stored(msgspec.Struct, frozen=True):
 class Entry:
     """One idempotency key: in progress until ``finish``."""
 
-    __slots__ = ("answer", "fingerprint", "since", "unit")
+    __slots__ = ("answer", "fingerprint", "since", "standing", "unit")
 
     def __init__(
         self, fingerprint: bytes, since: float, answer: asyncio.Future[Stored | None], unit: str | None
@@ -46,6 +51,8 @@ class Entry:
         self.answer = answer
         self.unit = unit
         """On whose behalf the call is made, for ``forget``."""
+        self.standing: Standing = None
+        """When it was made."""
 
 
 def fingerprint(path: str, body: bytes, unit: str | None = None) -> bytes:
@@ -102,6 +109,11 @@ class Table:
         else:
             self._bytes += len(stored.body)
             self._trim()
+
+    def drop(self, scope: _SCOPE, entry: Entry) -> None:
+        """Its answer is not to be told again: the key is free."""
+        if self._entries.get(scope) is entry:
+            self._forget(scope)
 
     def purge(self, unit: str) -> int:
         """Keep no answer made for a unit, of calls under way neither → how many answers were kept."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 
-from roadworthy.gateway.admission.body import parse_fields, read_extension, read_flag
-from roadworthy.gateway.admission.idempotency import Entry, Stored, Table, fingerprint, owner_of
+from roadworthy.gateway.admission.body import parse_fields, read_extension, read_flag, read_model
+from roadworthy.gateway.admission.idempotency import Entry, Standing, Stored, Table, fingerprint, owner_of
 from roadworthy.gateway.admission.peers import PeerGone, Peers
 from roadworthy.gateway.admission.resolve import session_of, unit_of
 from roadworthy.gateway.counters import Counters
@@ -55,9 +55,17 @@ class Repeats:
         return self._table.count(unit)
 
     async def serve(
-        self, request: Request, scope: tuple[str, bytes], first: Callable[[], Awaitable[Answered]]
+        self,
+        request: Request,
+        scope: tuple[str, bytes],
+        first: Callable[[], Awaitable[Answered]],
+        standing: Callable[[str, str | None], Standing],
     ) -> Answered:
-        """The stored answer, or that of ``first``.  An owner that is gone is stood in for: the call is then new."""
+        """The stored answer, or that of ``first``.  An owner that is gone is stood in for: the call is then new.
+
+        ``standing``: of a call for this model by this unit, now.  An answer from before a stop, or of a release that
+        this caller does not get any more, is not told again.
+        """
         owner = owner_of(scope, self._workers)
         if owner != self._worker and self._peers is not None and not request.internal:
             try:
@@ -71,17 +79,21 @@ class Repeats:
                     f"The worker that served this key was lost ({type(error).__name__}).",
                     failure="gateway_lost",
                 ) from error
-        unit = _unit(request)
+        model, unit = _about(request)
         mark = fingerprint(request.path, request.body, unit)
         until = self._clock.monotonic() + LONGEST_WAIT  # for all first calls that fail before one answers
         while True:
             entry, ours = self._table.claim(scope, mark, self._clock.monotonic(), unit)
             if ours:
+                entry.standing = standing(model, unit)
                 return await self._first(scope, entry, first)
             stored = await self._wait(entry, until - self._clock.monotonic())
-            if stored is not None:
+            if stored is None:
+                continue
+            if entry.standing == standing(model, unit):
                 self._counters.replayed += 1
                 return _told_again(request, stored)
+            self._table.drop(scope, entry)
 
     async def _first(
         self, scope: tuple[str, bytes], entry: Entry, first: Callable[[], Awaitable[Answered]]
@@ -124,14 +136,14 @@ class Repeats:
             ) from None
 
 
-def _unit(request: Request) -> str | None:
-    """On whose behalf the call is made; ``None`` also for a body that admission will refuse."""
+def _about(request: Request) -> tuple[str, str | None]:
+    """(model, on whose behalf the call is made); nothing for a body that admission will refuse."""
     headers = dict(request.headers)
     try:
         fields = parse_fields(request.body)
-        return unit_of(headers, fields, session_of(headers, read_extension(fields)))[0]
+        return read_model(fields), unit_of(headers, fields, session_of(headers, read_extension(fields)))[0]
     except Refused:
-        return None
+        return "", None
 
 
 def _stored(answer: Answered) -> Stored | None:

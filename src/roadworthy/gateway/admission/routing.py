@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from roadworthy.gateway.admission.idempotency import Standing
 from roadworthy.gateway.admission.proofs import Proofs
 from roadworthy.gateway.admission.sessions import Sessions, tag_of
 from roadworthy.gateway.admission.sides import Candidate, Flow, Serves, Side, Sides, choose, sides_at
@@ -104,6 +105,13 @@ class Router:
         if sides.everybody is not None:
             return sides.everybody
         return None if unit is None else choose(sides, self._places.of(unit))
+
+    def standing(self, unit: str | None, traffic: TrafficClass, now: float, force: State = "on") -> Standing:
+        """What an answer depends on that is kept for a repeated call."""
+        side = self.foretold(unit, traffic, now, force)
+        if side is None:  # by lot: one of these
+            return self._sides.release, self._sides.previous
+        return side.route, side.kill, self.servings[side.serves].digest
 
     def _renewed(self, now: float) -> Sides:
         sides = sides_at(self._flow, now)
