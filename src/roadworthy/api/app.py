@@ -29,6 +29,7 @@ from roadworthy.inference_log.model import FilterRefused
 from roadworthy.operations.canary import CanaryRefused
 from roadworthy.operations.drill_runs import DrillRefused
 from roadworthy.operations.keys import KeyRefused
+from roadworthy.operations.kill_drill_runs import KillDrillRefused
 from roadworthy.operations.vouching import NotYours
 from roadworthy.people.escalation.rules import Refused as EscalationRefused
 from roadworthy.people.escalation.service import NotAllowed
@@ -153,7 +154,9 @@ def _handled(services: Services, endpoint: Endpoint, call: Call) -> Any:
         raise errors.Unauthenticated(str(error)) from error
     except (NotAllowed, NotYours) as error:
         raise errors.Denied(str(error)) from error
-    except (EscalationRefused, IncidentRefused, DrillRefused, EvidenceRefused, CanaryRefused) as error:
+    except (
+        EscalationRefused, IncidentRefused, DrillRefused, KillDrillRefused, EvidenceRefused, CanaryRefused,
+    ) as error:  # fmt: skip
         raise errors.Conflict(str(error)) from error
     except StateConflict as error:
         raise errors.Conflict(f"somebody else was faster: {error}; try again") from error

@@ -17,6 +17,7 @@ from roadworthy.api import (
     inferences,
     keys,
     kill,
+    kill_drills,
     operating,
     rollout,
 )
@@ -37,6 +38,7 @@ ENDPOINTS: list[Endpoint] = [
     *budgets.ENDPOINTS,
     *gateways.ENDPOINTS,
     *kill.ENDPOINTS,
+    *kill_drills.ENDPOINTS,
     *rollout.ENDPOINTS,
 ]
 

@@ -25,6 +25,7 @@ from roadworthy.operations.forget import Forgetter
 from roadworthy.operations.gateways import Gateways
 from roadworthy.operations.keys import Keys
 from roadworthy.operations.kill_desk import KillDesk
+from roadworthy.operations.kill_drill_runs import KillDrills
 from roadworthy.operations.readiness import Board
 from roadworthy.operations.restored import Restored
 from roadworthy.operations.rollout_status import RampBoard
@@ -88,6 +89,7 @@ class Services:
     canary: Callable[[str | None, str], tuple[Evidence, Flown]]
     """(workflow, by) → what was kept of it.  Raises ``Unknown``, ``CanaryRefused`` and ``evidence.rules.Refused``."""
     kill: KillSwitch
+    kill_drills: KillDrills
     rollouts: Rollouts
     ramps: RampBoard
     status: Callable[[], dict[str, Any]]

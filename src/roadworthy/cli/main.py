@@ -30,6 +30,7 @@ from roadworthy.cli.commands import (
     incidents,
     keys,
     kill,
+    kill_drill,
     log,
     measure,
     people,
@@ -74,6 +75,7 @@ SECTIONS: dict[str, tuple[click.Command, ...]] = {
     "Prove it": (
         ready.ready,
         drill.drill,
+        kill_drill.kill_drill,
         drill.failures,
         evals.evals,
         ready.canary,
@@ -102,6 +104,13 @@ class Root(click.Group):
             found = importlib.import_module(DEMO).demo
             return found if isinstance(found, click.Command) else None
         return super().get_command(ctx, cmd_name)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """A name of two words (``drill kill``) before one of one."""
+        found = self.commands.get(" ".join(args[:2]))
+        return super().resolve_command(ctx, args) if found is None else (found.name, found, args[2:])
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         sections = {title: list(commands) for title, commands in SECTIONS.items()}

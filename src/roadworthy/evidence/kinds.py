@@ -129,7 +129,17 @@ class KillDrill(_Figures, frozen=True, tag="kill_drill"):
     max: Seconds
     late_attempts: Count
     """Attempts that the upstream counted after the acknowledgement."""
-    streams: Literal["drain", "cut"] = "cut"
+    presses: Count = 0
+    attempts: Count = 0
+    """That the upstream counted while it was on."""
+    without_traffic: list[str] = []
+    """Gateways with a worker that no call came through, so that what they confirmed proves nothing."""
+    drained: Count = 0
+    """Streams under way that finished."""
+    cut: Count = 0
+    """Streams under way that ended with an explicit error event."""
+    broken: Count = 0
+    """Streams under way that ended otherwise than was declared (``drain``, ``cut``)."""
 
 
 class OnCallSchedule(_Figures, frozen=True, tag="on_call_schedule"):

@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 
 from roadworthy.inference_log.model import ANY, EQUAL, WORDED, Filter, StatsRow
 from roadworthy.workflow.inference import Feedback, Inference
+from roadworthy.workflow.reserved import DRILLED
 
 TIMES = ("hour", "day")
 MAY_COME = 3600.0
@@ -22,7 +23,14 @@ def matches(where: Filter, inference: Inference) -> bool:
     return _named(where, inference) and _measured(where, inference) and _tagged(where, inference)
 
 
+def hidden(where: Filter) -> tuple[str, ...]:
+    """Workflows whose calls are shown to whoever names them only: those of the kill drill."""
+    return () if where.workflow is not None else tuple(DRILLED)
+
+
 def _named(where: Filter, inference: Inference) -> bool:
+    if inference.workflow in hidden(where):
+        return False
     for field, column in EQUAL.items():
         value = getattr(where, field)
         if value is not None and getattr(inference, column) != value:

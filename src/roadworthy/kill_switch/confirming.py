@@ -61,6 +61,10 @@ class Report(msgspec.Struct, frozen=True):
     p50: float | None
     max: float | None
     """Seconds from the order to the confirmations that came; ``None``: none did."""
+    took: dict[str, float] = {}
+    """Gateway → seconds from the order until the last of its workers had confirmed; who is missing is left out."""
+    at: float = 0.0
+    """When the order was given."""
 
 
 def begin(order: Order, gateways: Mapping[str, Gateway]) -> Confirmations:
@@ -102,11 +106,13 @@ def report(book: Confirmations, now: float) -> Report:
         for name, each in sorted(book.gateways.items())
         if name not in book.confirmed
     ]
-    took = [max(0.0, when - order.at) for name, when in book.confirmed.items() if name in book.gateways]
+    took = {name: max(0.0, when - order.at) for name, when in book.confirmed.items() if name in book.gateways}
     return Report(
         reached=bool(book.gateways) and not missing,
         to=order.to,
         missing=missing,
-        p50=median(took) if took else None,
-        max=max(took, default=None),
+        p50=median(took.values()) if took else None,
+        max=max(took.values(), default=None),
+        took=took,
+        at=order.at,
     )

@@ -16,6 +16,7 @@ from roadworthy.operations.kill_words import reads
 from roadworthy.operations.rights import rights_of
 from roadworthy.workflow.model import Owners, Workflow
 from roadworthy.workflow.problems import did_you_mean
+from roadworthy.workflow.reserved import DRILLED
 from roadworthy.workflow.service import Actor, Unknown
 
 
@@ -30,6 +31,10 @@ class Reached(msgspec.Struct, frozen=True):
     p50: float | None
     """Seconds from the press to the confirmation of a gateway."""
     max: float | None
+    took: dict[str, float] = {}
+    """The same by gateway; who is missing is left out."""
+    at: float = 0.0
+    """When it was pressed."""
 
 
 class Line(Protocol):
@@ -169,7 +174,7 @@ class KillDesk:
 
     def stands(self) -> list[Stand]:
         """Of all (``*``) first, then of every workflow."""
-        names = {*self._names(), *self._kills.switches()} - {EVERY}
+        names = {*self._names(), *self._kills.switches()} - {EVERY, *DRILLED}
         return [self.stand(EVERY), *(self.stand(name) for name in sorted(names))]
 
     def stopped_stands(self) -> list[Stand]:
@@ -185,7 +190,7 @@ class KillDesk:
                 state=switch.state,
                 seq=switch.seq,
                 at=max((held.since for held in switch.held.values() if held.state == switch.state), default=0.0),
-                streams=served[name].policy.kill.streams if name in served else "drain",
+                streams=served[name].policy.kill.streams if name in served else DRILLED.get(name, "drain"),
             )
             for name, switch in self._kills.switches().items()
         }
@@ -197,9 +202,12 @@ class KillDesk:
         return {EVERY} if snapshot is None else {EVERY, *snapshot.workflows}
 
     def _vet(self, workflow: str, actor: Actor, action: str) -> None:
-        if workflow in self._names() or workflow in self._kills.switches():
+        if workflow in DRILLED:
+            why = f"{workflow!r} is stopped and restored by the kill drill only: roadworthy drill kill"
+        elif workflow in self._names() or workflow in self._kills.switches():
             return
-        why = f"no workflow {workflow[:80]!r}: {did_you_mean(workflow, set(self._names()) - {EVERY})}"
+        else:
+            why = f"no workflow {workflow[:80]!r}: {did_you_mean(workflow, set(self._names()) - {EVERY})}"
         self._kills.refuse(workflow[:80], actor.id, action, why, on_behalf_of=actor.on_behalf_of)
         raise Unknown(why)
 
@@ -217,7 +225,7 @@ class KillDesk:
                 kind="restore", by=actor.id, to="on", reason=reason or "-", rights=frozenset[Right]({"owner"})
             )
             step(every, lifted, now)  # files and environments of all, which only whoever is there can remove
-        names = [workflow] if workflow != EVERY else sorted({*workflows, *self._kills.switches()} - {EVERY})
+        names = [workflow] if workflow != EVERY else sorted({*workflows, *self._kills.switches()} - {EVERY, *DRILLED})
         chosen, refusals = [], []
         for name in names:
             switch = self._kills.switch(name)

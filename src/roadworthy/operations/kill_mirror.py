@@ -17,6 +17,7 @@ from roadworthy.people.ports import PeopleState, PeopleTransaction
 from roadworthy.workflow.audit import AuditRecord, Event, chain
 from roadworthy.workflow.model import DEFAULT_TEAM, Workflow
 from roadworthy.workflow.ports import Transaction
+from roadworthy.workflow.reserved import DRILLED
 
 PAGE = 500
 
@@ -62,7 +63,7 @@ class KillMirror:
 
     def _tell(self, tx: PeopleTransaction, line: Record, workflows: Mapping[str, Workflow]) -> None:
         """Owners hear of a state that is new, once; a workflow that is on again needs nobody."""
-        if line.denied or line.before == line.after:
+        if line.denied or line.before == line.after or line.workflow in DRILLED:
             return
         if line.after == "on":
             for state in STATES:
@@ -97,7 +98,7 @@ def event(line: Record, workflows: Mapping[str, Workflow]) -> Event:
 
 def left_on(line: Record, workflows: Mapping[str, Workflow]) -> list[str]:
     """Workflows that a line of the log stops."""
-    if line.denied or line.before != "on" or line.after == "on":
+    if line.denied or line.before != "on" or line.after == "on" or line.workflow in DRILLED:
         return []
     return sorted(workflows) if line.workflow == EVERY else [line.workflow]
 

@@ -26,6 +26,7 @@ from roadworthy.gateway.snapshot import (
     Snapshot,
     Stopped,
 )
+from roadworthy.operations.drill_workflows import RESERVED
 from roadworthy.operations.proofs import Proven
 from roadworthy.readiness.model import Published
 from roadworthy.readiness.rules import PILOT_SHARE
@@ -145,6 +146,7 @@ def build(
         revocations=picture.proven.revocations,
         waivers=[token for waiver, token in picture.proven.waivers if waiver.workflow in workflows],
         kill=dict(picture.kill),
+        reserved=RESERVED,
     )
     return Built(snapshot, warnings)
 
@@ -328,6 +330,7 @@ def _empty(epoch: int, seq: int, now: float) -> Snapshot:
         endpoints={},
         prices={},
         keys={},
+        reserved=RESERVED,
     )
 
 

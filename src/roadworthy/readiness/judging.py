@@ -6,7 +6,7 @@ was not found, not answered or not measured for long enough is INSUFFICIENT.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from roadworthy.evidence.kinds import (
@@ -156,15 +156,24 @@ def _eval_gate(figures: EvalGate, _: Evidence, subject: Subject, __: Sequence[Ev
 
 
 def _kill_drill(figures: KillDrill, _: Evidence, subject: Subject, __: Sequence[Evidence]) -> Judged:
+    return kill_drill_judged(figures, subject.gateways or {})
+
+
+def kill_drill_judged(figures: KillDrill, gateways: Mapping[str, float]) -> Judged:
+    """``gateways``: each that there is → when it joined."""
     if figures.late_attempts:
         return Judged("FAIL", f"{figures.late_attempts} attempts after the acknowledgement")
+    if figures.broken:
+        return Judged("FAIL", f"{figures.broken} streams under way ended otherwise than was declared")
     if figures.max >= KILL_SECONDS:
         return Judged("FAIL", f"{figures.max:.1f} s to off; {KILL_SECONDS:.0f} s are the most")
     lost = sorted(name for name, seconds in figures.gateways.items() if seconds is None)
     if lost or not figures.gateways:
         return Judged("INSUFFICIENT", f"never confirmed: {', '.join(lost) or 'any gateway'}")
+    if figures.without_traffic:
+        return Judged("INSUFFICIENT", f"no call came through: {', '.join(figures.without_traffic)}")
     seen = f"off in {figures.max:.2f} s at most on {len(figures.gateways)} gateways"
-    joined = [at for name, at in (subject.gateways or {}).items() if name not in figures.gateways]
+    joined = [at for name, at in gateways.items() if name not in figures.gateways]
     if joined:
         return Judged("PASS", f"{seen}; {len(joined)} joined since", until=min(joined))
     return Judged("PASS", seen)

@@ -43,6 +43,7 @@ from roadworthy.engine.publish import Publisher
 from roadworthy.engine.supervise import Engine, Module, blocking
 from roadworthy.engine.telemetry import SpanQueue
 from roadworthy.engine.train import Training
+from roadworthy.evidence.kinds import KillDrill
 from roadworthy.fallback.drills.model import DrillRun
 from roadworthy.inference_log.analysis import Bounds
 from roadworthy.inference_log.model import Batch, Filter, Shipped
@@ -54,10 +55,11 @@ from roadworthy.operations.drill import Subject
 from roadworthy.operations.explain import Explainer
 from roadworthy.operations.forget import Forgetter
 from roadworthy.operations.keys import Keys
+from roadworthy.operations.kill_drill_runs import KillDrillRun
 from roadworthy.operations.kill_triggers import Recent
 from roadworthy.people.service import NoSuchPerson, SignIn
 from roadworthy.rollout.model import Rollout
-from roadworthy.wiring import ledgers
+from roadworthy.wiring import kill_drill, ledgers
 from roadworthy.wiring.backup import BackupRefused, back_up
 from roadworthy.wiring.config_folder import ConfigFolderError, read_folder
 from roadworthy.wiring.data_folder import DataFolder, DataFolderError, DataFolderHeld, FolderLock, create_folder
@@ -69,6 +71,7 @@ from roadworthy.wiring.gateway_desk import Desk
 from roadworthy.wiring.gateways import Fleet
 from roadworthy.wiring.internal import Internal
 from roadworthy.wiring.kill import Killing
+from roadworthy.wiring.kill_drill import kill_drills
 from roadworthy.wiring.people import People
 from roadworthy.wiring.ramping import Ramping
 from roadworthy.wiring.sockets import CannotListen, listen_unix
@@ -162,7 +165,9 @@ class Control:
             base_url=lambda: self.board.base_url(),
             snapshot=lambda: self.publisher.current,
             published=lambda workflow: self.evaluating.published(workflow),
-            gateways=lambda: {gateway.name: gateway.joined_at for gateway in self.fleet.gateways()},
+            gateways=lambda: {
+                gateway.name: gateway.joined_at for gateway in self.fleet.gateways() if gateway.ended_at is None
+            },
             rollout=self._rollout,
             clock=clock,
         )
@@ -260,6 +265,12 @@ class Control:
             clock=clock,
         )
         self.renewals.register("eval_gate", self.evaluating.renewed_by(self._judged))
+        self.kill_drills = kill_drills(
+            folder, signer, self.fleet, self.kill.kills, self.kill.reached,
+            judge=self.proving.kill_judged, keep=self._kill_drilled, clock=clock,
+        )  # fmt: skip
+        self._closing.callback(self.kill_drills.close)
+        self.renewals.register("kill_drill", kill_drill.renewed_by(self.kill_drills))
         self.clock = clock
         self._internal = Internal()
         self._stand_ins = StandIns(self.fleet)
@@ -309,6 +320,11 @@ class Control:
         """A failed drill takes traffic at once."""
         self.proving.drilled(run, subject)
         self.publish()
+
+    def _kill_drilled(self, run: KillDrillRun, figures: KillDrill) -> str:
+        kept = self.proving.kill_drilled(run, figures)
+        self.publish()
+        return kept
 
     def modules(self) -> list[Module]:
         """The engine's duties."""
@@ -424,6 +440,7 @@ class Control:
             evals=self.evaluating,
             gateways=self.gateways,
             kill=self.kill,
+            kill_drills=self.kill_drills,
             rollouts=self.ramping.rollouts,
             ramps=self.ramping.board,
             ledger=self.proving.ledger,
@@ -502,6 +519,7 @@ async def serve(control: Control) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     control.kill.start()
+    control.kill_drills.recover()
     engine = Engine(control.modules())
     control.board.engine = engine
     http = server(control.app)

@@ -8,6 +8,7 @@ import socket
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
 
 import msgspec
 
@@ -73,25 +74,34 @@ class HostProcesses:
 
     @asynccontextmanager
     async def open(self, ttl: float) -> AsyncIterator[HostProcess]:
-        ours, theirs = socket.socketpair()
-        with ours, theirs:
-            process = await self._launcher.start(
-                python(HOST, "--fd", str(theirs.fileno()), "--ttl", f"{ttl:.0f}"),
-                log=self._folder.run / "drills.log",
-                pass_fds=[theirs.fileno()],
-                orphan_signal=signal.SIGKILL,
-            )
-            theirs.close()
-            reader, writer = await asyncio.open_connection(sock=ours, limit=LONGEST_LINE)
+        async with leased(self._launcher, HOST, ttl, self._folder.run / "drills.log", LONGEST_LINE) as (reader, writer):
+            yield HostProcess(reader, writer)
+
+
+@asynccontextmanager
+async def leased(
+    launcher: Launcher, module: str, ttl: float, log: Path, longest_line: int
+) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
+    """A child that obeys over a socket, and ends with it, with its parent, and after ``ttl`` seconds."""
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        process = await launcher.start(
+            python(module, "--fd", str(theirs.fileno()), "--ttl", f"{ttl:.0f}"),
+            log=log,
+            pass_fds=[theirs.fileno()],
+            orphan_signal=signal.SIGKILL,
+        )
+        theirs.close()
+        reader, writer = await asyncio.open_connection(sock=ours, limit=longest_line)
+        try:
+            yield reader, writer
+        finally:
+            writer.close()
             try:
-                yield HostProcess(reader, writer)
-            finally:
-                writer.close()
-                try:
-                    await asyncio.wait_for(process.wait(), STOP_GRACE)
-                except TimeoutError:
-                    process.kill()
-                    await process.wait()
+                await asyncio.wait_for(process.wait(), STOP_GRACE)
+            except TimeoutError:
+                process.kill()
+                await process.wait()
 
 
 class Drilling:

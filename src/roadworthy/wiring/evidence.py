@@ -17,7 +17,7 @@ from roadworthy.adapters.sqlite.state import SqliteState
 from roadworthy.engine.renew import Producer, RenewalFailed, Renewals
 from roadworthy.engine.telemetry import SpanQueue
 from roadworthy.evidence import rules
-from roadworthy.evidence.kinds import INSTALL, Facet, Figures, kind_of
+from roadworthy.evidence.kinds import INSTALL, Facet, Figures, KillDrill, Verdict, kind_of
 from roadworthy.evidence.model import Evidence, Mode
 from roadworthy.evidence.rules import Refused
 from roadworthy.evidence.service import Ledger
@@ -30,9 +30,11 @@ from roadworthy.operations import canary, drill_evidence
 from roadworthy.operations.canary import CanaryPorts, CanaryRefused, Flown
 from roadworthy.operations.drill import Subject
 from roadworthy.operations.drill_runs import DrillRefused, DrillRuns, Order
+from roadworthy.operations.kill_drill_runs import KillDrillRun
 from roadworthy.operations.readiness import WEEK, Board, PriceOf
 from roadworthy.operations.vouching import Vouching
 from roadworthy.people.incident.service import Incidents
+from roadworthy.readiness.judging import kill_drill_judged
 from roadworthy.readiness.model import Published, Readiness
 from roadworthy.rollout.model import Rollout
 from roadworthy.wiring.data_folder import DataFolder
@@ -86,6 +88,7 @@ class Proving:
         self._log = log
         self._shipper = shipper
         self._snapshot = snapshot
+        self._gateways = gateways
         self._clock = clock
         self._canary = CanaryPorts(
             signer=signer, base_url=base_url, record=self._record, metrics=self._metrics_page,
@@ -159,6 +162,24 @@ class Proving:
                 self._keep(made, run.team, run.workflow, run.id, bound, run.by, now, "mocked")
         except Refused as refused:  # the run itself is kept
             log.error("evidence was refused", extra={"error": str(refused)})
+
+    # --- the kill drill
+
+    def kill_judged(self, figures: KillDrill) -> tuple[Verdict, str]:
+        """What a drill is worth now, and in words."""
+        judged = kill_drill_judged(figures, self._gateways() or {})
+        return judged.verdict, judged.figure
+
+    def kill_drilled(self, run: KillDrillRun, figures: KillDrill) -> str:
+        """Keep what a kill drill has shown.  Returns its id; empty: it was refused."""
+        detail = f"{figures.presses} stops under traffic"
+        bound: dict[Facet, str] = {"install": INSTALL}
+        try:
+            kept = self._keep(figures, DEFAULT_TEAM, "", run.id, bound, run.by, self._clock(), "live", detail=detail)
+        except Refused as refused:
+            log.error("evidence was refused", extra={"error": str(refused)})
+            return ""
+        return kept.id
 
     # --- the canary
 

@@ -144,7 +144,9 @@ class Killing(Stopping):
 
 def reached(told: Told) -> Reached:
     report = told.report
-    return Reached(report.reached, told.gateways, told.workers, report.missing, report.p50, report.max)
+    return Reached(
+        report.reached, told.gateways, told.workers, report.missing, report.p50, report.max, report.took, report.at
+    )
 
 
 def _strictest(said: Sequence[Mapping[str, State]]) -> dict[str, State]:

@@ -28,6 +28,7 @@ from roadworthy.workflow.model import (
     Workflow,
 )
 from roadworthy.workflow.problems import Problem, did_you_mean, errors, hide_secrets, looks_secret, nearest
+from roadworthy.workflow.reserved import refused
 from roadworthy.workflow.source import SourceError, Value, parse_yaml
 from roadworthy.workflow.tables import BUILT_IN_REDACTION, PEOPLE, ROADWORTHY
 from roadworthy.workflow.workflow_table import WORKFLOW
@@ -139,6 +140,8 @@ def _check_folder(reading: Reading) -> None:
         if re.fullmatch(NAME, folder) is None:
             expected = "a name of lower-case letters, digits, - and _"
             At(reading, path).problem(0, f"the folder name {folder!r}", expected, "rename the folder")
+        elif (taken := refused(folder)) is not None:
+            At(reading, path).problem(0, f"the folder name {folder!r}", *taken)
 
 
 def _check_secrets(reading: Reading) -> None:

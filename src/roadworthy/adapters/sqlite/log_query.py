@@ -13,7 +13,7 @@ from roadworthy.adapters.sqlite.log_bodies import Packer
 from roadworthy.adapters.sqlite.log_cold import ColdDay, ColdDays
 from roadworthy.adapters.sqlite.log_rows import COLUMNS, from_row, pack_id
 from roadworthy.inference_log.model import ANY, EQUAL, WORDED, Cursor, Filter, Page
-from roadworthy.inference_log.rules import matches
+from roadworthy.inference_log.rules import hidden, matches
 from roadworthy.workflow.inference import Inference
 
 SELECT = f"SELECT {', '.join(COLUMNS)} FROM fact"  # noqa: S608 - constant column names
@@ -31,6 +31,9 @@ def conditions(where: Filter) -> tuple[str, list[Any]]:
     for field, column in EQUAL.items():
         if (value := getattr(where, field)) is not None:
             need(f"{column} = ?", value)
+    if where.workflow is None:
+        away = hidden(where)
+        need(f"workflow NOT IN ({','.join('?' * len(away))})", *away)
     for field in WORDED:
         words = where.words(field)
         if words:

@@ -18,6 +18,7 @@ from roadworthy.adapters.sqlite.log_query import conditions
 from roadworthy.adapters.sqlite.log_rows import TOKENS
 from roadworthy.adapters.sqlite.log_schema import fetch, query
 from roadworthy.inference_log.model import BUCKET, Filter
+from roadworthy.inference_log.rules import hidden
 from roadworthy.statistics.sketch import Sketch
 
 HOUR = 3600
@@ -94,12 +95,12 @@ def measure(connection: apsw.Connection, cold: ColdDays, where: Filter) -> Itera
     found: dict[tuple[Any, ...], Sums] = {}
     sql, values = conditions(where)
     sql = f"SELECT {', '.join(_FACTS)} FROM fact WHERE {sql}"  # noqa: S608
-    prefix = where.digest_prefix
+    prefix, away = where.digest_prefix, hidden(where)
     for row in query(connection, sql, values):
         _take(found, row)
     for day in cold.days(connection, where):
         for row in cold.rows(day, where, columns=_FACTS):
-            if prefix is None or (row[2] or "").startswith(prefix):
+            if row[0] not in away and (prefix is None or (row[2] or "").startswith(prefix)):
                 _take(found, row)
     for key, sums in found.items():
         yield (*key, *sums.row())

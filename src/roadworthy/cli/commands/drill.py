@@ -16,6 +16,7 @@ from roadworthy.cli.drill_page import page
 from roadworthy.cli.errors import BadInput, Finding
 from roadworthy.cli.words import plural
 from roadworthy.fallback.drills.catalogue import CATALOGUE
+from roadworthy.workflow.reserved import COMMANDS
 
 POLL = 0.3
 """Seconds between two looks at a run."""
@@ -41,12 +42,16 @@ def drill(
 ) -> None:  # fmt: skip
     """Inject faults into calls of WORKFLOW on the running gateway and check what its customers get.
 
+    (`roadworthy drill kill` is a command of its own: it stops workflows of Roadworthy's own under traffic.)
+
     Live traffic feels nothing: a drill's calls have limits, breakers and budgets of their own, and misbehaving servers
     on this machine stand for every target.  The exit code is 1 when anything is not as it must be.  Ctrl-C stops the
     run and clears every fault; so does the end of this command, however it comes.
 
     What it shows is kept as evidence (`roadworthy ready`): --all of items 4 and 10, a few faults of what they broke.
     """
+    if workflow in COMMANDS:
+        raise BadInput(f"'{workflow}' is no workflow", f"write the two words together: roadworthy drill {workflow}")
     ways = f"--all, --row ROW ({', '.join(CATALOGUE)}) or --fault NAME (docs/drills.md lists them)"
     if bool(faults) + bool(rows) + everything != 1:
         said = faults or rows or everything

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
@@ -47,6 +48,11 @@ def vet(permit: Permit, *, now: float, began: float, gateway: str = LOCAL) -> Pr
                 403, "permit_not_allowed", f"The place of target '{target[:100]}' may be taken on loopback only."
             )
     return None
+
+
+def worker_of(ident: str, workers: int) -> int:
+    """Number of the worker of a gateway that counts the calls of a permit."""
+    return zlib.crc32(ident.encode()) % workers
 
 
 def harmless(url: str) -> bool:

@@ -14,14 +14,13 @@ began is refused.
 from __future__ import annotations
 
 import asyncio
-import zlib
 from collections.abc import Callable, Iterable
 from typing import Protocol
 
 import msgspec
 
 from roadworthy.evidence.permit.model import LOCAL, Permit
-from roadworthy.evidence.permit.rules import vet
+from roadworthy.evidence.permit.rules import vet, worker_of
 from roadworthy.evidence.permit.tokens import Forged, opened
 from roadworthy.evidence.ports import Verifier
 from roadworthy.gateway.admission.peers import PeerGone, Peers
@@ -196,9 +195,7 @@ class Permits:
 
     def _owner(self, permit: Permit) -> int | None:
         """The worker that counts its calls; ``None``: all of them."""
-        if self._workers == 1 or permit.traffic == "load":
-            return None
-        return zlib.crc32(permit.id.encode()) % self._workers
+        return None if permit.traffic == "load" else worker_of(permit.id, self._workers)
 
     async def _passed_on(self, peers: Peers, request: Request, owner: int) -> Response | StreamResponse:
         try:
@@ -263,6 +260,11 @@ def _used_up(lane: Lane) -> Refused:
 
 def view(snapshot: Snapshot, permit: Permit) -> Snapshot:
     """The snapshot as a permit sees it: one workflow, its release enforced.  Raises ``Refused`` 403."""
+    reserved = snapshot.reserved
+    if reserved is not None and permit.workflow in reserved.workflows and permit.traffic == "drill":
+        snapshot = msgspec.structs.replace(
+            snapshot, workflows=reserved.workflows, releases=reserved.releases, targets=reserved.targets
+        )
     served = snapshot.workflows.get(permit.workflow)
     if served is None:
         raise Refused(403, "permit_not_allowed", f"There is no workflow '{permit.workflow[:100]}' here (any more).")
