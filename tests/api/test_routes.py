@@ -205,11 +205,13 @@ def test_status_says_what_serves_and_what_waits_for_whom(applied: Install) -> No
     applied.apply(**{"workflows/triage/prompt.md": "You are brief.\n"})
     status = applied.good("GET", "/v1/status")
     (workflow,) = status["workflows"]
-    assert (workflow["serves"], workflow["release"]["number"], workflow["share"]) == ("release", 1, 1.0)
+    assert (workflow["serves"], workflow["release"]["number"]) == ("release", 1)
+    assert (workflow["stage"], workflow["share"]) == ("frozen", 0.0), "enforced, and its ramp has not begun"
     assert (workflow["calls"], workflow["outcomes"], workflow["spend_today"]) == (1, {"answered": 1}, 0.25)
     assert status["timezone"] == "Europe/Berlin"
     waits = {(item["who"], item["do"]) for item in status["waiting"]}
-    assert ("bo", "roadworthy diff triage:served draft; roadworthy freeze triage") in waits
+    assert ("bo", "roadworthy diff triage:candidate draft; roadworthy freeze triage") in waits
+    assert ("ada", "roadworthy ready triage") in waits
     assert [item["what"] for item in status["waiting"] if item["who"] == "operator"] == [
         "nothing runs: callers are refused"
     ]

@@ -74,8 +74,8 @@ figures = st.sampled_from(sorted(FIGURES))
 passing = st.builds(
     lambda kind, days, mode: evidence(
         kind, id=f"evd_{kind}_{days}_{mode}", made_at=NOW - days * DAY, mode=mode,
-        accepted=[Accepted(by, role, NOW - days * DAY) for by, role in (("bo", "cost"), ("ada", "workflow"))],
-    ),  # type: ignore[misc]
+        accepted=[Accepted("bo", "cost", NOW - days * DAY), Accepted("ada", "workflow", NOW - days * DAY)],
+    ),
     figures, st.integers(0, 200), st.sampled_from(["live", "live", "mocked", "imported"]),
 )  # fmt: skip
 words = st.builds(
@@ -220,9 +220,12 @@ def test_a_fail_counts_until_a_run_as_real_as_it_passes() -> None:
 def test_a_higher_peak_or_a_tighter_objective_asks_for_a_new_test_within_the_grace() -> None:
     from roadworthy.workflow.model import Objective
 
-    raised = {"policy": Policy(projected_peak=11.0), "since": Since(policy=NOW - DAY)}
+    raised: dict[str, Any] = {"policy": Policy(projected_peak=11.0), "since": Since(policy=NOW - DAY)}
     assert (look(1, **raised).age, look(1, **raised).cap) == ("stale", 0.5)
-    tighter = {"policy": Policy(projected_peak=10.0, objective=Objective(1.0)), "since": Since(policy=NOW - DAY)}
+    tighter: dict[str, Any] = {
+        "policy": Policy(projected_peak=10.0, objective=Objective(1.0)),
+        "since": Since(policy=NOW - DAY),
+    }
     assert (look(1, **tighter).verdict, look(1, **tighter).age) == ("PASS", "stale")
     looser = Policy(projected_peak=10.0, objective=Objective(99.0))
     missed = evidence(replace(FIGURES["load_test"], p95=9.0), made_at=NOW - 60)
@@ -254,7 +257,7 @@ def test_the_owner_of_the_workflow_must_not_be_whoever_froze_the_release() -> No
 
 
 def test_a_new_owner_must_accept_within_the_grace() -> None:
-    changed = {"owners": Owners("eve", "pia", "bo"), "since": Since(owners=NOW - DAY)}
+    changed: dict[str, Any] = {"owners": Owners("eve", "pia", "bo"), "since": Since(owners=NOW - DAY)}
     assert (look(5, **changed).age, look(5, **changed).cap) == ("stale", 0.5)
     assert "eve has not accepted it yet, after ada" in look(5, **changed).figure
 

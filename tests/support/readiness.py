@@ -6,11 +6,13 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from roadworthy.evidence.kinds import KINDS, Acceptance
+from roadworthy.evidence.kinds import KINDS, Acceptance, Role
 from roadworthy.evidence.model import Accepted, Evidence
 from roadworthy.readiness.model import Subject
 from roadworthy.workflow.model import Owners, Policy
 from support.evidence import BEHAVIOUR, FIGURES, HANDLING, WORKFLOW, evidence, receipt
+
+OWNERS: dict[Role, str] = {"workflow": "ada", "prompt": "pia", "cost": "bo"}
 
 
 def subject(**more: Any) -> Subject:
@@ -24,16 +26,15 @@ def subject(**more: Any) -> Subject:
 
 def shown(**more: Any) -> dict[str, Evidence]:
     """Everything that ten fresh items need; fields of ``more`` on all of it."""
-    out = {}
+    out: dict[str, Evidence] = {}
     for kind in FIGURES:
         if kind == "acceptance":
-            for role, person in (("workflow", "ada"), ("prompt", "pia"), ("cost", "bo")):
-                figures = Acceptance(role=role, person=person)  # type: ignore[arg-type]
-                out[role] = evidence(figures, id=f"evd_{role}", by=person, **more)
+            for role, person in OWNERS.items():
+                out[role] = evidence(Acceptance(role=role, person=person), id=f"evd_{role}", by=person, **more)
             continue
         out[kind] = evidence(kind, **more)
     for kind, person in (("cost_forecast", "bo"), ("failure_catalogue", "ada")):
-        role = KINDS[kind].accepted_by
-        assert role is not None
-        out[kind] = replace(out[kind], accepted=[Accepted(person, role, out[kind].made_at)])
+        accepts = KINDS[kind].accepted_by
+        assert accepts is not None
+        out[kind] = replace(out[kind], accepted=[Accepted(person, accepts, out[kind].made_at)])
     return out
