@@ -44,8 +44,9 @@ def test_what_we_write_is_read_back(state: str, by: str, reason: str) -> None:
 
 
 def test_a_file_names_its_workflow_and_others_are_passed_over() -> None:
-    names = ["KILL", "KILL.support", "KILL.a.b", "KILL.", "kill", "KILLED", "state.db"]
-    assert [workflow_of(name) for name in names] == ["*", "support", "a.b", None, None, None, None]
+    names = ["KILL", "KILL.support", "KILL.Support", "KILL.a.b", "KILL.", "kill", "kill.json", "KILLED", "state.db"]
+    assert [workflow_of(name) for name in names] == ["*", "support", "support", "a.b", None, None, None, None, None]
+    assert file_states({"KILL.a": b"off", "KILL.A": b"guarded"}) == {"a": "off"}, "the most restrictive of both"
     assert file_states({"KILL": b"guarded", "KILL.x": None, "log.db": b"on"}) == {"*": "guarded", "x": "off"}
     assert [file_name(name) for name in ("*", "support")] == ["KILL", "KILL.support"]
     for bad in ("", "../x"):
@@ -59,7 +60,9 @@ def test_a_file_names_its_workflow_and_others_are_passed_over() -> None:
         (None, {}), ("", {}), (" , ", {}), ("off", {"*": "off"}), ("GUARDED", {"*": "guarded"}),
         ("support", {"support": "off"}), ("support=guarded, triage", {"support": "guarded", "triage": "off"}),
         ("support=nonsense", {"support": "off"}), ("support=", {"support": "off"}), ("=guarded", {"*": "guarded"}),
-        ("support=guarded;support=off", {"support": "off"}),
+        ("support=guarded;support=off", {"support": "off"}), ("Support", {"support": "off"}),
+        ("1", {"*": "off"}), ("true", {"*": "off"}), ("Yes", {"*": "off"}), ("all", {"*": "off"}), ("*", {"*": "off"}),
+        ("all=guarded", {"*": "guarded"}), ("0", {"0": "off"}),
     ],
 )  # fmt: skip
 def test_what_the_environment_says(value: str | None, states: dict[str, str]) -> None:

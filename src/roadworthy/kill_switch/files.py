@@ -11,14 +11,19 @@ from roadworthy.kill_switch.model import EVERY, STATES, State, effective
 FILE: Final = "KILL"
 LONGEST: Final = 4096
 """Bytes; a longer file is none that we wrote."""
+_EVERYTHING: Final = frozenset({"", "1", "all", "true", "yes", EVERY})
+"""In the place of a workflow's name in the environment, which is how switches are often thrown there."""
 
 
 def workflow_of(name: str) -> str | None:
-    """Of a file in the data folder: the workflow that it stops, ``*`` for all; ``None``: it is no such file."""
+    """Of a file in the data folder: the workflow that it stops, ``*`` for all; ``None``: it is no such file.
+
+    Names of workflows are in lower case, and who writes one otherwise means the same.
+    """
     if name == FILE:
         return EVERY
     prefix, dot, workflow = name.partition(".")
-    return workflow if prefix == FILE and dot and workflow else None
+    return workflow.lower() if prefix == FILE and dot and workflow else None
 
 
 def state_in(content: bytes | None) -> State:
@@ -31,24 +36,28 @@ def state_in(content: bytes | None) -> State:
 
 def file_states(files: Mapping[str, bytes | None]) -> dict[str, State]:
     """File name → content, as {workflow or ``*``: state}.  Other files are passed over."""
-    return {workflow: state_in(content) for name, content in files.items() if (workflow := workflow_of(name))}
+    out: dict[str, State] = {}
+    for name, content in files.items():
+        workflow = workflow_of(name)
+        if workflow is not None:
+            out[workflow] = effective([out.get(workflow, "on"), state_in(content)])
+    return out
 
 
 def environment_states(value: str | None) -> dict[str, State]:
-    """``off``; ``support``; ``support=guarded,triage``: {workflow or ``*``: state}.
+    """``off``; ``support``; ``support=guarded,triage``; ``1``, ``true``, ``yes``, ``all``: {workflow or ``*``: state}.
 
-    Unset or empty says nothing (fail-open: compose files pass empty values on); a word that is no state stops the
-    workflow of that name, and a state that is none is ``off``.
+    Unset or empty says nothing (fail-open: compose files pass empty values on); any other word that is no state stops
+    the workflow of that name, and a state that is none is ``off``.
     """
     out: dict[str, State] = {}
     for part in (value or "").replace(";", ",").split(","):
-        name, equals, word = (text.strip() for text in part.partition("="))
+        name, equals, word = (text.strip().lower() for text in part.partition("="))
         if not name and not equals:
             continue
-        if not equals:
-            workflow, state = (EVERY, state_in(name.encode())) if name.lower() in STATES else (name, "off")
-        else:
-            workflow, state = name or EVERY, state_in(word.encode())
+        if not equals and name in STATES:
+            name, word = EVERY, name
+        workflow, state = EVERY if name in _EVERYTHING else name, state_in(word.encode())
         out[workflow] = effective([out.get(workflow, "on"), state])
     return out
 
