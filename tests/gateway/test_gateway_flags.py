@@ -97,6 +97,23 @@ async def test_a_ramp_needs_a_user_and_a_tester_is_in(tmp_path: Path) -> None:
 
 
 @on_loop
+async def test_a_tester_key_knows_no_flag_of_a_workflow_that_its_person_does_not_test(tmp_path: Path) -> None:
+    bench = ramped(tmp_path, 0.1, policy=Policy(testers=["zoe"]))
+    status, fault = await ask(bench, "support", token=TESTER)
+    assert (status, fault["errorCode"]) == (404, "FLAG_NOT_FOUND")
+    assert "support" not in fault["errorDetails"]
+    assert (await ask(bench, token=TESTER))[1] == {"flags": []}
+    assert (await bench.post(token=TESTER)).status == 403
+
+
+@on_loop
+async def test_a_workflow_that_nothing_can_serve_is_off(tmp_path: Path) -> None:
+    bench = ramped(tmp_path, 1.0, release=None, enforcement="observe")
+    assert (await bench.post()).status == 503
+    assert (await ask(bench, "support"))[1]["value"] is False
+
+
+@on_loop
 async def test_all_flags_of_a_key_come_with_an_etag_that_changes_when_they_do(tmp_path: Path) -> None:
     bench = Bench(tmp_path)
     answer = await bench.post({"context": {"targetingKey": "u"}}, path=FLAGS)

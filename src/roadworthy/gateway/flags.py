@@ -15,6 +15,7 @@ from typing import Literal
 import msgspec
 
 from roadworthy.gateway.admission.body import LONGEST_VALUE
+from roadworthy.gateway.admission.resolve import is_welcome
 from roadworthy.gateway.admission.sides import Side
 from roadworthy.gateway.messages import Headers, Request, Response
 from roadworthy.gateway.stopping.board import Board
@@ -80,8 +81,9 @@ def evaluate(request: Request, key: ServedKey, world: World, board: Board, name:
         unit = _unit(request.body)
     except _Misread as misread:
         return _answer(400, Fault(name, misread.code, misread.details))
-    if name not in key.names:
-        known = ", ".join(key.names[:50]) or "none"
+    names = _names(key, world)
+    if name not in names:
+        known = ", ".join(names[:50]) or "none"
         return _answer(404, Fault(name[:100], "FLAG_NOT_FOUND", f"This key knows these workflows: {known}."))
     flag = _flag(key, world, board, name, unit, now)
     return _answer(400 if isinstance(flag, Fault) else 200, flag)
@@ -93,13 +95,18 @@ def evaluate_all(request: Request, key: ServedKey, world: World, board: Board, n
         unit = _unit(request.body)
     except _Misread as misread:
         return _answer(400, _BulkFault(misread.code, misread.details))
-    body = _encode({"flags": [_flag(key, world, board, name, unit, now) for name in key.names]})
+    body = _encode({"flags": [_flag(key, world, board, name, unit, now) for name in _names(key, world)]})
     mark = b'"' + blake2b(body, digest_size=12).hexdigest().encode() + b'"'
     known = next((value for header, value in request.headers if header == b"if-none-match"), b"")
     etag = (b"etag", mark)
     if mark in [each.strip().removeprefix(b"W/") for each in known.split(b",")]:
         return Response(304, [etag], b"")
     return Response(200, [*_JSON, etag, (b"cache-control", b"private, no-cache")], body)
+
+
+def _names(key: ServedKey, world: World) -> list[str]:
+    """Of the workflows that the key may call."""
+    return [name for name in key.names if is_welcome(key, world.workflows[name])]
 
 
 def _flag(key: ServedKey, world: World, board: Board, name: str, unit: str | None, now: float) -> Flag | Fault:
@@ -112,9 +119,9 @@ def _flag(key: ServedKey, world: World, board: Board, name: str, unit: str | Non
     told: dict[str, str] = {"state": state, "route": side.route}
     if side.stage:
         told["stage"] = side.stage
-    digest = None if side.why else world.routers[name].servings[side.serves].digest
-    if digest is not None:
-        told["release"] = digest
+    served = world.routers[name].servings[side.serves]
+    if served.digest is not None and not side.why:
+        told["release"] = served.digest
     return Flag(name, not side.why, _reason(key, world, name, state, side, now), side.route, told)
 
 
