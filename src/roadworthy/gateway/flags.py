@@ -122,7 +122,8 @@ def _flag(key: ServedKey, world: World, board: Board, name: str, unit: str | Non
     served = world.routers[name].servings[side.serves]
     if served.digest is not None and not side.why:
         told["release"] = served.digest
-    return Flag(name, not side.why, _reason(key, world, name, state, side, now), side.route, told)
+    value = not side.why and served.target is not None
+    return Flag(name, value, _reason(key, world, name, state, side, now), side.route, told)
 
 
 def _reason(key: ServedKey, world: World, name: str, state: State, side: Side, now: float) -> Reason:
