@@ -23,7 +23,7 @@ from roadworthy.wiring.data_folder import DataFolder, create_folder
 from roadworthy.wiring.trust import Trust, recall
 from roadworthy.workflow.model import Policy, RedactionRule
 from roadworthy.workflow.shares import RESOLUTION, Pin, Places, salt_of
-from support.earning import SIGNER, earned, proven, receipt
+from support.earning import DAY, SIGNER, earned, proven, receipt
 
 STRANGER = Ed25519Signer(b"x" * 32)
 
@@ -125,6 +125,19 @@ def test_an_older_receipt_does_not_come_back_after_a_restart(folder: DataFolder)
     assert share(1, passed) == RESOLUTION
     assert share(2, failed) == 0
     assert share(3, passed) == 0, "a newer one was seen"
+
+
+def test_a_clock_that_jumped_ahead_and_was_set_right_costs_no_share(folder: DataFolder) -> None:
+    write(folder, snapshot())
+    worker, now = Worker(folder), time.time()
+    worker.load()
+    router = worker.gateway.world.routers["support"]
+
+    def route(at: float, state: Any = "on") -> str:
+        return str(router.foretold("u-1", "live", at, state).route)
+
+    assert [route(at) for at in (now, now + 200 * DAY, now - 1.0, now)] == ["release", "bypass", "release", "release"]
+    assert route(now - 30 * DAY) == "bypass", "its receipt was not issued yet"
 
 
 @pytest.mark.parametrize("damage", [b"", b"{", b'{"receipts":{"\xff":[1,1]}}', b'{"x":' + b"[" * 200_000])

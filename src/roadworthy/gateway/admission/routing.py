@@ -1,11 +1,12 @@
 """A workflow's flow at work: the side of each call, in the least time.
 
-While the position of a user changes nothing, a call costs one comparison of clocks.  Where a share is neither 0 nor 1
-it costs a hash, and another one for a call that names its session.
+While the position of a user changes nothing, a call costs a look at the clock (which somebody may also have set back).
+Where a share is neither 0 nor 1 it costs a hash, and another one for a call that names its session.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
@@ -63,7 +64,7 @@ def as_held(served: ServedWorkflow, proofs: Proofs) -> ServedWorkflow:
 class Router:
     """Of one workflow, in one world."""
 
-    __slots__ = ("_flow", "_forced", "_pins", "_places", "_sessions", "_sides", "main", "servings")
+    __slots__ = ("_flow", "_forced", "_pins", "_places", "_sessions", "_sides", "_since", "main", "servings")
 
     def __init__(
         self,
@@ -82,12 +83,13 @@ class Router:
         self._pins: dict[int, Pin] = {}
         self._forced: dict[State, Sides] = {}
         self._sides = sides_at(flow, 0.0)
-        """Whatever holds a receipt is looked at again with the first call: in 1970 it was not issued yet."""
+        self._since = math.inf
+        """When ``_sides`` was worked out: never, so it is with the first call."""
 
     def side(self, call: Call, force: State = "on") -> Side:
         """What a call gets.  ``force``: the state of the kill switch for it."""
         sides, now = self._sides, call.ts
-        if now >= sides.until:
+        if not self._since <= now < sides.until:
             sides = self._renewed(now)
         if force != "on":
             sides = self._under(force, now)
@@ -97,7 +99,7 @@ class Router:
 
     def foretold(self, unit: str | None, traffic: TrafficClass, now: float, force: State = "on") -> Side | None:
         """What a call of a user would get; ``None``: that depends on the user, and nobody is named."""
-        sides = self._sides if now < self._sides.until else self._renewed(now)
+        sides = self._sides if self._since <= now < self._sides.until else self._renewed(now)
         if force != "on":
             sides = self._under(force, now)
         if traffic == "tester":
@@ -122,7 +124,8 @@ class Router:
         self._pins = {
             tag_of(pin): pin for pin in (Pin(digest, sides.epoch) for digest in (sides.release, sides.previous, None))
         }
-        self._sides = sides
+        self._sides, self._since = sides, now
+        self._forced.clear()
         return sides
 
     def _under(self, force: State, now: float) -> Sides:
