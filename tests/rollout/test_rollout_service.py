@@ -56,6 +56,12 @@ def at_ten(world: World) -> None:
     world.rollouts.approve("support", PIA, reason="testers are content")
 
 
+def seq(world: World) -> int:
+    kept = world.rollouts.found("support").kept
+    assert kept is not None
+    return kept.seq
+
+
 def denied(world: World) -> list[tuple[str, str]]:
     return [(record.action, record.reason) for record in world.audit() if record.outcome == "denied"]
 
@@ -222,6 +228,25 @@ def test_an_older_row_put_back_is_a_replay(world: World) -> None:
         tx.put_rollout("default", "support", old)
     assert "a replay" in world.rollouts.found("support").forged
     assert world.rollouts.current("support") is None
+
+
+def test_no_number_of_denials_hides_a_replay_or_numbers_changes_anew(world: World) -> None:
+    at_ten(world)
+    with world.state.read() as tx:
+        old = tx.rollout("support")
+    world.rollouts.roll_back("support", UID, reason="bad")
+    changes = seq(world)
+    for _ in range(60):
+        with pytest.raises(NotAllowed):
+            world.rollouts.resume("support", EVE)
+    world.rollouts.lock("support", UID)
+    assert seq(world) == changes + 1
+    for _ in range(60):
+        with pytest.raises(NotAllowed):
+            world.rollouts.unlock("support", EVE)
+    with world.state.write() as tx:
+        tx.put_rollout("default", "support", old)
+    assert "a replay" in world.rollouts.found("support").forged
 
 
 def test_the_row_of_another_workflow_counts_for_nothing(world: World) -> None:

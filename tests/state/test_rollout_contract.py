@@ -55,6 +55,9 @@ def test_audit_records_are_found_by_what_they_are_about_newest_first(state: Stor
         assert [record.action for record in tx.audit_of("rollout/a", until=101.9)] == ["rollout.0"]
         assert [record.action for record in tx.audit_of("rollout/a", until=102.0, limit=1)] == ["rollout.2"]
         assert list(tx.audit_of("rollout/none")) == []
+        denied = Event("eve", "rollout.3", "rollout/a", outcome="denied")
+        tx.append_audit(chain(tx.last_audit(), denied, 104.0))
+        assert [record.action for record in tx.audit_of("rollout/a", limit=1, done=True)] == ["rollout.2"]
 
 
 def test_the_trail_is_found_by_its_index(tmp_path: Path) -> None:

@@ -30,8 +30,11 @@ class RolloutTransaction(Transaction, Protocol):
         """Insert, or replace the workflow's."""
         ...
 
-    def audit_of(self, target: str, *, until: float | None = None, limit: int = 1000) -> Sequence[AuditRecord]:
-        """Records about a target, newest first; ``until``: up to this instant, inclusive."""
+    def audit_of(
+        self, target: str, *, until: float | None = None, limit: int = 1000, done: bool = False
+    ) -> Sequence[AuditRecord]:
+        """Records about a target, newest first; ``until``: up to this instant, inclusive; ``done``: without what was
+        denied, of which anybody can make as many as they like."""
         ...
 
 

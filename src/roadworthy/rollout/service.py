@@ -26,7 +26,7 @@ from roadworthy.rollout.prospect import Prospect, first_stage, prospect
 from roadworthy.rollout.records import Change, target_of
 from roadworthy.rollout.rules import Refused, begin, decide, predecessor_of
 from roadworthy.rollout.tokens import ROLLOUT
-from roadworthy.workflow.audit import Event, chain
+from roadworthy.workflow.audit import AuditRecord, Event, chain
 from roadworthy.workflow.model import Owners, Workflow
 from roadworthy.workflow.problems import did_you_mean
 from roadworthy.workflow.service import Actor, Unknown
@@ -319,7 +319,7 @@ class Rollouts:
             flow.team, order.workflow, digest, plan_of(flow.policy), predecessor=predecessor_of(before), before=before
         )
         if before is None:
-            begun = replace(begun, epoch=records.newest_epoch(tx.audit_of(target_of(order.workflow), limit=50)))
+            begun = replace(begun, epoch=records.newest_epoch(_trail(tx, order.workflow)))
         first_stage(begun.plan, order.stage)
         return flow, begun
 
@@ -333,7 +333,7 @@ class Rollouts:
         return before.share
 
     def _next(self, tx: RolloutTransaction, workflow: str) -> int:
-        return records.newest_seq(tx.audit_of(target_of(workflow), limit=50)) + 1
+        return records.newest_seq(_trail(tx, workflow)) + 1
 
     def _open(self, tx: RolloutTransaction, workflow: str, token: str | None) -> Found:
         if token is None:
@@ -344,7 +344,7 @@ class Rollouts:
             return Found(None, "its row was not signed by this install: somebody wrote into the database")
         if kept.rollout.workflow != workflow:
             return Found(None, f"its row is that of {kept.rollout.workflow}: somebody wrote into the database")
-        newest = records.newest_seq(tx.audit_of(target_of(workflow), limit=50))
+        newest = records.newest_seq(_trail(tx, workflow))
         if kept.seq < newest:
             return Found(None, f"its row is older (change {kept.seq}) than the audit trail (change {newest}): a replay")
         return Found(kept)
@@ -373,6 +373,11 @@ class Rollouts:
         with self._state.write() as tx:
             refused = dataclasses.replace(event, outcome="denied", reason=said)
             tx.append_audit(chain(tx.last_audit(), refused, self._clock()))
+
+
+def _trail(tx: RolloutTransaction, workflow: str) -> Sequence[AuditRecord]:
+    """The newest changes of a ramp, the newest first."""
+    return tx.audit_of(target_of(workflow), limit=10, done=True)
 
 
 def _there(found: Found, workflow: str) -> Rollout:

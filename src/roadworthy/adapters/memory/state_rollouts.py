@@ -31,6 +31,9 @@ class RolloutTables:
     def put_rollout(self, team: str, workflow: str, token: str) -> None:
         self._ramps_change[workflow] = token
 
-    def audit_of(self, target: str, *, until: float | None = None, limit: int = 1000) -> Sequence[AuditRecord]:
-        rows = (self._trail[seq] for seq in sorted(self._trail, reverse=True))
-        return [row for row in rows if row.target == target and (until is None or row.time <= until)][:limit]
+    def audit_of(
+        self, target: str, *, until: float | None = None, limit: int = 1000, done: bool = False
+    ) -> Sequence[AuditRecord]:
+        rows = [row for _, row in sorted(self._trail.items(), reverse=True) if row.target == target]
+        rows = [row for row in rows if until is None or row.time <= until]
+        return [row for row in rows if row.outcome == "done" or not done][:limit]

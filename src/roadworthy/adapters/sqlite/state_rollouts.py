@@ -33,10 +33,14 @@ class RolloutRows:
         statement = insert(t.rollout).values(workflow=workflow, team=team, token=token)
         self._change(statement.on_conflict_do_update(index_elements=["workflow"], set_={"team": team, "token": token}))
 
-    def audit_of(self, target: str, *, until: float | None = None, limit: int = 1000) -> Sequence[AuditRecord]:
+    def audit_of(
+        self, target: str, *, until: float | None = None, limit: int = 1000, done: bool = False
+    ) -> Sequence[AuditRecord]:
         c = t.audit.c
         query = sa.select(c.record).where(c.target == target)
         if until is not None:
             query = query.where(c.time <= until)
+        if done:
+            query = query.where(sa.func.json_extract(c.record, "$.outcome") == "done")
         query = query.order_by(c.seq.desc()).limit(limit)
         return [AuditRecord(**json.loads(text)) for text in self._connection.scalars(query)]
