@@ -87,6 +87,22 @@ def test_an_edited_token_counts_for_nothing(tmp_path: Path) -> None:
     store.close()
 
 
+def test_what_is_too_long_to_be_opened_again_is_refused_and_never_half_kept(state: Store) -> None:
+    ours, long = ledger(state), "because " * 2000
+    kept(state, evidence("eval_gate"))
+    receipt = ours.issue(ours.known(WORKFLOW).evidence[0].id, "ada", 3)
+    assert receipt is not None
+    with pytest.raises(Refused, match="500 are the most: shorten"):
+        ours.revoke(WORKFLOW, receipt.behaviour, team="default", person="ada", reason=long, epoch=3)
+    with pytest.raises(Refused, match="500 are the most: shorten"):
+        ours.waive(waiver(reason=long), NUMBERS, NEVER_WAIVED)
+    with pytest.raises(Refused, match="at most 1,048,576 fit: shorten"):
+        ours.keep(evidence(detail=long * 70), [KNOWN])
+    known = ours.known(WORKFLOW)
+    assert (len(known.evidence), known.waivers, known.revocations, known.forged) == (1, [], [], 0)
+    assert [outcome for _, _, outcome in told(state)][-3:] == ["denied"] * 3
+
+
 def test_an_earlier_key_of_the_install_still_counts(state: Store) -> None:
     kept(state, evidence())
     newer = Ledger(state, TestSigner("k2"), TestVerifier(), clock=lambda: NOW, keys=["k1"])

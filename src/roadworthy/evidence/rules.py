@@ -32,6 +32,8 @@ WORD_LIFE = 30 * DAY
 WORD_CAP = 0.10
 """Largest share of traffic on a person's word."""
 LONGEST_WAIVER = 30 * DAY
+LONGEST_REASON = 500
+"""Characters."""
 GRACE = 14 * DAY
 """Seconds that what has lapsed still keeps an earned share; ``LONGEST_GRACE`` at most."""
 LONGEST_GRACE = 30 * DAY
@@ -193,6 +195,14 @@ def _check_dates(evidence: Evidence, row: Kind, now: float) -> None:
         raise Refused(f"it lapsed {ago:.1f} days ago; run the {row.title} again")
 
 
+def check_reason(what: str, reason: str) -> None:
+    """Raises ``Refused``."""
+    if not reason.strip():
+        raise Refused(f"{what} needs a reason that others can read; give one with --reason")
+    if len(reason) > LONGEST_REASON:
+        raise Refused(f"the reason has {len(reason):,} characters; {LONGEST_REASON} are the most: shorten it")
+
+
 # --- waivers
 
 
@@ -204,8 +214,7 @@ def admit_waiver(waiver: Waiver, items: Iterable[int], never: Iterable[int], now
         raise Refused(f"item {waiver.item} is never waived: only a run can show it; roadworthy ready names the command")
     if not waiver.person or waiver.person.startswith("os:"):
         raise Refused("a waiver needs a named person; sign in with roadworthy login")
-    if not waiver.reason.strip():
-        raise Refused("a waiver needs a reason that others can read; give one with --reason")
+    check_reason("a waiver", waiver.reason)
     if waiver.starts > now + CLOCK_SKEW:
         raise Refused("a waiver starts now, not later; make it when it is needed")
     if waiver.ends <= now:

@@ -22,6 +22,10 @@ class Forged(Exception):
     """The text is nothing that we signed."""
 
 
+class TooLong(ValueError):
+    """Nobody would open it again, so it is not signed; the message says what is too long."""
+
+
 class Seal(Generic[T]):
     """How one kind of record is signed."""
 
@@ -29,13 +33,17 @@ class Seal(Generic[T]):
         """``longest``: bytes of a token; a longer one is not looked at."""
         self.prefix = prefix
         self.longest = longest
+        self._word = word
         self._purpose = f"roadworthy {word} 1\n".encode()
         self._decoder = msgspec.json.Decoder(kind)
 
     def sealed(self, record: T, signer: Signer) -> str:
-        """The record as a token."""
+        """The record as a token.  Raises ``TooLong``."""
         body = msgspec.json.encode(record)
-        return f"{self.prefix.decode()}{_text(body)}.{_text(signer.sign(self._purpose + body))}"
+        token = f"{self.prefix.decode()}{_text(body)}.{_text(signer.sign(self._purpose + body))}"
+        if len(token) > self.longest:
+            raise TooLong(f"the {self._word} has {len(token):,} bytes, at most {self.longest:,} fit: shorten its texts")
+        return token
 
     def opened(self, token: bytes, keys: Sequence[str], verifier: Verifier) -> T:
         """The record in a token.  Raises ``Forged``; nothing of it is looked at before its signature is good."""

@@ -26,7 +26,7 @@ from roadworthy.evidence.receipt.model import Receipt, Revocation
 from roadworthy.evidence.receipt.rules import receipt_for, replaces
 from roadworthy.evidence.receipt.tokens import RECEIPT, REVOCATION
 from roadworthy.evidence.rules import Bindings, Refused
-from roadworthy.evidence.sealing import Forged, Seal
+from roadworthy.evidence.sealing import Forged, Seal, TooLong
 from roadworthy.evidence.tokens import EVIDENCE, WAIVER
 from roadworthy.workflow.audit import Event, chain
 
@@ -117,7 +117,7 @@ class Ledger:
             on_behalf_of=on_behalf_of, evidence=evidence.id, reason=evidence.detail, team=evidence.team,
         )  # fmt: skip
         self._or_denied(event, lambda: rules.admit(evidence, releases, now))
-        token = EVIDENCE.sealed(evidence, self._signer)
+        token = self._sealed(EVIDENCE, evidence, event)
         with self._state.write() as tx:
             tx.add_evidence(evidence, token)
             self._remember(token, evidence=evidence)
@@ -180,10 +180,10 @@ class Ledger:
             at=self._clock(), epoch=epoch,
         )  # fmt: skip
         event = Event(person, "receipt.revoke", f"workflow/{workflow}", reason=reason, evidence=made.id, team=team)
-        if not reason.strip():
-            raise self._denied(event, "a revocation needs a reason that others can read; give one with --reason")
+        self._or_denied(event, lambda: rules.check_reason("a revocation", reason))
+        token = self._sealed(REVOCATION, made, event)
         with self._state.write() as tx:
-            tx.add_revocation(made, REVOCATION.sealed(made, self._signer))
+            tx.add_revocation(made, token)
             self._audit(tx, dataclasses.replace(event, after=msgspec.to_builtins(made)))
         return made
 
@@ -196,8 +196,9 @@ class Ledger:
             on_behalf_of=on_behalf_of, reason=waiver.reason, evidence=waiver.id, team=waiver.team,
         )  # fmt: skip
         self._or_denied(event, lambda: rules.admit_waiver(waiver, items, never, self._clock()))
+        token = self._sealed(WAIVER, waiver, event)
         with self._state.write() as tx:
-            tx.add_waiver(waiver, WAIVER.sealed(waiver, self._signer))
+            tx.add_waiver(waiver, token)
             self._audit(tx, dataclasses.replace(event, after=msgspec.to_builtins(waiver)))
         return waiver
 
@@ -260,6 +261,12 @@ class Ledger:
         token = tx.evidence(ident)
         found, _ = self._opened(EVIDENCE, [token] if token is not None else [])
         return found[0] if found and found[0].id == ident else None
+
+    def _sealed(self, seal: Seal[T], record: T, event: Event) -> str:
+        try:
+            return seal.sealed(record, self._signer)
+        except TooLong as error:
+            raise self._denied(event, str(error)) from error
 
     def _or_denied(self, event: Event, check: Callable[[], None]) -> None:
         try:
