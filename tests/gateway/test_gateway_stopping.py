@@ -14,6 +14,7 @@ from gateway_support import (
     TESTER,
     TOKEN,
     Bench,
+    FakeStream,
     FakeUpstream,
     Pause,
     Sent,
@@ -39,6 +40,7 @@ from roadworthy.workflow.model import (
     Bypass,
     CacheSpec,
     Canned,
+    Capabilities,
     CheckSpec,
     Clocks,
     EscalationPolicy,
@@ -52,6 +54,7 @@ from roadworthy.workflow.model import (
 
 HOLDING = "A person will answer you shortly."
 OFF = Stopped("off", 1, 1.0)
+CONTINUES = {"targets": {"main": target("main", capabilities=Capabilities(prefill="native"))}}
 
 
 @on_loop
@@ -209,7 +212,7 @@ async def test_no_hedge_begins_after_the_stop_and_the_answer_under_way_is_read(t
 
 @on_loop
 async def test_a_broken_stream_is_not_continued_after_the_stop(tmp_path: Path) -> None:
-    bench = Bench(tmp_path, served=release(handling=Handling(continuation=1)))
+    bench = Bench(tmp_path, served=release(handling=Handling(continuation=1)), snapshot=CONTINUES)
     pause = Pause()
     bench.upstream.will([chunk("A good begin"), pause, Disconnected("gone", phase="in_body")])
     answer = await bench.post(chat(stream=True))
@@ -255,6 +258,52 @@ async def test_a_stream_that_drains_is_told_whole_though_its_guard_is_not_asked(
     assert "kill switch" in check.broke
 
 
+class Connecting(FakeUpstream):
+    """Sends a request only once it is connected, as the HTTP client does."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.connects = 0
+        self.connected = asyncio.Event()
+
+    async def open(self, origin: Any, head: bytes, body: bytes, clocks: Any, *, ready: Any = None) -> FakeStream:
+        self.connects += 1
+        await self.connected.wait()
+        if ready is not None:
+            ready()
+        return await super().open(origin, head, body, clocks)
+
+
+@pytest.mark.parametrize("streams", ["drain", "cut"])
+def test_a_continuation_that_is_stopped_before_it_is_sent_ends_the_answer_as_it_stands(
+    tmp_path: Path, streams: Any
+) -> None:
+    @on_loop
+    async def run() -> None:
+        upstream = Connecting()
+        upstream.connected.set()
+        made = release(handling=Handling(continuation=1))
+        bench = Bench(tmp_path, served=made, snapshot=CONTINUES, upstream=upstream)
+        pause = Pause()
+        upstream.will([chunk("A good begin"), pause, Disconnected("gone", phase="in_body")], HELLO)
+        answer = await bench.post(chat(stream=True))
+        upstream.connected.clear()
+        reading = asyncio.ensure_future(events(answer))
+        pause.go.set()
+        await _until(lambda: upstream.connects == 2)
+        await stop(bench, streams=streams)
+        upstream.connected.set()
+        found = await reading
+        assert text_of(found) == "A good begin"
+        code = {"drain": "truncated", "cut": "ai_off"}[streams]
+        assert found[-1]["error"]["code"] == code
+        assert len(upstream.sent) == 1
+        assert bench.record().kill == "off"
+        assert bench.taken() == 0
+
+    run()
+
+
 class Mixed(FakeUpstream):
     """Good and bad answers in turn, each after a few rounds of the loop."""
 
@@ -286,7 +335,10 @@ async def test_after_the_acknowledgement_no_attempt_begins_whatever_is_under_way
         ladder={"unavailable": [Step("retry", times=2), Step("target", target="backup")], "truncated": [Step("retry")]},
     )  # fmt: skip
     upstream = Mixed()
-    plenty = {"limits": TargetLimits(concurrency=40), "breaker": Breaker(calls=100_000)}
+    plenty: dict[str, Any] = {
+        "limits": TargetLimits(concurrency=40), "breaker": Breaker(calls=100_000),
+        "capabilities": Capabilities(prefill="native"),
+    }  # fmt: skip
     targets = {name: target(name, **plenty) for name in ("main", "backup")}
     bench = Bench(tmp_path, served=release(handling=handling), snapshot={"targets": targets}, upstream=upstream)
 
@@ -306,7 +358,7 @@ async def test_after_the_acknowledgement_no_attempt_begins_whatever_is_under_way
     begun = [attempt for record in bench.records() for attempt in record.attempts if attempt.status or attempt.finish]
     assert upstream.after == []
     assert len(begun) <= asked
-    assert {attempt.step for attempt in begun} >= {"first", "retry", "target"}
+    assert {attempt.step for attempt in begun} >= {"first", "retry", "target", "continuation"}
     assert len(bench.records()) == 250
     assert bench.taken() == 0
 

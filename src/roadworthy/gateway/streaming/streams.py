@@ -66,19 +66,18 @@ class Streamer:
             if call.deadline - now() < LEAST_SECONDS or not target.slots.retries.grants(now()):
                 continue
             target.slots.retries.spend(now())
-            try:
-                attempt = self.caller.begin(call, target, "continuation")
-            except Halted as halted:
-                call.kill = halted.force.state
-                return None
-            call.repaired = asked_to_go_on(call.fields, said, target)
-            seam = Seam(said, asked=not is_native(target))
             following: ContinuedStream | None = None
             try:
+                attempt = self.caller.begin(call, target, "continuation")
+                call.repaired = asked_to_go_on(call.fields, said, target)
+                seam = Seam(said, asked=not is_native(target))
                 reply = await self.caller.head(call, target, attempt)
                 following = ContinuedStream(before, target, attempt, reply, seam, said, now)
                 await self._begin(following)
                 return following
+            except Halted as halted:
+                call.kill = halted.force.state
+                return None
             except Unusable as error:
                 if following is not None and not following.empty:
                     following.broke = error
@@ -241,13 +240,14 @@ class Relay:
                     unusable = broken(error)
                 except Unusable as error:
                     unusable = error
-                if not self._halted and (unusable is None or not await self._resumed(unusable)):
+                if unusable is not None and not self._halted and await self._resumed(unusable):
+                    if self._live.ready and not self._halted:
+                        ours = False
+                        return self._live.passed_on()
+                elif not self._halted:  # it may have been stopped while somebody was asked to go on
                     end = await self._end(unusable, clean=clean)
                     ours = False
                     return end
-                if self._live.ready and not self._halted:
-                    ours = False
-                    return self._live.passed_on()
         except asyncio.CancelledError:
             ours = False
             self._abandon()
