@@ -15,6 +15,7 @@ from roadworthy.inference_log.segments import SegmentName
 from roadworthy.inference_log.service import lost
 from roadworthy.workflow.inference import Attempt, Check, Feedback, Rung, Tokens
 from roadworthy.workflow.model import Retention
+from roadworthy.workflow.reserved import DRILLED
 
 UTC = ZoneInfo("UTC")
 SEGMENT = SegmentName("w0", 1_763_870_000_000, 1)
@@ -190,6 +191,25 @@ def test_a_filter_finds_what_it_names_and_nothing_else(
 def test_a_text_written_with_codes_is_found_as_it_reads(store: LogStore) -> None:
     store.ship(batch(inference(request=msgspec.Raw(b'{"content":"caf\\u00e9"}'))))
     assert len(store.find(Filter(text="café")).items) == 1
+
+
+@pytest.mark.parametrize("rolled", [False, True])
+def test_calls_of_the_kill_drill_are_shown_to_whoever_names_its_workflow_only(store: LogStore, rolled: bool) -> None:
+    drilled = [inference(NOON + n, workflow=name, traffic="drill") for n, name in enumerate(DRILLED)]
+    ours = inference(NOON)
+    store.ship(batch(ours, *drilled))
+    if rolled:
+        assert store.rollup(NOON + 8000) > 0
+    assert [found.id for found in store.find(Filter()).items] == [ours.id]
+    assert [found.id for found in store.find(Filter(traffic="drill")).items] == []
+    assert [found.id for found in store.scan(Filter())] == [ours.id]
+    for by in ("workflow", "unit"):
+        assert [row.count for row in store.stats((by,), Filter(), UTC).rows] == [1]
+    for each in drilled:
+        named = Filter(workflow=each.workflow)
+        assert [found.id for found in store.find(named).items] == [each.id]
+        assert [row.count for row in store.stats(("workflow",), named, UTC).rows] == [1]
+        assert store.get(each.id) is not None
 
 
 @pytest.mark.parametrize("rolled", [False, True])

@@ -16,7 +16,7 @@ from roadworthy.adapters.sqlite.log_rollup import HOUR, KEYS, LEVELS, SUMS, Buck
 from roadworthy.adapters.sqlite.log_rows import COLUMNS, TOKENS, from_row
 from roadworthy.adapters.sqlite.log_schema import fetch, query
 from roadworthy.inference_log.model import BUCKET, BUCKET_DIMENSIONS, Filter, FilterRefused, Stats, StatsRow
-from roadworthy.inference_log.rules import labels, matches, sorted_rows
+from roadworthy.inference_log.rules import hidden, labels, matches, sorted_rows
 from roadworthy.statistics.sketch import RELATIVE_ERROR
 from roadworthy.workflow.inference import OUTCOMES, Tokens
 
@@ -111,9 +111,10 @@ def _buckets(
         "SELECT start, group_concat(workflow, char(10)) FROM dirty WHERE start >= ? AND start < ? GROUP BY start",
         (start, end),
     )
+    away = hidden(where)
     for begin, workflows in dirty:
         for workflow in workflows.split("\n"):
-            if where.workflow in (None, workflow):
+            if where.workflow in (None, workflow) and workflow not in away:
                 narrowed = _with(where, workflow=workflow)
                 yield from _measured(connection, cold, narrowed, begin, begin + BUCKET)
     levels = []
