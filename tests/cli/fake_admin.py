@@ -318,6 +318,7 @@ PLAN = {
 
 PENDING: list[dict[str, Any]] = [
     {
+        "id": "5f2c81d09a3e",
         "workflow": "support-triage",
         "approver": "ada",
         "waits": [

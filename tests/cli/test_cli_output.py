@@ -32,7 +32,7 @@ CASES: dict[str, tuple[int, list[str]]] = {
     "diff": (0, ["diff", "support-triage:1", "2"]),
     "freeze": (0, ["freeze", "support-triage"]),
     "approve-list": (0, ["approve", "--list"]),
-    "approve": (0, ["approve", "support-triage", "--reason", "the fair is on"]),
+    "approve": (0, ["approve", "support-triage", "--seen", "5f2c81d09a3e", "--reason", "the fair is on"]),
     "explain": (0, ["explain", "support-triage"]),
     "explain-json": (0, ["explain", "support-triage", "--json"]),
     "people": (0, ["people"]),

@@ -293,7 +293,7 @@ def test_policy_loosened_by_the_operating_systems_user_waits_for_the_owner(insta
         install.up.key("mallory", kind="tester", person="mallory", workflows=["bare"])
     install.apply({flow: ("enforcement: enforce", "enforcement: observe")})
     assert install.ask("bare")[1] == []
-    refused = roadworthy("approve", "bare", "--data", str(install.up.data), code=1)
+    refused = roadworthy("approve", "bare", "--seen", "x", "--data", str(install.up.data), code=1)
     assert "login" in refused.stderr
     assert install.ask("bare")[1] == []
     install.apply({flow: ("enforcement: observe", "enforcement: enforce")})

@@ -1,7 +1,8 @@
 """What loosens a workflow, and the owner's word for it.
 
-GET  /v1/pending           → {items: [{workflow, approver, waits: [{field, now, wanted}]}]}
-POST /v1/approve           {workflow, fields?, reason?} → {workflow, approved: [{field, now, wanted}]}; persons only
+GET  /v1/pending           → {items: [{id, workflow, approver, waits: [{field, now, wanted}]}]}
+POST /v1/approve           {workflow, seen, fields?, reason?} → {workflow, approved: [{field, now, wanted}]}; persons
+                           only; ``seen``: id of what was shown, and nothing else is approved
 POST /v1/backup/accept     {reason} → {epoch}; persons only: an owner goes on from a database that was put back
 """
 
@@ -21,6 +22,7 @@ from roadworthy.workflow.strictness import Waits
 
 class Approve(msgspec.Struct, forbid_unknown_fields=True):
     workflow: str
+    seen: str
     fields: list[str] = []
     """``policy.kill`` names all in it; none: all that waits."""
     reason: str = ""
@@ -35,10 +37,7 @@ def pending(services: Services, call: Call) -> Any:
 
 
 def pending_in_words(found: list[Pending]) -> list[dict[str, Any]]:
-    return [
-        {"workflow": each.workflow, "approver": each.approver, "waits": [_waits(one) for one in each.waits]}
-        for each in found
-    ]
+    return [{"id": each.id, **msgspec.to_builtins(each)} for each in found]
 
 
 def _waits(one: Waits) -> dict[str, Any]:
@@ -48,7 +47,7 @@ def _waits(one: Waits) -> dict[str, Any]:
 def approve(services: Services, call: Call) -> Any:
     body: Approve = call.body
     try:
-        done = services.approvals.approve(body.workflow, call.actor, body.fields, body.reason)
+        done = services.approvals.approve(body.workflow, call.actor, body.seen, body.fields, body.reason)
     except NotTheOwner as error:
         raise Denied(str(error)) from error
     except ApprovalRefused as error:

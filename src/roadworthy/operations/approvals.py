@@ -7,11 +7,13 @@ a field that leaves the files waits no longer, and the same files applied again 
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 
 from roadworthy.workflow.audit import Event, chain
+from roadworthy.workflow.digest import canonical
 from roadworthy.workflow.model import Owners, Workflow
 from roadworthy.workflow.ports import Agreements, AppliedConfiguration, State, Transaction
 from roadworthy.workflow.problems import did_you_mean
@@ -26,6 +28,11 @@ class Pending(msgspec.Struct, frozen=True):
     approver: str
     """Empty: nobody who could approve is among the people any more."""
     waits: list[Waits]
+
+    @property
+    def id(self) -> str:
+        """Names exactly these fields with exactly these values: whoever approves says what they have seen."""
+        return hashlib.sha256(canonical(msgspec.to_builtins(self)).encode("ascii")).hexdigest()[:12]
 
 
 class ApprovalRefused(Exception):
@@ -53,10 +60,13 @@ class Approvals:
         found = [self._pending(flow, declared) for _, flow in sorted(declared.configuration.workflows.items())]
         return [each for each in found if each.waits]
 
-    def approve(self, workflow: str, actor: Actor, fields: Sequence[str] = (), reason: str = "") -> list[Waits]:
+    def approve(
+        self, workflow: str, actor: Actor, seen: str, fields: Sequence[str] = (), reason: str = ""
+    ) -> list[Waits]:
         """Put into force what waits: the fields named (``policy.kill`` names all in it), or all of them.
 
-        Returns what was approved.  Raises ``Unknown`` and ``ApprovalRefused``; a refusal is audited.
+        ``seen``: id of the ``Pending`` that the approver was shown; nothing else is approved.  Returns what was
+        approved.  Raises ``Unknown`` and ``ApprovalRefused``; a refusal is audited.
         """
         with self._state.write() as tx:
             declared = _declared(tx)
@@ -70,7 +80,7 @@ class Approvals:
                 on_behalf_of=actor.on_behalf_of, reason=reason, team=flow.team,
             )  # fmt: skip
             chosen = [each for each in pending.waits if not fields or any(inside(each.field, name) for name in fields)]
-            refused = _refusal(pending, actor, fields, chosen)
+            refused = _refusal(pending, actor, seen, fields, chosen)
             done = _denied(event, refused) if refused is not None else _approved(event, chosen)
             tx.append_audit(chain(tx.last_audit(), done, self._clock()))
         if refused is not None:
@@ -94,12 +104,19 @@ def approver(owners: Owners, declared: AppliedConfiguration) -> str:
     return next((person for person in (owners.workflow, owners.prompt, owners.cost) if person in people), "")
 
 
-def _refusal(pending: Pending, actor: Actor, fields: Sequence[str], chosen: Sequence[Waits]) -> ApprovalRefused | None:
+def _refusal(
+    pending: Pending, actor: Actor, seen: str, fields: Sequence[str], chosen: Sequence[Waits]
+) -> ApprovalRefused | None:
     if actor.id.startswith("os:") or actor.id != pending.approver:
         who = pending.approver or "nobody who owns it is among the people: put its owner back into people.yaml"
         return NotTheOwner(f"{actor.id} may not approve what loosens {pending.workflow}: {who} may")
-    if chosen:
+    if chosen and seen == pending.id:
         return None
+    if chosen:
+        return ApprovalRefused(
+            f"what waits of {pending.workflow} is not what you were shown ({seen[:20]!r}, now {pending.id!r}): look "
+            f"again with roadworthy approve {pending.workflow} --list"
+        )
     names = ", ".join(each.field for each in pending.waits)
     wanted = ", ".join(fields)
     if not names:

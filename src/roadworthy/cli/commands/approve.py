@@ -9,6 +9,7 @@ import click
 import msgspec
 
 from roadworthy.cli.context import Work, common, json_option, pass_work
+from roadworthy.cli.errors import BadInput
 from roadworthy.cli.terminal import line
 
 
@@ -16,20 +17,26 @@ from roadworthy.cli.terminal import line
 @click.argument("workflow", required=False)
 @click.option("--field", "fields", multiple=True, help="Only this one, or all in it (policy.kill); may be repeated.")
 @click.option("--list", "listing", is_flag=True, help="Show what waits and approve nothing.")
+@click.option("--seen", metavar="ID", help="What --list showed: nothing else is approved, and nobody is asked.")
 @click.option("--reason", default="", help="Why; kept in the audit trail.")
 @common
 @json_option
 @pass_work
-def approve(work: Work, workflow: str | None, fields: Sequence[str], listing: bool, reason: str) -> None:
+def approve(
+    work: Work, workflow: str | None, fields: Sequence[str], listing: bool, seen: str | None, reason: str
+) -> None:
     """Put into force what loosens WORKFLOW: more testers, higher budgets, lower floors, observe, another owner.
 
     What is stricter acts as soon as it is applied; what is looser keeps its value until the workflow's owner, signed
-    in, approves it here.  Without WORKFLOW: everything that waits, and for whom.
+    in, approves it here.  What waits is shown before it asks.  Without WORKFLOW:
+    everything that waits, and for whom.
     """
-    if listing or workflow is None:
+    found: list[Mapping[str, Any]] = []
+    if seen is None:
         found = [
             each for each in work.admin.get("/v1/pending").get("items", []) if workflow in (None, each.get("workflow"))
         ]
+    if listing or workflow is None:
         if work.json:
             work.emit({"items": found})
         else:
@@ -37,7 +44,14 @@ def approve(work: Work, workflow: str | None, fields: Sequence[str], listing: bo
             if not found:
                 work.say("Nothing waits to be approved.")
         return
-    answer = work.admin.post("/v1/approve", {"workflow": workflow, "fields": list(fields), "reason": reason})
+    if found:
+        if work.json or not work.interactive:
+            raise BadInput("nothing was approved: nobody is there to be asked", f"give --seen {found[0]['id']}")
+        tell_pending(work, found)
+        click.confirm(f"Approve {', '.join(fields) or 'all of it'}?", abort=True)
+        seen = found[0]["id"]
+    order = {"workflow": workflow, "seen": seen or "", "fields": list(fields), "reason": reason}
+    answer = work.admin.post("/v1/approve", order)
     if work.json:
         work.emit(answer)
         return
@@ -53,7 +67,7 @@ def tell_pending(work: Work, found: Sequence[Mapping[str, Any]]) -> None:
         for wait in each.get("waits", []):
             work.say(f"{name}: {change(wait)}")
         who = line(str(each.get("approver"))) or "nobody: put an owner back into people.yaml"
-        work.say(f"waits for {who}: roadworthy approve {name}")
+        work.say(f"waits for {who}: roadworthy approve {name} --seen {line(str(each.get('id')))}")
 
 
 def change(wait: Mapping[str, Any]) -> str:
