@@ -530,6 +530,20 @@ async def test_a_session_that_was_silent_for_an_hour_is_over(tmp_path: Path) -> 
 
 
 @on_loop
+async def test_no_session_stays_above_a_share_that_fell_for_longer_than_an_hour(tmp_path: Path) -> None:
+    """Nobody keeps what the evidence does not allow any more by never being silent."""
+    user = next(user for user in USERS if inside(0.5, user) and not inside(0.1, user))
+    found = bench(tmp_path, Ramp(0.5, "50 %", epoch=1))
+    session = [(b"x-roadworthy-session", b"s1")]
+    await ask(found, user, headers=session)
+    publish(found, Ramp(0.1, "its evidence lapsed", epoch=1))
+    for _ in range(4):
+        found.clock.time += 1500
+        await ask(found, user, headers=session)
+    assert asked(found) == ["new", "new", "new", "old", "old"]
+
+
+@on_loop
 async def test_a_session_on_the_release_ends_when_its_share_is_taken_away(tmp_path: Path) -> None:
     user = next(user for user in USERS if inside(0.1, user))
     found = bench(tmp_path, Ramp(0.1, "10 %", epoch=1))

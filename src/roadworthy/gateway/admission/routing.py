@@ -64,7 +64,7 @@ def as_held(served: ServedWorkflow, proofs: Proofs) -> ServedWorkflow:
 class Router:
     """Of one workflow, in one world."""
 
-    __slots__ = ("_flow", "_forced", "_pins", "_places", "_sessions", "_sides", "_since", "main", "servings")
+    __slots__ = ("_flow", "_forced", "_inside", "_pins", "_places", "_sessions", "_sides", "_since", "main", "servings")
 
     def __init__(
         self,
@@ -81,6 +81,8 @@ class Router:
         self._places = places
         self._sessions = sessions
         self._pins: dict[int, Pin] = {}
+        self._inside = 0
+        """Tag of sessions on the release."""
         self._forced: dict[State, Sides] = {}
         self._sides = sides_at(flow, 0.0)
         self._since = math.inf
@@ -121,6 +123,7 @@ class Router:
             parted = self._sessions.parted_until(self._flow.workflow)
             if parted > now:  # sessions are under way that began on another side
                 sides = msgspec.structs.replace(sides, everybody=None, until=min(sides.until, parted))
+        self._inside = tag_of(Pin(sides.release, sides.epoch))
         self._pins = {
             tag_of(pin): pin for pin in (Pin(digest, sides.epoch) for digest in (sides.release, sides.previous, None))
         }
@@ -145,9 +148,10 @@ class Router:
         return self._kept(self._sessions, call.session, unit, position, sides, call.ts)
 
     def _kept(self, sessions: Sessions, session: str, unit: str, position: int, sides: Sides, now: float) -> Side:
-        """The side on which the session began."""
+        """The side on which the session began.  Where the share has fallen below its user, it ends within the hour."""
         key = self._places.mark(unit, session)
-        pin = self._pins.get(sessions.find(key, now))
+        fading = self._inside if position >= sides.share else 0
+        pin = self._pins.get(sessions.find(key, now, fading))
         side = choose(sides, position, pin)
         digest = sides.release if side is sides.inside else sides.previous if side is sides.before else None
         if pin is None or pin.digest != digest:

@@ -47,10 +47,11 @@ class Sessions:
         self._words = memoryview(self._buffer).cast("Q")
         self._parted: dict[str, float] = {}
 
-    def find(self, key: int, now: float) -> int:
+    def find(self, key: int, now: float, fading: int = 0) -> int:
         """Tag of the side on which the session of this key began; 0: it is not known, or over.  ``now``: Unix seconds.
 
-        A session that is found is heard.
+        A session that is found is heard, but on the side ``fading``: there it is over within ``IDLE`` however much is
+        said.
         """
         at, words = self._place(key), self._words
         for place in range(at, at + 2 * WINDOW, 2):
@@ -58,7 +59,7 @@ class Sessions:
                 tag, heard = divmod(words[place + 1], 1 << 32)
                 if not 0 <= now - heard < IDLE:
                     return 0
-                if now - heard > _REFRESH:
+                if now - heard > _REFRESH and tag != fading:
                     words[place + 1] = tag << 32 | int(now)
                 return tag
         return 0
