@@ -160,6 +160,14 @@ def test_a_policy_that_was_tightened_stays_so_whatever_configuration_is_put_back
     assert install.served.policy.testers == []
 
 
+def test_a_crash_before_the_first_terms_were_agreed_to_lets_nothing_looser_follow(install: Install) -> None:
+    install.control.close()
+    install.folder.sealed_log.unlink()  # as it is where control ended between the commit and the agreement
+    install.restart()
+    install.edited("testers: [ada]", "testers: [ada, eve]")
+    assert install.served.policy.testers == ["ada"]
+
+
 def test_leaving_a_workflow_out_and_taking_it_in_again_loosens_nothing(install: Install) -> None:
     without = {name: text for name, text in FILES.items() if not name.startswith("workflows/")}
     assert install.control.workflows.apply(without, DEV).applied

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from roadworthy.adapters.memory.sealed_log import MemorySealedLog
 from roadworthy.adapters.sealed_log import FileSealedLog
@@ -57,6 +58,19 @@ def test_the_newest_agreement_is_in_force_also_after_a_restart(make: Make) -> No
     first.agree("triage", STRICT, by="dev")
     assert len(make().tokens()) == 2, "the same terms again are no new agreement"
     assert agreements(make()).terms("triage") == STRICT
+
+
+def test_two_approvals_at_once_are_both_in_force_and_what_was_stricter_stays(make: Make) -> None:
+    ours, looser = agreements(make()), replace(LOOSE, policy=Policy(testers=["ada", "bo"], pilot_share=0.02))
+    ours.agree("triage", STRICT, by="dev")
+    ours.agree("triage", looser, by="dev")
+    assert ours.terms("triage") == STRICT
+    ours.agree("triage", looser, by="ada", approved=["policy.testers"])
+    ours.agree("triage", looser, by="ada", approved=["policy.pilot_share"])
+    assert ours.terms("triage") == looser
+    ours.agree("triage", STRICT, by="dev")
+    ours.agree("triage", looser, by="ada", approved=["policy.testers"])
+    assert ours.terms("triage") == replace(STRICT, policy=replace(STRICT.policy, testers=["ada", "bo"]))
 
 
 def test_an_older_agreement_that_is_appended_again_is_a_replay(make: Make) -> None:

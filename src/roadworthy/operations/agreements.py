@@ -7,7 +7,7 @@ database can make a workflow stricter and nothing else.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 import msgspec
 
@@ -68,9 +68,10 @@ class SealedAgreements:
         found = self._agreed.get(workflow)
         return None if found is None else found.terms
 
-    def agree(self, workflow: str, terms: Terms, *, by: str) -> None:
+    def agree(self, workflow: str, configured: Terms, *, by: str, approved: Collection[str] = ()) -> None:
         with self._lock:
             before = self._agreed.get(workflow)
+            terms = configured if before is None else strictest(before.terms, configured, approved=approved)
             if before is not None and before.terms == terms:
                 return
             number = 1 if before is None else before.number + 1

@@ -18,7 +18,7 @@ from roadworthy.workflow.model import Owners, Workflow
 from roadworthy.workflow.ports import Agreements, AppliedConfiguration, State, Transaction
 from roadworthy.workflow.problems import did_you_mean
 from roadworthy.workflow.service import Actor, Unknown
-from roadworthy.workflow.strictness import Waits, inside, strictest, terms_of, waiting
+from roadworthy.workflow.strictness import Waits, inside, terms_of, waiting
 
 
 class Pending(msgspec.Struct, frozen=True):
@@ -85,10 +85,7 @@ class Approvals:
             tx.append_audit(chain(tx.last_audit(), done, self._clock()))
         if refused is not None:
             raise refused
-        agreed = self._agreements.terms(workflow)
-        assert agreed is not None
-        names = [each.field for each in chosen]
-        self._agreements.agree(workflow, strictest(agreed, terms_of(flow), approved=names), by=actor.id)
+        self._agreements.agree(workflow, terms_of(flow), by=actor.id, approved=[each.field for each in chosen])
         return chosen
 
     def _pending(self, flow: Workflow, declared: AppliedConfiguration) -> Pending:

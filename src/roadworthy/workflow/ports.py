@@ -9,7 +9,7 @@ Calls are synchronous and short; control runs them off its event loop.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import AbstractContextManager
 from typing import Protocol
 
@@ -125,8 +125,9 @@ class Agreements(Protocol):
         """``None``: nothing was ever agreed, so the first terms that are applied are in force at once."""
         ...
 
-    def agree(self, workflow: str, terms: Terms, *, by: str) -> None:
-        """From now on these are in force; durable when it returns.  Raises ``OSError``."""
+    def agree(self, workflow: str, configured: Terms, *, by: str, approved: Collection[str] = ()) -> None:
+        """From now on the stricter of what was agreed and what is configured is in force; what is ``approved``, and the
+        first terms of all, as configured.  Durable when it returns; one after another.  Raises ``OSError``."""
         ...
 
 

@@ -19,7 +19,7 @@ from roadworthy.workflow.model import Configuration, FrozenRelease, Release, Wor
 from roadworthy.workflow.ports import Agreements, AppliedConfiguration, State, Transaction
 from roadworthy.workflow.problems import Problem, did_you_mean, errors
 from roadworthy.workflow.rules import Change, ReleaseDiff, broken_promises, diff, plan
-from roadworthy.workflow.strictness import Terms, strictest, terms_of
+from roadworthy.workflow.strictness import Terms, terms_of
 
 DRAFT, SERVED, CANDIDATE = "draft", "served", "candidate"
 
@@ -156,9 +156,18 @@ class Workflows:
         if self._agreements is None:
             return
         for name, workflow in configuration.workflows.items():
-            agreed, configured = self._agreements.terms(name), terms_of(workflow)
-            terms = configured if agreed is None else strictest(agreed, configured)
-            self._agreements.agree(name, terms, by=actor.id)
+            self._agreements.agree(name, terms_of(workflow), by=actor.id)
+
+    def settle(self) -> None:
+        """At the start of control: what was applied by one that kept no agreements, or that ended before it had
+        written one, is agreed to as it stands, so that nothing looser follows it unseen."""
+        with self._state.read() as transaction:
+            declared = _declared(transaction)
+        if self._agreements is None or declared is None:
+            return
+        for name, workflow in declared.configuration.workflows.items():
+            if self._agreements.terms(name) is None:
+                self._agreements.agree(name, terms_of(workflow), by=declared.applied_by)
 
     def _terms(self, workflow: str) -> Terms | None:
         return None if self._agreements is None else self._agreements.terms(workflow)
