@@ -369,6 +369,16 @@ def test_a_workflow_of_which_something_was_signed_gets_no_waiver_by_itself(froze
     )
 
 
+def test_a_waiver_whose_row_was_removed_is_not_made_anew_by_the_next_apply(applied: Install) -> None:
+    applied.apply(**OBSERVE)
+    applied.clock.now += 31 * DAY
+    with database(applied) as tables:
+        tables.execute("DELETE FROM waiver")
+    applied.apply(**(OBSERVE | {"workflows/watched/prompt.md": "You watch well.\n"}))
+    assert ready(applied, "watched")["label"] == "lapsed pilot"
+    assert [record["action"] for record in applied.audit()].count("waiver.make") == 1
+
+
 # --- what the database says is not believed
 
 

@@ -3,7 +3,7 @@ signed.
 
 A row that somebody else wrote into the database is counted and counts for nothing.  A row that somebody removed, or an
 older one that was put back, changes nothing either where a ``SealedLog`` is kept: a failed run and the end of a waiver
-are read from there.  Who may do what is decided before:
+are read from there, and so is that a workflow was waived at all.  Who may do what is decided before:
 accepting, waiving and revoking are for named persons (``api``).
 """
 
@@ -49,7 +49,8 @@ class _Remembered(msgspec.Struct):
     """What is kept beside the database."""
 
     evidence: dict[str, Evidence]
-    ended: dict[str, Waiver]
+    waivers: dict[str, Waiver]
+    """As they are now: ended, where somebody ended them."""
 
     def evidence_about(self, workflow: str, found: Sequence[Evidence]) -> list[Evidence]:
         """With what the database lacks, newest first."""
@@ -59,8 +60,11 @@ class _Remembered(msgspec.Struct):
         ]
         return sorted([*found, *lost], key=lambda each: -each.made_at) if lost else list(found)
 
-    def waivers_now(self, found: Sequence[Waiver]) -> list[Waiver]:
-        return [self.ended.get(each.id, each) for each in found]
+    def waivers_of(self, workflow: str, found: Sequence[Waiver]) -> list[Waiver]:
+        """With what the database lacks, the one that ends first first."""
+        now = {each.id: each for each in found}
+        now |= {each.id: each for each in list(self.waivers.values()) if each.workflow == workflow}
+        return sorted(now.values(), key=lambda each: each.over)
 
 
 _EVIDENCE, _WAIVER = EVIDENCE.prefix.decode(), WAIVER.prefix.decode()
@@ -103,7 +107,11 @@ class Ledger:
         count = forged + forged_waivers + forged_receipts + forged_revocations
         remembered = self._memory()
         return Known(
-            remembered.evidence_about(workflow, evidence), remembered.waivers_now(waivers), receipts, revocations, count
+            remembered.evidence_about(workflow, evidence),
+            remembered.waivers_of(workflow, waivers),
+            receipts,
+            revocations,
+            count,
         )
 
     # --- evidence
@@ -199,6 +207,7 @@ class Ledger:
         token = self._sealed(WAIVER, waiver, event)
         with self._state.write() as tx:
             tx.add_waiver(waiver, token)
+            self._remember(token, waiver=waiver)
             self._audit(tx, dataclasses.replace(event, after=msgspec.to_builtins(waiver)))
         return waiver
 
@@ -231,8 +240,8 @@ class Ledger:
                 tokens = [] if self._kept is None else self._kept.tokens()
                 evidence, _ = self._opened(EVIDENCE, (each for each in tokens if each.startswith(_EVIDENCE)))
                 waivers, _ = self._opened(WAIVER, (each for each in tokens if each.startswith(_WAIVER)))
-                ended = {each.id: each for each in waivers if each.ended_at is not None}
-                self._remembered = _Remembered({each.id: each for each in evidence}, ended)
+                ended = sorted(waivers, key=lambda each: each.ended_at is not None)
+                self._remembered = _Remembered({each.id: each for each in evidence}, {each.id: each for each in ended})
             return self._remembered
 
     def _remember(self, token: str, *, evidence: Evidence | None = None, waiver: Waiver | None = None) -> None:
@@ -244,7 +253,7 @@ class Ledger:
                 if evidence is not None:
                     remembered.evidence[evidence.id] = evidence
                 if waiver is not None:
-                    remembered.ended[waiver.id] = waiver
+                    remembered.waivers[waiver.id] = waiver
 
     def _opened(self, seal: Seal[T], tokens: Iterable[str]) -> tuple[list[T], int]:
         """(what we signed, how many we did not)."""
