@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import socket
 import time
 from pathlib import Path
 from types import SimpleNamespace
@@ -20,6 +22,8 @@ from roadworthy.gateway.stopping.board import Board
 from roadworthy.gateway.world import World
 from roadworthy.wiring import gateway as wired
 from roadworthy.wiring.data_folder import DataFolder, create_folder
+from roadworthy.wiring.ledgers import prepare
+from roadworthy.wiring.place import Place
 from roadworthy.wiring.trust import Trust, recall
 from roadworthy.workflow.model import Policy, RedactionRule
 from roadworthy.workflow.shares import RESOLUTION, Pin, Places, salt_of
@@ -149,6 +153,21 @@ def test_what_was_seen_and_cannot_be_read_is_said_and_serving_goes_on(
     assert Worker(folder).load() == (1, 1)
     assert "what was seen cannot be read" in caplog.text
     assert recall(folder).seq == 1
+
+
+def test_a_worker_that_can_hear_no_stop_any_more_ends_so_that_another_takes_its_place(
+    folder: DataFolder, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def broken(self: Any) -> None:
+        raise RuntimeError("a defect of ours")
+
+    monkeypatch.setattr(wired.KillWatch, "watch", broken)
+    prepare(folder, 1)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.setblocking(False)
+        place = Place(folder, folder.control_socket, "local", 0)
+        assert asyncio.run(wired.Worker(place, 0, 1, listener, 0.0).run()) == 1
+    assert "watch for stops" in str([record.__dict__.get("reason") for record in caplog.records])
 
 
 @pytest.mark.parametrize("damage", [b"", b"{", b'{"keys":{"\xff":1}}', b'{"x":' + b"[" * 200_000])

@@ -161,22 +161,33 @@ class Worker:
         private = Server(gateway, internal=True, on_cut=gateway.cut)
         await private.start(listen_unix(self._folder.worker_socket(self._number)))
         await public.start(self._listener)
-        watching = loop.create_task(snapshots.watch(), name="watch the snapshot")
-        stopping = loop.create_task(stops.watch(), name="watch for stops")
-        saving = loop.create_task(_book(ledger, gateway, parts), name="keep the books")
-        await self._stop.wait()
+        helpers = [
+            loop.create_task(snapshots.watch(), name="watch the snapshot"),
+            loop.create_task(stops.watch(), name="watch for stops"),
+            loop.create_task(_book(ledger, gateway, parts), name="keep the books"),
+        ]
+        broken = await self._until_stopped(helpers)
         gateway.escalations.let_go()
         cut = await self._drain(public, private)
-        watching.cancel()
-        stopping.cancel()
-        saving.cancel()
+        for helper in helpers:
+            helper.cancel()
         if gateway.user_checks is not None:
             gateway.user_checks.close()
         await upstream.close()
         journal.close()
         ledger.close()
         log.info("stopped", extra={"cut": cut})
-        return 0
+        return 1 if broken else 0
+
+    async def _until_stopped(self, helpers: list[asyncio.Task[None]]) -> bool:
+        """Did a helper end before we were asked to stop?  A worker that hears no stop any more serves nobody: another
+        one is started in its place."""
+        asked = asyncio.ensure_future(self._stop.wait())
+        ended, _ = await asyncio.wait([asked, *helpers], return_when=asyncio.FIRST_COMPLETED)
+        asked.cancel()
+        for helper in ended - {asked}:
+            log.critical("a helper ended, stopping", extra={"reason": helper.get_name()}, exc_info=helper.exception())
+        return asked not in ended
 
     def _board(self) -> Board:
         """What is stopped, as far as it is known before anybody tells us."""
