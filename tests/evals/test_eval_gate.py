@@ -189,6 +189,60 @@ def test_an_interrupted_run_is_gone_on_with_and_nothing_is_asked_twice(bench: Be
     assert again.concluded.verdict == "PASS"
 
 
+def test_who_stops_a_run_that_looks_bad_gains_nothing(bench: Bench) -> None:
+    release = threading.Event()
+
+    def bad(message: str) -> str:
+        if len(bench.gateway.seen) > 50:
+            release.wait(10)
+        return '{"topic": "?"}'
+
+    bench.gateway.says = bad
+    status = bench.runs.start(Order("support", concurrency=1), ADA)
+    while bench.runs.look(status.run.id).answered < 50:
+        pass
+    bench.runs.stop(status.run.id)
+    release.set()
+    bench.ended(bench.runs.look(status.run.id))
+    bench.now += 2 * DAY  # too late to go on with it
+    bench.gateway.says = right
+    again = bench.run()
+    assert again.run.id != status.run.id
+    assert again.concluded is not None
+    assert again.concluded.verdict != "PASS"
+
+
+def test_a_run_that_is_gone_on_with_keeps_to_the_dollars_of_the_whole(bench: Bench) -> None:
+    bench.gateway.says = lambda message: (
+        bench.gateway.answer("later", "canned", failure="unavailable", cost_usd=0.5)
+        if message.startswith("7:")
+        else right(message)
+    )
+    first = bench.run(usd=2.0)
+    assert first.spent == pytest.approx(0.559)
+    with pytest.raises(Refused, match="has cost"):
+        bench.runs.start(Order("support", usd=0.5), ADA)
+
+
+def test_a_behaviour_that_is_revoked_while_its_run_is_under_way_gets_no_receipt_by_it(bench: Bench) -> None:
+    bench.run()
+    behaviour = bench.receipts()[0].behaviour
+    hold = threading.Event()
+    bench.gateway.says = lambda message: hold.wait(10) and right(message)
+    bench.now += DAY
+    status = bench.runs.start(Order("support"), ADA)
+    bench.now += 60
+    bench.ledger.revoke("support", behaviour, team="default", person="ada", reason="it lies", epoch=7)
+    bench.now += 60
+    hold.set()
+    ended = bench.ended(status)
+    assert (ended.state, "ada revoked this behaviour" in ended.detail) == ("failed", True)
+    assert [each.issued < bench.now - 120 for each in bench.receipts()] == [True]
+    again = bench.run()
+    assert again.run.id != status.run.id, "a run that begins after it counts"
+    assert bench.receipts()[0].evidence == again.concluded.evidence  # type: ignore[union-attr]
+
+
 def test_a_run_that_nobody_looks_at_stops(bench: Bench) -> None:
     hold = threading.Event()
     bench.gateway.says = lambda message: hold.wait(10) and right(message)

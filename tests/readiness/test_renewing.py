@@ -13,7 +13,7 @@ from roadworthy.people.incident.model import Notice
 from roadworthy.readiness.model import Readiness
 from roadworthy.readiness.renewing import Due, due, quiet_hour, warned
 from roadworthy.readiness.rules import readiness
-from support.evidence import NOW
+from support.evidence import NOW, evidence, receipt, revocation
 from support.readiness import shown, subject
 
 ALL = frozenset({"canary", "fallback_drills", "failure_catalogue"})
@@ -36,6 +36,18 @@ def test_a_week_ahead_and_in_the_second_half_of_a_short_life_machines_renew() ->
 
 def test_what_was_never_shown_is_not_begun_at_night() -> None:
     assert due([readiness([], [], subject(), NOW)], ALL) == []
+
+
+def test_a_receipt_that_a_person_revoked_does_not_come_back_by_itself() -> None:
+    gate = frozenset({"eval_gate"})
+    young = [receipt(evidence="evd_eval_gate", issued=NOW, expires=NOW + 35 * DAY)]
+    ours = [*(each for each in shown(made_at=NOW).values() if each.kind != "eval_gate")]
+    ours.append(evidence("eval_gate", id="evd_eval_gate", made_at=NOW))
+    late = NOW + 30 * DAY
+    kept = readiness(ours, [], subject(receipts=young), late)
+    assert [each.kind for each in due([kept], gate)] == ["eval_gate"]
+    gone = readiness(ours, [], subject(receipts=young, revocations=[revocation(at=NOW + DAY)]), late)
+    assert due([gone], gate) == []
 
 
 def test_the_install_is_renewed_once_for_all_of_its_workflows() -> None:

@@ -56,7 +56,7 @@ class Order(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Number or digest; empty: the newest frozen one."""
     concurrency: int = AT_ONCE
     usd: float | None = None
-    """Most that the run may cost; ``None``: twice the estimate."""
+    """Most that the run may cost, with what it cost before it was gone on with; ``None``: twice the estimate."""
 
 
 class Status(msgspec.Struct, frozen=True, kw_only=True):
@@ -82,9 +82,9 @@ class _Going:
         self.run = run
         self.ready = ready
         self.concurrency = order.concurrency
-        self.usd = order.usd if order.usd is not None else _dollars(ready.plan.usd)
+        self.usd = order.usd if order.usd is not None else ready.plan.spent + _dollars(ready.plan.usd)
         self.answered = ready.plan.examples - ready.plan.calls
-        self.spent = 0.0
+        self.spent = ready.plan.spent
         """Counted here while it runs: a look must not read ten thousand answers."""
         self.looked = now
         self.stopping = ""
@@ -121,6 +121,11 @@ class EvalRuns:
                     f"its command: a run that nobody looks at stops after {LEASE:g} s"
                 )
             ready = self.gate.ready(order.workflow, order.release)
+            if order.usd is not None and order.usd <= ready.plan.spent:
+                raise Refused(
+                    f"run {ready.plan.resumes} is gone on with and has cost {ready.plan.spent:.4f} dollars already; "
+                    f"at most {order.usd} leaves nothing: give more"
+                )
             going = _Going(self.gate.begin(ready, actor), ready, order, self._monotonic())
             self._running[going.run.id] = going
             self._ended.pop(going.run.id, None)
@@ -193,27 +198,23 @@ class EvalRuns:
         origin = Origin.from_url(base)
         client = Client(guard=AddressGuard(allowed=[origin]))
         pending = list(going.ready.questions.items())
-        spent = 0.0
         try:
             for start in range(0, len(pending), CHUNK):
                 part = pending[start : start + CHUNK]
                 permit = self.gate.permit(
-                    going.run, calls=len(part), usd=max(going.usd - spent, 0.0), seconds=PERMIT_LIFE
+                    going.run, calls=len(part), usd=max(going.usd - going.spent, 0.0), seconds=PERMIT_LIFE
                 )
                 caller = _Caller(client, base, sealed(permit, self.gate.ports.signer), going)
-                spent += await self._part(caller, going, part)
+                await self._part(caller, going, part)
         finally:
             await client.close()
 
-    async def _part(self, caller: _Caller, going: _Going, part: list[tuple[str, bytes]]) -> float:
+    async def _part(self, caller: _Caller, going: _Going, part: list[tuple[str, bytes]]) -> None:
         waiting = iter(part)
-        spent = 0.0
 
         async def worker() -> None:
-            nonlocal spent
             for example, body in waiting:
                 answer = await caller.ask(example, body, self.gate.ports.clock)
-                spent += answer.usd or 0.0
                 await asyncio.to_thread(self.gate.evals.keep, answer)
                 going.answered += not unanswered(answer)
                 going.spent += answer.usd or 0.0
@@ -221,7 +222,6 @@ class EvalRuns:
         async with asyncio.TaskGroup() as group:
             for _ in range(min(going.concurrency, len(part))):
                 group.create_task(worker())
-        return spent
 
 
 class _Caller:

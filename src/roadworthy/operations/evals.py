@@ -30,7 +30,7 @@ from roadworthy.evidence.kinds import DAY, KINDS, EvalGate, Verdict
 from roadworthy.evidence.model import Evidence
 from roadworthy.evidence.permit.model import Permit
 from roadworthy.evidence.ports import Signer
-from roadworthy.evidence.receipt.model import Receipt
+from roadworthy.evidence.receipt.model import Receipt, Revocation
 from roadworthy.evidence.receipt.rules import LEAST_EXAMPLES, gate_verdict
 from roadworthy.evidence.rules import Refused as EvidenceRefused
 from roadworthy.evidence.rules import binding, bindings, life
@@ -76,6 +76,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """Examples that are not answered yet."""
     resumes: str
     """Id of the run that is gone on with; empty: a new one."""
+    spent: float = 0.0
+    """US dollars that this run has cost until now."""
     set_version: str
     floors: dict[str, float]
     margin: float
@@ -142,6 +144,7 @@ class Gate:
         plan = Plan(
             workflow=workflow, number=frozen.number, release=frozen.release.digest,
             examples=n, calls=len(asked), resumes=resumed.id if resumed else "",
+            spent=sum(each.usd or 0.0 for each in kept.values()),
             set_version=template.set_version, floors=template.floors, margin=template.margin,
             against=None if before is None else before.number, rubric_signed_by=signed,
             usd=self._estimate(frozen, asked.values()),
@@ -174,7 +177,7 @@ class Gate:
         return self.evals.scored(run, self._release(run).release)
 
     def judged(self, run: Run) -> Judgement:
-        """From the kept answers, with those of earlier complete runs of the same.  Raises ``Refused``."""
+        """From the kept answers, with those of earlier runs of the same.  Raises ``Refused``."""
         mine = scores_of(self.scored(run))
         repeats = [mine, *self._repeats(run)]
         before = self._incumbent(run)
@@ -223,6 +226,12 @@ class Gate:
         known = self.concluded(run)
         if known is not None:
             return known
+        gone = self._revoked_since(run)
+        if gone is not None:
+            raise Refused(
+                f"{gone.person} revoked this behaviour while run {run.id} was under way ({gone.reason}): it counts for "
+                "nothing; a run that begins now would count"
+            )
         judgement, answers = self.judged(run), self.evals.answers(run.id)
         if not self.complete(run):
             raise Refused(
@@ -305,24 +314,28 @@ class Gate:
 
     def _left_open(self, template: Run) -> Run | None:
         """The newest run of the very same that was not concluded."""
-        known: set[str] | None = None
         for run in self.evals.runs(template.workflow):
             if run.began < template.began - RESUMED_WITHIN or not _same(run, template):
                 continue
-            if known is None:
-                known = {each.run for each in self._ledger.known(template.workflow).evidence}
-            return run if run.id not in known else None
+            known = {each.run for each in self._ledger.known(template.workflow).evidence}
+            return run if run.id not in known and self._revoked_since(run) is None else None
         return None
 
+    def _revoked_since(self, run: Run) -> Revocation | None:
+        """Whoever took a behaviour's receipts back meant the runs under way as well."""
+        found = self._ledger.known(run.workflow).revocations
+        return next((each for each in found if each.behaviour == run.behaviour and each.at >= run.began), None)
+
     def _repeats(self, run: Run) -> list[Scores]:
-        """Scores of earlier complete runs of this behaviour on this set: averaged, never chosen among."""
+        """Scores of earlier runs of this behaviour on this set: averaged, never chosen among, not even by whoever stops
+        a run that looks bad."""
         oldest = run.began - KINDS["eval_gate"].life
         found = []
         for other in self.evals.runs(run.workflow):
             same = (other.behaviour, other.set_version, other.scorers) == (run.behaviour, run.set_version, run.scorers)
-            if same and other.id != run.id and oldest < other.began <= run.began and self.complete(other):
+            if same and other.id != run.id and oldest < other.began <= run.began:
                 found.append(scores_of(self.scored(other)))
-        return found
+        return [each for each in found if each]
 
     def _incumbent(self, run: Run) -> FrozenRelease | None:
         """The newest release before this one, of another behaviour, whose gate passed."""

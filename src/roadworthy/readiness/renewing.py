@@ -49,7 +49,8 @@ class Warned(msgspec.Struct, frozen=True):
 def due(found: Sequence[Readiness], producers: Collection[str]) -> list[Due]:
     """What a machine renews now, each once.  ``producers``: kinds that can be run here.
 
-    Only what was shown before: whoever never ran a drill is not drilled at night.
+    Only what was shown before and counts: whoever never ran a drill is not drilled at night, and a receipt that a
+    person revoked does not come back by itself.
     """
     out: dict[tuple[str, str], Due] = {}
     for readiness in found:
@@ -96,4 +97,5 @@ def hour_of(now: float, zone: tzinfo) -> int:
 
 
 def _old(state: ItemState) -> bool:
-    return state.made_at is not None and (state.soon or state.age in ("stale", "lapsed"))
+    shown = state.made_at is not None and state.age != "missing"
+    return shown and (state.soon or state.age in ("stale", "lapsed"))
