@@ -82,6 +82,7 @@ def test_sides_classes_times_workflows_and_kills_are_kept_apart(store: LogStore)
         batch(
             call(NOON - 1), call(NOON + 5), call(digest=OLD, route="previous"), call(digest="rel_other"),
             call(traffic="tester"), call(workflow="other"), call(kill="assist", outcome="escalated"),
+            call(route="bypass", outcome="bypassed"),
         )
     )  # fmt: skip
     live = counted(store)
@@ -156,12 +157,12 @@ def test_users_of_both_sides_are_counted_once(store: LogStore) -> None:
     store.ship(
         batch(
             call(unit="u-1"), call(unit="u-1"), call(unit="u-2", digest=None, route="bypass", outcome="bypassed"),
-            call(unit="u-3", digest=OLD, route="previous"), call(unit="r", unit_source="random"),
-            call(unit="t", traffic="tester"), call(NOON - 9, unit="before"),
+            call(unit="u-5", route="bypass", outcome="bypassed"), call(unit="u-3", digest=OLD, route="previous"),
+            call(unit="r", unit_source="random"), call(unit="t", traffic="tester"), call(NOON - 9, unit="before"),
             call(unit="u-4", digest=None, route="off", kill="off", outcome="bypassed"),
         )
     )  # fmt: skip
-    assert store.sides("triage", NOON, NEW) == (1, 2)
+    assert store.sides("triage", NOON, NEW) == (1, 3)
 
 
 def test_callers_are_those_who_named_a_user_and_those_who_did_not(store: LogStore) -> None:

@@ -15,9 +15,9 @@ Said = Callable[[str, str], Sequence[Feedback]]
 
 
 def counts(asked: Counting, row: Inference) -> bool:
-    """Is the call one of those that are counted?"""
+    """Is the call one of those that are counted?  A bypass names the release that it is beside, and is none of it."""
     mine = row.workflow == asked.workflow and row.ts >= asked.since and row.traffic == asked.traffic
-    return mine and row.digest in asked.digests and not row.kill
+    return mine and row.digest in asked.digests and row.route != "bypass" and not row.kill
 
 
 def side_of(asked: Counting, rows: Sequence[Inference], said: Said) -> Side:

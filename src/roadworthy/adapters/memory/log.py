@@ -180,8 +180,9 @@ class MemoryLog:
         named = [
             row for row in self._sorted(mine) if row.unit is not None and row.unit_source != "random" and not row.kill
         ]
-        inside = {row.unit for row in named if row.digest == digest}
-        return len(inside), len({row.unit for row in named if row.digest != digest})
+        inside = [row.digest == digest and row.route != "bypass" for row in named]
+        sides = [{row.unit for row, mine in zip(named, inside, strict=True) if mine is side} for side in (True, False)]
+        return len(sides[0]), len(sides[1])
 
     def callers(self, workflow: str, since: float, until: float) -> Callers:
         rows = self._sorted(Filter(workflow=workflow, since=since, until=until))

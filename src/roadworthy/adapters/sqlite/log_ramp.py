@@ -146,6 +146,7 @@ def _add(
     workflow, ts, rowid = ("workflow", "ts", "+rowid") if fresh else ("+workflow", "+ts", "rowid")
     marks = ",".join("?" * len(asked.digests))
     where = f"{workflow} = ? AND {ts} >= ? AND traffic = ? AND digest IN ({marks}) AND ifnull(kill, '') = ''"
+    where += " AND ifnull(route, '') <> 'bypass'"
     bounds: list[Any] = [*values, asked.workflow, asked.since, asked.traffic, *asked.digests]
     if upto is not None:
         where += f" AND {rowid} > ? AND {rowid} <= ?"
@@ -201,7 +202,7 @@ def _said(connection: apsw.Connection, asked: Counting, measured: Measured, side
           (SELECT id, {bad} AS bad, max(ts) FROM feedback WHERE name = ? AND ts >= ? GROUP BY id, said_by) s
           CROSS JOIN fact f ON f.id = s.id
           WHERE f.workflow = ? AND f.ts >= ? AND f.traffic = ? AND f.digest IN ({marks})
-            AND ifnull(f.kill, '') = ''""",  # noqa: S608
+            AND ifnull(f.kill, '') = '' AND ifnull(f.route, '') <> 'bypass'""",  # noqa: S608
         (measured.said, asked.since, asked.workflow, asked.since, asked.traffic, *asked.digests),
     )
     users: dict[str, dict[Any, list[float]]] = {digest: {} for digest in asked.digests}
@@ -215,8 +216,8 @@ def sides(connection: apsw.Connection, workflow: str, since: float, digest: str)
     """Warm facts only: a stage's users come back within a week."""
     row = fetch(
         connection,
-        """SELECT count(DISTINCT CASE WHEN digest IS ? THEN unit END),
-          count(DISTINCT CASE WHEN digest IS NOT ? THEN unit END) FROM fact
+        """SELECT count(DISTINCT CASE WHEN digest IS ? AND route <> 'bypass' THEN unit END),
+          count(DISTINCT CASE WHEN digest IS NOT ? OR route = 'bypass' THEN unit END) FROM fact
           WHERE workflow = ? AND ts >= ? AND traffic = 'live' AND unit_source <> 'random' AND unit IS NOT NULL
           AND route IN ('release', 'previous', 'bypass') AND ifnull(kill, '') = ''""",
         (digest, digest, workflow, since),
