@@ -47,6 +47,32 @@ def test_an_os_user_never_approves_and_never_answers_a_customer() -> None:
     assert {"approve", "answer"} == PERSON - OS_USER
 
 
+DECIDES = {
+    "/v1/approve", "/v1/backup/accept", "/v1/evals/sign", "/v1/evidence/accept", "/v1/evidence/attest",
+    "/v1/evidence/import", "/v1/evidence/revoke", "/v1/kill/restore", "/v1/rollouts", "/v1/rollouts/{workflow}/approve",
+    "/v1/rollouts/{workflow}/resume", "/v1/rollouts/{workflow}/unlock", "/v1/waivers", "/v1/waivers/end",
+}  # fmt: skip
+"""What lets a workflow have more, or takes somebody's word: a named person's."""
+
+
+def test_everything_that_lets_a_workflow_have_more_is_a_persons() -> None:
+    assert {each.path for each in ENDPOINTS if each.permission == "approve"} == DECIDES
+
+
+@pytest.mark.parametrize(
+    "endpoint",
+    [each for each in ENDPOINTS if each.permission in PERSON - OS_USER],
+    ids=lambda endpoint: f"{endpoint.method} {endpoint.path}",
+)
+def test_an_os_user_is_refused_and_audited_wherever_a_person_decides(applied: Install, endpoint: Endpoint) -> None:
+    before, path = len(applied.audit()), filled(endpoint).replace("{workflow}", "triage")
+    refused = applied.call(endpoint.method, path, {"workflow": "triage", "reason": "because"})
+    assert (refused.status_code, refused.json()["error"]["code"]) == (403, "permission_denied")
+    [record] = applied.audit()[before:]
+    said = (record["actor"], record["outcome"], record["action"])
+    assert said == (applied.peer, "denied", f"{endpoint.method} {endpoint.path}")
+
+
 def test_only_the_gateways_own_user_speaks_for_a_gateway() -> None:
     assert {"gateway"} == OS_USER - PERSON
 

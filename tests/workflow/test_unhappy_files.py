@@ -254,3 +254,9 @@ def test_every_built_in_check_can_be_declared_by_its_own_name() -> None:
     checks = good(folder(f"checks:\n{keys}")).workflows["triage"].handling.checks
     assert [spec.kind for spec in checks.values()] == named
     assert all(spec.failure == CHECK_KINDS[spec.kind].failure for spec in checks.values())
+
+
+def test_nobody_is_called_as_roadworthy_calls_itself() -> None:
+    files = folder("")
+    files["people.yaml"] += "  engine: {name: E, email: e@example.com}\n"
+    assert "and not 'engine'" in str(wrong(files)[0])
