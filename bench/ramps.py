@@ -43,6 +43,7 @@ SCORED = Guardrail("bad_answers", 0.02, 0.05, back_to="release")
 """A registered scorer on every call: the guardrail that goes bad."""
 PLAN = Plan(guardrails=(*GUARDRAILS, SCORED))
 PROMISED_IN_TIME = 0.80
+TABLE = "| | found | promised | holds |\n|---|---|---|---|"
 
 
 @dataclass
@@ -195,25 +196,29 @@ def main() -> int:
     parser.add_argument("ramps", nargs="?", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=1)
     asked = parser.parse_args()
+    held = report(asked.ramps, asked.seed)
+    return 0 if buckets(1_000_000) and held else 1
+
+
+def report(ramps: int, seed: int = 1) -> bool:
+    """Print what so many ramps of each kind came to.  Returns whether every promise holds."""
     days = planned_days()
     print(
-        f"{asked.ramps:,} ramps of each kind, {CALLS_PER_DAY:,} calls a day, {len(PLAN.guardrails)} guardrails and the "
-        f"sample ratio, a look every hour; calendar: 100 % after {days} days\n\n"
-        "| | found | promised | holds |\n|---|---|---|---|"
+        f"{ramps:,} ramps of each kind, {CALLS_PER_DAY:,} calls a day, {len(PLAN.guardrails)} guardrails and the "
+        f"sample ratio, a look every hour; calendar: 100 % after {days} days\n\n{TABLE}"
     )
-    healthy = run("healthy", asked.ramps, truths(0.5), asked.seed)
-    edge = run("at their budgets", asked.ramps, truths(1.0), asked.seed + asked.ramps)
+    healthy = run("healthy", ramps, truths(0.5), seed)
+    edge = run("at their budgets", ramps, truths(1.0), seed + ramps)
     in_time = sum(one.full_at is not None and one.full_at <= days * DAY for one in healthy) / len(healthy)
     wrong = sum(one.rolled_back for one in edge) / len(edge)
     wrong_healthy = sum(one.rolled_back for one in healthy) / len(healthy)
     holds = [
-        buckets(1_000_000),
         _row("healthy: at 100 % within the planned days", f"{in_time:.1%}", "≥ 80 %", in_time >= PROMISED_IN_TIME),
         _row("healthy: rolled back", f"{wrong_healthy:.1%}", f"≤ {PLAN.alpha:.0%}", wrong_healthy <= PLAN.alpha),
         _row("exactly at every budget: rolled back", f"{wrong:.1%}", f"≤ {PLAN.alpha:.0%}", wrong <= PLAN.alpha),
     ]
     for times in (2, 4, 10):
-        bad = run(f"{times}× the budget", asked.ramps, truths(0.5, times), asked.seed + times * 10**6)
+        bad = run(f"{times}× the budget", ramps, truths(0.5, times), seed + times * 10**6)
         back = [one for one in bad if one.rolled_back]
         found = f"{len(back) / len(bad):.1%}"
         if back:
@@ -224,7 +229,7 @@ def main() -> int:
             f"{calls_to_rollback(times, 0.05)} alone at 5 %, {calls_to_rollback(times, PLAN.alpha_each)} in this plan"
         )
         _row(f"{times}× the budget: median calls when each is looked at", single, "", True)
-    return 0 if all(holds) else 1
+    return all(holds)
 
 
 if __name__ == "__main__":

@@ -170,6 +170,7 @@ def install(
     targets: dict[str, Any],
     beside: dict[str, dict[str, Any]] | None = None,
     files: dict[str, Any] | None = None,
+    workers: int = 1,
 ) -> Iterator[Install]:
     """``roadworthy up`` with a workflow ``answers`` on these providers; ``targets`` adds to each one's settings.
 
@@ -195,6 +196,8 @@ def install(
             f"127.0.0.1:{port}",
             "--metrics",
             "127.0.0.1:0",
+            "--workers",
+            str(workers),
         ]
         process = processes.start(command, core=None, log=root / "up.log")
         try:

@@ -38,7 +38,7 @@ def test_an_attempt_after_the_acknowledgement_of_its_gateway_is_late() -> None:
     late = press(attempts=[Attempt(0, AT - 0.5), Attempt(1, AT + 0.011), Attempt(2, AT + 0.011)])
     assert late.gateways["local"] == At(0.01, last=late.gateways["local"].last, late=1, attempts=1)
     assert late.gateways["b"].late == 0
-    assert verdict(late) == ("FAIL", "1 attempts after the acknowledgement")
+    assert verdict(late) == ("FAIL", "attempts after the acknowledgement: 1")
 
 
 def test_what_is_sent_between_order_and_acknowledgement_counts_into_the_time_to_off() -> None:
@@ -69,7 +69,7 @@ def test_streams_under_way_finish_where_they_are_drained() -> None:
     ]
     seen = press("drain", ended=ends)
     assert (seen.gateways["local"].drained, seen.gateways["b"].broken) == (1, 1)
-    assert verdict(seen) == ("FAIL", "1 streams under way ended otherwise than was declared")
+    assert verdict(seen) == ("FAIL", "streams under way that ended otherwise than was declared: 1")
 
 
 def test_streams_under_way_end_with_an_error_event_where_they_are_cut() -> None:

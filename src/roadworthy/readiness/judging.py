@@ -162,9 +162,9 @@ def _kill_drill(figures: KillDrill, _: Evidence, subject: Subject, __: Sequence[
 def kill_drill_judged(figures: KillDrill, gateways: Mapping[str, float]) -> Judged:
     """``gateways``: each that there is → when it joined."""
     if figures.late_attempts:
-        return Judged("FAIL", f"{figures.late_attempts} attempts after the acknowledgement")
+        return Judged("FAIL", f"attempts after the acknowledgement: {figures.late_attempts}")
     if figures.broken:
-        return Judged("FAIL", f"{figures.broken} streams under way ended otherwise than was declared")
+        return Judged("FAIL", f"streams under way that ended otherwise than was declared: {figures.broken}")
     if figures.max >= KILL_SECONDS:
         return Judged("FAIL", f"{figures.max:.1f} s to off; {KILL_SECONDS:.0f} s are the most")
     lost = sorted(name for name, seconds in figures.gateways.items() if seconds is None)

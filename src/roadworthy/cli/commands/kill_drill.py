@@ -11,6 +11,7 @@ import click
 from roadworthy.cli.context import Work, common, json_option, pass_work
 from roadworthy.cli.errors import Finding, Undecided
 from roadworthy.cli.tables import Column, print_table
+from roadworthy.cli.terminal import line
 from roadworthy.cli.words import plural
 
 POLL = 0.3
@@ -105,7 +106,7 @@ def _show(work: Work, run: Facts) -> None:
     figures = run["figures"]
     work.say(f"{run['verdict']}: {run['figure']}" + (f" (p50 {_ms(figures['p50'])})" if figures["p50"] else ""))
     if run["detail"]:
-        work.say(run["detail"])
+        work.say(line(run["detail"]))
     if run["evidence"]:
         work.say(f"kept as {run['evidence']}")
 
@@ -132,6 +133,7 @@ def _conclude(run: Facts) -> None:
     if run["verdict"] == "FAIL":
         raise Finding(f"the kill switch failed: {run['figure']}", "docs/control.md says what is measured and how")
     if run["state"] != "done":
-        raise Finding(f"the drill was {run['state']}: {run['detail']}")
+        how = "was interrupted" if run["state"] == "interrupted" else run["state"]
+        raise Finding(f"the drill {how}: {run['detail']}")
     if run["verdict"] != "PASS":
         raise Undecided(f"not enough was shown: {run['figure']}", "roadworthy gateways; roadworthy doctor")
