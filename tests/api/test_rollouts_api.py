@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from api.conftest import Install
+from api.conftest import FILES, Install
 from roadworthy.inference_log.model import Batch
 from roadworthy.workflow.inference import Inference, new_inference_id
 
@@ -107,7 +108,7 @@ def test_too_many_calls_without_a_user_refuse_the_start(frozen: Install, login: 
     ada = login("ada")
     answer = frozen.call("POST", "/v1/rollouts", {"workflow": "triage"}, token=ada)
     assert answer.status_code == 409
-    assert "100% of its calls carry no user" in answer.json()["error"]["message"]
+    assert "100 % of its calls carry no user" in answer.json()["error"]["message"]
     frozen.good("POST", "/v1/rollouts", {"workflow": "triage", "accept_unknown": True}, token=ada)
 
 
@@ -149,7 +150,7 @@ def test_status_says_what_enforcement_would_have_done(frozen: Install) -> None:
     calls(frozen, 99, would="bypassed: no receipt")
     calls(frozen, 1, id="inf_" + "f" * 32)
     [would] = frozen.good("GET", "/v1/status")["would"]
-    assert would["says"] == "enforcement would have bypassed 99% of its calls of the last 24 h: no receipt"
+    assert would["says"] == "enforcement would have bypassed 99 % of its calls of the last 24 h: no receipt"
     assert frozen.good("GET", "/v1/log?would=bypassed&limit=1")["items"][0]["would"] == "bypassed: no receipt"
 
 
@@ -159,3 +160,23 @@ def test_a_kill_holds_the_ramp_with_its_mirror(frozen: Install, login: Login) ->
     frozen.control.kill.tend()
     stand = frozen.good("GET", "/v1/rollouts/triage")
     assert (stand["state"], stand["reason"], stand["epoch"]) == ("held", "smoke", 1)
+
+
+def test_whatever_shows_a_workflow_that_is_not_enforced_says_until_when_and_by_whom(install: Install) -> None:
+    name = "workflows/triage/workflow.yaml"
+    install.apply(**{name: FILES[name] + "enforcement: observe\n"})
+    install.good("POST", "/v1/freeze", {"workflow": "triage"})
+    [listed] = install.good("GET", "/v1/releases?workflow=triage")["items"]
+    [status] = install.good("GET", "/v1/status")["workflows"]
+    ways = [
+        install.good("GET", f"/v1/{way}")
+        for way in ("explain?workflow=triage", "rollouts/triage", "readiness?workflow=triage")
+    ]
+    notices = {found["notice"] for found in (listed, status, *ways)}
+    assert len(notices) == 1
+    assert re.fullmatch(r"Extended pilot, not enforced until \d{4}-\d\d-\d\d, ada", notices.pop())
+
+
+def test_an_enforced_workflow_has_no_such_notice(frozen: Install) -> None:
+    assert frozen.good("GET", "/v1/explain?workflow=triage")["notice"] == ""
+    assert frozen.good("GET", "/v1/rollouts/triage")["notice"] == ""

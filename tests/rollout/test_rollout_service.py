@@ -333,7 +333,7 @@ def test_a_ramp_without_users_is_not_begun_unless_told(world: World) -> None:
     calls = [world.call(NOON - 60, unit_source="random" if number < 2 else "user") for number in range(20)]
     world.log.ship(Batch(ends=calls))
     with pytest.raises(
-        Refused, match=r"10% of its calls carry no user.*x-roadworthy-user.*safety_identifier.*--accept-unknown"
+        Refused, match=r"10 % of its calls carry no user.*x-roadworthy-user.*safety_identifier.*--accept-unknown"
     ):
         start(world)
     start(world, accept_unknown=True)
@@ -397,7 +397,7 @@ def test_a_prospect_is_dated_and_changes_nothing(world: World) -> None:
     from roadworthy.inference_log.model import Batch
 
     world.log.ship(Batch(ends=[world.call(NOON - DAY + number * 40, unit=f"u-{number}") for number in range(2000)]))
-    found = world.rollouts.prospect(Order("support"))
+    found = world.rollouts.prospect(Order("support"), PIA)
     assert [due.stage for due in found.calendar] == ["testers", "10 %", "100 %"]
     assert found.calendar[0].enters == NOON
     assert found.calls_per_day == pytest.approx(2000, rel=0.01)
@@ -407,7 +407,7 @@ def test_a_prospect_is_dated_and_changes_nothing(world: World) -> None:
 
 def test_a_prospect_says_what_stands_in_its_way(world: World) -> None:
     world.evidenced.ceiling = 0.1
-    warnings = "\n".join(world.rollouts.prospect(Order("support")).warnings)
+    warnings = "\n".join(world.rollouts.prospect(Order("support"), PIA).warnings)
     assert "its evidence allows 10 % today, so it stops after 10 %" in warnings
     assert "no live call came in lately, so nothing would ever be proven" in warnings
     assert "whoever is outside its share gets the bypass" in warnings
@@ -448,3 +448,13 @@ def test_what_is_kept_survives_being_sealed(world: World) -> None:
     start(world)
     kept = world.rollouts.found("support").kept
     assert msgspec.json.decode(msgspec.json.encode(kept), type=Kept) == kept
+
+
+def test_a_start_that_is_refused_before_it_is_confirmed_is_audited_as_denied(world: World) -> None:
+    with pytest.raises(Refused, match="no stage '7%': expected one of testers, 10 %, 100 %"):
+        world.rollouts.prospect(Order("support", stage="7%"), PIA)
+    (record,) = world.audit()
+    assert (record.actor, record.action, record.target, record.outcome) == (
+        "pia", "rollout.start", "rollout/support", "denied"
+    )  # fmt: skip
+    assert "no stage '7%'" in record.reason

@@ -94,7 +94,16 @@ def freeze(services: Services, call: Call) -> Any:
 
 
 def releases(services: Services, call: Call) -> Any:
-    return {"items": [_listed(row) for row in services.workflows.releases(call.query.get("workflow") or None)]}
+    rows = services.workflows.releases(call.query.get("workflow") or None)
+    notices = {name: _notice(services, name) for name in {row.frozen.release.workflow for row in rows}}
+    return {"items": [{**_listed(row), "notice": notices[row.frozen.release.workflow]} for row in rows]}
+
+
+def _notice(services: Services, workflow: str) -> str:
+    """Of a workflow that is not enforced; one that is configured no longer has none."""
+    applied = services.workflows.configuration()
+    flow = None if applied is None else applied.configuration.workflows.get(workflow)
+    return "" if flow is None else services.notice(flow)
 
 
 def diff(services: Services, call: Call) -> Any:
@@ -119,7 +128,7 @@ def explain(services: Services, call: Call) -> Any:
     found = services.explainer.explain(workflow, call.query.get("release") or None, failure)
     hedge = None if found.hedge is None else msgspec.structs.asdict(found.hedge)
     items = [{**foretold_in_words(path.lasting), "once": foretold_in_words(path.once)} for path in found.items]
-    return {**msgspec.to_builtins(found), "hedge": hedge, "items": items}
+    return {**msgspec.to_builtins(found), "hedge": hedge, "items": items, "notice": _notice(services, workflow)}
 
 
 def foretold_in_words(told: Foretold) -> dict[str, Any]:

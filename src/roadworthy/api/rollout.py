@@ -54,7 +54,11 @@ def stands(services: Services, call: Call) -> Any:
 
 
 def stand(services: Services, call: Call) -> Any:
-    return services.ramps.stand(call.path["workflow"])
+    name = call.path["workflow"]
+    applied = services.workflows.configuration()
+    flow = None if applied is None else applied.configuration.workflows.get(name)
+    notice = "" if flow is None else services.notice(flow)
+    return {**msgspec.to_builtins(services.ramps.stand(name)), "notice": notice}
 
 
 def history(services: Services, call: Call) -> Any:
@@ -68,7 +72,7 @@ def history(services: Services, call: Call) -> Any:
 
 
 def prospect(services: Services, call: Call) -> Any:
-    return _vetted(lambda: services.rollouts.prospect(call.body))
+    return _vetted(lambda: services.rollouts.prospect(call.body, call.actor))
 
 
 def start(services: Services, call: Call) -> Any:

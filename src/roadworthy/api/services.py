@@ -69,6 +69,8 @@ class Services:
     restored: Restored
     watch: Callable[[Workflow], Watch]
     """Is a workflow enforced, observed, or a pilot that has lapsed?"""
+    notice: Callable[[Workflow], str]
+    """What must show wherever a workflow that is not enforced is shown; empty: it is."""
     keys: Keys
     sign_in: SignIn
     escalations: Queue

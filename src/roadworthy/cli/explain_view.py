@@ -81,6 +81,8 @@ def _head(console: Console, answer: Facts) -> None:
     title = Text(line(str(answer.get("workflow", ""))), style="bold")
     title.append(f"  {which}" + (f" ({str(digest)[:16]})" if digest else ""), style="default")
     console.print(title)
+    if answer.get("notice"):
+        _say(console, str(answer["notice"]))
     clocks = ", ".join(
         f"{name.replace('_', ' ')} {words.seconds(value)}" for name, value in (answer.get("clocks") or {}).items()
     )

@@ -23,8 +23,9 @@ def overview(work: Work, stands: Sequence[Facts]) -> None:
         return
     print_table(
         work.console,
-        [Column("workflow"), Column("release"), Column("state"), Column("stage"), Column("share", right=True),
-         Column("ceiling", right=True), Column("since", optional=True), Column("next", wrap=True, keep=30)],
+        [Column("workflow", keep=8), Column("release", keep=16, optional=True, spare=3), Column("state", keep=8),
+         Column("stage", optional=True), Column("share", right=True), Column("ceiling", right=True, spare=1),
+         Column("since", optional=True, spare=2), Column("next", wrap=True, keep=30)],
         [
             [
                 str(stand["workflow"]), short(stand["release"]) if stand.get("release") else "", state(stand),
@@ -60,6 +61,8 @@ def stand(work: Work, found: Facts) -> None:
         return
     if not found.get("release"):
         work.say(f"{found['workflow']} has no ramp: {line(str(found['comes']))}")
+        if found.get("notice"):
+            work.say(f"note      {line(str(found['notice']))}")
         return
     now, zone = work.clock(), work.zone()
     number = f"release {found['number']} " if found.get("number") else ""
@@ -77,6 +80,8 @@ def stand(work: Work, found: Facts) -> None:
         work.say(f"lock      {line(str(lock['by']))}, {words.ago(lock['at'], now)}{why}")
     if found.get("shadow"):
         work.say("shadow    a share of the live calls is repeated with it; nobody sees the answers")
+    if found.get("notice"):
+        work.say(f"note      {line(str(found['notice']))}")
     if not found.get("enforced", True):
         work.say(f"note      {NOT_ENFORCED}")
     _guardrails(work, found.get("analysis"), now)

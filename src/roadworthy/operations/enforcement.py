@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import UTC, datetime
 from typing import Literal
 
 from roadworthy.evidence.model import Waiver
+from roadworthy.readiness.rules import extension
 from roadworthy.rollout.model import Rollout
 from roadworthy.workflow.model import Workflow
 from roadworthy.workflow.service import Reach
@@ -26,12 +26,8 @@ def notice_of(workflow: Workflow, watch: Watch, waivers: Iterable[Waiver], now: 
     """What must show beside a workflow that is not enforced."""
     if watch == "enforced":
         return ""
-    mine = [each for each in waivers if each.workflow == workflow.name and each.holds(now)]
-    last = max(mine, key=lambda each: each.over, default=None)
-    if last is None:
-        return "Lapsed pilot: served as before, no release change and no promotion"
-    day = datetime.fromtimestamp(last.over, UTC).date().isoformat()
-    return f"Extended pilot, not enforced until {day}, {last.person}"
+    mine = [each for each in waivers if each.workflow == workflow.name and each.item is None and each.holds(now)]
+    return extension(max(mine, key=lambda each: each.over, default=None))
 
 
 def reach_of(watch: Watch, rollout: Rollout | None) -> Reach:

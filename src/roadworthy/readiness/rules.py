@@ -17,7 +17,7 @@ from typing import Final, Literal, NamedTuple
 
 from msgspec.structs import replace
 
-from roadworthy.evidence.kinds import Acceptance, Attestation, Verdict
+from roadworthy.evidence.kinds import KINDS, Acceptance, Attestation, Verdict
 from roadworthy.evidence.model import Age, Evidence, Waiver
 from roadworthy.evidence.receipt.model import Receipt, Standing
 from roadworthy.evidence.receipt.rules import newest, receipt_holds
@@ -128,17 +128,20 @@ def label(items: Sequence[ItemState], waivers: Iterable[Waiver], subject: Subjec
 
 
 def _notice(items: Sequence[ItemState], observed: Waiver | None, subject: Subject) -> str:
-    parts = []
-    if subject.enforcement == "observe" and observed is not None:
-        parts.append(f"Extended pilot, not enforced until {_day(observed.over)}, {observed.person}")
-    elif subject.enforcement == "observe":
-        parts.append("Lapsed pilot: its extension is over; served as before, no release change and no promotion")
+    parts = [extension(observed)] if subject.enforcement == "observe" else []
     parts += [
         f"Item {state.item.number} waived until {_day(state.waiver.over)}, {state.waiver.person}: {state.waiver.reason}"
         for state in items
         if state.waiver is not None
     ]
     return ". ".join(parts)
+
+
+def extension(observed: Waiver | None) -> str:
+    """What must show everywhere beside a workflow that is not enforced; ``None``: its waiver is over."""
+    if observed is None:
+        return "Lapsed pilot: its extension is over; served as before, no release change and no promotion"
+    return f"Extended pilot, not enforced until {_day(observed.over)}, {observed.person}"
 
 
 # --- one item
@@ -153,7 +156,10 @@ def _weighed(mine: Sequence[Evidence], kind: str, subject: Subject) -> list[_Wei
 def _parts(item: Item, weighed: dict[str, list[_Weighed]], subject: Subject, now: float) -> list[_Part]:
     if item.kinds == ("acceptance",):
         return [_role(weighed["acceptance"], owed, subject, now) for owed in owed_by(subject)]
-    return [_standing(rows, subject, now) for rows in weighed.values()]
+    if len(weighed) == 1:
+        return [_standing(rows, subject, now) for rows in weighed.values()]
+    parts = {kind: _standing(rows, subject, now) for kind, rows in weighed.items()}
+    return [part._replace(figure=f"{KINDS[kind].title}: {part.figure}") for kind, part in parts.items()]
 
 
 def owed_by(subject: Subject) -> list[Owed]:

@@ -120,25 +120,26 @@ class Rollouts:
                 self._named(tx, workflow)
         return [change for change in map(records.read, found) if change is not None]
 
-    def prospect(self, order: Order) -> Prospect:
-        """What a start would do, with its calendar.  Changes nothing.  Raises ``Unknown`` and ``Refused``."""
-        with self._state.read() as tx:
-            flow, rollout = self._begun(tx, order)
+    def prospect(self, order: Order, actor: Actor) -> Prospect:
+        """What a start would do, with its calendar.  Changes nothing.  Raises ``Unknown`` and ``Refused``; the latter
+        is audited as the refused start that it is."""
         now = self._clock()
-        grounds = self._grounds(rollout, now)
-        return prospect(rollout, flow.policy, self._feed.traffic(order.workflow, now), grounds, order.stage, now)
+        _, event = self._starting(order, actor)
+        try:
+            with self._state.read() as tx:
+                flow, rollout = self._begun(tx, order)
+            grounds = self._grounds(rollout, now)
+            return prospect(rollout, flow.policy, self._feed.traffic(order.workflow, now), grounds, order.stage, now)
+        except Refused as error:
+            self._denied(event, str(error))
+            raise
 
     # --- what people do
 
     def start(self, order: Order, actor: Actor) -> Rollout:
         """Raises ``Unknown`` and ``Refused``; the latter is audited."""
         now = self._clock()
-        with self._state.read() as tx:
-            flow = self._named(tx, order.workflow)
-        event = Event(
-            actor.id, "rollout.start", target_of(order.workflow),
-            on_behalf_of=actor.on_behalf_of, reason=order.reason, team=flow.team,
-        )  # fmt: skip
+        flow, event = self._starting(order, actor)
         try:
             self._require(actor, flow.owners, "owner", order.workflow, "start")
             with self._state.read() as tx:
@@ -198,6 +199,15 @@ class Rollouts:
 
     def unlock(self, workflow: str, actor: Actor, reason: str = "") -> Rollout:
         return self._changed(workflow, actor, "owner", "unlock", lambda kept, _: e.Unlock(actor.id, reason), reason)
+
+    def _starting(self, order: Order, actor: Actor) -> tuple[Workflow, Event]:
+        with self._state.read() as tx:
+            flow = self._named(tx, order.workflow)
+        event = Event(
+            actor.id, "rollout.start", target_of(order.workflow),
+            on_behalf_of=actor.on_behalf_of, reason=order.reason, team=flow.team,
+        )  # fmt: skip
+        return flow, event
 
     # --- what happens by itself
 

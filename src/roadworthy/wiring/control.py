@@ -121,6 +121,7 @@ class Control:
             ramped=self.enforcing.ramped,
             applied=self._observed_at_first,
         )
+        self.workflows.settle()
         tracing = Tracing(self.configuration)
         self._closing.callback(tracing.close)
         self.spans = SpanQueue(tracing.exporter)
@@ -419,6 +420,7 @@ class Control:
             approvals=self.enforcing.approvals,
             restored=self.restored,
             watch=self.enforcing.watch,
+            notice=self.enforcing.notice,
             keys=Keys(self.state, key, clock=self.clock),
             sign_in=self.sign_in,
             escalations=self.people.queue,

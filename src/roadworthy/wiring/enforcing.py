@@ -64,6 +64,11 @@ class Enforcing:
         waivers = [waiver for waiver, _ in self.proofs.read([workflow.name]).waivers]
         return watch_of(workflow, waivers, self._clock())
 
+    def notice(self, workflow: Workflow) -> str:
+        """What must show beside a workflow that is not enforced; empty: it is."""
+        waivers, now = [waiver for waiver, _ in self.proofs.read([workflow.name]).waivers], self._clock()
+        return notice_of(workflow, watch_of(workflow, waivers, now), waivers, now)
+
     def standings(self, configuration: Configuration, snapshot: Snapshot | None) -> dict[str, Standing]:
         """Workflow → how it is served, as gateways were told."""
         now = self._clock()

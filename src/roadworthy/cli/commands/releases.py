@@ -92,6 +92,9 @@ def releases(work: Work, workflow: str | None) -> None:
             for row in rows
         ],
     )
+    for name, notice in {str(row.get("workflow")): row.get("notice") for row in rows}.items():
+        if notice:
+            work.say(f"{line(name)}: {line(str(notice))}")
 
 
 @click.command()
@@ -140,12 +143,9 @@ def _tell_change(work: Work, change: dict[str, Any]) -> None:
 
 def tell_lapses(work: Work, answer: Mapping[str, Any]) -> None:
     """The end of a diff: the evidence that must be made anew."""
+    lapses = ", ".join(line(str(lapse)) for lapse in answer.get("lapses") or [])
     work.say()
-    lapses = answer.get("lapses") or []
-    for lapse in lapses:
-        work.say(f"lapses: {line(str(lapse))}")
-    if not lapses:
-        work.say("Lapses no evidence.")
+    work.say(f"Evidence that does not carry over: {lapses}." if lapses else "All evidence carries over.")
 
 
 def short(digest: Any) -> str:
