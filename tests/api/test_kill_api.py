@@ -64,6 +64,7 @@ def test_an_os_user_stops_and_takes_it_back_and_never_restores(applied: Install)
     denied = act(applied, "restore", workflow="triage", to="guarded", reason="x")
     assert denied.status_code == 403
     assert "log in" in denied.json()["error"]["message"]
+    assert kill_audit(applied)[0]["target"] == "workflow/triage", "what was asked for is named, not only the route"
     assert act(applied, "undo", workflow="triage").json()["state"] == "on"
     assert [(item["action"], item["outcome"]) for item in kill_audit(applied)] == [
         ("POST /v1/kill/restore", "denied"), ("kill.press", "done"), ("kill.undo", "done"),
