@@ -239,6 +239,6 @@ def test_what_is_stopped_on_purpose_is_said_also_with_control_dead(well: World) 
     (well.data / "KILL").touch()
     found = {(finding.found, finding.mend) for finding in wrong(well)}
     assert found == {
-        ("hello is off by ada refunds", "if it may go on: roadworthy restore hello"),
+        ("hello is off, by ada: refunds", "if it may go on: roadworthy restore hello"),
         (f"{well.data}/KILL stops *", f"if it may go on: rm {well.data}/KILL"),
     }

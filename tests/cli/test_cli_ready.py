@@ -5,9 +5,11 @@ Set ROADWORTHY_UPDATE_SNAPSHOTS=1 to write the files anew, then read the diff.
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import re
+from datetime import UTC
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -16,7 +18,11 @@ import msgspec
 import pytest
 from fake_admin import EVIL, NOW, Cli, refusal
 from msgspec.structs import replace
+from rich.console import Console
 
+from roadworthy.cli import ready_view as view_of
+from roadworthy.cli import words
+from roadworthy.cli.ready_words import notes
 from roadworthy.evidence.kinds import DAY, Attestation
 from roadworthy.evidence.model import Evidence, Waiver
 from roadworthy.evidence.service import Known
@@ -246,3 +252,38 @@ def test_a_canary_that_was_not_found_everywhere_is_a_finding(cli: Cli) -> None:
     result = cli("canary")
     assert result.exit_code == 1
     assert "not found in OTLP export" in result.output
+
+
+@pytest.mark.parametrize("width", [80, 100, 109])
+def test_on_a_narrow_terminal_every_item_is_whole_and_no_word_is_cut(width: int) -> None:
+    report = pilot()
+    console = Console(width=width, record=True, file=io.StringIO(), highlight=False)
+    view_of.tell(console, report, UTC, NOW)
+    told = console.export_text()
+    for item in report["items"]:
+        assert f"{item['number']:>2}  {item['verdict']}" in told
+        assert f"allows {words.share(item['cap'])}: {item['name']}" in " ".join(told.split())
+        assert str(item["command"]) in " ".join(told.split())
+    checklist = told[told.index(" 1  ") : told.index("ceiling: ")]
+    assert max(len(each) for each in checklist.splitlines()) <= width
+
+
+def test_what_waits_for_one_person_is_one_line() -> None:
+    owed = [
+        {"role": "workflow", "person": "ada", "kind": "acceptance", "evidence": "", "renews": False},
+        {"role": "prompt", "person": "bo", "kind": "acceptance", "evidence": "", "renews": False},
+        {"role": "", "person": "ada", "kind": "failure_catalogue", "evidence": "evd_1", "renews": True},
+    ]
+    assert [each for each in notes({**pilot(), "notice": "", "owed": owed}) if each.startswith("waits")] == [
+        "waits for ada: accept the role of workflow owner, the failure catalogue evd_1 again: "
+        "roadworthy accept support",
+        "waits for bo: accept the role of prompt owner: roadworthy accept support",
+    ]
+
+
+def test_a_pilot_whose_calls_a_day_are_all_of_its_traffic_is_not_said_to_have_shown_all() -> None:
+    all_of_it = shown()
+    kept = moved([each for kind, each in all_of_it.items() if kind != "load_test"])
+    report = ready.report(view(kept, calls_a_day=20.0), NOW)
+    assert (report.label, report.ceiling) == ("pilot", 1.0)
+    assert report.why == "the 25 calls a day of a pilot: it has no more; items that are not shown: 1"

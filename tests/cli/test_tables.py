@@ -52,3 +52,18 @@ def test_a_text_that_folds_makes_room_before_a_column_goes(capsys: pytest.Captur
     assert "410 ms" in capsys.readouterr().out
     print_table(Console(width=30, file=io.StringIO()), columns, [row])
     assert "410 ms" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("width", [44, 60, 80])
+def test_what_a_text_would_keep_gives_way_before_a_number_is_cut(
+    width: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    columns = [
+        Column("", right=True), Column("item", keep=24, wrap=True), Column("verdict", keep=12, wrap=True),
+        Column("figure", keep=24, wrap=True), Column("allows", right=True), Column("next", keep=20, wrap=True),
+    ]  # fmt: skip
+    row = ["10", "logs, metrics and traces in place", "INSUFFICIENT", "never shown", "0.12 %", "roadworthy canary"]
+    print_table(Console(width=width, file=io.StringIO()), columns, [row])
+    shown = capsys.readouterr().out
+    assert "0.12 %" in shown
+    assert "10" in shown

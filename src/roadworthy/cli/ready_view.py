@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import tzinfo
+from textwrap import fill
 from typing import TYPE_CHECKING, Any
 
 from roadworthy.cli import ready_words as say
 from roadworthy.cli import words
 from roadworthy.cli.ready_words import Facts
-from roadworthy.cli.tables import Column, print_table
+from roadworthy.cli.tables import STYLES, Column, print_table
 from roadworthy.cli.terminal import clean, line
 
 if TYPE_CHECKING:
@@ -41,7 +42,16 @@ def tell(console: Console, report: Facts, zone: tzinfo, now: float) -> None:
         out(f"next: {following['command']}  ({following['name']}: {following['means']})")
 
 
+NARROW = 110
+"""Under so many characters an item takes lines of its own, since nine columns would cut each other."""
+
+INDENT = " " * 4
+
+
 def _items(console: Console, items: Sequence[Facts], zone: tzinfo, now: float) -> None:
+    if console.width < NARROW:
+        _lines(console, items, zone, now)
+        return
     columns = [
         Column("", right=True), Column("item", keep=24, wrap=True), Column("verdict", keep=12, wrap=True),
         Column("figure", keep=24, wrap=True), Column("shown", spare=2), Column("lapses", spare=1),
@@ -55,6 +65,24 @@ def _items(console: Console, items: Sequence[Facts], zone: tzinfo, now: float) -
         for item in items
     ]  # fmt: skip
     print_table(console, columns, rows)
+
+
+def _lines(console: Console, items: Sequence[Facts], zone: tzinfo, now: float) -> None:
+    from rich.text import Text
+
+    room = max(console.width, 40)
+    for item in items:
+        verdict, due = str(item["verdict"]), say.lapses(item, zone, now)
+        head = (
+            f"{item['number']:>2}  {say.standing(item)}, allows {words.share(item['cap'])}: {line(str(item['name']))}"
+        )
+        title = Text(fill(head, room, subsequent_indent=INDENT, break_on_hyphens=False))
+        title.stylize(STYLES.get(verdict, ""), len(INDENT), len(INDENT) + len(verdict))
+        console.print(title, soft_wrap=True)
+        known = [str(item["figure"]), *([] if due == say.EMPTY else [f"lapses {due}"]), say.renewal(item)]
+        told = line("; ".join(known))
+        told = fill(told, room, initial_indent=INDENT, subsequent_indent=INDENT, break_on_hyphens=False)
+        console.print(told, soft_wrap=True, markup=False)
 
 
 def _sequence(console: Console, steps: Sequence[Facts], zone: tzinfo) -> None:

@@ -94,7 +94,13 @@ def notes(report: Facts) -> Iterator[str]:
     forged = int(report.get("forged") or 0)
     if forged:
         yield unsigned(forged)
+    waiting: dict[str, list[str]] = {}
     for owed in report.get("owed") or ():
-        what = f"the role '{owed['role']}'" if owed["kind"] == "acceptance" else f"{owed['kind']} {owed['evidence']}"
-        again = " again" if owed.get("renews") else ""
-        yield f"waits for {owed['person']}: accept {what}{again}: roadworthy accept {report['workflow']}"
+        of = f"the role of {owed['role']} owner" if owed["kind"] == "acceptance" else _named(owed)
+        waiting.setdefault(str(owed["person"]), []).append(of + (" again" if owed.get("renews") else ""))
+    for person, owes in waiting.items():
+        yield f"waits for {person}: accept {', '.join(owes)}: roadworthy accept {report['workflow']}"
+
+
+def _named(owed: Facts) -> str:
+    return f"the {str(owed['kind']).replace('_', ' ')} {owed['evidence']}"

@@ -125,6 +125,12 @@ def fitted(columns: Sequence[Column], natural: Mapping[int, int], room: int) -> 
             break
         folds = [index for index in texts if columns[index].wrap and widths[index] > SHORTEST_FOLD]
         widths[max(folds or texts, key=lambda index: widths[index])] -= 1
+    while excess() > 0:  # what was to be kept gives way before a number is cut
+        folds = [index for index in widths if columns[index].wrap and widths[index] > SHORTEST_FOLD]
+        texts = [index for index in widths if columns[index].justify == "left" and widths[index] > SHORTEST]
+        if not folds and not texts:
+            break
+        widths[max(folds or texts, key=lambda index: widths[index])] -= 1
     return widths
 
 

@@ -10,6 +10,7 @@ import msgspec
 from roadworthy.evidence.model import Waiver
 from roadworthy.operations.readiness import View
 from roadworthy.readiness.model import NOT_BUILT, ItemState, Label, Readiness
+from roadworthy.readiness.rules import PILOT_CALLS
 from roadworthy.readiness.sequence import StepState, next_step, sequence
 from roadworthy.workflow.model import FrozenRelease
 
@@ -157,7 +158,11 @@ def line(found: Report) -> Row:
 def why(found: Readiness) -> str:
     """What holds the ceiling where it is, in words."""
     if not found.held_by:
-        return "all ten items allow it"
+        pilots = [each for each in found.items if each.verdict != "PASS" and each.waiver is None]
+        if not pilots:
+            return "all ten items allow it"
+        numbers = ", ".join(str(each.item.number) for each in pilots)
+        return f"the {PILOT_CALLS:g} calls a day of a pilot: it has no more; items that are not shown: {numbers}"
     held = [state for state in found.items if state.item.number in found.held_by]
     failed = [state for state in held if state.verdict == "FAIL"]
     reason = (failed or held)[0]

@@ -145,7 +145,8 @@ def kill_switch(world: World) -> Iterator[Finding]:
             stopped = True
             held = max(switch.held.values(), key=lambda each: (severity(each.state), each.since))
             which = "--all" if workflow == EVERY else workflow
-            yield Finding(name, "warn", f"{workflow} is {switch.state} by {held.by} {held.reason}".rstrip(),
+            why = f": {held.reason}" if held.reason else ""
+            yield Finding(name, "warn", f"{workflow} is {switch.state}, by {held.by}{why}",
                           f"if it may go on: roadworthy restore {which}")  # fmt: skip
     for path in sorted(world.data.glob(f"{FILE}*")) if world.data.is_dir() else ():
         if workflow_of(path.name) is not None:
