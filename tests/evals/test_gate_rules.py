@@ -136,8 +136,8 @@ def test_how_many_bad_answers_still_prove_95_percent(n: int, misses: int | None)
 def test_it_says_how_many_examples_would_decide_and_what_a_set_can_see() -> None:
     assert needed_for(1.0, 0.95) == 59
     assert needed_for(0.9, 0.95) is None
-    assert "drop of 17%" in what_it_sees(50, {}, MARGIN, compared=False)  # .17/.12/.09/.06 at 50/100/200/400
-    assert "drop of 6%" in what_it_sees(400, {}, MARGIN, compared=False)
+    assert "drop of 17 %" in what_it_sees(50, {}, MARGIN, compared=False)  # .17/.12/.09/.06 at 50/100/200/400
+    assert "drop of 6 %" in what_it_sees(400, {}, MARGIN, compared=False)
     assert "cannot be proven by 50" in what_it_sees(50, {"valid_json": 0.95}, MARGIN, compared=False)
 
 

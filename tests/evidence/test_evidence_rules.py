@@ -45,7 +45,7 @@ def test_a_word_is_taken_for_what_a_machine_need_not_show() -> None:
     ("found", "says"),
     [
         (evidence(made_at=NOW + 60), "made 60 s in the future; compare the clocks"),
-        (evidence(made_at=NOW - 91 * DAY), "it lapsed 1.0 days ago; run the load test again"),
+        (evidence(made_at=NOW - 91 * DAY), "it lapsed 24 h ago; run the load test again"),
         (evidence(lapses_at=NOW - 7200), "lapses before it was made"),
         (evidence(lapses_at=NOW + 91 * DAY), "a load test holds for 90 days at most"),
         (evidence(bound={"handling": KNOWN["handling"]}), "about behaviour, and this is bound to handling"),

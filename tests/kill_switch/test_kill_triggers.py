@@ -49,7 +49,7 @@ def test_what_trips(observed: Observed, expected: list[str]) -> None:
 
 def test_it_says_why_in_figures() -> None:
     said = [trip.why for trip in tripped(ALL, Observed(usd_hour=12.5, unsafe=Window(100, 5)))]
-    assert said == ["$12.50 in the last hour, over $10.00", "5 of 100 answers unsafe in ten minutes, over 2.0%"]
+    assert said == ["$12.50 in the last hour, over $10.00", "5 of 100 answers unsafe in ten minutes, over 2.0 %"]
 
 
 def test_a_trigger_that_is_not_set_never_trips() -> None:

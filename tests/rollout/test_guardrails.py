@@ -109,7 +109,7 @@ def test_a_p99_is_proven_by_the_share_of_slower_calls() -> None:
     rollout = ramp()
     found = {one.guardrail: one for one in analyse(rollout.plan, rollout.stage, observed(world, rollout)).findings}
     assert found["latency_p99"].verdict == "PASS"
-    assert "above 1 s, 1.00% allowed: proven below 2 s" in found["latency_p99"].text
+    assert "above 1 s, 1.00 % allowed: proven below 2 s" in found["latency_p99"].text
     world.log.ship(Batch(ends=[world.call(NOON + 2, digest=REL_2, unit=f"s-{n}", latency=1.5) for n in range(150)]))
     found = {one.guardrail: one for one in analyse(rollout.plan, rollout.stage, observed(world, rollout)).findings}
     assert found["latency_p99"].verdict == "FAIL"

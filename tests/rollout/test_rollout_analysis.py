@@ -51,7 +51,7 @@ def test_waiting_says_how_long_at_this_rate() -> None:
     assert found.days == pytest.approx(found.needs / 60)
     assert (
         found.text
-        == f"1 of 60 calls (1.67%): at this rate, decision in {found.days:.1f} days ({found.needs} more calls)"
+        == f"1 of 60 calls (1.67 %): at this rate, decision in {found.days:.1f} days ({found.needs} more calls)"
     )
     after = _one(BAD, _bad((60 + found.needs) / 60, 60 + found.needs))
     assert after.verdict == "PASS"
@@ -59,8 +59,8 @@ def test_waiting_says_how_long_at_this_rate() -> None:
 
 
 def test_a_verdict_says_what_was_counted_and_proven() -> None:
-    assert _one(BAD, _bad(16, 200)).text == "16 of 200 calls (8.00%): proven above 2.00%"
-    assert _one(BAD, _bad(0, 80)).text == "0 of 80 calls (0.00%): proven below 5.00%"
+    assert _one(BAD, _bad(16, 200)).text == "16 of 200 calls (8.00 %): proven above 2.00 %"
+    assert _one(BAD, _bad(0, 80)).text == "0 of 80 calls (0.00 %): proven below 5.00 %"
 
 
 def test_the_level_of_a_rollback_is_split_over_guardrails_and_stages_and_that_of_a_pass_is_not() -> None:

@@ -140,7 +140,7 @@ def test_a_ramp_begins_with_testers_or_the_first_live_stage_and_nowhere_else() -
 
 
 def test_calls_without_a_user_hold_up_the_start_unless_told() -> None:
-    with pytest.raises(Refused, match=r"6% of its calls carry no user.*x-roadworthy-user"):
+    with pytest.raises(Refused, match=r"6 % of its calls carry no user.*x-roadworthy-user"):
         decide(_frozen(), Start(OWNER, 1.0, unknown_share=0.06), 0.0)
     assert decide(_frozen(), Start(OWNER, 1.0, 0.06, unknown_accepted=True), 0.0)[0].state == "ramping"
     assert decide(_frozen(), Start(OWNER, 1.0, 0.05), 0.0)[0].state == "ramping"

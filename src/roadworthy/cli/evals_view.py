@@ -10,6 +10,7 @@ from xml.etree import ElementTree
 from roadworthy.cli import words
 from roadworthy.cli.tables import Column, print_table
 from roadworthy.cli.terminal import clean, line
+from roadworthy.evals.rules import percent, signed
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -27,7 +28,7 @@ def short(digest: str) -> str:
 
 def preview(plan: Facts) -> list[str]:
     """What a gate would do, a line each."""
-    floors = ", ".join(f"{name} ≥ {least:.0%}" for name, least in plan["floors"].items())
+    floors = ", ".join(f"{name} ≥ {percent(least, 0)}" for name, least in plan["floors"].items())
     cost = "nobody knows what it costs" if plan["usd"] is None else f"about {words.dollars(plan['usd'])} at most"
     calls = words.plural(plan["calls"], "call")
     on = f"; goes on with run {plan['resumes']}" if plan["resumes"] else ""
@@ -35,7 +36,7 @@ def preview(plan: Facts) -> list[str]:
         f"release {plan['number']} of {plan['workflow']} ({short(plan['release'])}): {calls} for "
         f"{words.plural(plan['examples'], 'example')}, {cost}{on}",
         f"declared beforehand: {floors}"
-        + (f"; beside release {plan['against']}, margin {plan['margin']:.0%}" if plan["against"] else ""),
+        + (f"; beside release {plan['against']}, margin {percent(plan['margin'], 0)}" if plan["against"] else ""),
         f"what it can see: {plan['sees']}",
     ]
     return said + [f"note: {warning}" for warning in plan["warnings"]]
@@ -47,7 +48,7 @@ def verdict(console: Console, status: Facts) -> None:
     judged = concluded["judgement"]
     rows = [_floor_row(each) for each in judged["floors"]]
     free = [name for name in judged["scores"] if name not in run["floors"]]
-    rows += [[name, f"{judged['scores'][name]:.1%}", "", "", "no floor"] for name in free]
+    rows += [[name, percent(judged["scores"][name]), "", "", "no floor"] for name in free]
     print_table(
         console,
         [Column("score"), Column("reached", right=True), Column("proven", right=True), Column("floor", right=True),
@@ -55,11 +56,9 @@ def verdict(console: Console, status: Facts) -> None:
         rows,
     )  # fmt: skip
     for pair in judged["pairs"]:
-        say(
-            console,
-            f"{pair['name']} beside release {judged['against']}: {pair['difference']:+.1%}, from {pair['lower']:+.1%} "
-            f"to {pair['upper']:+.1%}; {pair['gained']:g} better, {pair['lost']:g} worse: {pair['verdict']}",
-        )
+        found = f"{signed(pair['difference'])}, from {signed(pair['lower'])} to {signed(pair['upper'])}"
+        counted = f"{pair['gained']:g} better, {pair['lost']:g} worse"
+        say(console, f"{pair['name']} beside release {judged['against']}: {found}; {counted}: {pair['verdict']}")
     say(console, f"\n{concluded['verdict']}: release {run['number']} of {run['workflow']}, {_basis(status)}.")
     for why in concluded["why"]:
         say(console, f"  {why}")
@@ -71,7 +70,13 @@ def verdict(console: Console, status: Facts) -> None:
 
 
 def _floor_row(each: Facts) -> list[str]:
-    return [each["name"], f"{each['share']:.1%}", f"{each['lower']:.1%}", f"{each['floor']:.1%}", each["verdict"]]
+    return [
+        each["name"],
+        percent(each["share"]),
+        percent(each["lower"]),
+        percent(each["floor"]),
+        each["verdict"],
+    ]
 
 
 def _basis(status: Facts) -> str:
@@ -84,7 +89,7 @@ def _grant(receipt: Facts) -> str:
     if receipt["verdict"] == "PASS":
         return "good for as much traffic as the other evidence allows"
     if receipt["verdict"] == "INSUFFICIENT" and receipt["floors_met"]:
-        return "good for the pilot share: the floors are met in the sample, and not proven"
+        return "good for the pilot share, since the floors are met in the sample"
     return "good for named testers only"
 
 
@@ -140,7 +145,7 @@ def history(console: Console, rows: Sequence[Facts], zone: tzinfo, now: float) -
         [
             row["id"], str(row["number"]), words.moment(row["began"], zone, now=now), row["by"],
             f"{row['answered']} of {row['examples']}", row["verdict"] or "open",
-            ", ".join(f"{name} {value:.1%}" for name, value in row["scores"].items()),
+            ", ".join(f"{name} {percent(value)}" for name, value in row["scores"].items()),
         ]
         for row in rows
     ]  # fmt: skip

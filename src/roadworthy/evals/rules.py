@@ -88,6 +88,16 @@ def judge(
     )  # fmt: skip
 
 
+def percent(share: float, digits: int = 1) -> str:
+    """``97.5 %``."""
+    return f"{100 * share:.{digits}f} %"
+
+
+def signed(difference: float) -> str:
+    """``-2.5 %``, ``+0.8 %``."""
+    return f"{100 * difference:+.1f} %"
+
+
 def _why(results: Sequence[FloorResult], pairs: Sequence[PairResult], n: int, unanswered: int) -> list[str]:
     """What keeps it from PASS, in words."""
     why: list[str] = []
@@ -97,18 +107,22 @@ def _why(results: Sequence[FloorResult], pairs: Sequence[PairResult], n: int, un
         why.append(f"{unanswered} examples were not answered; the same command asks them again")
     for each in results:
         if each.verdict == "FAIL":
-            why.append(f"{each.name}: {each.share:.1%}, at most {each.upper:.1%}; the floor is {each.floor:.1%}")
+            why.append(
+                f"{each.name}: {percent(each.share)}, at most {percent(each.upper)}; the floor is {percent(each.floor)}"
+            )
         elif each.verdict != "PASS" and not each.met:
-            why.append(f"{each.name}: {each.share:.1%} is under the floor of {each.floor:.1%}")
+            why.append(f"{each.name}: {percent(each.share)} is under the floor of {percent(each.floor)}")
         elif each.verdict != "PASS":
             more = f"; about {each.needed} examples would prove it" if each.needed else ""
-            why.append(f"{each.name}: {each.share:.1%}, proven {each.lower:.1%} of {each.floor:.1%}{more}")
+            why.append(
+                f"{each.name}: {percent(each.share)}, proven {percent(each.lower)} of {percent(each.floor)}{more}"
+            )
     for pair in pairs:
         if pair.verdict != "PASS":
             more = f"; about {pair.needed} examples would decide" if pair.needed else ""
             why.append(
-                f"{pair.name}: {pair.difference:+.1%} beside the release before, possibly {pair.lower:+.1%}; "
-                f"the margin is {-pair.margin:.1%}{more}"
+                f"{pair.name}: {signed(pair.difference)} beside the release before, possibly {signed(pair.lower)}; "
+                f"the margin is {percent(-pair.margin)}{more}"
             )
     return why
 
@@ -194,14 +208,16 @@ def what_it_sees(n: int, floors: Mapping[str, float], margin: float, *, compared
         for name, least in floors.items():
             most = most_misses(n, least)
             said.append(
-                f"{name} ≥ {least:.0%} is proven by {n - most} good answers of {n}"
+                f"{name} ≥ {percent(least, 0)} is proven by {n - most} good answers of {n}"
                 if most is not None
-                else f"{name} ≥ {least:.0%} cannot be proven by {n} examples, all good"
+                else f"{name} ≥ {percent(least, 0)} cannot be proven by {n} examples, all good"
             )
     drop = smallest_visible_drop(n, USUAL_DISCORDANT)
-    said.append(f"beside another release, {n} examples see a drop of {drop:.0%} or more (four times in five)")
+    said.append(f"beside another release, {n} examples see a drop of {percent(drop, 0)} or more (four times in five)")
     if compared and margin > 0:
-        said.append(f"a margin of {margin:.0%} takes about {pairs_to_pass(margin, USUAL_DISCORDANT)} for the same")
+        said.append(
+            f"a margin of {percent(margin, 0)} takes about {pairs_to_pass(margin, USUAL_DISCORDANT)} for the same"
+        )
     return "; ".join(said)
 
 

@@ -182,17 +182,26 @@ def _check_facets(evidence: Evidence, row: Kind, known: Iterable[Bindings]) -> N
 
 def _check_dates(evidence: Evidence, row: Kind, now: float) -> None:
     if evidence.made_at > now + CLOCK_SKEW:
-        ahead = evidence.made_at - now
-        raise Refused(f"it was made {ahead:.0f} s in the future; compare the clocks, or run the {row.title} again")
+        ahead = _span(evidence.made_at - now)
+        raise Refused(f"it was made {ahead} in the future; compare the clocks, or run the {row.title} again")
     if evidence.lapses_at <= evidence.made_at:
         raise Refused("it lapses before it was made; let it hold for a while after 'made_at'")
     longest = life(evidence.kind, word_only=evidence.word_only)
     if evidence.lapses_at > evidence.made_at + longest + CLOCK_SKEW:
         says = "somebody's word" if evidence.word_only else f"a {row.title}"
-        raise Refused(f"{says} holds for {longest / DAY:.0f} days at most; let it lapse by made_at + {longest:.0f}")
+        raise Refused(
+            f"{says} holds for {longest / DAY:.0f} days at most; let it lapse by {evidence.made_at + longest:.0f}"
+        )
     if evidence.lapses_at <= now:
-        ago = (now - evidence.lapses_at) / DAY
-        raise Refused(f"it lapsed {ago:.1f} days ago; run the {row.title} again")
+        raise Refused(f"it lapsed {_span(now - evidence.lapses_at)} ago; run the {row.title} again")
+
+
+def _span(seconds: float) -> str:
+    """``45 s``, ``90 min``, ``20 h``, ``3.5 days``."""
+    for unit, size in (("days", DAY), ("h", 3600.0), ("min", 60.0)):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.3g} {unit}"
+    return f"{seconds:.0f} s"
 
 
 def check_reason(what: str, reason: str) -> None:

@@ -102,7 +102,9 @@ def _unsafe(triggers: Triggers, observed: Observed) -> Trip | None:
     if rule is None or window.bad < rule.least or window.share <= rule.share:
         return None
     return Trip(
-        "unsafe", rule.to, f"{window.bad} of {window.calls} answers unsafe in ten minutes, over {rule.share:.1%}"
+        "unsafe",
+        rule.to,
+        f"{window.bad} of {window.calls} answers unsafe in ten minutes, over {100 * rule.share:.1f} %",
     )
 
 

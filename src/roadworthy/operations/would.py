@@ -35,6 +35,6 @@ def would_have(found: Mapping[str, Mapping[str, int]], rows: Iterable[StatsRow])
             share = n / max(calls.get(workflow, 0), n)
             side, _, why = what.partition(": ")
             does = _DOES.get(side, f"{side}:")
-            says = f"enforcement would have {does} {share:.0%} of its calls of the last 24 h: {why or side}"
+            says = f"enforcement would have {does} {100 * share:.0f} % of its calls of the last 24 h: {why or side}"
             made.append(Would(workflow, what, n, share, says))
     return made

@@ -186,7 +186,7 @@ def _sample_ratio(observed: Observed, levels: _Levels, foretell: bool) -> Findin
     treated, control = observed.users
     n = treated + control
     seen = treated / n if n else None
-    said = f"{treated:,} of {n:,} users, {levels.share:.0%} intended" if n else "no users yet"
+    said = f"{treated:,} of {n:,} users, {100 * levels.share:.0f} % intended" if n else "no users yet"
     if log_mismatch(treated, control, levels.share) >= log(1 / levels.fails):
         text = f"{said}: the sides are not divided as intended, so nothing else can be trusted"
         return Finding(SAMPLE_RATIO, "FAIL", text, seen, n)
@@ -280,10 +280,10 @@ def _counted(guardrail: Guardrail, arms: Arms, seen: float | None) -> str:
     if own.n == 0:
         return "no calls yet"
     if guardrail.measure == "quantile":
-        slower = f"{own.total:,.0f} of {own.n:,.0f} calls ({own.total / own.n:.2%})"
-        return f"{slower} above {_figure(guardrail, guardrail.budget)}, {guardrail.beyond:.2%} allowed"
+        slower = f"{own.total:,.0f} of {own.n:,.0f} calls ({100 * own.total / own.n:.2f} %)"
+        return f"{slower} above {_figure(guardrail, guardrail.budget)}, {100 * guardrail.beyond:.2f} % allowed"
     if guardrail.measure == "share" and guardrail.against == "fixed":
-        return f"{own.total:,.0f} of {own.n:,.0f} calls ({own.total / own.n:.2%})"
+        return f"{own.total:,.0f} of {own.n:,.0f} calls ({100 * own.total / own.n:.2f} %)"
     return f"{'unknown' if seen is None else _figure(guardrail, seen)} over {own.n:,.0f} calls"
 
 
@@ -293,7 +293,7 @@ def _figure(guardrail: Guardrail, value: float) -> str:
     if guardrail.against == "ratio":
         return f"{value:.2f}×"
     if guardrail.measure == "share":
-        return f"{value * 100:+.2g} points" if guardrail.against == "difference" else f"{value:.2%}"
+        return f"{value * 100:+.2g} points" if guardrail.against == "difference" else f"{100 * value:.2f} %"
     return f"{value:+.4g}" if guardrail.against == "difference" else f"{value:.4g}"
 
 

@@ -165,10 +165,11 @@ def decide(rollout: Rollout, event: Event, now: float) -> Decided:
 
 def _start(rollout: Rollout, event: Start, now: float) -> Decided:
     if event.unknown_share > MOST_UNKNOWN and not event.unknown_accepted:
+        unknown = f"{100 * event.unknown_share:.0f} %"
         raise Refused(
-            f"{event.unknown_share:.0%} of its calls carry no user, so they would fall on another side each time: send "
-            "the header x-roadworthy-user (or the body's safety_identifier or user) with an id that is no name; "
-            f"under {MOST_UNKNOWN:.0%}, or told to go on all the same (--accept-unknown), it begins"
+            f"{unknown} of its calls carry no user, so they would fall on another side each time: send the header "
+            "x-roadworthy-user (or the body's safety_identifier or user) with an id that is no name; "
+            f"under {100 * MOST_UNKNOWN:.0f} %, or told to go on all the same (--accept-unknown), it begins"
         )
     at = _first_stage(rollout, event)
     after = _moved(rollout, "start", event.by, "")
