@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from roadworthy.evidence.kinds import DAY
+from roadworthy.evidence.kinds import DAY, Attestation
 from roadworthy.evidence.model import Accepted, Evidence, Waiver
 from roadworthy.readiness.horizon import falls
 from roadworthy.readiness.model import Published, Since, Subject
@@ -40,15 +40,20 @@ def test_a_waiver_that_ends_lowers_the_ceiling_at_its_end() -> None:
 
 
 dates = st.integers(-60, 40).map(lambda hours_5: NOW + hours_5 * DAY / 4.8)
+failing = [
+    replace(FIGURES["load_test"], p95=9.0), replace(FIGURES["eval_gate"], verdict="FAIL"),
+    replace(FIGURES["fallback_drills"], failures={"slow": "FAIL"}), replace(FIGURES["kill_drill"], late_attempts=1),
+]  # fmt: skip
+weaker = [replace(FIGURES["load_test"], seconds=60.0), Attestation(instead_of="load_test", words="so it is")]
 some = st.lists(
     st.builds(
         lambda kind, made, accepted: evidence(
-            kind, id=f"evd_{kind}_{made}", made_at=made,
+            kind, id=f"evd_{str(kind)[:20]}_{made}", made_at=made,
             accepted=[Accepted("bo", "cost", made), Accepted("ada", "workflow", made)] if accepted else [],
         ),
-        st.sampled_from(sorted(FIGURES)), dates, st.booleans(),
+        st.sampled_from([*sorted(FIGURES) * 2, *failing, *weaker]), dates, st.booleans(),
     ),
-    max_size=6,
+    max_size=8,
 )  # fmt: skip
 let = st.lists(
     st.builds(
@@ -77,6 +82,7 @@ def test_what_is_told_ahead_never_allows_more_than_the_checklist_does_then(
 ) -> None:
     found = [*(shown().values() if everything else ()), *more]
     ahead, top = falls(found, waivers, about, NOW), ceiling(checklist(found, waivers, about, NOW))
+    assert all(share == ceiling(checklist(found, waivers, about, at)) for at, share in ahead)
     steps = [at for at, _ in ahead]
     for at in [*(NOW + each for each in later), *steps, *(each - 0.001 for each in steps), *(s + 0.001 for s in steps)]:
         if at < NOW:

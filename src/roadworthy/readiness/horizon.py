@@ -8,10 +8,9 @@ from collections.abc import Sequence
 from roadworthy.evidence.kinds import KINDS
 from roadworthy.evidence.model import Evidence, Waiver
 from roadworthy.evidence.receipt.rules import newest
-from roadworthy.evidence.rules import LONGEST_GRACE, bindings, matches
-from roadworthy.readiness.judging import judge
+from roadworthy.evidence.rules import LONGEST_GRACE
 from roadworthy.readiness.model import Subject
-from roadworthy.readiness.rules import ceiling, checklist
+from roadworthy.readiness.rules import Judgements, Weighed, ceiling, role_of, states, uncleared, weighed
 
 
 def falls(
@@ -22,24 +21,37 @@ def falls(
     Fails closed: a ceiling that would rise by itself is left out.
     """
     out: list[tuple[float, float]] = []
-    least = ceiling(checklist(evidence, waivers, subject, now))
-    for at in sorted(each for each in _instants(evidence, waivers, subject) if each > now):
-        top = ceiling(checklist(evidence, waivers, subject, at))
+    found = {kind: _lasting(rows) for kind, rows in weighed(evidence, subject).items()}
+    least = ceiling(states(found, waivers, subject, now))
+    for at in sorted(each for each in _instants(found, waivers, subject) if each > now):
+        top = ceiling(states(found, waivers, subject, at))
         if top < least:
             out.append((at, top))
             least = top
     return out
 
 
-def _instants(evidence: Sequence[Evidence], waivers: Sequence[Waiver], subject: Subject) -> set[float]:
-    """When anything that counts becomes stale, lapses or is over."""
-    known = bindings(subject.behaviour, subject.handling, subject.workflow)
-    ends = set()
-    for each in evidence:
-        if not matches(each, known):
+def _lasting(rows: Sequence[Weighed]) -> list[Weighed]:
+    """Without what can decide nothing any more, so that years of evidence cost no more than the newest: what passed and
+    allows no more than something else that holds as long."""
+    out: list[Weighed] = []
+    for role in dict.fromkeys(map(role_of, rows)):
+        mine = [each for each in rows if role_of(each) == role]
+        failed, top = uncleared(mine), -1.0
+        passed = [each for each in mine if each.judged.verdict == "PASS"]
+        if failed is not None or not passed:
+            out.append(failed or mine[-1])
             continue
-        until = judge(each, subject, [other for other in evidence if other.kind == each.kind]).until
-        ends.add(each.lapses_at if until is None else min(until, each.lapses_at))
+        for each in sorted(passed, key=lambda one: (-one.lapses_at, -one.judged.cap)):
+            if each.judged.cap > top:
+                out.append(each)
+                top = each.judged.cap
+    return out
+
+
+def _instants(found: Judgements, waivers: Sequence[Waiver], subject: Subject) -> set[float]:
+    """When anything that counts becomes stale, lapses or is over."""
+    ends = {each.lapses_at for rows in found.values() for each in rows}
     receipt = newest(subject.receipts, subject.workflow, subject.behaviour)
     if receipt is not None:
         ends.add(min(receipt.expires, receipt.issued + KINDS["eval_gate"].life))

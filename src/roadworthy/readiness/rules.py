@@ -11,7 +11,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Final, Literal, NamedTuple
 
@@ -42,7 +42,7 @@ PILOT_CALLS: Final = 25.0
 """Calls a day that a pilot gets whatever its share."""
 
 
-class _Weighed(NamedTuple):
+class Weighed(NamedTuple):
     """One piece of evidence, judged."""
 
     evidence: Evidence
@@ -53,6 +53,9 @@ class _Weighed(NamedTuple):
         until = self.judged.until
         return self.evidence.lapses_at if until is None else min(until, self.evidence.lapses_at)
 
+
+Judgements = Mapping[str, Sequence[Weighed]]
+"""Kind → what there is of it, oldest first."""
 
 _BY_AGE: Final[tuple[Age, ...]] = ("missing", "lapsed", "stale", "fresh")
 _BY_VERDICT: Final = ("FAIL", "INSUFFICIENT", "PASS")
@@ -90,16 +93,29 @@ def readiness(evidence: Sequence[Evidence], waivers: Sequence[Waiver], subject: 
 
 def checklist(evidence: Sequence[Evidence], waivers: Sequence[Waiver], subject: Subject, now: float) -> list[ItemState]:
     """The ten items, in order."""
+    return states(weighed(evidence, subject), waivers, subject, now)
+
+
+def weighed(evidence: Iterable[Evidence], subject: Subject) -> Judgements:
+    """Everything that is about the subject, judged; no instant changes it."""
     known = bindings(subject.behaviour, subject.handling, subject.workflow)
-    mine = [each for each in evidence if matches(each, known) and each.workflow in ("", subject.workflow)]
-    states = []
+    mine: dict[str, list[Evidence]] = {}
+    for each in evidence:
+        if each.workflow in ("", subject.workflow) and matches(each, known):
+            mine.setdefault(each.kind, []).append(each)
+    for history in mine.values():
+        history.sort(key=lambda each: (each.made_at, each.id))
+    return {kind: [Weighed(each, judge(each, subject, history)) for each in history] for kind, history in mine.items()}
+
+
+def states(found: Judgements, waivers: Sequence[Waiver], subject: Subject, now: float) -> list[ItemState]:
+    """What the items come to at an instant, in order."""
+    out = []
     for item in ITEMS:
-        weighed = {kind: _weighed(mine, kind, subject) for kind in item.kinds}
-        parts = (
-            _gate(weighed["eval_gate"], subject, now) if item.number == GATE else _parts(item, weighed, subject, now)
-        )
-        states.append(_waived(_state(item, parts, now), waivers, subject, now))
-    return states
+        rows = {kind: found.get(kind, ()) for kind in item.kinds}
+        parts = _gate(rows["eval_gate"], subject, now) if item.number == GATE else _parts(item, rows, subject, now)
+        out.append(_waived(_state(item, parts, now), waivers, subject, now))
+    return out
 
 
 def ceiling(states: Iterable[ItemState]) -> float:
@@ -147,13 +163,7 @@ def extension(observed: Waiver | None) -> str:
 # --- one item
 
 
-def _weighed(mine: Sequence[Evidence], kind: str, subject: Subject) -> list[_Weighed]:
-    """Of a kind, oldest first."""
-    history = sorted((each for each in mine if each.kind == kind), key=lambda each: (each.made_at, each.id))
-    return [_Weighed(each, judge(each, subject, history)) for each in history]
-
-
-def _parts(item: Item, weighed: dict[str, list[_Weighed]], subject: Subject, now: float) -> list[_Part]:
+def _parts(item: Item, weighed: Judgements, subject: Subject, now: float) -> list[_Part]:
     if item.kinds == ("acceptance",):
         return [_role(weighed["acceptance"], owed, subject, now) for owed in owed_by(subject)]
     if len(weighed) == 1:
@@ -168,21 +178,23 @@ def owed_by(subject: Subject) -> list[Owed]:
     return [Owed("workflow", owners.workflow), Owed("prompt", owners.prompt), Owed("cost", owners.cost)]
 
 
-def _role(rows: Sequence[_Weighed], owed: Owed, subject: Subject, now: float) -> _Part:
-    mine = [
-        each
-        for each in rows
-        if isinstance(each.evidence.figures, Acceptance) and each.evidence.figures.role == owed.role
-    ]
+def role_of(each: Weighed) -> str:
+    """Empty, but for an acceptance."""
+    figures = each.evidence.figures
+    return figures.role if isinstance(figures, Acceptance) else ""
+
+
+def _role(rows: Sequence[Weighed], owed: Owed, subject: Subject, now: float) -> _Part:
+    mine = [each for each in rows if role_of(each) == owed.role]
     if not mine:
         return _Part("INSUFFICIENT", "missing", pilot_share(subject), f"{owed.role}: {owed.person} has not accepted")
     return _standing(mine, subject, now)
 
 
-def _standing(rows: Sequence[_Weighed], subject: Subject, now: float) -> _Part:
+def _standing(rows: Sequence[Weighed], subject: Subject, now: float) -> _Part:
     """What a requirement comes to.  Removing a row never raises its cap, unless the row is a FAIL."""
     pilot = pilot_share(subject)
-    failed = _uncleared(rows)
+    failed = uncleared(rows)
     if failed is not None:
         return _Part("FAIL", "fresh", TESTERS, failed.judged.figure, failed.evidence)
     passed = [_aged(each, subject, now) for each in rows if each.judged.verdict == "PASS"]
@@ -202,13 +214,13 @@ def _standing(rows: Sequence[_Weighed], subject: Subject, now: float) -> _Part:
     return _Part("INSUFFICIENT", "missing", pilot, "never shown")
 
 
-def _first(rows: Iterable[_Weighed]) -> float | None:
+def _first(rows: Iterable[Weighed]) -> float | None:
     return min((each.evidence.made_at for each in rows if each.judged.verdict == "PASS"), default=None)
 
 
-def _uncleared(rows: Sequence[_Weighed]) -> _Weighed | None:
+def uncleared(rows: Sequence[Weighed]) -> Weighed | None:
     """The last FAIL that no run of our own, as real as the one that failed, has passed after."""
-    failed: _Weighed | None = None
+    failed: Weighed | None = None
     for each in rows:
         if each.judged.verdict == "FAIL":
             failed = each
@@ -218,7 +230,7 @@ def _uncleared(rows: Sequence[_Weighed]) -> _Weighed | None:
     return failed
 
 
-def _aged(weighed: _Weighed, subject: Subject, now: float) -> _Part:
+def _aged(weighed: Weighed, subject: Subject, now: float) -> _Part:
     pilot, judged = pilot_share(subject), weighed.judged
     how_old = age(weighed.lapses_at, now, subject.grace)
     if how_old == "fresh":
@@ -229,7 +241,7 @@ def _aged(weighed: _Weighed, subject: Subject, now: float) -> _Part:
     return _Part("INSUFFICIENT", how_old, pilot, judged.figure, weighed.evidence, weighed.lapses_at)
 
 
-def _gate(rows: Sequence[_Weighed], subject: Subject, now: float) -> list[_Part]:
+def _gate(rows: Sequence[Weighed], subject: Subject, now: float) -> list[_Part]:
     """Item 6: the receipt decides, and a gate that failed since it was issued."""
     receipt = newest(subject.receipts, subject.workflow, subject.behaviour)
     standing = receipt_holds(
@@ -242,7 +254,7 @@ def _gate(rows: Sequence[_Weighed], subject: Subject, now: float) -> list[_Part]
         grace=subject.grace,
     )
     since = receipt.issued if receipt is not None else 0.0
-    failed = _uncleared([each for each in rows if each.evidence.made_at > since])
+    failed = uncleared([each for each in rows if each.evidence.made_at > since])
     if failed is not None:
         return [_Part("FAIL", "fresh", TESTERS, failed.judged.figure, failed.evidence)]
     ran = next((each for each in rows if receipt is not None and each.evidence.id == receipt.evidence), None)
