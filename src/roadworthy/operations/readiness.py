@@ -40,7 +40,7 @@ class Traffic(msgspec.Struct, frozen=True):
     """What the log says of a workflow."""
 
     calls_a_day: float | None
-    """Live ones, over a week; ``None``: there were none."""
+    """Live ones, over a week, or since its first day; ``None``: there were none."""
     month_spent: float | None
     """US dollars in thirty days; ``None``: nothing is known."""
     first_live_at: float | None
@@ -191,10 +191,12 @@ class Board:
         calls = sum(row.count for row in week)
         paid = [row.cost_usd for row in month if row.cost_usd is not None and row.group.get("traffic") != "drill"]
         first = None if kept is None else kept[1].first_live_at
+        first = self._first_live(workflow) if first is None else first
+        days = 7.0 if first is None else min(max((now - first) / DAY, 1.0), 7.0)  # a new workflow's week is shorter
         found = Traffic(
-            calls_a_day=calls / 7 if calls else None,
+            calls_a_day=calls / days if calls else None,
             month_spent=sum(paid) if paid else None,
-            first_live_at=self._first_live(workflow) if first is None else first,
+            first_live_at=first,
         )
         self._traffic[workflow] = (now, found)
         return found

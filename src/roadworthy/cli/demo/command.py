@@ -10,9 +10,6 @@ import click
 from roadworthy.cli.context import Work, common, pass_work
 from roadworthy.cli.errors import CliError
 
-FIRST, SECOND = 12, 24
-"""Messages sent to the first and to the second release: half a minute on two cores."""
-
 
 @click.command()
 @click.option(
@@ -27,13 +24,13 @@ FIRST, SECOND = 12, 24
 @common
 @pass_work
 def demo(work: Work, folder: Path, check: bool) -> int:
-    """Serve a sample workflow with a real local model, send traffic through it and show where to look.
+    """Serve a sample workflow with a real local model: release it, break it, prove it, ramp it and stop it.
 
     Everything stays in one folder; delete it to start over.  Without --check the system stays up until Ctrl-C.
     """
     from roadworthy.adapters.providers.weights import FetchFailed, fetch
     from roadworthy.cli.demo.claims import verify
-    from roadworthy.cli.demo.story import tell
+    from roadworthy.cli.demo.story import Size, tell
     from roadworthy.cli.demo.system import System, lay_out
 
     place = lay_out(folder)
@@ -42,7 +39,7 @@ def demo(work: Work, folder: Path, check: bool) -> int:
     except FetchFailed as error:
         raise CliError(str(error)) from error
     with System(place, say=work.say) as system:
-        told = tell(system, work.console, first=FIRST, second=SECOND)
+        told = tell(system, work.console, Size())
         if check:
             work.say("\nChecking each claim against the running system")
             return verify(told, system, work.say)

@@ -5,20 +5,49 @@ from __future__ import annotations
 import json
 import secrets
 import shlex
+from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import msgspec
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
+from roadworthy.cli import words
+from roadworthy.cli.demo import pilot, proving, stopping
 from roadworthy.cli.demo.breaking import Drilled, drill
-from roadworthy.cli.demo.system import WORKFLOW, Message, System, messages
+from roadworthy.cli.demo.pilot import Crowd, Edited, Pilot
+from roadworthy.cli.demo.proving import Checklist, Proof
+from roadworthy.cli.demo.stopping import Drill, Stopped
+from roadworthy.cli.demo.system import AUTHOR, OWNER, WORKFLOW, Message, System, messages
 from roadworthy.cli.demo.traffic import Reply, Tally, body, send, tally
+from roadworthy.cli.errors import CliError
 from roadworthy.cli.terminal import line
 from roadworthy.workflow.inference import SERVED_BY_MODEL
 
-USER = "u-42"
 QUESTION = "I was charged twice for my order last week. Please give me my money back!"
+
+
+class Size(msgspec.Struct, frozen=True):
+    """How much of everything; tests take less."""
+
+    messages: int = 6
+    """Sent to each of the two releases."""
+    customers: int = 2500
+    """25 calls a day are a pilot in any case: of fewer customers more than 1 % would be allowed."""
+    examples: int | None = None
+    """For the gate; ``None``: all that there are."""
+
+
+class Look(msgspec.Struct, frozen=True):
+    """A command that is printed, and what it must find."""
+
+    command: str
+    finds: list[str] = []
+    code: int = 0
+    json: bool = True
+    """Is it asked for JSON when it is checked?"""
 
 
 class Told(msgspec.Struct, kw_only=True):
@@ -33,101 +62,259 @@ class Told(msgspec.Struct, kw_only=True):
     second: Tally
     first_ids: list[str]
     second_ids: list[str]
+    would: dict[str, int]
     broken: Drilled
+    proof: Proof
+    pilot: Pilot
+    before_stop: Checklist
+    edited: Edited
+    stopped: Stopped
+    drilled: Drill
+    ready: Checklist
     explain: str
     drill: str
     failures: str
+    insider: str
     curl: str
     snippet: str
-    log: str
-    show: str
     shown: Message
-    stats: str
-    diff: str
-    next_steps: list[str]
+    looks: list[Look]
 
 
-def tell(system: System, console: Console, *, first: int, second: int) -> Told:
-    """Run the demo on a system that is up.  ``first``, ``second``: messages sent to each release."""
-    run = secrets.token_hex(4)
-    say = _speaker(console)
-    say(f"gateway      {system.url}")
-    say(f"metrics      {system.metrics_url}")
-    say(f"everything   {system.place.root}/ (configuration, data, log of this run)")
-
-    token = str(system.admin.post("/v1/keys", {"name": f"demo {run}", "workflows": [WORKFLOW]})["token"])
-    pool = messages("test")
-
-    say("\n1. The first release asks for JSON in words only.")
-    one = system.apply("first", "asks for JSON in words")
-    first_replies = _send(system, console, token, pool[:first], run)
-    say(f"   release {one['number']}: {tally(first_replies)}.")
-    say(f"   One of them: {_example(first_replies)}")
-
-    say("\n2. The second release gives the model a schema and checks each answer. Same messages, and more.")
-    two = system.apply("second", "schema in response_format, checked")
-    second_replies = _send(system, console, token, pool[:second], run)
-    say(f"   release {two['number']}: {tally(second_replies)}.")
-    say(f"   One of them: {_example(second_replies)}")
-
-    say("\n3. Break it. Faults on purpose, on the gateway that serves; no live call feels them.")
-    broken = _drill(system, console)
-    for fault in broken.faults:
-        say(f"   {fault.verdict}  {fault.fault:<25}{fault.outcome:<11}{fault.seconds:5.2f} s  {line(fault.reads, 45)}")
-    say(f"   {broken.passed} of {len(broken.faults)} as the release declares it ({broken.calls} calls).")
-
-    told = _closing(system, token, run, (one, two), (first_replies, second_replies), broken)
-    say("   Told beforehand; drilled again (--all: the whole catalogue); written down for whoever answers customers:")
-    say(f"\n   {told.explain}\n   {told.drill}\n   {told.failures}")
-    say("\n4. Call it yourself.")
-    say(f"\n{told.curl}\n\n{told.snippet}")
-    say("\n5. Find out what happened: what was said to this user, one inference whole, the sums.")
-    say(f"\n   {told.log}\n   {told.show}\n   {told.stats}\n   {told.diff}")
-    say("\n6. Next.\n")
-    for step in told.next_steps:
-        say(f"   {step}")
-    return told
+def tell(system: System, console: Console, size: Size) -> Told:
+    """Run the demo on a system that is up."""
+    teller = Teller(system, console, size)
+    teller.introduce()
+    teller.release()
+    teller.enforce()
+    teller.prove()
+    teller.ramp()
+    teller.edit()
+    teller.stop()
+    return teller.close()
 
 
-def _closing(
-    system: System,
-    token: str,
-    run: str,
-    releases: tuple[dict[str, Any], dict[str, Any]],
-    replies: tuple[list[Reply], list[Reply]],
-    broken: Drilled,
-) -> Told:
-    command = shlex.join(system.command)
-    shown = replies[1][0]
-    return Told(
-        url=system.url,
-        token=token,
-        run=run,
-        first_release=str(releases[0]["digest"]),
-        second_release=str(releases[1]["digest"]),
-        first=tally(replies[0]),
-        second=tally(replies[1]),
-        first_ids=[reply.inference for reply in replies[0]],
-        second_ids=[reply.inference for reply in replies[1]],
-        broken=broken,
-        explain=f"{command} explain {WORKFLOW}",
-        drill=f"{command} drill {WORKFLOW} --fault {broken.faults[0].fault}",
-        failures=f"{command} failures {WORKFLOW}",
-        curl=curl_line(system.url, token),
-        snippet=python_snippet(system.url, token),
-        log=f'{command} log "last hour" --user customer-{shown.message.id}',
-        show=f"{command} show {shown.inference}",
-        shown=shown.message,
-        stats=f"{command} stats --by release,outcome",
-        diff=f"{command} diff {releases[0]['number']} {releases[1]['number']}",
-        next_steps=[
-            f"{command} status",
-            f"{command} releases {WORKFLOW}",
-            f"{command} check {system.place.config}",
-            f"{system.command[0]} init --help",
-            f"{system.command[0]} adopt --help",
-        ],
-    )
+class Teller:
+    """One telling: the acts in their order, and what they found."""
+
+    def __init__(self, system: System, console: Console, size: Size) -> None:
+        self.system = system
+        self.console = console
+        self.size = size
+        self.command = shlex.join(system.command)
+        self.run = secrets.token_hex(4)
+        self.token = ""
+        self.found: dict[str, Any] = {}
+        """Of the fields of ``Told``."""
+
+    def say(self, text: str = "") -> None:
+        self.console.print(text, soft_wrap=True, markup=False, highlight=False)
+
+    def introduce(self) -> None:
+        self.say(f"gateway {self.system.url}, metrics {self.system.metrics_url}")
+        self.say(f"everything in {self.system.place.root}/ (configuration, data, log of this run)")
+        afresh(self.system)
+        order = {"name": f"demo {self.run}", "workflows": [WORKFLOW]}
+        self.token = str(self.system.admin.post("/v1/keys", order)["token"])
+
+    def release(self) -> None:
+        self.say("\n1. Two releases, served to everybody while they are measured (enforcement: observe).")
+        pool = messages("test")[: self.size.messages]
+        one, first = self._serve("first", "which asks for JSON in words", pool)
+        two, second = self._serve("second", "which has a schema and checks", pool)
+        self.system.admin.post("/v1/journal/flush")
+        ids = [reply.inference for reply in (*first, *second)]
+        would = Counter(str(pilot.inference(self.system, ident).get("would", "")) for ident in ids)
+        said = "; ".join(f"{count} × {word}" for word, count in would.most_common())
+        self.say(f"   What enforcement would have done is in the log: {said}.")
+        self.found |= {
+            "first_release": one["digest"], "second_release": two["digest"], "first": tally(first),
+            "second": tally(second), "first_ids": ids[: len(first)], "second_ids": ids[len(first) :],
+            "would": dict(would), "shown": second[0].message,
+        }  # fmt: skip
+        self.numbers = one["number"], two["number"]
+
+    def enforce(self) -> None:
+        self.say(
+            "\n2. One line of workflow.yaml (enforcement: enforce), and traffic follows evidence. There is none yet."
+        )
+        pilot.enforce(self.system)
+        self.before = self._crowd("enforced")
+        self.say(f"   {_split(self.before)} The app is told:\n     {line(self.before.reads, 100)}")
+
+    def prove(self) -> None:
+        self.say("\n3. Prove it: break it on purpose, and judge it by examples. No live call feels either.")
+        number = self.numbers[1]
+        with self._progress("drilled calls") as (bar, drilled), ThreadPoolExecutor(1) as beside:
+            judged = bar.add_task("hand-labelled messages", total=None)
+            drilling = beside.submit(drill, self.system.admin, _onto(bar, drilled))
+            proof = proving.prove(self.system, number, self.size.examples, _onto(bar, judged))
+            broken = drilling.result()
+        self.say(f"   drills: {broken.passed} of {len(broken.faults)} faults as declared ({broken.calls} calls)")
+        for text in broken.together():
+            self.say(f"     {text}")
+        self.say(f"   gate:   {proof}")
+        self.say(
+            f"   people: {proof.frozen_by} froze it; {proof.signed_by}, who owns it, signed the rubric and accepted"
+        )
+        proving.accept(self.system)
+        ready = proving.counted(self.system, number, below(self.size))
+        self.say(f"   ready:  {_allowed(ready)}; missing are {', '.join(ready.missing)}")
+        self.found |= {"proof": proof, "broken": broken, "before_stop": ready}
+
+    def ramp(self) -> None:
+        self.say(f"\n4. Pilot. {OWNER}: rollout start {WORKFLOW} --stage 1%")
+        pilot.begin(self.system, self.numbers[1])
+        after = self._crowd("pilot")
+        refused = pilot.ask_for_more(self.system)
+        self.say(f"   {_split(after)}")
+        self.say(f"   {OWNER} asks for {pilot.MORE}: {line(_ceiling(refused), 100)}")
+        self.found["pilot"] = Pilot(self.before, after, pilot.STAGE, refused)
+
+    def edit(self) -> None:
+        self.say(f"\n5. Edit the prompt. {AUTHOR} adds: {pilot.EDIT} And freezes it.")
+        crowd = self.found["pilot"].after
+        if not crowd.reached:
+            raise CliError(f"none of {crowd.users} customers is inside {pilot.STAGE}", "take more of them")
+        edited = pilot.edit(self.system, self.token, crowd, crowd.reached[0], f"{self.run}-edited")
+        self.say(
+            f"   {edited.user}, who is inside, gets release {self.numbers[1]} as before: "
+            f"the model received a prompt of {edited.tokens} tokens, and not the edit."
+        )
+        self.say(
+            f"   Release {edited.number} is for named testers and permits. To let it in: {edited.ready.commands[6]}, "
+            "then rollout start."
+        )
+        self.found["edited"] = edited
+
+    def stop(self) -> None:
+        self.say(f"\n6. Stop it while customers call. Anybody: kill {WORKFLOW}")
+        tag = f"{self.run}-stopped"
+        stopped = stopping.stop(self.system, self.token, self.found["pilot"].after.reached, tag)
+        self.say(
+            f"   off on {words.plural(stopped.workers, 'worker')} in {words.seconds(stopped.seconds)}; "
+            f"{words.plural(stopped.answered, 'call')} answered until then, {stopped.bypassed} bypassed since, "
+            f"{stopped.afterwards} sent to the model since."
+        )
+        self.say(f"   Customers: {line(stopped.reads, 100)}.")
+        self.say(f"   Restored by {stopped.restored_by}, its owner. Without a login: {line(stopped.refused, 70)}")
+        drilled = stopping.drill(self.system)
+        ready = proving.checklist(self.system, self.numbers[1])
+        self.say(f"   drill kill: {drilled.verdict}, {drilled.figure}; {_allowed(ready)}")
+        self.found |= {"stopped": stopped, "drilled": drilled, "ready": ready}
+
+    def close(self) -> Told:
+        insider = self.found["pilot"].after.reached[0]
+        command, fault = self.command, self.found["broken"].faults[0].fault
+        told = Told(
+            url=self.system.url,
+            token=self.token,
+            run=self.run,
+            insider=insider,
+            curl=curl_line(self.system.url, self.token, insider),
+            snippet=python_snippet(self.system.url, self.token, insider),
+            explain=f"{command} explain {WORKFLOW}",
+            drill=f"{command} drill {WORKFLOW} --fault {fault}",
+            failures=f"{command} failures {WORKFLOW}",
+            looks=self._looks(),
+            **self.found,
+        )
+        self.say(f"\n7. Call it yourself, as {insider}, who is inside.")
+        self.say(f"\n{told.curl}\n\n{told.snippet}")
+        self.say("\n8. Look around: readiness, who allowed it, faults, one user, one inference; act as the owner.\n")
+        for text in (told.explain, told.drill, told.failures, *(look.command for look in told.looks)):
+            self.say(f"   {text}")
+        return told
+
+    # --- inside
+
+    def _serve(self, variant: str, note: str, pool: list[Message]) -> tuple[dict[str, Any], list[Reply]]:
+        frozen = self.system.freeze(variant, note)
+        with self._progress("customer messages", len(pool)) as (bar, task):
+            replies = send(self.system.url, self.token, pool, self.run, lambda: bar.advance(task))
+        self.say(f"   release {frozen['number']}, {note}: {tally(replies)}")
+        self.say(f"     {_example(replies)}")
+        return frozen, replies
+
+    def _crowd(self, name: str) -> Crowd:
+        with self._progress("customers", self.size.customers) as (bar, task):
+            users = pilot.customers(self.size.customers)
+            return pilot.call(self.system, self.token, users, f"{self.run}-{name}", lambda: bar.advance(task))
+
+    def _looks(self) -> list[Look]:
+        two = self.numbers[1]
+        edited, stopped, proof = self.found["edited"], self.found["stopped"], self.found["proof"]
+        seen, shown = self.found["second_ids"][0], self.found["shown"]
+        command = self.command
+        releases = [self.found["first_release"], self.found["second_release"]]
+        return [
+            Look(f"{command} ready {WORKFLOW}", [f'"number": {two}', '"pilot"'], code=1),
+            Look(f"{command} rollout history {WORKFLOW}", [OWNER, pilot.STAGE, stopped.restored_by]),
+            Look(f"{command} evals show {proof.run} --wrong", [proof.run]),
+            Look(f"{command} diff {two} {edited.number}", [pilot.EDIT]),
+            Look(f'{command} log "last hour" --user customer-{shown.id}', [seen]),
+            Look(f"{command} show {seen}", [" ".join(shown.message.split())[:40]], json=False),
+            Look(f"{command} stats --by release,outcome,route", releases),
+            Look(f"{command} login {self.system.code}", [f"Logged in as {OWNER}"], json=False),
+            Look(f"{self.system.command[0]} adopt --help", ["Usage"], json=False),
+        ]
+
+    def _progress(self, what: str, total: int | None = None) -> _Bar:
+        return _Bar(self.console, what, total)
+
+
+class _Bar:
+    """A bar that leaves nothing behind; ``with _Bar(…) as (progress, task)``."""
+
+    def __init__(self, console: Console, what: str, total: int | None) -> None:
+        columns = (TextColumn("   {task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+        self._progress = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
+        self._task = self._progress.add_task(what, total=total)
+
+    def __enter__(self) -> tuple[Progress, TaskID]:
+        self._progress.start()
+        return self._progress, self._task
+
+    def __exit__(self, *_: object) -> None:
+        self._progress.stop()
+
+
+def afresh(system: System) -> None:
+    """Let a demo that took up the folder of an earlier one begin where the first began.
+
+    What that one switched off, ramped and enforced is its owner's to undo: the demo asks as the owner.
+    """
+    owner = system.person(OWNER)
+    if owner.get("/v1/kill", {"workflow": WORKFLOW})["items"][0]["state"] != "on":
+        owner.post("/v1/kill/restore", {"workflow": WORKFLOW, "reason": "a new demo"})
+    for row in owner.get("/v1/pending")["items"]:
+        if row["workflow"] == WORKFLOW:
+            owner.post("/v1/approve", {"workflow": WORKFLOW, "seen": row["id"], "reason": "a new demo"})
+    if owner.get(f"/v1/rollouts/{WORKFLOW}")["share"] > 0:
+        owner.post(f"/v1/rollouts/{WORKFLOW}/rollback", {"reason": "a new demo"})
+
+
+def _onto(bar: Progress, task: TaskID) -> Callable[[int, int], None]:
+    return lambda done, wanted: bar.update(task, completed=done, total=wanted)
+
+
+def below(size: Size) -> float:
+    """The most that a pilot may be of so many calls a day: 1 %, or 25 calls."""
+    return max(pilot.SHARE, 25 / size.customers)
+
+
+def _split(crowd: Crowd) -> str:
+    others = crowd.users - len(crowd.reached)
+    return f"{crowd.users:,} customers call: {len(crowd.reached):,} reach the AI, {others:,} read the bypass."
+
+
+def _allowed(ready: Checklist) -> str:
+    return f"{len(ready.shown)} of 10 items shown: {ready.label}, at most {words.share(ready.ceiling)} of users"
+
+
+def _ceiling(refused: str) -> str:
+    """Of all the reasons why a ramp may not go on, the one about evidence, if it is among them."""
+    return next((each for each in refused.split("; ") if each.startswith("ceiling")), refused)
 
 
 def _example(replies: list[Reply]) -> str:
@@ -136,43 +323,19 @@ def _example(replies: list[Reply]) -> str:
     return line((written or replies)[0].text, 110)
 
 
-def curl_line(url: str, token: str) -> str:
+def curl_line(url: str, token: str, user: str) -> str:
     return (
         f"curl -s {url}/chat/completions \\\n"
         f"  -H 'Authorization: Bearer {token}' -H 'Content-Type: application/json' \\\n"
-        f"  -d {shlex.quote(json.dumps(body(QUESTION, USER)))}"
+        f"  -d {shlex.quote(json.dumps(body(QUESTION, user)))}"
     )
 
 
-def python_snippet(url: str, token: str) -> str:
+def python_snippet(url: str, token: str, user: str) -> str:
     return (
         "from openai import OpenAI\n"
         f'client = OpenAI(base_url="{url}", api_key="{token}")\n'
         f'messages = [{{"role": "user", "content": "{QUESTION}"}}]\n'
-        f'answer = client.chat.completions.create(model="{WORKFLOW}", user="{USER}", messages=messages)\n'
+        f'answer = client.chat.completions.create(model="{WORKFLOW}", user="{user}", messages=messages)\n'
         "print(answer.choices[0].message.content)"
     )
-
-
-def _send(system: System, console: Console, token: str, chosen: list[Message], run: str) -> list[Reply]:
-    with _progress(console) as progress:
-        bar = progress.add_task("customer messages", total=len(chosen))
-        return send(system.url, token, chosen, run, lambda: progress.advance(bar))
-
-
-def _drill(system: System, console: Console) -> Drilled:
-    with _progress(console) as progress:
-        bar = progress.add_task("drilled calls", total=None)
-        return drill(system.admin, lambda done, wanted: progress.update(bar, completed=done, total=wanted))
-
-
-def _progress(console: Console) -> Progress:
-    columns = (TextColumn("   {task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    return Progress(*columns, console=console)
-
-
-def _speaker(console: Console) -> Any:
-    def say(text: str) -> None:
-        console.print(text, soft_wrap=True, markup=False, highlight=False)
-
-    return say

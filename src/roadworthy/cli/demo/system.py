@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -24,6 +25,8 @@ from roadworthy.cli.errors import CliError
 from roadworthy.wiring.config_folder import read_folder
 
 WORKFLOW = "support-triage"
+OWNER, AUTHOR = "ines", "tom"
+"""Of the sample's people: who owns the workflow, and who writes its prompt and freezes its releases."""
 SAMPLE = "templates/support-triage"
 STARTING = 60.0
 """Seconds that the system has to come up; the model is loaded in about two."""
@@ -50,6 +53,16 @@ class Place(msgspec.Struct, frozen=True):
     @property
     def data(self) -> Path:
         return self.root / "data"
+
+    @property
+    def home(self) -> Path:
+        """Where the printed commands keep their login; the person at the terminal keeps it in a home of their own."""
+        return self.root / "home"
+
+    @property
+    def workflow(self) -> Path:
+        """The folder of the sample workflow's files."""
+        return self.config / "workflows" / WORKFLOW
 
 
 def sample() -> resources.abc.Traversable:
@@ -92,6 +105,9 @@ class System:
         self._process: subprocess.Popen[bytes] | None = None
         self._log = place.root / "up.log"
         self._admin: Admin | None = None
+        self._people: dict[str, Admin] = {}
+        self.code = ""
+        """A one-time login code of the owner's that nobody has used yet."""
         self.url = ""
         """Base URL for OpenAI clients, with ``/v1``."""
         self.metrics_url = ""
@@ -122,18 +138,63 @@ class System:
         """How to call our command line on the demo's data, in this very installation."""
         return [*_roadworthy(), "--data", str(self.place.data)]
 
-    def apply(self, variant: str, note: str) -> dict[str, Any]:
-        """Apply one variant of the sample and freeze it; returns the answer of freeze."""
+    def person(self, name: str) -> Admin:
+        """The admin API as a person of the sample who is logged in."""
+        return self._people[name]
+
+    def freeze(self, variant: str, note: str) -> dict[str, Any]:
+        """Lay one variant of the sample out, and freeze it (``freeze_edited``)."""
         overlay(self.place, variant)
-        self.admin.post("/v1/apply", {"files": read_folder(self.place.config), "dry_run": False})
-        frozen: dict[str, Any] = self.admin.post("/v1/freeze", {"workflow": WORKFLOW, "note": note})
-        self._await_release(str(frozen["digest"]))
+        return self.freeze_edited(note)
+
+    def freeze_edited(self, note: str) -> dict[str, Any]:
+        """Apply the files as they are now and freeze them, both as the author; returns the answer of freeze."""
+        self.apply()
+        frozen: dict[str, Any] = self.person(AUTHOR).post("/v1/freeze", {"workflow": WORKFLOW, "note": note})
+        self.await_served(lambda snapshot: frozen["digest"] in snapshot["releases"])
         return frozen
 
+    def lay_out_first(self) -> None:
+        """The configuration as it is before the first act, applied."""
+        overlay(self.place, "first")
+        self.apply()
+
+    def edit(self, name: str, old: str, new: str) -> None:
+        """Replace ``old``, which is there once, in a file of the workflow."""
+        path = self.place.workflow / name
+        before, found, after = path.read_text(encoding="utf-8").partition(old)
+        if not found or old in after:
+            raise CliError(f"{path}: expected {old!r} once")
+        path.write_text(before + new + after, encoding="utf-8")
+
+    def apply(self) -> None:
+        """Apply the files as they are now, as the author."""
+        self.person(AUTHOR).post("/v1/apply", {"files": read_folder(self.place.config), "dry_run": False})
+
+    def await_served(self, served: Callable[[dict[str, Any]], bool]) -> None:
+        """Until the published snapshot is so, and every worker has it: they look every 200 ms."""
+        path = self.place.data / "snapshot" / "current.json"
+        self._until("the snapshot", lambda: served(json.loads(path.read_text(encoding="utf-8"))))
+        time.sleep(0.5)
+
+    def served(self) -> dict[str, Any]:
+        """The sample workflow in the snapshot that is published now."""
+        path = self.place.data / "snapshot" / "current.json"
+        flow: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))["workflows"][WORKFLOW]
+        return flow
+
+    def last_task(self) -> int:
+        """The model's own number of the newest call that it took up (llama.cpp's ``/slots``)."""
+        base = str(json.loads((self.place.data / "run" / "endpoints.json").read_bytes())["local"]).removesuffix("/v1")
+        slots = httpx2.get(f"{base}/slots", timeout=10.0, trust_env=False).json()
+        return max(int(slot.get("id_task", -1)) for slot in slots)
+
     def stop(self) -> None:
-        if self._admin is not None:
-            self._admin.close()
-            self._admin = None
+        for admin in (self._admin, *self._people.values()):
+            if admin is not None:
+                admin.close()
+        self._admin = None
+        self._people.clear()
         process, self._process = self._process, None
         if process is None:
             return
@@ -149,8 +210,10 @@ class System:
     def _start(self) -> None:
         listen = f"127.0.0.1:{PREFERRED_PORT if _free(PREFERRED_PORT) else 0}"
         command = [*self.command, "up", str(self.place.config), "--listen", listen, "--metrics", "127.0.0.1:0"]
+        command += [word for name in (OWNER, AUTHOR, OWNER) for word in ("--login", name)]
         (self.place.data / "run" / "processes.json").unlink(missing_ok=True)  # of an earlier run
-        with self._log.open("wb") as log:
+        self._log.unlink(missing_ok=True)
+        with os.fdopen(os.open(self._log, os.O_WRONLY | os.O_CREAT, 0o600), "wb") as log:  # it holds login codes
             # A session of its own: Ctrl-C reaches the demo, which then stops the system in order.
             self._process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, start_new_session=True)
 
@@ -159,13 +222,21 @@ class System:
         self.url = f"http://{facts['listen']}/v1"
         self.metrics_url = f"http://{facts['metrics']}/metrics"
         self._admin = self._until("control", self._connected)
+        codes = self._until("the login of the sample's people", self._codes)
+        self.code = codes.pop()[1]
+        for name, code in codes:
+            token = str(self._admin.post("/v1/login", {"code": code})["token"])
+            self._people[name] = Admin(httpx2.HTTPTransport(uds=str(self._socket)), token=token)
         self._until("the local model", self._model_ready)
 
-    def _await_release(self, digest: str) -> None:
-        """Until every worker serves the snapshot that holds this release: they poll it every 200 ms."""
-        path = self.place.data / "snapshot" / "current.json"
-        self._until("the snapshot", lambda: digest in path.read_text(encoding="utf-8") or None)
-        time.sleep(0.5)
+    @property
+    def _socket(self) -> Path:
+        return self.place.data / "run" / "control.sock"
+
+    def _codes(self) -> list[tuple[str, str]] | None:
+        """(person, one-time code) of every login that was asked for, once all are printed."""
+        found = re.findall(r"^login (\w+): roadworthy login (\S+)", self._log.read_text(encoding="utf-8"), re.MULTILINE)
+        return found if len(found) == 3 else None
 
     def _until(self, what: str, probe: Callable[[], Any]) -> Any:
         deadline = time.monotonic() + STARTING
@@ -187,10 +258,9 @@ class System:
 
     def _connected(self) -> Admin | None:
         """Over the socket only: while ``up`` starts, nobody else may act as control."""
-        sock = self.place.data / "run" / "control.sock"
-        if not sock.exists():
+        if not self._socket.exists():
             return None
-        admin = Admin(httpx2.HTTPTransport(uds=str(sock)))
+        admin = Admin(httpx2.HTTPTransport(uds=str(self._socket)))
         try:
             admin.get("/v1/status")
         except CliError:

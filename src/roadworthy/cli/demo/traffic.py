@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
+import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from types import TracebackType
 from typing import Any
 
 import httpx2
@@ -15,8 +16,14 @@ import msgspec
 from roadworthy.cli.demo.system import WORKFLOW, Message, sample
 from roadworthy.workflow.inference import SERVED_BY_MODEL
 
-AT_ONCE = 2
-"""The bundled model answers two calls at a time."""
+AT_ONCE = 3
+"""Calls to the bundled model at a time: it has room for four, and one is left for whoever tries it."""
+CROWD_AT_ONCE = 8
+"""Customers of a crowd who call at a time."""
+PAUSE = 0.02
+"""Seconds between two calls of one of ``Callers``."""
+QUESTION = "Where is my parcel?"
+"""What every customer of a crowd asks."""
 
 
 class Reply(msgspec.Struct, frozen=True):
@@ -28,30 +35,19 @@ class Reply(msgspec.Struct, frozen=True):
     text: str
     valid: bool
     """The text is JSON that satisfies the sample's output schema."""
-    topic: str | None
 
 
 class Tally(msgspec.Struct, frozen=True):
-    """What the story says of one release.  Only what a model wrote counts as valid or right; canned text does not."""
+    """What the story says of one release.  Only what a model wrote counts as valid; canned text does not."""
 
     sent: int
     by_model: int
     valid: int
-    right_topic: int
-    commonest_topic: int
-    """How many a guesser who always names the commonest topic would get right."""
 
     def __str__(self) -> str:
+        told = f"{self.valid} of {self.sent} answers were valid JSON from the model"
         fell_back = self.sent - self.by_model
-        words = f"{self.valid} of {self.sent} answers were valid JSON from the model"
-        if fell_back:
-            words += f" ({fell_back} were cut off or not usable, and the customer read the declared text)"
-        if self.valid:
-            words += (
-                f"; {self.right_topic} named the topic that a human gave "
-                f"(always guessing the commonest: {self.commonest_topic})"
-            )
-        return words
+        return f"{told} ({fell_back} were cut off or unusable: the declared text instead)" if fell_back else told
 
 
 def tally(replies: Sequence[Reply]) -> Tally:
@@ -60,8 +56,6 @@ def tally(replies: Sequence[Reply]) -> Tally:
         sent=len(replies),
         by_model=len(written),
         valid=sum(reply.valid for reply in written),
-        right_topic=sum(reply.topic == reply.message.topic for reply in written),
-        commonest_topic=max(Counter(reply.message.topic for reply in replies).values()),
     )
 
 
@@ -103,5 +97,75 @@ def _reply(message: Message, answer: dict[str, Any]) -> Reply:
     about = answer.get("roadworthy", {})
     choices = answer.get("choices") or [{"message": {}}]
     text = str(choices[0]["message"].get("content") or "")
-    valid, topic = read_answer(text)
-    return Reply(message, str(about.get("inference", "")), str(about.get("outcome", "")), text, valid, topic)
+    ident, outcome = str(about.get("inference", "")), str(about.get("outcome", ""))
+    return Reply(message, ident, outcome, text, read_answer(text)[0])
+
+
+class Met(msgspec.Struct, frozen=True):
+    """What one customer of a crowd got."""
+
+    user: str
+    inference: str
+    route: str
+    read: str
+    """What the app reads: the answer, or the error's message."""
+
+
+def crowd(url: str, token: str, users: Sequence[str], tag: str, done: Callable[[], None] = lambda: None) -> list[Met]:
+    """A call of each user; they all ask the same.  In the order of ``users``."""
+    limits = httpx2.Limits(max_connections=CROWD_AT_ONCE)
+    with (
+        httpx2.Client(timeout=120.0, trust_env=False, limits=limits) as client,
+        ThreadPoolExecutor(CROWD_AT_ONCE) as pool,
+    ):
+
+        def one(user: str) -> Met:
+            met = ask(client, url, token, user, tag)
+            done()
+            return met
+
+        return list(pool.map(one, users))
+
+
+def ask(client: httpx2.Client, url: str, token: str, user: str, tag: str) -> Met:
+    headers = {"authorization": f"Bearer {token}", "x-roadworthy-tag-demo": tag}
+    response = client.post(f"{url}/chat/completions", json=body(QUESTION, user), headers=headers)
+    answer = response.json()
+    route = response.headers.get("x-roadworthy-route", "")
+    inference = response.headers.get("x-roadworthy-inference", "")
+    if "error" in answer:
+        return Met(user, inference, route, str(answer["error"].get("message", "")))
+    return Met(user, inference, route, str(answer["choices"][0]["message"].get("content") or ""))
+
+
+class Callers:
+    """``with Callers(…) as callers``: users who call one after the other until the end of the block."""
+
+    def __init__(self, url: str, token: str, users: Sequence[str], tag: str) -> None:
+        self.met: list[Met] = []
+        """In the order in which they were answered."""
+        self._tag = tag
+        self._url = url
+        self._token = token
+        self._users = users
+        self._over = threading.Event()
+        self._threads = [threading.Thread(target=self._call, args=(each,)) for each in range(AT_ONCE)]
+
+    def __enter__(self) -> Callers:
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._over.set()
+        for thread in self._threads:
+            thread.join()
+
+    def _call(self, place: int) -> None:
+        with httpx2.Client(timeout=120.0, trust_env=False) as client:
+            while not self._over.is_set():
+                self.met.append(ask(client, self._url, self._token, self._users[place % len(self._users)], self._tag))
+                place += AT_ONCE
+                self._over.wait(PAUSE)
