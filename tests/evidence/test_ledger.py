@@ -78,6 +78,17 @@ def test_a_row_that_somebody_else_wrote_counts_for_nothing(state: Store) -> None
         ledger(state).accept("forged", "bo", "cost")
 
 
+def test_a_token_in_the_wrong_table_counts_for_nothing_there_and_as_ever_in_its_own(state: Store) -> None:
+    ours = ledger(state)
+    let = ours.waive(waiver(), NUMBERS, NEVER_WAIVED)
+    with state.write() as tx:
+        [token] = tx.waivers(WORKFLOW)
+        tx.add_evidence(evidence(), token)
+    for each in (ours, ours, ledger(state)):
+        known = each.known(WORKFLOW)
+        assert (known.evidence, known.waivers, known.forged) == ([], [let], 1)
+
+
 def test_an_edited_token_counts_for_nothing(tmp_path: Path) -> None:
     store = SqliteState(tmp_path / "state.db")
     kept(store, evidence("load_test"))
