@@ -10,10 +10,11 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from roadworthy.adapters.kill_files import FileKillStore
 from roadworthy.adapters.memory.kill import MemoryKillStore
 from roadworthy.gateway.snapshot import Stopped
 from roadworthy.gateway.stopping.model import KillNews, KillSeen, SeenState
-from roadworthy.kill_switch.model import EVERY, State
+from roadworthy.kill_switch.model import EVERY, State, Switch
 from roadworthy.kill_switch.service import Kills
 from roadworthy.wiring.data_folder import create_folder
 from roadworthy.wiring.kill import Stopping
@@ -264,6 +265,49 @@ def test_a_control_that_lost_a_change_holds_what_its_gateways_know(
         assert stopping.kills.switch("support").state == "off"
     finally:
         stopping.stop()
+
+
+def test_a_gateway_that_reads_the_way_back_on_the_disk_before_control_acts_on_it_does_not_hinder_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stopping = Stopping(create_folder(tmp_path / "data"), epoch=lambda: 1, gateways=list)
+    kills = stopping.kills
+    kills.push = lambda switch: None
+    kills.press("support", "off", "ada")
+    store, hearing = FileKillStore(tmp_path / "data"), list[threading.Thread]()
+
+    def keep(switch: Switch) -> None:
+        store.keep(switch)
+        seen = KillSeen("w0", states={"support": SeenState(switch.state, switch.seq)})
+        hearing.append(threading.Thread(target=stopping.hear, args=("local", [seen])))
+        hearing[0].start()
+        until(lambda: waiting.locked() or not hearing[0].is_alive(), "gateway that is heard")
+
+    class Waiting:
+        """The lock that a way back holds, which tells when another waits for it."""
+
+        def __init__(self) -> None:
+            self._inner = threading.Lock()
+            self._waits = 0
+
+        def locked(self) -> bool:
+            return self._waits > 1
+
+        def __enter__(self) -> None:
+            self._waits += 1
+            self._inner.acquire()
+
+        def __exit__(self, *error: object) -> None:
+            self._inner.release()
+            self._waits -= 1
+
+    waiting = Waiting()
+    monkeypatch.setattr(kills, "_disk", waiting)
+    monkeypatch.setattr(kills, "_store", type("Store", (), {"keep": staticmethod(keep), "append": store.append})())
+    done = kills.undo("support", "ada")
+    hearing[0].join(10)
+    assert (done.switch.state, kills.switch("support").seq) == ("on", done.switch.seq)
+    assert [line.action for line in kills.records()] == ["press", "undo"]
 
 
 def test_what_is_stopped_is_told_and_confirmed_again_by_a_control_that_starts(

@@ -76,6 +76,16 @@ class Kills:
     def switch(self, workflow: str) -> Switch:
         return self._switches.get(workflow) or Switch(workflow)
 
+    def lacks(self, workflow: str, seq: int) -> bool:
+        """Is ``seq``, of which somebody knows, of a change that was lost here?
+
+        Gateways of this folder read a way back from the disk before it is in force here: that is waited for.
+        """
+        if seq <= self.switch(workflow).seq:
+            return False
+        with self._disk:
+            return seq > self.switch(workflow).seq
+
     def records(self) -> Sequence[Record]:
         """What is in the kill log, oldest first."""
         return tuple(self._records)

@@ -86,7 +86,7 @@ class Stopping:
                     self.kills.report(workflow, gateway, source, "on")
         for one in seen:
             for workflow, known in one.states.items():
-                if known.seq > self.kills.switch(workflow).seq:
+                if self.kills.lacks(workflow, known.seq):
                     log.warning("a gateway knows a newer switch", extra={"gateway": gateway, "workflow": workflow})
                     why = f"gateway {gateway} was told of a change that this control has lost"
                     self.kills.hold(workflow, known.state, "engine", why, seq=known.seq)
