@@ -17,7 +17,7 @@ from typing import Any
 
 from bench.failures.install import Install, install
 
-LISTENING = 0.05
+LISTENING = 0.03
 """Seconds after the confirmation in which an attempt may still come in; every later one is seen by the next press."""
 PATIENCE = 20.0
 WORKFLOW = "answers"

@@ -31,7 +31,7 @@ QUESTIONS = (
 
 def backlog(data: Path, rows: int) -> None:
     """So many records of yesterday, in the journal of a worker that is dead: control ships them."""
-    folder = data / "journal" / "w9"
+    folder = data / "journal" / "w900"
     folder.mkdir(parents=True)
     begin = time.time() - DAY
     one = Inference(

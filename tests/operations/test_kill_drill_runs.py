@@ -9,6 +9,7 @@ import pytest
 
 from roadworthy.adapters.memory.kill import MemoryKillStore
 from roadworthy.adapters.signatures import Ed25519Signer, Ed25519Verifier
+from roadworthy.engine.renew import RenewalFailed
 from roadworthy.evidence.kinds import KillDrill, Verdict
 from roadworthy.evidence.permit.rules import worker_of
 from roadworthy.evidence.permit.tokens import opened
@@ -20,6 +21,7 @@ from roadworthy.operations.kill_desk import Reached
 from roadworthy.operations.kill_drill import Place, Ports, Times, restore
 from roadworthy.operations.kill_drill_runs import KillDrillRefused, KillDrillRun, KillDrills, Order
 from roadworthy.readiness.judging import kill_drill_judged
+from roadworthy.wiring.kill_drill import renewed_by
 from roadworthy.workflow.reserved import DRILLED
 from roadworthy.workflow.service import Actor, Unknown
 from support.waiting import until
@@ -246,6 +248,19 @@ def test_it_is_refused_where_it_could_show_nothing(why: str) -> None:
     spoil(bench)
     with pytest.raises(KillDrillRefused, match=said):
         bench.drills.start(Order(), ADA)
+
+
+def test_a_machine_drills_anew_and_says_when_it_could_not() -> None:
+    bench = Bench({"local": 1})
+    producer = renewed_by(bench.drills, sleep=lambda seconds: None)
+    producer.run("")
+    assert [(run.by, figures.late_attempts) for run, figures in bench.kept] == [("engine", 0)]
+    bench.yard.breaks = True
+    with pytest.raises(RenewalFailed, match="was failed: the child is gone"):
+        producer.run("")
+    bench.gateways.clear()
+    with pytest.raises(RenewalFailed, match="no gateway runs"):
+        producer.run("")
 
 
 def test_one_at_a_time_and_only_on_gateways_that_there_are() -> None:
