@@ -298,7 +298,7 @@ def _least_spread(metric: Metric, level: float) -> float:
 def _amount(metric: Metric, value: float) -> str:
     match metric:
         case "errors" | "fallbacks":
-            return f"{value:.1%}"
+            return f"{100 * value:.1f} %"
         case "latency":
             return f"{value:.2f} s"
         case "volume":
@@ -337,7 +337,7 @@ def burning(workflow: str, windows: Mapping[float, Counts], budget: float | None
         burn = of_long.bad / of_long.calls / budget
         if burn >= rate and of_short.bad / of_short.calls / budget >= rate:
             text = (
-                f"{workflow}: burns its error budget of {budget:.2%} at {burn:.1f}x ({of_long} in {_span(long)}, "
+                f"{workflow}: burns its error budget of {100 * budget:.2f} % at {burn:.1f}x ({of_long} in {_span(long)}, "
                 f"{of_short} in the last {_span(short)}; burn rate, {meaning} is {rate:g}x)"
             )
             bad, calls = of_long.bad, of_long.calls

@@ -68,7 +68,7 @@ def judge(evidence: Evidence, subject: Subject, history: Sequence[Evidence]) -> 
 
 def _load_test(figures: LoadTest, evidence: Evidence, subject: Subject, _: Sequence[Evidence]) -> Judged:
     peak = subject.policy.projected_peak
-    seen = f"p95 {figures.p95:.2f} s, errors {figures.error_share:.2%} at {figures.rate:g} calls/s"
+    seen = f"p95 {figures.p95:.2f} s, errors {100 * figures.error_share:.2f} % at {figures.rate:g} calls/s"
     if _missed(figures, figures.objective_p95, figures.objective_errors):
         return Judged("FAIL", f"objective missed: {seen}")
     if peak is None:
@@ -151,7 +151,7 @@ def _eval_gate(figures: EvalGate, _: Evidence, subject: Subject, __: Sequence[Ev
         why = f"; {LEAST_EXAMPLES} are the least"
     elif verdict != figures.verdict:
         why = f"; {subject.owners.workflow} has not signed the rubric"
-    scores = ", ".join(f"{name} {value:.3g}" for name, value in figures.scores.items())
+    scores = ", ".join(f"{name} {100 * value:.1f} %" for name, value in figures.scores.items())
     return Judged(verdict, f"{figures.examples} examples{', ' if scores else ''}{scores}{why}")
 
 

@@ -215,7 +215,9 @@ def _conclude(status: Mapping[str, Any]) -> None:
     if concluded["verdict"] == "FAIL":
         raise Finding(f"FAIL: release {run['number']} of {run['workflow']}", _look(run))
     if concluded["verdict"] == "INSUFFICIENT":
-        raise Undecided(f"INSUFFICIENT: release {run['number']} of {run['workflow']}", _look(run))
+        unsigned = concluded["judgement"]["verdict"] == "PASS"  # then nothing but the signature was missing
+        mend = f"roadworthy evals sign {run['workflow']}, then the gate again" if unsigned else _look(run)
+        raise Undecided(f"INSUFFICIENT: release {run['number']} of {run['workflow']}", mend)
 
 
 def _look(run: Mapping[str, Any]) -> str:

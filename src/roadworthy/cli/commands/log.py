@@ -72,10 +72,11 @@ def print_log(work: Work, rows: list[Row], zone: tzinfo) -> None:
         [
             Column("time", keep=8), Column("workflow", keep=8), Column("user", optional=True, keep=6),
             Column("outcome", keep=9), Column("failure", optional=True, keep=8), Column("class", optional=True),
-            Column("stage", optional=True, spare=1), Column("would", optional=True, keep=10, spare=2),
+            Column("stage", optional=True, spare=1), Column("would", optional=True, keep=10, spare=3),
             Column("kill", optional=True),
-            Column("target", optional=True, spare=4), Column("latency", right=True, keep=7),
-            Column("tokens", right=True, spare=3), Column("cost", right=True, keep=5), Column("id", keep=SHORT_ID),
+            Column("target", optional=True, spare=5), Column("latency", right=True, keep=7),
+            Column("tokens", right=True, spare=4), Column("cost", right=True, keep=5, spare=2),
+            Column("id", keep=SHORT_ID),
         ],
         [_cells(row, zone, work.clock()) for row in rows],
     )  # fmt: skip

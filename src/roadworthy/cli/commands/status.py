@@ -146,7 +146,7 @@ def _workflows(work: Work, workflows: list[Facts]) -> None:
     print_table(
         work.console,
         [
-            Column("workflow", keep=12), Column("state", keep=7), Column("serves", keep=9),
+            Column("workflow", keep=12), Column("state", keep=9), Column("serves", keep=9),
             Column("share", right=True, spare=2), Column("owner", spare=3), Column("calls/h", right=True),
             Column("testers/h", right=True, optional=True, spare=4),
             Column("outcomes", wrap=True, keep=20, optional=True), Column("p95", right=True, optional=True, spare=1),
