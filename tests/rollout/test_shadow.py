@@ -135,6 +135,24 @@ def test_a_day_costs_at_most_what_policy_says(world: World) -> None:
     assert rounds(world, gateway, lambda: live(world)) == [0, 1], "the next day has its own dollars"
 
 
+def test_calls_whose_cost_nobody_knows_do_not_get_round_the_days_dollars(world: World) -> None:
+    gateway = Listener()
+
+    def unpriced() -> None:
+        live(world)
+        live(world, 3, traffic="shadow", cost_usd=None, request=None)
+
+    assert rounds(world, gateway, unpriced) == [0, 0]
+    world.clock.now += DAY
+
+    def some() -> None:
+        live(world)
+        live(world, 3, traffic="shadow", cost_usd=0.1, request=None)
+        live(world, 3, traffic="shadow", cost_usd=None, request=None)
+
+    assert rounds(world, gateway, some) == [0, 0], "six calls at ten cents"
+
+
 def test_a_busy_minute_repeats_the_newest_and_no_more_than_a_round_takes(world: World) -> None:
     gateway = Listener()
     assert rounds(world, gateway, lambda: live(world, MOST + 10)) == [0, MOST]

@@ -48,8 +48,9 @@ class Sources:
     """Digests of releases to which a permit is under way."""
 
 
-APART: Final = ("key/", "person/", "escalation/", "delivery/", "incident/", "gateway/")
-"""Beginnings of audited targets that say nothing about releases."""
+APART: Final = ("key/", "person/", "escalation/", "delivery/", "incident/")
+"""Beginnings of audited targets that say nothing about releases.  A gateway is none: a stop was never drilled on one
+that joins."""
 MOST = 1000
 """Audit records that are gone through; after more of them everything is read anew."""
 

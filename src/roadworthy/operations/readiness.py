@@ -7,6 +7,7 @@ published example set) is asked for by callables that wiring fills.
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
@@ -40,7 +41,7 @@ class Traffic(msgspec.Struct, frozen=True):
     """What the log says of a workflow."""
 
     calls_a_day: float | None
-    """Live ones, over a week, or since its first day; ``None``: there were none."""
+    """Live ones, over a week, or since its first day, as ``coarse`` rounds; ``None``: there were none."""
     month_spent: float | None
     """US dollars in thirty days; ``None``: nothing is known."""
     first_live_at: float | None
@@ -113,21 +114,6 @@ class Board:
         """
         return self.view(workflow, digest).at(self._clock() if now is None else now)
 
-    def ceiling(self, team: str, workflow: str, digest: str, now: float) -> float:
-        """Largest share of live traffic that the evidence allows.  Fails closed: 0 for what nothing is known of."""
-        try:
-            found = self.view(workflow, digest)
-        except Unknown:
-            return 0.0
-        return found.at(now).ceiling if found.flow.team == team else 0.0
-
-    def falls(self, workflow: str, digest: str, now: float) -> list[tuple[float, float]]:
-        """(instant, ceiling from then on): how the ceiling falls should control never be heard of again.
-
-        Raises ``Unknown``.
-        """
-        return self.view(workflow, digest).falls(now)
-
     def workflows(self) -> list[str]:
         with self._state.read() as tx:
             applied = tx.applied()
@@ -194,7 +180,7 @@ class Board:
         first = self._first_live(workflow) if first is None else first
         days = 7.0 if first is None else min(max((now - first) / DAY, 1.0), 7.0)  # a new workflow's week is shorter
         found = Traffic(
-            calls_a_day=calls / days if calls else None,
+            calls_a_day=coarse(calls / days) if calls else None,
             month_spent=sum(paid) if paid else None,
             first_live_at=first,
         )
@@ -247,6 +233,13 @@ class _Facts(msgspec.Struct, frozen=True):
             return cls(None, None, None)
         prices = None if release is None else board._prices(applied, release)
         return cls((flow.policy.projected_peak, flow.policy.objective), flow.owners, prices)
+
+
+def coarse(calls: float) -> float:
+    """Rounded up to one digit: a pilot's share follows it, and what moved with every call would lower and raise ramps
+    all day long, each time with an alert and their evidence begun anew."""
+    unit = 10.0 ** math.floor(math.log10(calls))
+    return math.ceil(round(calls / unit, 6)) * unit
 
 
 def _since(values: Sequence[object], at: Sequence[float]) -> float:

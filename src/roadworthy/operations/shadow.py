@@ -104,12 +104,18 @@ class Shadowing:
         return [entry.inference for entry in entries if entry is not None and entry.inference.request is not None]
 
     def _left(self, workflow: str, policy: ShadowPolicy) -> float:
-        """US dollars that may still be spent today."""
+        """US dollars that may still be spent today.  A call whose cost nobody knows counts as the others do; fails
+        closed: none are left where no cost is known at all."""
         now = datetime.fromtimestamp(self._ports.clock(), self._ports.zone())
         midnight = now.replace(hour=0, minute=0, second=0, microsecond=0).timestamp()
         where = Filter(workflow=workflow, traffic=TRAFFIC, since=midnight)
         rows = self._ports.store.stats(("workflow",), where, self._ports.zone()).rows
-        return policy.usd_per_day - sum(row.cost_usd or 0.0 for row in rows)
+        spent, calls = sum(row.cost_usd or 0.0 for row in rows), sum(row.count for row in rows)
+        known = calls - sum(row.cost_unknown for row in rows)
+        if calls and not known:
+            log.warning("no shadow calls: nobody knows what they cost", extra={"workflow": workflow})
+            return 0.0
+        return policy.usd_per_day - (spent * calls / known if known else 0.0)
 
     async def _repeat(
         self, rollout: Rollout, release: FrozenRelease, flow: Workflow, calls: list[Inference], left: float
