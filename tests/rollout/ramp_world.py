@@ -58,7 +58,7 @@ class Evidenced:
         self.ceiling = 1.0
         self.drilled = True
 
-    def grounds(self, team: str, workflow: str, digest: str, now: float) -> Grounds:
+    def grounds(self, workflow: str, digest: str, now: float) -> Grounds:
         return Grounds(self.ceiling, "rcp_1", ("evd_1", "evd_2"), "production", self.drilled)
 
 

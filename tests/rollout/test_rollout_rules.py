@@ -147,7 +147,7 @@ def test_calls_without_a_user_hold_up_the_start_unless_told() -> None:
 
 
 def test_a_change_of_handling_begins_at_its_predecessors_share_once_its_drills_pass() -> None:
-    with pytest.raises(Refused, match=r"drills have not passed.*drill run support-reply.*begins at 50 %"):
+    with pytest.raises(Refused, match=r"drills have not passed.*drill support-reply --all.*begins at 50 %"):
         decide(_frozen(), Start(OWNER, 1.0, 0.0, inherits=0.5), 0.0)
     assert decide(_frozen(), Start(OWNER, 1.0, 0.0, inherits=0.5, drilled=True), 0.0)[0].share == 0.5
     assert decide(_frozen(), Start(OWNER, 0.1, 0.0, inherits=0.5, drilled=True), 0.0)[0].share == 0.1

@@ -458,3 +458,8 @@ def test_a_start_that_is_refused_before_it_is_confirmed_is_audited_as_denied(wor
         "pia", "rollout.start", "rollout/support", "denied"
     )  # fmt: skip
     assert "no stage '7%'" in record.reason
+
+
+def test_a_calendar_is_not_drawn_for_a_stage_at_which_no_ramp_begins(world: World) -> None:
+    with pytest.raises(Refused, match="a ramp cannot begin at 100%: the evidence for it comes from the stages before"):
+        world.rollouts.prospect(Order("support", stage="100%"), PIA)

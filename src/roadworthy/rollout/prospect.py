@@ -6,8 +6,8 @@ import msgspec
 
 from roadworthy.rollout.analysis import calendar
 from roadworthy.rollout.gates import percent
-from roadworthy.rollout.model import Due, Grounds, Plan, Rollout, Traffic
-from roadworthy.rollout.rules import stage_index
+from roadworthy.rollout.model import Due, Grounds, Rollout, Traffic
+from roadworthy.rollout.rules import first_stage
 from roadworthy.workflow.model import Policy
 
 
@@ -25,11 +25,6 @@ class Prospect(msgspec.Struct, frozen=True):
     users_per_day: float
     calendar: list[Due]
     warnings: list[str]
-
-
-def first_stage(plan: Plan, name: str | None) -> int:
-    """Index.  Raises ``Refused`` for a stage that the plan has not."""
-    return 0 if name is None else stage_index(plan, name)
 
 
 def prospect(

@@ -177,25 +177,33 @@ def _start(rollout: Rollout, event: Start, now: float) -> Decided:
     return after, (_serve(after), Tell("note", f"{_name(after)} is at {after.stage.name}, by {event.by}"))
 
 
+def first_stage(plan: Plan, name: str | None) -> int:
+    """Index of the stage at which a ramp begins that is told to begin there.  Raises ``Refused``."""
+    if name is None:
+        return 0
+    at = stage_index(plan, name)
+    first = next(index for index, stage in enumerate(plan.stages) if stage.share > 0)
+    if at > first:
+        raise Refused(
+            f"a ramp cannot begin at {name}: the evidence for it comes from the stages before; "
+            f"expected {' or '.join(stage.name for stage in plan.stages[: first + 1])}"
+        )
+    return at
+
+
 def _first_stage(rollout: Rollout, event: Start) -> int:
     stages = rollout.plan.stages
     if event.inherits is not None and event.inherits > 0:
         if not event.drilled:
             raise Refused(
                 "it differs from its predecessor in how calls are handled, and its drills have not passed yet: "
-                f"`roadworthy drill run {rollout.workflow}`, then it begins at {percent(event.inherits)}"
+                f"`roadworthy drill {rollout.workflow} --all`, then it begins at {percent(event.inherits)}"
             )
         share = min(event.inherits, event.ceiling)
         return max(index for index, stage in enumerate(stages) if stage.share <= share)
     if event.stage is None:
         return 0
-    at = stage_index(rollout.plan, event.stage)
-    first = next(index for index, stage in enumerate(stages) if stage.share > 0)
-    if at > first:
-        raise Refused(
-            f"a ramp cannot begin at {event.stage}: the evidence for it comes from the stages before; "
-            f"expected {' or '.join(stage.name for stage in stages[: first + 1])}"
-        )
+    at = first_stage(rollout.plan, event.stage)
     if stages[at].share > event.ceiling:
         raise Refused(
             f"{event.stage} is above the ceiling of {percent(event.ceiling)}: "

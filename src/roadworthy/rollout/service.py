@@ -22,9 +22,9 @@ from roadworthy.rollout import records
 from roadworthy.rollout.model import ENGINE, BackTo, Grounds, Kept, Rollout
 from roadworthy.rollout.planning import plan_of
 from roadworthy.rollout.ports import Evidenced, Feed, RolloutState, RolloutTransaction, Telling
-from roadworthy.rollout.prospect import Prospect, first_stage, prospect
+from roadworthy.rollout.prospect import Prospect, prospect
 from roadworthy.rollout.records import Change, target_of
-from roadworthy.rollout.rules import Refused, begin, decide, predecessor_of
+from roadworthy.rollout.rules import Refused, begin, decide, first_stage, predecessor_of
 from roadworthy.rollout.tokens import ROLLOUT
 from roadworthy.workflow.audit import AuditRecord, Event, chain
 from roadworthy.workflow.model import Owners, Workflow
@@ -225,7 +225,9 @@ class Rollouts:
             found = self._open(tx, workflow, tx.rollout(workflow))
             if found.kept is None or found.kept.rollout.digest != rollout.digest:
                 return found
-            kept = replace(found.kept, analysis=analysis, at=now)
+            flow = self._configured(tx, workflow)
+            here = found.kept.rollout if flow is None else replace(found.kept.rollout, team=flow.team)
+            kept = replace(found.kept, rollout=here, analysis=analysis, at=now)
             after, effects = decide(kept.rollout, e.Look(grounds.ceiling, analysis), now)
             changed = replace(kept, rollout=after)
             if records.same(found.kept.rollout, after):
@@ -318,7 +320,7 @@ class Rollouts:
             self._publish()
 
     def _grounds(self, rollout: Rollout, now: float) -> Grounds:
-        return self._evidenced.grounds(rollout.team, rollout.workflow, rollout.digest, now)
+        return self._evidenced.grounds(rollout.workflow, rollout.digest, now)
 
     def _begun(self, tx: RolloutTransaction, order: Order) -> tuple[Workflow, Rollout]:
         """The ramp as it would begin.  Raises ``Unknown`` and ``Refused``."""
