@@ -14,6 +14,8 @@ from api.conftest import Install
 from roadworthy.evidence import rules
 from roadworthy.evidence.kinds import DAY, Canary, Facet, FailureCatalogue, FallbackDrills, Figures, kind_of
 from roadworthy.evidence.model import Evidence
+from roadworthy.inference_log.model import Batch
+from roadworthy.workflow.inference import Inference, new_inference_id
 from roadworthy.workflow.service import Actor
 
 Login = Callable[[str], str]
@@ -68,6 +70,20 @@ def catalogue(install: Install, content: str = "c1") -> Evidence:
 
 
 # --- readiness
+
+
+@pytest.mark.parametrize(("ago", "days"), [(0, 1.0), (3, 3.5), (30, 7.0)])
+def test_calls_a_day_are_counted_over_the_days_that_a_workflow_is_live_a_week_at_most(
+    frozen: Install, ago: int, days: float
+) -> None:
+    today = frozen.clock.now - frozen.clock.now % DAY
+    live = {"team": "default", "workflow": "triage", "outcome": "answered", "route": "release", "traffic": "live"}
+    at = [today - ago * DAY, *[today + n for n in range(999)]]
+    made = [Inference(**{"id": new_inference_id(ts, n), "ts": ts, **live}) for n, ts in enumerate(at)]
+    frozen.control.store.ship(Batch(ends=made))
+    frozen.clock.now = today + DAY / 2
+    a_day = (1000 if ago < 7 else 999) / days
+    assert item(frozen, 1)["cap"] == pytest.approx(25 / a_day)
 
 
 def test_a_workflow_of_which_nothing_was_shown_is_a_pilot_for_testers_only(frozen: Install) -> None:

@@ -9,11 +9,10 @@ from typing import Any
 
 import msgspec
 
-from roadworthy.cli import words
 from roadworthy.cli.admin import Admin
 from roadworthy.cli.demo.system import WORKFLOW
 from roadworthy.cli.drill_view import reads
-from roadworthy.cli.terminal import line
+from roadworthy.cli.errors import CliError
 
 POLL = 0.2
 
@@ -40,24 +39,26 @@ class Drilled(msgspec.Struct, frozen=True):
     def passed(self) -> int:
         return sum(fault.verdict == "PASS" for fault in self.faults)
 
-    def together(self) -> list[str]:
-        """A line for each way in which faults ended, the commonest first."""
-        ways = Counter((fault.outcome, fault.reads) for fault in self.faults)
-        return [self._told(outcome, read, count) for (outcome, read), count in ways.most_common()]
-
-    def _told(self, outcome: str, read: str, count: int) -> str:
-        longest = max(fault.seconds for fault in self.faults if (fault.outcome, fault.reads) == (outcome, read))
-        return f"{outcome:<10}{words.plural(count, 'fault'):>9}, {longest:4.1f} s at most: {line(read, 74)}"
+    def __str__(self) -> str:
+        ways = Counter(fault.outcome for fault in self.faults)
+        ended = ", ".join(f"{count} {outcome}" for outcome, count in ways.most_common())
+        longest = max(fault.seconds for fault in self.faults)
+        return f"{self.passed} of {len(self.faults)} faults as declared: {ended}; in {longest:.0f} s at most"
 
 
 def drill(admin: Admin, told: Callable[[int, int], None] = lambda done, wanted: None) -> Drilled:
-    """Run the drills on the gateway that serves; ``told(done, wanted)`` is called as results come."""
+    """Run the drills on the gateway that serves; ``told(done, wanted)`` is called as results come.
+
+    Raises ``CliError`` when the run breaks off.
+    """
     run = admin.post("/v1/drills", {"workflow": WORKFLOW})
     while run["state"] == "running":
         told(len(made(run)), run["wanted"])
         time.sleep(POLL)
         run = admin.get(f"/v1/drills/{run['id']}")
     told(len(made(run)), run["wanted"])
+    if run["state"] != "done":
+        raise CliError(f"the drills {run['state']}: {run['detail']}")
     return drilled(run)
 
 

@@ -27,12 +27,8 @@ CLAIMS: tuple[Claim, ...] = (
     allowed.stopped_under_traffic,
     allowed.restored_by_its_owner,
     allowed.kill_drill_kept,
-    served.curl_works,
-    served.snippet_works,
-    served.drill_works,
-    served.failures_work,
+    served.calls_work,
     served.printed_commands_work,
-    served.metrics_count,
 )
 
 

@@ -72,7 +72,6 @@ class Told(msgspec.Struct, kw_only=True):
     drilled: Drill
     ready: Checklist
     explain: str
-    drill: str
     failures: str
     insider: str
     curl: str
@@ -122,6 +121,7 @@ class Teller:
         pool = messages("test")[: self.size.messages]
         one, first = self._serve("first", "which asks for JSON in words", pool)
         two, second = self._serve("second", "which has a schema and checks", pool)
+        self.say(f"     {_example(second)}")
         self.system.admin.post("/v1/journal/flush")
         ids = [reply.inference for reply in (*first, *second)]
         would = Counter(str(pilot.inference(self.system, ident).get("would", "")) for ident in ids)
@@ -135,12 +135,10 @@ class Teller:
         self.numbers = one["number"], two["number"]
 
     def enforce(self) -> None:
-        self.say(
-            "\n2. One line of workflow.yaml (enforcement: enforce), and traffic follows evidence. There is none yet."
-        )
+        self.say("\n2. One line of workflow.yaml (enforcement: enforce), and from now on traffic follows evidence.")
         pilot.enforce(self.system)
         self.before = self._crowd("enforced")
-        self.say(f"   {_split(self.before)} The app is told:\n     {line(self.before.reads, 100)}")
+        self.say(f"   {_split(self.before)} The app is told:\n     {_sentence(self.before.reads)}")
 
     def prove(self) -> None:
         self.say("\n3. Prove it: break it on purpose, and judge it by examples. No live call feels either.")
@@ -150,16 +148,12 @@ class Teller:
             drilling = beside.submit(drill, self.system.admin, _onto(bar, drilled))
             proof = proving.prove(self.system, number, self.size.examples, _onto(bar, judged))
             broken = drilling.result()
-        self.say(f"   drills: {broken.passed} of {len(broken.faults)} faults as declared ({broken.calls} calls)")
-        for text in broken.together():
-            self.say(f"     {text}")
+        self.say(f"   drills: {broken}")
         self.say(f"   gate:   {proof}")
-        self.say(
-            f"   people: {proof.frozen_by} froze it; {proof.signed_by}, who owns it, signed the rubric and accepted"
-        )
+        self.say(f"   people: {proof.frozen_by} froze it; {proof.signed_by}, the owner, signed the rubric and accepted")
         proving.accept(self.system)
         ready = proving.counted(self.system, number, below(self.size))
-        self.say(f"   ready:  {_allowed(ready)}; missing are {', '.join(ready.missing)}")
+        self.say(f"   ready:  {_allowed(ready)}; missing are\n     {', '.join(ready.missing)}")
         self.found |= {"proof": proof, "broken": broken, "before_stop": ready}
 
     def ramp(self) -> None:
@@ -168,7 +162,7 @@ class Teller:
         after = self._crowd("pilot")
         refused = pilot.ask_for_more(self.system)
         self.say(f"   {_split(after)}")
-        self.say(f"   {OWNER} asks for {pilot.MORE}: {line(_ceiling(refused), 100)}")
+        self.say(f"   {OWNER} asks for {pilot.MORE}. Refused: {_ceiling(refused)}.")
         self.found["pilot"] = Pilot(self.before, after, pilot.STAGE, refused)
 
     def edit(self) -> None:
@@ -181,9 +175,9 @@ class Teller:
             f"   {edited.user}, who is inside, gets release {self.numbers[1]} as before: "
             f"the model received a prompt of {edited.tokens} tokens, and not the edit."
         )
+        gate = edited.ready.commands[6]
         self.say(
-            f"   Release {edited.number} is for named testers and permits. To let it in: {edited.ready.commands[6]}, "
-            "then rollout start."
+            f"   Nobody gets release {edited.number}, which no gate has passed, before {gate} and a rollout of its own."
         )
         self.found["edited"] = edited
 
@@ -196,8 +190,8 @@ class Teller:
             f"{words.plural(stopped.answered, 'call')} answered until then, {stopped.bypassed} bypassed since, "
             f"{stopped.afterwards} sent to the model since."
         )
-        self.say(f"   Customers: {line(stopped.reads, 100)}.")
-        self.say(f"   Restored by {stopped.restored_by}, its owner. Without a login: {line(stopped.refused, 70)}")
+        self.say(f"   Customers: {line(stopped.reads)}.")
+        self.say(f"   Restored by {stopped.restored_by}, its owner. Without a login: {_sentence(stopped.refused)}.")
         drilled = stopping.drill(self.system)
         ready = proving.checklist(self.system, self.numbers[1])
         self.say(f"   drill kill: {drilled.verdict}, {drilled.figure}; {_allowed(ready)}")
@@ -205,7 +199,6 @@ class Teller:
 
     def close(self) -> Told:
         insider = self.found["pilot"].after.reached[0]
-        command, fault = self.command, self.found["broken"].faults[0].fault
         told = Told(
             url=self.system.url,
             token=self.token,
@@ -213,16 +206,15 @@ class Teller:
             insider=insider,
             curl=curl_line(self.system.url, self.token, insider),
             snippet=python_snippet(self.system.url, self.token, insider),
-            explain=f"{command} explain {WORKFLOW}",
-            drill=f"{command} drill {WORKFLOW} --fault {fault}",
-            failures=f"{command} failures {WORKFLOW}",
+            explain=f"{self.command} explain {WORKFLOW}",
+            failures=f"{self.command} failures {WORKFLOW}",
             looks=self._looks(),
             **self.found,
         )
         self.say(f"\n7. Call it yourself, as {insider}, who is inside.")
         self.say(f"\n{told.curl}\n\n{told.snippet}")
-        self.say("\n8. Look around: readiness, who allowed it, faults, one user, one inference; act as the owner.\n")
-        for text in (told.explain, told.drill, told.failures, *(look.command for look in told.looks)):
+        self.say("\n8. Look around: what was foretold, what was read, the checklist, who allowed it, a user, a call.")
+        for text in (told.explain, told.failures, *(look.command for look in told.looks)):
             self.say(f"   {text}")
         return told
 
@@ -233,7 +225,6 @@ class Teller:
         with self._progress("customer messages", len(pool)) as (bar, task):
             replies = send(self.system.url, self.token, pool, self.run, lambda: bar.advance(task))
         self.say(f"   release {frozen['number']}, {note}: {tally(replies)}")
-        self.say(f"     {_example(replies)}")
         return frozen, replies
 
     def _crowd(self, name: str) -> Crowd:
@@ -246,7 +237,6 @@ class Teller:
         edited, stopped, proof = self.found["edited"], self.found["stopped"], self.found["proof"]
         seen, shown = self.found["second_ids"][0], self.found["shown"]
         command = self.command
-        releases = [self.found["first_release"], self.found["second_release"]]
         return [
             Look(f"{command} ready {WORKFLOW}", [f'"number": {two}', '"pilot"'], code=1),
             Look(f"{command} rollout history {WORKFLOW}", [OWNER, pilot.STAGE, stopped.restored_by]),
@@ -254,9 +244,7 @@ class Teller:
             Look(f"{command} diff {two} {edited.number}", [pilot.EDIT]),
             Look(f'{command} log "last hour" --user customer-{shown.id}', [seen]),
             Look(f"{command} show {seen}", [" ".join(shown.message.split())[:40]], json=False),
-            Look(f"{command} stats --by release,outcome,route", releases),
             Look(f"{command} login {self.system.code}", [f"Logged in as {OWNER}"], json=False),
-            Look(f"{self.system.command[0]} adopt --help", ["Usage"], json=False),
         ]
 
     def _progress(self, what: str, total: int | None = None) -> _Bar:
@@ -309,12 +297,18 @@ def _split(crowd: Crowd) -> str:
 
 
 def _allowed(ready: Checklist) -> str:
-    return f"{len(ready.shown)} of 10 items shown: {ready.label}, at most {words.share(ready.ceiling)} of users"
+    return f"{ready.label}, at most {words.share(ready.ceiling)} of users; {len(ready.shown)} of 10 items are shown"
+
+
+def _sentence(text: str) -> str:
+    """The first of what the product says."""
+    return line(text.split(". ")[0].split("; ")[0])
 
 
 def _ceiling(refused: str) -> str:
     """Of all the reasons why a ramp may not go on, the one about evidence, if it is among them."""
-    return next((each for each in refused.split("; ") if each.startswith("ceiling")), refused)
+    why = next((each for each in refused.split("; ") if each.startswith("ceiling: ")), refused)
+    return line(why.removeprefix("ceiling: ").split(": `")[0])
 
 
 def _example(replies: list[Reply]) -> str:
