@@ -15,6 +15,7 @@ from roadworthy.evidence import rules
 from roadworthy.evidence.kinds import DAY, Canary, Facet, FailureCatalogue, FallbackDrills, Figures, kind_of
 from roadworthy.evidence.model import Evidence
 from roadworthy.inference_log.model import Batch
+from roadworthy.operations.readiness import coarse
 from roadworthy.workflow.inference import Inference, new_inference_id
 from roadworthy.workflow.service import Actor
 
@@ -83,7 +84,7 @@ def test_calls_a_day_are_counted_over_the_days_that_a_workflow_is_live_a_week_at
     frozen.control.store.ship(Batch(ends=made))
     frozen.clock.now = today + DAY / 2
     a_day = (1000 if ago < 7 else 999) / days
-    assert item(frozen, 1)["cap"] == pytest.approx(25 / a_day)
+    assert item(frozen, 1)["cap"] == pytest.approx(25 / coarse(a_day))
 
 
 def test_a_workflow_of_which_nothing_was_shown_is_a_pilot_for_testers_only(frozen: Install) -> None:

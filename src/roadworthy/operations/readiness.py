@@ -105,7 +105,8 @@ class Board:
         self._gateways = gateways
         self._published = published
         self._traffic: dict[str, tuple[float, Traffic]] = {}
-        self._since: dict[tuple[int, str, str], Since] = {}
+        self._since: dict[tuple[str, str], tuple[int, Since]] = {}
+        self._past: list[_Past] = []
 
     def readiness(self, workflow: str, digest: str | None = None, now: float | None = None) -> Readiness:
         """``digest``: of the release that is judged; ``None``: the one that ramps, else the newest frozen one.
@@ -130,8 +131,8 @@ class Board:
                 raise Unknown(f"no workflow '{workflow}': {did_you_mean(workflow, flows)}")
             releases = tx.releases(workflow)
             frozen = _chosen(releases, digest or (rollout.digest if rollout is not None else None), workflow)
-            prices = None if frozen is None else self._prices(applied, frozen.release)
-            since = self._changed(tx, applied, flow, None if frozen is None else frozen.release)
+            prices = None if frozen is None else self._prices(applied.configuration.targets, frozen.release)
+            since = self._changed(tx, applied, workflow, None if frozen is None else frozen.release)
         known = self._ledger.known(workflow)
         traffic = self._heard(workflow)
         gateways = self._gateways()
@@ -193,53 +194,69 @@ class Board:
         first = min((day for day in days if day), default=None)
         return None if first is None else datetime.fromisoformat(first[:10]).replace(tzinfo=UTC).timestamp()
 
-    def _prices(self, applied: AppliedConfiguration, release: Release) -> str | None:
+    def _prices(self, configured: Mapping[str, Target], release: Release) -> str | None:
         """``None``: a target has no known price, or is configured no more."""
-        targets = [applied.configuration.targets.get(name) for name in release.behaviour.targets]
+        targets = [configured.get(name) for name in release.behaviour.targets]
         prices = {target.name: self._price_of(target) for target in targets if target is not None}
         if len(prices) < len(targets) or None in prices.values():
             return None
         return prices_hash({name: price for name, price in prices.items() if price is not None})
 
-    def _changed(
-        self, tx: Transaction, applied: AppliedConfiguration, flow: Workflow, release: Release | None
-    ) -> Since:
-        key = applied.version, flow.name, "" if release is None else release.behaviour_digest
-        kept = self._since.get(key)
-        if kept is None:
-            history = tx.configurations(limit=OLDEST) if applied.version > 1 else [applied]
-            facts = [_Facts.of(each, flow.name, self, release) for each in history]
-            at = [each.applied_at for each in history]
+    def _changed(self, tx: Transaction, applied: AppliedConfiguration, workflow: str, release: Release | None) -> Since:
+        key = workflow, "" if release is None else release.behaviour_digest
+        version, kept = self._since.get(key, (0, Since()))
+        if version != applied.version:
+            past = self._read_past(tx, applied)
+            at = [each.at for each in past]
+            prices = {id(each.targets): self._prices(each.targets, release) for each in past} if release else {}
             kept = Since(
-                policy=_since([each.policy for each in facts], at),
-                owners=_since([each.owners for each in facts], at),
-                prices=_since([each.prices for each in facts], at),
+                policy=_since([each.flows.get(workflow, _Terms()).policy for each in past], at),
+                owners=_since([each.flows.get(workflow, _Terms()).owners for each in past], at),
+                prices=_since([prices.get(id(each.targets)) for each in past], at),
             )
-            self._since[key] = kept
+            self._since[key] = applied.version, kept
         return kept
 
+    def _read_past(self, tx: Transaction, applied: AppliedConfiguration) -> Sequence[_Past]:
+        """The configurations up to now, newest first; each is decoded once."""
+        past = self._past
+        newest = past[0].version if past else 0
+        if newest > applied.version:  # an older database was put back
+            past, newest = [], 0
+        if newest < applied.version:
+            read = tx.configurations(limit=min(applied.version - newest, OLDEST))
+            for each in reversed(read):
+                past = [_Past.of(each, past[0] if past else None), *past][:OLDEST]
+            self._past = past
+        return past
 
-class _Facts(msgspec.Struct, frozen=True):
-    """What evidence is held against, in one configuration."""
 
-    policy: object
-    owners: object
-    prices: object
+class _Terms(msgspec.Struct, frozen=True):
+    """What evidence is held against, in one workflow of a configuration."""
+
+    policy: object = None
+    owners: object = None
+
+
+class _Past(msgspec.Struct, frozen=True):
+    """As much of one configuration as is needed to know when something changed."""
+
+    version: int
+    at: float
+    flows: dict[str, _Terms]
+    targets: dict[str, Target]
 
     @classmethod
-    def of(cls, applied: AppliedConfiguration, workflow: str, board: Board, release: Release | None) -> _Facts:
-        flow = applied.configuration.workflows.get(workflow)
-        if flow is None:
-            return cls(None, None, None)
-        prices = None if release is None else board._prices(applied, release)
-        return cls((flow.policy.projected_peak, flow.policy.objective), flow.owners, prices)
-
-
-def coarse(calls: float) -> float:
-    """Rounded up to one digit: a pilot's share follows it, and what moved with every call would lower and raise ramps
-    all day long, each time with an alert and their evidence begun anew."""
-    unit = 10.0 ** math.floor(math.log10(calls))
-    return math.ceil(round(calls / unit, 6)) * unit
+    def of(cls, applied: AppliedConfiguration, before: _Past | None) -> _Past:
+        """What is the same as ``before`` is held once."""
+        found, known = applied.configuration, before.flows if before is not None else {}
+        flows = {}
+        for name, flow in found.workflows.items():
+            terms = _Terms((flow.policy.projected_peak, flow.policy.objective), flow.owners)
+            flows[name] = known[name] if known.get(name) == terms else terms
+        same = before is not None and before.targets == found.targets
+        targets = before.targets if before is not None and same else found.targets
+        return cls(applied.version, applied.applied_at, flows, targets)
 
 
 def _since(values: Sequence[object], at: Sequence[float]) -> float:
@@ -248,6 +265,13 @@ def _since(values: Sequence[object], at: Sequence[float]) -> float:
         if value != values[0]:
             return at[index - 1]
     return 0.0
+
+
+def coarse(calls: float) -> float:
+    """Rounded up to one digit: a pilot's share follows it, and what moved with every call would lower and raise ramps
+    all day long, each time with an alert and their evidence begun anew."""
+    unit = 10.0 ** math.floor(math.log10(calls))
+    return math.ceil(round(calls / unit, 6)) * unit
 
 
 def _chosen(releases: Sequence[FrozenRelease], digest: str | None, workflow: str) -> FrozenRelease | None:
