@@ -10,6 +10,7 @@ import pytest
 from enforced_install import ADA, DAY, FILES, FLOW, START, Install
 
 from roadworthy.gateway.snapshot import Later, Ramp
+from roadworthy.workflow.audit import Event, chain
 
 
 @pytest.fixture
@@ -158,3 +159,29 @@ def test_publishing_many_workflows_after_a_change_takes_milliseconds(install: In
     changed = time.perf_counter() - began
     print(f"20 workflows: {idle * 1000:.1f} ms idle, {changed * 1000:.1f} ms after a change")
     assert len(install.told.receipts) == 20
+
+
+def test_a_workflow_that_moves_to_another_team_keeps_its_ramp(install: Install) -> None:
+    install.apply()
+    install.freeze()
+    install.prover.everybody("triage", share=0.50)
+    install.edited("bypass: app\n", "bypass: app\nteam: support\n")
+    rollouts = install.control.ramping.rollouts
+    rollouts.look("triage")
+    found = rollouts.current("triage")
+    assert found is not None
+    assert (install.served.team, found.team, share(install)) == ("support", "support", 0.50)
+
+
+def test_a_gateway_that_joins_without_its_drill_lets_shares_fall_after_the_grace(install: Install) -> None:
+    install.apply()
+    install.freeze()
+    install.prover.everybody("triage", share=0.50)
+    joined = install.clock.now + 1
+    due = Later(joined + 14 * DAY, 0.01)
+    assert due not in later_of(install)
+    install.clock.now = joined
+    install.control.proving.board._gateways = lambda: {"local": 0.0, "b": joined}
+    with install.control.state.write() as tx:
+        tx.append_audit(chain(tx.last_audit(), Event("os:0", "gateway.join", "gateway/b"), joined))
+    assert due in later_of(install)

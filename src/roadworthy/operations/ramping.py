@@ -38,12 +38,12 @@ class BoardGrounds:
     def __init__(self, board: Board) -> None:
         self._board = board
 
-    def grounds(self, team: str, workflow: str, digest: str, now: float) -> Grounds:
+    def grounds(self, workflow: str, digest: str, now: float) -> Grounds:
         try:
             view = self._board.view(workflow, digest)
         except Unknown:
             return Grounds()
-        if view.flow.team != team or view.frozen is None:
+        if view.frozen is None:
             return Grounds()
         found = view.at(now)
         receipt = newest(view.known.receipts, workflow, view.frozen.release.behaviour_digest)

@@ -85,7 +85,7 @@ class RampBoard:
                 comes = f"its release gets no live traffic; {comes} anew"
             return Stand(workflow=workflow, state="none", at=now, enforced=enforced, forged=found.forged, comes=comes)
         rollout = found.kept.rollout
-        grounds = self._evidenced.grounds(rollout.team, workflow, rollout.digest, now)
+        grounds = self._evidenced.grounds(workflow, rollout.digest, now)
         mine = of_this_stage(rollout, found.kept.analysis)
         asked = gates(rollout, found.kept.analysis, grounds.ceiling, now, approved=False)
         return Stand(

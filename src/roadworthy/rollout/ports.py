@@ -58,18 +58,10 @@ class Feed(Protocol):
         ...
 
 
-class Ceilings(Protocol):
-    """What readiness allows."""
-
-    def ceiling(self, team: str, workflow: str, digest: str, now: float) -> float:
-        """Share in [0, 1].  Fails closed: 0 for a release of which nothing is known."""
-        ...
-
-
 class Evidenced(Protocol):
     """What a release stands on."""
 
-    def grounds(self, team: str, workflow: str, digest: str, now: float) -> Grounds:
+    def grounds(self, workflow: str, digest: str, now: float) -> Grounds:
         """Fails closed: a ceiling of 0 for a release of which nothing is known."""
         ...
 
