@@ -33,6 +33,7 @@ from roadworthy.evidence.receipt.tokens import RECEIPT
 from roadworthy.gateway.admission.permits import PermitPorts
 from roadworthy.gateway.snapshot import Ramp, ServedWorkflow, Stopped
 from roadworthy.gateway.stopping.model import KillNews
+from roadworthy.operations.kill_words import reads
 from roadworthy.workflow.inference import Escalation
 from roadworthy.workflow.model import Bypass, Canned, EscalationPolicy, Handling, Policy, Release
 from support.earning import SIGNER, receipt
@@ -93,6 +94,21 @@ async def test_guarded_is_the_bypass_where_the_release_before_never_passed(tmp_p
     assert "eval gate" in said(answer)["error"]["message"]
     assert asked(made) == []
     assert (made.record().outcome, made.record().kill) == ("bypassed", "guarded")
+
+
+@pytest.mark.parametrize("state", ["guarded", "assist", "off"])
+def test_whoever_stops_it_is_told_the_code_that_callers_then_read(tmp_path: Path, state: Any) -> None:
+    @on_loop
+    async def run() -> None:
+        made = Bench(tmp_path, served=release(handling=Handling()))
+        assert made.gateway.world is not None
+        told = reads(made.gateway.world.snapshot, "support", state)
+        await stop(made, state)
+        answer = await made.post()
+        assert answer.status == 503
+        assert f"503 with the code {said(answer)['error']['code']}," in told
+
+    run()
 
 
 @on_loop

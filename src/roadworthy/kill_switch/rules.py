@@ -215,7 +215,8 @@ def _check_lifted(switch: Switch, source: Source, held: Held, to: State) -> None
     if source == "file":
         name = "KILL" if switch.workflow == EVERY else f"KILL.{switch.workflow}"
         raise Refused(
-            f"the file {name} still says {held.state} on {_names(held.active)}; remove it there, then restore"
+            f"the file {name} still says {held.state} on {_names(held.active)}; remove it there, then restore "
+            "(roadworthy gateways names its folder)"
         )
     if source == "environment":
         raise Refused(

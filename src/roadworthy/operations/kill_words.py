@@ -19,7 +19,7 @@ def reads(snapshot: Snapshot | None, workflow: str, state: State) -> str:
     release = None if served.release is None else snapshot.releases[served.release]
     handling = PASSTHROUGH_HANDLING if release is None else release.handling
     chat = release is None or release.behaviour.kind == "chat"
-    around = bypass(handling, chat=chat)
+    around = bypass(handling, "ai_off" if state == "off" else "bypassed", chat=chat)
     if state == "guarded":
         if served.previous is None:
             return f"there is no release before, so {around}"
@@ -31,8 +31,8 @@ def reads(snapshot: Snapshot | None, workflow: str, state: State) -> str:
     return around
 
 
-def bypass(handling: Handling, *, chat: bool = True) -> str:
-    """What ``bypass`` of the release gives."""
+def bypass(handling: Handling, code: str, *, chat: bool = True) -> str:
+    """What ``bypass`` of the release gives; ``code``: of its 503, as the gateway says it in this state."""
     way = handling.bypass
     if way.kind == "http":
         return f"customers read what the old path {way.url} answers"
@@ -40,7 +40,7 @@ def bypass(handling: Handling, *, chat: bool = True) -> str:
         return f'customers read "{_short(way.text or "")}"'
     if way.kind == "human" and chat and handling.holding is not None:
         return f'every call goes to a person; meanwhile customers read "{_short(handling.holding.text)}"'
-    return "the app gets 503 with the code ai_off, and takes its old path"
+    return f"the app gets 503 with the code {code}, and takes its old path"
 
 
 def _short(text: str) -> str:
