@@ -47,7 +47,7 @@ def capped_at_the_pilot(told: Told, system: System) -> str:
     """the checklist is as told, and what is missing keeps the release at the pilot's share"""
     now = checklist(system, told.ready.number)
     expect(msgspec.structs.replace(now, ceiling=told.ready.ceiling) == told.ready, f"now: {now}")  # it goes by volume
-    expect(now.label == "pilot" and now.ceiling < 0.1, f"{now.label}, at most {now.ceiling:.1%}")
+    expect(now.label == "pilot" and now.ceiling < 0.1, f"{now.label}, at most {100 * now.ceiling:.1f} %")
     missing = {int(each.split()[0]) for each in now.missing}
     expect(bool(now.held_by) and set(now.held_by) <= missing, f"held by {now.held_by}, missing {sorted(missing)}")
     expect("ceiling" in told.pilot.refused, f"more was refused for: {told.pilot.refused}")

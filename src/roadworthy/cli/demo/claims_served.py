@@ -43,8 +43,8 @@ def second_mends_first(told: Told, system: System) -> str:
     one = _counted(told.first, told.first_ids, told.first_release, system)
     two = _counted(told.second, told.second_ids, told.second_release, system)
     before, after = one / told.first.sent, two / told.second.sent
-    expect(after >= GOOD_SHARE > before, f"valid share {before:.0%} before, {after:.0%} after")
-    return f"{before:.0%}, then {after:.0%} valid JSON"
+    expect(after >= GOOD_SHARE > before, f"valid share {100 * before:.0f} % before, {100 * after:.0f} % after")
+    return f"{100 * before:.0f} %, then {100 * after:.0f} % valid JSON"
 
 
 def every_inference_logged(told: Told, system: System) -> str:

@@ -90,7 +90,7 @@ def begin(system: System, release: int) -> None:
     order = {"workflow": WORKFLOW, "release": str(release), "stage": STAGE, "reason": "pilot of the demo"}
     stand = system.person(OWNER).post("/v1/rollouts", order)
     if stand["share"] != SHARE:
-        raise CliError(f"the ramp began at {stand['share']:.2%}, expected {STAGE}")
+        raise CliError(f"the ramp began at {100 * stand['share']:g} %, expected {STAGE}")
     system.await_served(lambda snapshot: (snapshot["workflows"][WORKFLOW].get("ramp") or {}).get("share") == SHARE)
 
 

@@ -22,7 +22,7 @@ import msgspec
 
 from roadworthy.cli.admin import Admin
 from roadworthy.cli.errors import CliError
-from roadworthy.wiring.config_folder import read_folder
+from roadworthy.wiring.folders.config_folder import read_folder
 
 WORKFLOW = "support-triage"
 OWNER, AUTHOR = "ines", "tom"
