@@ -81,15 +81,16 @@ def busy(size: Size) -> bool:
         f"questions at once without pause**\n\n{HEAD}"
     )
     found, notes = [], []
-    for workers in WORKERS:
-        with bench(workers, size.callers) as made:
-            hindrances.backlog(made.data, size.rows)
-            before, began = hindrances.stored(made.data), time.monotonic()
-            with hindrances.questions(made) as answered:
-                found.append(pressed(made, size.presses, made.press, f"busy, {workers} workers"))
-            shipped, took = hindrances.stored(made.data) - before, time.monotonic() - began
-            print(found[-1].row(_workers(workers)), flush=True)
-            notes.append(f"{_workers(workers)}: {shipped:,} rows shipped in {took:.0f} s, {answered[0]} answers")
+    with hindrances.backlog(size.rows) as into:
+        for workers in WORKERS:
+            with bench(workers, size.callers) as made:
+                into(made.data)
+                before, began = hindrances.stored(made.data), time.monotonic()
+                with hindrances.questions(made) as answered:
+                    found.append(pressed(made, size.presses, made.press, f"busy, {workers} workers"))
+                shipped, took = hindrances.stored(made.data) - before, time.monotonic() - began
+                print(found[-1].row(_workers(workers)), flush=True)
+                notes.append(f"{_workers(workers)}: {shipped:,} rows shipped in {took:.0f} s, {answered[0]} answers")
     print(f"\nMeanwhile, {'; '.join(notes)}.")
     return promises(found)
 

@@ -18,7 +18,7 @@ from typing import Any
 from bench.failures.install import Install, install
 
 LISTENING = 0.03
-"""Seconds after the confirmation in which an attempt may still come in; every later one is seen by the next press."""
+"""Seconds for which it stays stopped after the confirmation; what reaches the upstream then is late."""
 PATIENCE = 20.0
 WORKFLOW = "answers"
 
@@ -155,10 +155,11 @@ class Bench:
         told = time.time()
         if not stand["reached"]["all"]:
             presses.unconfirmed += 1
-        self._count(presses, before, told)
         presses.ordered.append(stand["reached"]["max"] or 0.0)
+        time.sleep(LISTENING)
+        undone = time.time()
         admin(self.data, "POST", "/v1/kill/undo", {"workflow": WORKFLOW, "wait": PATIENCE})
-        self._again()
+        self._count(presses, before, told, undone)
 
     def file(self, presses: Presses, confirmed: float | None = None) -> None:
         """Stop by a ``KILL`` file, and remove it.  Confirmed: every worker says that it acts on it."""
@@ -167,30 +168,34 @@ class Bench:
         path.touch()
         while not all(state == "off" for state in self._workers()):
             time.sleep(0.005)
-        self._count(presses, before, time.time())
+        told = time.time()
+        time.sleep(LISTENING)
+        undone = time.time()
         path.unlink()
         while not all(state == "on" for state in self._workers()):
             time.sleep(0.005)
-        self._again()
+        self._count(presses, before, told, undone)
 
-    def _count(self, presses: Presses, before: float, told: float) -> None:
-        time.sleep(LISTENING)
-        attempts = self.traffic.attempts()
-        after = [at for at in attempts if at > before]
+    def _count(self, presses: Presses, before: float, told: float, undone: float) -> None:
+        """Everything that came until it was to be on again."""
+        attempts = self._again()
+        after = [at for at in attempts if before < at < undone]
         presses.told.append(told - before)
         presses.last.append(max((at - before for at in after), default=0.0))
         presses.late += sum(at > told for at in after)
-        presses.attempts += len(attempts) - len(after)
+        presses.attempts += sum(at <= before for at in attempts)
 
-    def _again(self) -> None:
-        """Wait until calls come through again."""
-        end = time.monotonic() + PATIENCE
-        while not self.traffic.attempts():
+    def _again(self) -> list[float]:
+        """Wait until calls come through (again).  Returns when each attempt came since this was asked last."""
+        came = self.traffic.attempts()
+        began, end = time.time(), time.monotonic() + PATIENCE
+        while not came or came[-1] < began:
             if time.monotonic() > end:
                 raise RuntimeError(f"no call came through any more; callers were told {self.traffic.said()}")
             time.sleep(0.01)
+            came += self.traffic.attempts()
         time.sleep(LISTENING)
-        self.traffic.attempts()
+        return came
 
     def _workers(self) -> list[str]:
         """The state of the workflow at every worker, by their own word; asked as control asks."""
@@ -212,7 +217,8 @@ def bench(workers: int, callers: int) -> Iterator[Bench]:
     traffic = Traffic()
     try:
         main: Any = traffic
-        with install({"main": main}, {}, {"limits": {"concurrency": 256}}, workers=workers) as running:
+        limits = {"limits": {"concurrency": 256}}
+        with install({"main": main}, {}, limits, workers=workers, grace=1.0) as running:  # a backlog is not awaited
             traffic.begin(f"http://{running.origin.host}:{running.origin.port}", running.token, callers)
             made = Bench(running, traffic)
             made.settle(workers)

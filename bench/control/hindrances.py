@@ -7,9 +7,10 @@ import json
 import os
 import signal
 import sqlite3
+import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from roadworthy.workflow.inference import Attempt, Inference, Tokens, new_infere
 
 SEGMENT_ROWS = 100_000
 DAY = 86_400.0
+NOBODY = "inf_" + "0" * 32
 QUESTIONS = (
     "/v1/stats?by=unit",
     "/v1/log?text=no+such+text&limit=100",
@@ -29,31 +31,42 @@ QUESTIONS = (
 """Sums by user, a search in every body, what is unusual: each without pause, all at once."""
 
 
-def backlog(data: Path, rows: int) -> None:
-    """So many records of yesterday, in the journal of a worker that is dead: control ships them."""
-    folder = data / "journal" / "w900"
-    folder.mkdir(parents=True)
+@contextmanager
+def backlog(rows: int) -> Iterator[Callable[[Path], None]]:
+    """So many records of yesterday, in the journal of a worker that is dead.  Yields what puts them into an install,
+    whose control ships them; they are made once."""
+    with tempfile.TemporaryDirectory(prefix="roadworthy-backlog-") as made:
+        _written(Path(made), rows)
+
+        def into(data: Path) -> None:
+            folder = data / "journal" / "w900"
+            folder.mkdir(parents=True)
+            for path in sorted(Path(made).iterdir()):
+                os.link(path, folder / path.name)
+
+        yield into
+
+
+def _written(folder: Path, rows: int) -> None:
     begin = time.time() - DAY
     one = Inference(
-        id="inf_" + "0" * 32, ts=1.5, team="default", workflow="answers", outcome="answered", unit="u-@@@",
+        id=NOBODY, ts=1.5, team="default", workflow="answers", outcome="answered", unit="u-@@@",
         unit_source="user", key="key_1", target="main", model_asked="m", model_answered="m-1", latency=0.4,
         attempts=[Attempt(target="main", ended=0.4, status=200)], tokens=Tokens(input=300, output=90), cost_usd=0.001,
         request=msgspec.Raw(msgspec.json.encode({"messages": [{"role": "user", "content": "Where is it? " * 20}]})),
         response=msgspec.Raw(b'{"choices":[{"message":{"content":"On its way."}}]}'),
     )  # fmt: skip
-    head, tail = encode(one).split(b"inf_" + b"0" * 32)
-    before_ts, after_ts = tail.split(b"1.5", 1)
-    before_unit, after_unit = after_ts.split(b"@@@")
+    head, rest = encode(one).split(NOBODY.encode())
+    before_ts, rest = rest.split(b"1.5", 1)
+    before_unit, tail = rest.split(b"@@@")
+    line = b"%b%%b%b%%.3f%b%%d%b" % (head, before_ts, before_unit, tail)
     boot = int(begin * 1000)
     for segment in range(0, rows, SEGMENT_ROWS):
         path = folder / f"{boot:013d}-{segment // SEGMENT_ROWS + 1:06d}.jsonl"
         with path.open("wb") as out:
             for number in range(segment, min(rows, segment + SEGMENT_ROWS)):
                 ts = begin + number * 0.01
-                ident = new_inference_id(ts, number).encode()
-                out.write(b"%b%b%b%.3f%b%d%b\n" % (
-                    head, ident, before_ts, ts, before_unit, number % 5000, after_unit,
-                ))  # fmt: skip
+                out.write(line % (new_inference_id(ts, number).encode(), ts, number % 5000))
 
 
 def stored(data: Path) -> int:

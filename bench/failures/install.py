@@ -171,8 +171,10 @@ def install(
     beside: dict[str, dict[str, Any]] | None = None,
     files: dict[str, Any] | None = None,
     workers: int = 1,
+    grace: float = 40.0,
 ) -> Iterator[Install]:
     """``roadworthy up`` with a workflow ``answers`` on these providers; ``targets`` adds to each one's settings.
+    ``grace``: seconds that it has to end in good order.
 
     ``beside``: further workflows by name; ``files``: further files, path → what it holds as JSON.
     """
@@ -204,7 +206,7 @@ def install(
             _await_ready(port, root / "up.log")
             yield Install(data, Origin.from_url(f"http://127.0.0.1:{port}"), token)
         finally:
-            processes.stop(process, grace=40.0)
+            processes.stop(process, grace=grace)
 
 
 def _write(

@@ -12,7 +12,7 @@ import httpx2
 import pytest
 
 from roadworthy.wiring.control import Control
-from roadworthy.wiring.data_folder import create_folder
+from roadworthy.wiring.folders.data_folder import create_folder
 
 FILES = {
     "roadworthy.yaml": (

@@ -126,8 +126,8 @@ def test_the_kernel_says_who_is_at_the_socket_and_the_caller_cannot(tmp_path: Pa
     code = """
 import asyncio, sys
 from starlette.responses import PlainTextResponse
-from roadworthy.wiring.http_server import server
-from roadworthy.wiring.sockets import listen_unix
+from roadworthy.wiring.processes.http_server import server
+from roadworthy.wiring.processes.sockets import listen_unix
 from pathlib import Path
 async def app(scope, receive, send):
     await PlainTextResponse(str(scope["client"][0]))(scope, receive, send)

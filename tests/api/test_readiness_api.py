@@ -15,7 +15,7 @@ from roadworthy.evidence import rules
 from roadworthy.evidence.kinds import DAY, Canary, Facet, FailureCatalogue, FallbackDrills, Figures, kind_of
 from roadworthy.evidence.model import Evidence
 from roadworthy.inference_log.model import Batch
-from roadworthy.operations.readiness import coarse
+from roadworthy.operations.proving.readiness import coarse
 from roadworthy.workflow.inference import Inference, new_inference_id
 from roadworthy.workflow.service import Actor
 

@@ -20,7 +20,7 @@ from roadworthy.cli.context import Work
 from roadworthy.cli.example import example
 from roadworthy.cli.main import root
 from roadworthy.wiring.cli import check_files, open_control
-from roadworthy.wiring.data_folder import create_folder
+from roadworthy.wiring.folders.data_folder import create_folder
 
 
 def test_help_loads_nothing_heavy() -> None:

@@ -22,8 +22,8 @@ from roadworthy.cli.doctor.world import reach, secret
 from roadworthy.cli.main import root
 from roadworthy.gateway.snapshot import Endpoint, ServedWorkflow, Snapshot
 from roadworthy.kill_switch.service import Kills
-from roadworthy.wiring.data_folder import DataFolder, create_folder
-from roadworthy.wiring.gateways import Known
+from roadworthy.wiring.fleet.gateways import Known
+from roadworthy.wiring.folders.data_folder import DataFolder, create_folder
 from roadworthy.workflow.model import Policy, Target
 
 NOW = 1_795_080_600.0

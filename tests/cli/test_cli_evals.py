@@ -20,8 +20,8 @@ from roadworthy.evals.rules import judge
 from roadworthy.evidence.kinds import EvalGate
 from roadworthy.evidence.receipt.model import Receipt
 from roadworthy.evidence.receipt.rules import gate_verdict
-from roadworthy.operations.eval_runs import Status
-from roadworthy.operations.evals import Concluded, Plan
+from roadworthy.operations.proving.eval_runs import Status
+from roadworthy.operations.proving.evals import Concluded, Plan
 
 SNAPSHOTS = Path(__file__).parent / "snapshots"
 RUN = Run(

@@ -15,7 +15,7 @@ from fake_admin import EVIL, NOW, Cli
 
 from roadworthy.kill_switch.drill.model import At, Press
 from roadworthy.kill_switch.drill.rules import figures
-from roadworthy.operations.kill_drill_runs import KillDrillRun, State
+from roadworthy.operations.drills.kill_drill_runs import KillDrillRun, State
 from roadworthy.readiness.judging import kill_drill_judged
 
 SNAPSHOTS = Path(__file__).parent / "snapshots"

@@ -26,8 +26,8 @@ from roadworthy.cli.ready_words import notes
 from roadworthy.evidence.kinds import DAY, Attestation
 from roadworthy.evidence.model import Evidence, Waiver
 from roadworthy.evidence.service import Known
-from roadworthy.operations import ready
-from roadworthy.operations.readiness import Traffic, View
+from roadworthy.operations.proving import ready
+from roadworthy.operations.proving.readiness import Traffic, View
 from roadworthy.workflow.model import Behaviour, FrozenRelease, Handling, Release, TargetIdentity, Workflow
 from support.evidence import BEHAVIOUR, HANDLING, evidence, receipt, waiver
 from support.evidence import NOW as SHOWN_AT

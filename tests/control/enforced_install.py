@@ -10,7 +10,7 @@ from typing import Any
 from roadworthy.gateway import snapshot as snapshots
 from roadworthy.gateway.snapshot import ServedWorkflow, Snapshot
 from roadworthy.wiring.control import Control
-from roadworthy.wiring.data_folder import DataFolder, create_folder
+from roadworthy.wiring.folders.data_folder import DataFolder, create_folder
 from roadworthy.workflow.service import Actor, Applied, Frozen
 from support.proven import Prover
 

@@ -12,9 +12,9 @@ import zstandard
 
 from roadworthy.inference_log.model import Batch, Filter
 from roadworthy.operations.keys import Keys, KeySpec
-from roadworthy.wiring.backup import BackupRefused, back_up, restore
 from roadworthy.wiring.control import Control
-from roadworthy.wiring.data_folder import DataFolderTooNew, FolderLock, create_folder
+from roadworthy.wiring.folders.backup import BackupRefused, back_up, restore
+from roadworthy.wiring.folders.data_folder import DataFolderTooNew, FolderLock, create_folder
 from roadworthy.workflow.inference import Inference, new_inference_id
 from roadworthy.workflow.model import Retention
 from roadworthy.workflow.service import Actor
@@ -73,7 +73,7 @@ def test_a_backup_that_fails_leaves_nothing(control: Control, tmp_path: Path, mo
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("roadworthy.wiring.backup._pack", full)
+    monkeypatch.setattr("roadworthy.wiring.folders.backup._pack", full)
     before = sorted(os.listdir(tmp_path))
     with pytest.raises(OSError, match="No space left"):
         back_up(control.folder, tmp_path / "copy.tar.zst", FILES)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from roadworthy.wiring.config_folder import ConfigFolderError, read_folder
+from roadworthy.wiring.folders.config_folder import ConfigFolderError, read_folder
 
 
 def write(root: Path, name: str, text: str = "x: 1\n") -> None:

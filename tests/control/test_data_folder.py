@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from roadworthy.wiring.data_folder import (
+from roadworthy.wiring.folders.data_folder import (
     DataFolder,
     DataFolderError,
     DataFolderHeld,
@@ -123,7 +123,7 @@ def test_a_second_holder_is_told_who_holds_the_lock(tmp_path: Path) -> None:
 def test_a_killed_holder_leaves_no_lock_behind(tmp_path: Path) -> None:
     folder = create_folder(tmp_path / "data")
     code = (
-        "import sys,os,signal;from pathlib import Path;from roadworthy.wiring.data_folder import FolderLock\n"
+        "import sys,os,signal;from pathlib import Path;from roadworthy.wiring.folders.data_folder import FolderLock\n"
         f"FolderLock(Path({str(folder.control_lock)!r}), purpose='doomed')\n"
         "os.kill(os.getpid(), signal.SIGKILL)"
     )

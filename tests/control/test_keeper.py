@@ -10,7 +10,7 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
-from roadworthy.wiring.keeper import LONGEST_PAUSE, STEADY, Keeper, exit_in_words, restart_pause
+from roadworthy.wiring.processes.keeper import LONGEST_PAUSE, STEADY, Keeper, exit_in_words, restart_pause
 
 
 class FakeProcess:

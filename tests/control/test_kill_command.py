@@ -17,8 +17,8 @@ import httpx2
 import pytest
 from install import FILES, Up
 
-from roadworthy.wiring.data_folder import DataFolder
-from roadworthy.wiring.kill_alone import withdraw
+from roadworthy.wiring.composed.kill_alone import withdraw
+from roadworthy.wiring.folders.data_folder import DataFolder
 from support.up import roadworthy
 from support.waiting import until, write_files
 

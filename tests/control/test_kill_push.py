@@ -16,9 +16,9 @@ from roadworthy.gateway.snapshot import Stopped
 from roadworthy.gateway.stopping.model import KillNews, KillSeen, SeenState
 from roadworthy.kill_switch.model import EVERY, State, Switch
 from roadworthy.kill_switch.service import Kills
-from roadworthy.wiring.data_folder import create_folder
-from roadworthy.wiring.kill import Stopping
-from roadworthy.wiring.kill_push import Pusher
+from roadworthy.wiring.composed.kill import Stopping
+from roadworthy.wiring.composed.kill_push import Pusher
+from roadworthy.wiring.folders.data_folder import create_folder
 from support.waiting import until
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 from roadworthy.cost.budgets import RATE
 from roadworthy.cost.lending import WHOLE, first_share
 from roadworthy.gateway.limits.ledger import Booked, Ident, Ledger, fresh, ident_of, read
-from roadworthy.wiring import ledgers
-from roadworthy.wiring.data_folder import DataFolder
+from roadworthy.wiring.fleet import ledgers
+from roadworthy.wiring.folders.data_folder import DataFolder
 
 TODAY = 740_000 * 4
 

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from enforced_install import ADA, BO, FILES, OS, Install
 
-from roadworthy.operations.restored import AcceptRefused, NoOwner
-from roadworthy.wiring.backup import back_up, restore
-from roadworthy.wiring.lineage import Lineage
+from roadworthy.operations.publication.restored import AcceptRefused, NoOwner
+from roadworthy.wiring.folders.backup import back_up, restore
+from roadworthy.wiring.folders.lineage import Lineage
 
 
 @pytest.fixture

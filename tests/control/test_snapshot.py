@@ -9,7 +9,7 @@ import pytest
 
 from roadworthy.gateway import snapshot as snapshots
 from roadworthy.gateway.snapshot import SNAPSHOT_FORMAT, Snapshot, SnapshotRefused
-from roadworthy.operations.snapshot import Picture, build, unresolved
+from roadworthy.operations.publication.snapshot import Picture, build, unresolved
 from roadworthy.workflow.check_options import python_hash, python_sources
 from roadworthy.workflow.digest import release
 from roadworthy.workflow.draft import target_identity

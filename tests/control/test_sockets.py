@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from roadworthy.wiring.sockets import CannotListen, bound, listen_tcp, listen_unix, parse_address
+from roadworthy.wiring.processes.sockets import CannotListen, bound, listen_tcp, listen_unix, parse_address
 
 
 @pytest.mark.parametrize(

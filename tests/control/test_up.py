@@ -12,7 +12,7 @@ import httpx2
 import pytest
 from install import FILES, Up, kill
 
-from roadworthy.wiring.data_folder import create_folder, lock_holder
+from roadworthy.wiring.folders.data_folder import create_folder, lock_holder
 from support.waiting import alive, until, write_files
 
 

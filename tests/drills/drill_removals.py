@@ -17,7 +17,7 @@ import msgspec
 
 from roadworthy.adapters.providers import openai_shape, sse
 from roadworthy.gateway.ports import Unusable
-from roadworthy.wiring.data_folder import DataFolder
+from roadworthy.wiring.folders.data_folder import DataFolder
 from roadworthy.workflow.inference import Tokens
 
 

@@ -15,9 +15,9 @@ from roadworthy.fallback.drills import rules
 from roadworthy.fallback.drills.copy import Missed
 from roadworthy.fallback.drills.model import Drill
 from roadworthy.fallback.drills.registry import drills
-from roadworthy.wiring.copied import Original
-from roadworthy.wiring.copy import WORKER, disposable
-from roadworthy.wiring.launcher import LinuxLauncher
+from roadworthy.wiring.copies.copied import Original
+from roadworthy.wiring.copies.copy import WORKER, disposable
+from roadworthy.wiring.processes.launcher import LinuxLauncher
 from roadworthy.workflow.model import (
     Clocks,
     Configuration,
@@ -38,7 +38,7 @@ Staging = dict[tuple[str, bool], list[str]]
 WEAK_WORKER = """
 import sys
 sys.path[:0] = {paths!r}
-from roadworthy.wiring import copy_worker
+from roadworthy.wiring.copies import copy_worker
 own = copy_worker.prepared(sys.argv[1:])
 
 from drill_removals import REMOVED, finds_nothing

@@ -18,8 +18,8 @@ from roadworthy.evals.importing import Columns
 from roadworthy.evals.service import Evals
 from roadworthy.evidence.service import Ledger
 from roadworthy.gateway.snapshot import ServedWorkflow, Snapshot
-from roadworthy.operations.eval_runs import EvalRuns, Order, Status
-from roadworthy.operations.evals import Gate, Ports
+from roadworthy.operations.proving.eval_runs import EvalRuns, Order, Status
+from roadworthy.operations.proving.evals import Gate, Ports
 from roadworthy.workflow.digest import release
 from roadworthy.workflow.model import (
     Behaviour,

@@ -16,8 +16,8 @@ from roadworthy.evals.service import Refused
 from roadworthy.evals.tokens import ANSWER, PUBLICATION, RUN
 from roadworthy.evidence.kinds import DAY, EvalGate
 from roadworthy.evidence.rules import Refused as NotTaken
-from roadworthy.operations.eval_runs import LEASE, Order
-from roadworthy.operations.evals import in_force
+from roadworthy.operations.proving.eval_runs import LEASE, Order
+from roadworthy.operations.proving.evals import in_force
 from roadworthy.workflow.service import Unknown
 
 STRANGER = Ed25519Signer(b"x" * 32)

@@ -12,7 +12,7 @@ from roadworthy.cli.main import root
 from roadworthy.evals.rules import SAYS_NOTHING, most_misses
 from roadworthy.evals.scorers.registry import SCORERS
 from roadworthy.evidence.receipt.rules import LEAST_EXAMPLES
-from roadworthy.operations.eval_runs import LEASE
+from roadworthy.operations.proving.eval_runs import LEASE
 from roadworthy.statistics.paired import smallest_visible_drop
 from roadworthy.statistics.rates import exact_lower
 

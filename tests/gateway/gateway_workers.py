@@ -19,7 +19,7 @@ from gateway_support import TOKEN, completion, key, release
 from roadworthy.gateway import snapshot as snapshots
 from roadworthy.gateway.snapshot import Endpoint, ServedWorkflow, Snapshot
 from roadworthy.inference_log import segments
-from roadworthy.wiring.data_folder import DataFolder
+from roadworthy.wiring.folders.data_folder import DataFolder
 from roadworthy.workflow.model import Breaker, Capabilities, Policy, Price, Release, Target
 from support.earning import earned
 

@@ -16,7 +16,7 @@ from gateway_workers import Provider, Workers
 
 from roadworthy.fallback.checks.registry import TEXT_KINDS
 from roadworthy.gateway.snapshot import ServedWorkflow
-from roadworthy.wiring.data_folder import create_folder
+from roadworthy.wiring.folders.data_folder import create_folder
 from roadworthy.workflow.check_options import CHECK_KINDS, python_hash
 from roadworthy.workflow.inference import Inference
 from roadworthy.workflow.model import CheckSpec, Handling, Policy

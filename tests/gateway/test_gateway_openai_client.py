@@ -22,7 +22,7 @@ from roadworthy.http1.client import Client
 from roadworthy.http1.guard import AddressGuard
 from roadworthy.http1.messages import Clocks, head
 from roadworthy.http1.origin import Origin
-from roadworthy.wiring.data_folder import create_folder
+from roadworthy.wiring.folders.data_folder import create_folder
 from roadworthy.workflow.inference import Inference, InferenceStart
 from roadworthy.workflow.model import Canned, Handling, InputSpec, Step, TargetIdentity
 

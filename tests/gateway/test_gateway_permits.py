@@ -21,7 +21,7 @@ from roadworthy.gateway.messages import Request
 from roadworthy.http1.errors import AddressForbidden
 from roadworthy.http1.messages import Clocks
 from roadworthy.http1.origin import Origin
-from roadworthy.wiring.lanes import Loopback
+from roadworthy.wiring.worker.lanes import Loopback
 from roadworthy.workflow.model import Budget, Budgets, Bypass, Canned, CheckSpec, Handling, Policy, Step
 
 SIGNER = Ed25519Signer(b"s" * 32)

@@ -18,7 +18,7 @@ import pytest
 from gateway_workers import Provider, Workers
 
 from roadworthy.gateway.admission.body import MOST_NESTED, RECURSION
-from roadworthy.wiring.data_folder import create_folder
+from roadworthy.wiring.folders.data_folder import create_folder
 from roadworthy.workflow.inference import Inference, Seal
 
 HEAVY = (

@@ -33,7 +33,7 @@ from roadworthy.evidence.receipt.tokens import RECEIPT
 from roadworthy.gateway.admission.permits import PermitPorts
 from roadworthy.gateway.snapshot import Ramp, ServedWorkflow, Stopped
 from roadworthy.gateway.stopping.model import KillNews
-from roadworthy.operations.kill_words import reads
+from roadworthy.operations.stops.kill_words import reads
 from roadworthy.workflow.inference import Escalation
 from roadworthy.workflow.model import Bypass, Canned, EscalationPolicy, Handling, Policy, Release
 from support.earning import SIGNER, receipt

@@ -15,7 +15,7 @@ from gateway_workers import Provider, Workers
 
 from roadworthy.gateway.snapshot import Stopped
 from roadworthy.gateway.stopping.model import KillNews, KillSeen
-from roadworthy.wiring.data_folder import create_folder
+from roadworthy.wiring.folders.data_folder import create_folder
 from roadworthy.workflow.inference import Inference
 
 

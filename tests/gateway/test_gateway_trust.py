@@ -21,10 +21,10 @@ from roadworthy.gateway.snapshot import Ramp, ServedWorkflow, Snapshot, Snapshot
 from roadworthy.gateway.stopping.board import Board
 from roadworthy.gateway.world import World
 from roadworthy.wiring import gateway as wired
-from roadworthy.wiring.data_folder import DataFolder, create_folder
-from roadworthy.wiring.ledgers import prepare
-from roadworthy.wiring.place import Place
-from roadworthy.wiring.trust import Trust, recall
+from roadworthy.wiring.fleet.ledgers import prepare
+from roadworthy.wiring.folders.data_folder import DataFolder, create_folder
+from roadworthy.wiring.worker.place import Place
+from roadworthy.wiring.worker.trust import Trust, recall
 from roadworthy.workflow.model import Policy, RedactionRule
 from roadworthy.workflow.shares import RESOLUTION, Pin, Places, salt_of
 from support.earning import DAY, SIGNER, earned, proven, receipt

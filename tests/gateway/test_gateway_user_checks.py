@@ -14,7 +14,7 @@ from gateway_support import FakeClock, on_loop
 
 from roadworthy.gateway.checks.results import CannotTell
 from roadworthy.gateway.checks.user_checks import UserChecks
-from roadworthy.wiring.user_checks import CheckProcess, launch_checks
+from roadworthy.wiring.worker.user_checks import CheckProcess, launch_checks
 from roadworthy.workflow.check_options import python_hash
 
 TEAM = "default"

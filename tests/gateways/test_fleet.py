@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from roadworthy.wiring.data_folder import DataFolder, FolderLock, create_folder
-from roadworthy.wiring.gateways import LOCAL, Fleet, JoinRefused
+from roadworthy.wiring.fleet.gateways import LOCAL, Fleet, JoinRefused
+from roadworthy.wiring.folders.data_folder import DataFolder, FolderLock, create_folder
 
 
 class Clock:

@@ -16,8 +16,8 @@ import httpx2
 import pytest
 from fleet_support import Install, Joined, all_current, configuration
 
-from roadworthy.wiring.data_folder import DataFolder
-from roadworthy.wiring.trust import Trust
+from roadworthy.wiring.folders.data_folder import DataFolder
+from roadworthy.wiring.worker.trust import Trust
 from support.provider import Rehearsal
 from support.up import roadworthy
 from support.waiting import until

@@ -17,12 +17,12 @@ from roadworthy.gateway.snapshot import Snapshot
 from roadworthy.inference_log.segments import SegmentName, create
 from roadworthy.inference_log.service import Shipper
 from roadworthy.operations.gateways import Joining, JoinRefused, Pull
-from roadworthy.wiring.data_folder import DataFolder, DataFolderError, create_folder, open_folder
-from roadworthy.wiring.gateway_desk import Desk
-from roadworthy.wiring.gateway_folder import accept, prepare
-from roadworthy.wiring.gateways import Fleet
-from roadworthy.wiring.internal import Internal
-from roadworthy.wiring.link import Link, NotJoined, Silent
+from roadworthy.wiring.fleet.gateway_desk import Desk
+from roadworthy.wiring.fleet.gateways import Fleet
+from roadworthy.wiring.fleet.link import Link, NotJoined, Silent
+from roadworthy.wiring.folders.data_folder import DataFolder, DataFolderError, create_folder, open_folder
+from roadworthy.wiring.folders.gateway_folder import accept, prepare
+from roadworthy.wiring.processes.internal import Internal
 
 NOW = 1_800_000_000.0
 

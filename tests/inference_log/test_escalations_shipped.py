@@ -15,7 +15,7 @@ import pytest
 from roadworthy.adapters.sqlite.state import SqliteState
 from roadworthy.inference_log import segments
 from roadworthy.wiring.control import Control
-from roadworthy.wiring.data_folder import DataFolder, create_folder
+from roadworthy.wiring.folders.data_folder import DataFolder, create_folder
 from roadworthy.workflow.inference import Escalation, Seal, new_inference_id
 from support.waiting import until
 
@@ -44,7 +44,7 @@ asyncio.run(main())
 CONTROL = """
 import sys, time
 from roadworthy.wiring.control import Control
-from roadworthy.wiring.data_folder import open_folder
+from roadworthy.wiring.folders.data_folder import open_folder
 control = Control(open_folder(sys.argv[1]))
 while True:
     control.shipper.ship(max_batches=1)
@@ -148,7 +148,7 @@ def test_forgetting_a_user_counts_escalations_and_what_arrives_later_is_not_open
 
 
 def test_a_backup_from_before_a_user_was_forgotten_brings_nothing_of_the_user_back(control: Control) -> None:
-    from roadworthy.wiring.backup import back_up, restore
+    from roadworthy.wiring.folders.backup import back_up, restore
 
     escalated(control, "u-7")
     control.shipper.ship()

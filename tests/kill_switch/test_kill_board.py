@@ -14,7 +14,7 @@ from roadworthy.gateway.snapshot import Stopped
 from roadworthy.gateway.stopping.board import Board
 from roadworthy.gateway.stopping.model import KillNews
 from roadworthy.kill_switch.model import Held, Record, Switch
-from roadworthy.wiring.stopping import KillWatch, keep, restore, states_of_environment
+from roadworthy.wiring.worker.stopping import KillWatch, keep, restore, states_of_environment
 from roadworthy.workflow.model import KillPolicy
 
 

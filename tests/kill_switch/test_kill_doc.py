@@ -9,7 +9,7 @@ from typing import get_args
 from roadworthy.kill_switch.model import Record, Source, State
 from roadworthy.kill_switch.rules import MAY, STALE_SECONDS, TRANSITIONS, UNDO_SECONDS, EventKind
 from roadworthy.kill_switch.triggers import ErrorsTrigger, UnsafeTrigger
-from roadworthy.wiring.kill_alone import CONTROL_HAS
+from roadworthy.wiring.composed.kill_alone import CONTROL_HAS
 from roadworthy.workflow.model import KillPolicy
 
 PAGE = (Path(__file__).parents[2] / "docs" / "kill-switch.md").read_text(encoding="utf-8")

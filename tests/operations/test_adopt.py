@@ -9,8 +9,8 @@ import pytest
 
 from roadworthy.adapters.memory.state import MemoryState
 from roadworthy.inference_log.model import Entry, Filter, Page
-from roadworthy.operations.adopt import Adoption, ObservedCall, derive
-from roadworthy.operations.adopt_files import AdoptRefused, with_target
+from roadworthy.operations.adoption.adopt import Adoption, ObservedCall, derive
+from roadworthy.operations.adoption.adopt_files import AdoptRefused, with_target
 from roadworthy.workflow.files import read_configuration
 from roadworthy.workflow.inference import Inference
 from roadworthy.workflow.model import Target

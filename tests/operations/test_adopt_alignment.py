@@ -7,7 +7,7 @@ import datetime
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from roadworthy.operations.alignment import derive_template
+from roadworthy.operations.adoption.alignment import derive_template
 from roadworthy.workflow.prompt import Template
 
 TEXT = """you are the friendly helper of a small shop answer in short sentences customer name order total today

@@ -8,8 +8,8 @@ from msgspec.structs import replace
 
 from roadworthy.fallback.drills.model import DrillRun, Expected, Result, Seen
 from roadworthy.fallback.drills.registry import drills
-from roadworthy.operations.drill import Subject, plan
-from roadworthy.operations.drill_evidence import UNHARMED, figures, stable, visible, whole
+from roadworthy.operations.drills.drill import Subject, plan
+from roadworthy.operations.drills.drill_evidence import UNHARMED, figures, stable, visible, whole
 from roadworthy.workflow.model import Behaviour, Canned, Handling, Policy, Prompt, Release, TargetIdentity
 
 RELEASE = Release(

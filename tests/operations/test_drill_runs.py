@@ -15,8 +15,8 @@ from roadworthy.adapters.memory.state import MemoryState
 from roadworthy.adapters.signatures import Ed25519Signer
 from roadworthy.fallback.drills.host import Stand
 from roadworthy.fallback.drills.model import DrillRun, Sent
-from roadworthy.operations.drill import Heard, Ports, Subject
-from roadworthy.operations.drill_runs import LEASE, DrillRefused, DrillRuns, Order
+from roadworthy.operations.drills.drill import Heard, Ports, Subject
+from roadworthy.operations.drills.drill_runs import LEASE, DrillRefused, DrillRuns, Order
 from roadworthy.workflow.model import (
     Behaviour,
     Canned,

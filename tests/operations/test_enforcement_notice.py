@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from roadworthy.operations.enforcement import notice_of, watch_of
+from roadworthy.operations.publication.enforcement import notice_of, watch_of
 from roadworthy.workflow.model import Owners, Workflow
 from support.evidence import NOW, waiver
 

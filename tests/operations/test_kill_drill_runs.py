@@ -17,11 +17,11 @@ from roadworthy.kill_switch.confirming import Missing
 from roadworthy.kill_switch.drill.model import Attempt, Lane, Report
 from roadworthy.kill_switch.model import EVERY
 from roadworthy.kill_switch.service import Kills
-from roadworthy.operations.kill_desk import Reached
-from roadworthy.operations.kill_drill import Place, Ports, Times, restore
-from roadworthy.operations.kill_drill_runs import KillDrillRefused, KillDrillRun, KillDrills, Order
+from roadworthy.operations.drills.kill_drill import Place, Ports, Times, restore
+from roadworthy.operations.drills.kill_drill_runs import KillDrillRefused, KillDrillRun, KillDrills, Order
+from roadworthy.operations.stops.kill_desk import Reached
 from roadworthy.readiness.judging import kill_drill_judged
-from roadworthy.wiring.kill_drill import renewed_by
+from roadworthy.wiring.composed.kill_drill import renewed_by
 from roadworthy.workflow.reserved import DRILLED
 from roadworthy.workflow.service import Actor, Unknown
 from support.waiting import until

@@ -12,7 +12,7 @@ from roadworthy.adapters.memory.log import MemoryLog
 from roadworthy.inference_log.model import Batch
 from roadworthy.kill_switch.model import Right, Source, State
 from roadworthy.kill_switch.service import Kills
-from roadworthy.operations.kill_triggers import Recent, TriggerWatch
+from roadworthy.operations.stops.kill_triggers import Recent, TriggerWatch
 from roadworthy.workflow.inference import Check, Inference
 from roadworthy.workflow.model import KillPolicy, Objective, Owners, Policy, Workflow
 

@@ -12,7 +12,7 @@ from roadworthy.adapters.memory.kill import MemoryKillStore
 from roadworthy.adapters.memory.state import MemoryState
 from roadworthy.kill_switch.rules import Refused
 from roadworthy.kill_switch.service import Kills
-from roadworthy.operations.kill_mirror import KillMirror
+from roadworthy.operations.stops.kill_mirror import KillMirror
 from roadworthy.people.incident.service import Incidents
 from roadworthy.workflow.audit import AuditRecord, verify
 from roadworthy.workflow.model import Configuration, Owners, Settings, Webhook, Workflow

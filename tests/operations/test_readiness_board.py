@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from roadworthy.adapters.memory.state import MemoryState
-from roadworthy.operations.readiness import Board, coarse
+from roadworthy.operations.proving.readiness import Board, coarse
 from roadworthy.workflow.model import Configuration, Owners, Policy, Settings, Workflow
 from roadworthy.workflow.ports import AppliedConfiguration
 

@@ -12,9 +12,9 @@ import msgspec
 import pytest
 
 from roadworthy.cli.commands.status import _borne
-from roadworthy.wiring import workers
-from roadworthy.wiring.data_folder import DataFolder, create_folder
-from roadworthy.wiring.workers import KeptAnswers
+from roadworthy.wiring.fleet import workers
+from roadworthy.wiring.fleet.workers import KeptAnswers
+from roadworthy.wiring.folders.data_folder import DataFolder, create_folder
 
 
 @pytest.fixture

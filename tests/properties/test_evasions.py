@@ -31,7 +31,7 @@ from roadworthy.gateway import snapshot as snapshots
 from roadworthy.gateway.snapshot import Ramp, Snapshot
 from roadworthy.rollout.model import STAGES, Kept, Plan, Rollout, Stage
 from roadworthy.rollout.tokens import ROLLOUT
-from roadworthy.wiring.data_folder import DataFolder
+from roadworthy.wiring.folders.data_folder import DataFolder
 from roadworthy.workflow.shares import RESOLUTION, Places, salt_of
 from support.earning import receipt, waiver
 from support.proven import Prover

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from roadworthy.cli.main import root
 from roadworthy.evidence.kinds import DAY, KINDS
 from roadworthy.evidence.rules import GRACE, LONGEST_GRACE, LONGEST_WAIVER, WORD_CAP, WORD_LIFE
-from roadworthy.operations.canary import DOLLARS
+from roadworthy.operations.drills.canary import DOLLARS
 from roadworthy.readiness.items import ITEMS, NEVER_WAIVED
 from roadworthy.readiness.published import items_table, with_tables
 from roadworthy.readiness.rules import PILOT_CALLS, PILOT_SHARE, readiness

@@ -13,8 +13,8 @@ from roadworthy.adapters.memory.state import MemoryState
 from roadworthy.adapters.sqlite.log import SqliteLog
 from roadworthy.adapters.sqlite.state import SqliteState
 from roadworthy.inference_log.model import Batch
-from roadworthy.operations.guardrails import LogFeed
-from roadworthy.operations.ramping import RampTelling, may
+from roadworthy.operations.ramps.guardrails import LogFeed
+from roadworthy.operations.ramps.ramping import RampTelling, may
 from roadworthy.people.incident.service import Incidents
 from roadworthy.rollout.model import Grounds
 from roadworthy.rollout.service import Rollouts

@@ -9,7 +9,7 @@ import pytest
 from ramp_world import NOON, REL_1, REL_2, World
 
 from roadworthy.inference_log.model import Batch
-from roadworthy.operations.guardrails import LogFeed
+from roadworthy.operations.ramps.guardrails import LogFeed
 from roadworthy.rollout.analysis import analyse
 from roadworthy.rollout.model import DRAFTS, TESTERS, Guardrail, Plan, Rollout, Stage, Tally
 from roadworthy.rollout.planning import KNOWN

@@ -14,7 +14,7 @@ from ramp_world import DAY, NOON, PIA, REL_1, World
 from roadworthy.evidence.permit.model import Permit
 from roadworthy.evidence.permit.tokens import opened
 from roadworthy.inference_log.model import Batch
-from roadworthy.operations.shadow import MOST, Ports, Shadowing, again, sampled
+from roadworthy.operations.ramps.shadow import MOST, Ports, Shadowing, again, sampled
 from roadworthy.rollout.service import Order
 from roadworthy.workflow.model import Policy, RolloutPolicy, ShadowPolicy, Workflow
 from support.evidence import TestSigner, TestVerifier

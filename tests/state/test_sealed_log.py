@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from roadworthy.adapters.memory.sealed_log import MemorySealedLog
 from roadworthy.adapters.sealed_log import FileSealedLog
 from roadworthy.evidence.ports import SealedLog
-from roadworthy.operations.agreements import AGREEMENT, SealedAgreements
+from roadworthy.operations.publication.agreements import AGREEMENT, SealedAgreements
 from roadworthy.workflow.model import Owners, Policy
 from roadworthy.workflow.strictness import Terms
 from support.evidence import TestSigner, TestVerifier

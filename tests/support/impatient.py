@@ -28,7 +28,7 @@ def _worker(arguments: list[str]) -> int:
 
 def _supervisor() -> None:
     from roadworthy.cli.main import main
-    from roadworthy.wiring import supervising
+    from roadworthy.wiring.processes import supervising
 
     python = supervising.python
 

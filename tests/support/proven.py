@@ -23,10 +23,10 @@ from roadworthy.evidence.model import Accepted, Evidence, Waiver
 from roadworthy.evidence.receipt.model import Receipt
 from roadworthy.evidence.receipt.tokens import RECEIPT
 from roadworthy.evidence.tokens import EVIDENCE, WAIVER
-from roadworthy.operations.readiness import prices_hash
+from roadworthy.operations.proving.readiness import prices_hash
 from roadworthy.rollout.model import STAGES, Kept, Plan, Rollout, Stage
 from roadworthy.rollout.tokens import ROLLOUT
-from roadworthy.wiring.data_folder import DataFolder
+from roadworthy.wiring.folders.data_folder import DataFolder
 from roadworthy.workflow.audit import Event, chain
 from roadworthy.workflow.model import FrozenRelease, Price, Workflow
 from support.evidence import FIGURES

@@ -15,7 +15,7 @@ from telemetry_records import KNOWN, recovered
 from roadworthy.adapters.telemetry.otlp import OtlpExporter, parse_headers, traces_url
 from roadworthy.engine.supervise import Engine
 from roadworthy.engine.telemetry import CollectorDown, ExportCounts, Exporter, SpanQueue, module
-from roadworthy.wiring.tracing import Tracing
+from roadworthy.wiring.composed.tracing import Tracing
 from roadworthy.workflow.inference import Inference
 from roadworthy.workflow.model import Configuration, Settings
 

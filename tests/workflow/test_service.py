@@ -8,7 +8,7 @@ import pytest
 
 from roadworthy.adapters.memory.sealed_log import MemorySealedLog
 from roadworthy.adapters.memory.state import MemoryState
-from roadworthy.operations.agreements import SealedAgreements
+from roadworthy.operations.publication.agreements import SealedAgreements
 from roadworthy.workflow.audit import verify
 from roadworthy.workflow.model import Target
 from roadworthy.workflow.rules import EVIDENCE_ABOUT, lapses

@@ -18,7 +18,7 @@ from roadworthy.api.configuration import applied_in_words, refused
 from roadworthy.api.errors import Invalid
 from roadworthy.api.keys import new_token
 from roadworthy.api.services import Services
-from roadworthy.operations.adopt_files import AdoptRefused
+from roadworthy.operations.adoption.adopt_files import AdoptRefused
 from roadworthy.operations.keys import KeySpec
 from roadworthy.workflow.model import ProviderKind
 from roadworthy.workflow.problems import errors

@@ -27,11 +27,11 @@ from roadworthy.api.encoding import json_bytes
 from roadworthy.api.services import Services
 from roadworthy.evidence.rules import Refused as EvidenceRefused
 from roadworthy.inference_log.model import FilterRefused
-from roadworthy.operations.canary import CanaryRefused
-from roadworthy.operations.drill_runs import DrillRefused
+from roadworthy.operations.drills.canary import CanaryRefused
+from roadworthy.operations.drills.drill_runs import DrillRefused
+from roadworthy.operations.drills.kill_drill_runs import KillDrillRefused
 from roadworthy.operations.keys import KeyRefused
-from roadworthy.operations.kill_drill_runs import KillDrillRefused
-from roadworthy.operations.vouching import NotYours
+from roadworthy.operations.proving.vouching import NotYours
 from roadworthy.people.escalation.rules import Refused as EscalationRefused
 from roadworthy.people.escalation.service import NotAllowed
 from roadworthy.people.incident.rules import Refused as IncidentRefused

@@ -15,8 +15,8 @@ import msgspec
 from roadworthy.api.app import Call, Endpoint
 from roadworthy.api.errors import Conflict, Denied
 from roadworthy.api.services import Services
-from roadworthy.operations.approvals import ApprovalRefused, NotTheOwner, Pending
-from roadworthy.operations.restored import AcceptRefused, NoOwner
+from roadworthy.operations.publication.approvals import ApprovalRefused, NotTheOwner, Pending
+from roadworthy.operations.publication.restored import AcceptRefused, NoOwner
 from roadworthy.workflow.strictness import Waits
 
 

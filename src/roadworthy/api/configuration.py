@@ -24,7 +24,7 @@ from roadworthy.api.approvals import pending_in_words
 from roadworthy.api.errors import Invalid, NotFound
 from roadworthy.api.services import Services
 from roadworthy.fallback.foretell import Foretold
-from roadworthy.operations.enforcement import comes_next
+from roadworthy.operations.publication.enforcement import comes_next
 from roadworthy.workflow import problems
 from roadworthy.workflow.ladder import LADDER_FAILURES
 from roadworthy.workflow.problems import Problem

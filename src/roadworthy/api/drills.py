@@ -19,8 +19,8 @@ from roadworthy.api.errors import Invalid
 from roadworthy.api.services import Services
 from roadworthy.fallback.drills.model import DrillRun
 from roadworthy.fallback.drills.registry import drills
-from roadworthy.operations.drill_runs import Order
-from roadworthy.operations.failures import catalogue
+from roadworthy.operations.drills.drill_runs import Order
+from roadworthy.operations.drills.failures import catalogue
 
 
 def faults(services: Services, call: Call) -> Any:

@@ -21,7 +21,7 @@ from roadworthy.api.app import Call, Endpoint
 from roadworthy.api.errors import Invalid
 from roadworthy.api.services import Services
 from roadworthy.evals.importing import Columns, NotImported
-from roadworthy.operations.eval_runs import Order, Status
+from roadworthy.operations.proving.eval_runs import Order, Status
 
 SHOWN_RUNS = 50
 

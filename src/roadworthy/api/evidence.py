@@ -24,7 +24,7 @@ from roadworthy.api.app import Call, Endpoint
 from roadworthy.api.errors import Invalid
 from roadworthy.api.services import Services
 from roadworthy.evidence.kinds import Role
-from roadworthy.operations import ready
+from roadworthy.operations.proving import ready
 from roadworthy.readiness.judging import canary_judged
 
 

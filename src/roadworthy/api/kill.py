@@ -23,7 +23,7 @@ from roadworthy.api.services import Services
 from roadworthy.kill_switch.model import State
 from roadworthy.kill_switch.rules import NotAllowed, Refused
 from roadworthy.kill_switch.service import NotKept
-from roadworthy.operations.kill_desk import Stand
+from roadworthy.operations.stops.kill_desk import Stand
 
 WAIT = 2.0
 Wait = Annotated[float, msgspec.Meta(ge=0, le=30)]

@@ -13,7 +13,7 @@ import msgspec
 
 from roadworthy.api.app import Call, Endpoint
 from roadworthy.api.services import Services
-from roadworthy.operations.kill_drill_runs import KillDrillRun, Order
+from roadworthy.operations.drills.kill_drill_runs import KillDrillRun, Order
 
 
 def start(services: Services, call: Call) -> Any:

@@ -144,7 +144,7 @@ class Work:
 def _reaching(opening: AbstractContextManager[httpx2.BaseTransport]) -> Iterator[httpx2.BaseTransport]:
     """Open the connection; what cannot be opened is ``Unreachable``."""
     from roadworthy.wiring.cli import ControlSilent
-    from roadworthy.wiring.data_folder import DataFolderError, DataFolderMissing
+    from roadworthy.wiring.folders.data_folder import DataFolderError, DataFolderMissing
 
     try:
         with opening as transport:

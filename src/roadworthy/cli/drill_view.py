@@ -11,8 +11,8 @@ import msgspec
 from roadworthy.cli import words
 from roadworthy.cli.tables import Column, print_table
 from roadworthy.cli.terminal import line
-from roadworthy.operations.failures import Visible, together
-from roadworthy.operations.failures import markdown as page_of
+from roadworthy.operations.drills.failures import Visible, together
+from roadworthy.operations.drills.failures import markdown as page_of
 from roadworthy.workflow.inference import SERVED_BY_MODEL
 
 if TYPE_CHECKING:

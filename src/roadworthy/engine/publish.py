@@ -19,8 +19,8 @@ import msgspec
 from roadworthy.adapters.files import write_atomically
 from roadworthy.gateway import snapshot as snapshots
 from roadworthy.gateway.snapshot import Snapshot
-from roadworthy.operations.gathering import Gatherer, Sources
-from roadworthy.operations.snapshot import Built, ModelPricesOf, PriceOf, build
+from roadworthy.operations.publication.gathering import Gatherer, Sources
+from roadworthy.operations.publication.snapshot import Built, ModelPricesOf, PriceOf, build
 from roadworthy.workflow.ports import State
 
 log = logging.getLogger("roadworthy.publish")

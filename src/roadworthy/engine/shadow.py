@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from roadworthy.engine.supervise import Module
-from roadworthy.operations.shadow import Shadowing
+from roadworthy.operations.ramps.shadow import Shadowing
 
 INTERVAL = 60.0
 TIMEOUT = 600.0

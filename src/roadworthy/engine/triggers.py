@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from roadworthy.engine.supervise import Module, blocking
-from roadworthy.operations.kill_triggers import TriggerWatch
+from roadworthy.operations.stops.kill_triggers import TriggerWatch
 
 EVERY = 2.0
 

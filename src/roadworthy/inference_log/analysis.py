@@ -337,7 +337,8 @@ def burning(workflow: str, windows: Mapping[float, Counts], budget: float | None
         burn = of_long.bad / of_long.calls / budget
         if burn >= rate and of_short.bad / of_short.calls / budget >= rate:
             text = (
-                f"{workflow}: burns its error budget of {100 * budget:.2f} % at {burn:.1f}x ({of_long} in {_span(long)}, "
+                f"{workflow}: burns its error budget of {100 * budget:.2f} % at {burn:.1f}x "
+                f"({of_long} in {_span(long)}, "
                 f"{of_short} in the last {_span(short)}; burn rate, {meaning} is {rate:g}x)"
             )
             bad, calls = of_long.bad, of_long.calls

@@ -9,8 +9,8 @@ import msgspec
 
 from roadworthy.inference_log.model import Lag, StatsRow
 from roadworthy.kill_switch.model import State
-from roadworthy.operations.approvals import Pending
-from roadworthy.operations.enforcement import Watch
+from roadworthy.operations.publication.approvals import Pending
+from roadworthy.operations.publication.enforcement import Watch
 from roadworthy.workflow.digest import NotReleasable, release_of
 from roadworthy.workflow.model import Configuration, FrozenRelease, Target, Workflow
 from roadworthy.workflow.ports import AppliedConfiguration

@@ -17,7 +17,7 @@ from typing import Any
 import httpx2
 import msgspec
 
-from roadworthy.wiring.data_folder import (
+from roadworthy.wiring.folders.data_folder import (
     DataFolder,
     DataFolderHeld,
     create_folder,

@@ -49,36 +49,37 @@ from roadworthy.inference_log.analysis import Bounds
 from roadworthy.inference_log.model import Batch, Filter, Shipped
 from roadworthy.inference_log.ports import LogStore
 from roadworthy.inference_log.service import Log, Shipper
-from roadworthy.operations.adopt import Adoption
+from roadworthy.operations.adoption.adopt import Adoption
 from roadworthy.operations.budgets import BudgetBoard
-from roadworthy.operations.drill import Subject
+from roadworthy.operations.drills.drill import Subject
+from roadworthy.operations.drills.kill_drill_runs import KillDrillRun
 from roadworthy.operations.explain import Explainer
 from roadworthy.operations.forget import Forgetter
 from roadworthy.operations.keys import Keys
-from roadworthy.operations.kill_drill_runs import KillDrillRun
-from roadworthy.operations.kill_triggers import Recent
+from roadworthy.operations.stops.kill_triggers import Recent
 from roadworthy.people.service import NoSuchPerson, SignIn
 from roadworthy.rollout.model import Rollout
-from roadworthy.wiring import kill_drill, ledgers
-from roadworthy.wiring.backup import BackupRefused, back_up
-from roadworthy.wiring.config_folder import ConfigFolderError, read_folder
-from roadworthy.wiring.data_folder import DataFolder, DataFolderError, DataFolderHeld, FolderLock, create_folder
-from roadworthy.wiring.drills import Drilling
-from roadworthy.wiring.enforcing import Enforcing
-from roadworthy.wiring.evals import Evaluating
-from roadworthy.wiring.evidence import Proving
-from roadworthy.wiring.gateway_desk import Desk
-from roadworthy.wiring.gateways import Fleet
-from roadworthy.wiring.internal import Internal
-from roadworthy.wiring.kill import Killing
-from roadworthy.wiring.kill_drill import kill_drills
-from roadworthy.wiring.people import People
-from roadworthy.wiring.ramping import Ramping
-from roadworthy.wiring.sockets import CannotListen, listen_unix
-from roadworthy.wiring.stand_ins import StandIns
-from roadworthy.wiring.status import StatusBoard
-from roadworthy.wiring.tracing import Tracing
-from roadworthy.wiring.workers import KeptAnswers, rotate_journals
+from roadworthy.wiring.composed import kill_drill
+from roadworthy.wiring.composed.drills import Drilling
+from roadworthy.wiring.composed.enforcing import Enforcing
+from roadworthy.wiring.composed.evals import Evaluating
+from roadworthy.wiring.composed.evidence import Proving
+from roadworthy.wiring.composed.kill import Killing
+from roadworthy.wiring.composed.kill_drill import kill_drills
+from roadworthy.wiring.composed.people import People
+from roadworthy.wiring.composed.ramping import Ramping
+from roadworthy.wiring.composed.status import StatusBoard
+from roadworthy.wiring.composed.tracing import Tracing
+from roadworthy.wiring.fleet import ledgers
+from roadworthy.wiring.fleet.gateway_desk import Desk
+from roadworthy.wiring.fleet.gateways import Fleet
+from roadworthy.wiring.fleet.stand_ins import StandIns
+from roadworthy.wiring.fleet.workers import KeptAnswers, rotate_journals
+from roadworthy.wiring.folders.backup import BackupRefused, back_up
+from roadworthy.wiring.folders.config_folder import ConfigFolderError, read_folder
+from roadworthy.wiring.folders.data_folder import DataFolder, DataFolderError, DataFolderHeld, FolderLock, create_folder
+from roadworthy.wiring.processes.internal import Internal
+from roadworthy.wiring.processes.sockets import CannotListen, listen_unix
 from roadworthy.workflow.model import ApiKey, Configuration, Settings, Target, Workflow
 from roadworthy.workflow.problems import errors
 from roadworthy.workflow.service import Actor, Workflows
@@ -514,7 +515,7 @@ def open_control(data: str | os.PathLike[str], *, purpose: str = "a roadworthy c
 
 async def serve(control: Control) -> None:
     """Serve the admin API and run the engine until SIGTERM or SIGINT; then ship what is left."""
-    from roadworthy.wiring.http_server import server
+    from roadworthy.wiring.processes.http_server import server
 
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()

@@ -42,16 +42,16 @@ from roadworthy.http1.messages import Clocks, Reply
 from roadworthy.http1.origin import Origin
 from roadworthy.http1.pool import PoolLimits
 from roadworthy.http1.stream import StreamReply
-from roadworthy.wiring.data_folder import DataFolder
-from roadworthy.wiring.lanes import permit_ports
-from roadworthy.wiring.ledgers import open_ledger
-from roadworthy.wiring.parts import PartsFile
-from roadworthy.wiring.place import LOCAL, Place
+from roadworthy.wiring.fleet.ledgers import open_ledger
+from roadworthy.wiring.fleet.parts import PartsFile
+from roadworthy.wiring.folders.data_folder import DataFolder
+from roadworthy.wiring.processes.sockets import listen_unix
 from roadworthy.wiring.secrets import find_secret
-from roadworthy.wiring.sockets import listen_unix
-from roadworthy.wiring.stopping import KEPT, KillWatch, keep, restore, states_of_environment
-from roadworthy.wiring.trust import Trust
-from roadworthy.wiring.user_checks import launch_checks
+from roadworthy.wiring.worker.lanes import permit_ports
+from roadworthy.wiring.worker.place import LOCAL, Place
+from roadworthy.wiring.worker.stopping import KEPT, KillWatch, keep, restore, states_of_environment
+from roadworthy.wiring.worker.trust import Trust
+from roadworthy.wiring.worker.user_checks import launch_checks
 
 log = logging.getLogger("roadworthy.gateway")
 

@@ -16,15 +16,16 @@ import msgspec
 
 from roadworthy.adapters.telemetry.logs import configure
 from roadworthy.engine.ports import Launcher
-from roadworthy.wiring import ledgers, supervising
-from roadworthy.wiring.config_folder import read_folder
-from roadworthy.wiring.data_folder import DataFolder, FolderLock, create_folder
-from roadworthy.wiring.keeper import Keeper, ProcessFacts
-from roadworthy.wiring.launcher import LinuxLauncher, python
-from roadworthy.wiring.place import Place
-from roadworthy.wiring.sockets import check_socket_path
-from roadworthy.wiring.supervising import READY_POLL, Say
-from roadworthy.wiring.targets import Targets
+from roadworthy.wiring.fleet import ledgers
+from roadworthy.wiring.folders.config_folder import read_folder
+from roadworthy.wiring.folders.data_folder import DataFolder, FolderLock, create_folder
+from roadworthy.wiring.processes import supervising
+from roadworthy.wiring.processes.keeper import Keeper, ProcessFacts
+from roadworthy.wiring.processes.launcher import LinuxLauncher, python
+from roadworthy.wiring.processes.sockets import check_socket_path
+from roadworthy.wiring.processes.supervising import READY_POLL, Say
+from roadworthy.wiring.processes.targets import Targets
+from roadworthy.wiring.worker.place import Place
 from roadworthy.workflow.model import Settings
 
 CONTROL_REFUSED = 2

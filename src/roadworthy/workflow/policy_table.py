@@ -124,7 +124,11 @@ POLICY: Final = Section(
     "a policy",
     {
         "testers": Field(ListOf(Ref("people", "the id of a person"), 25), "People with tester keys, at most 25."),
-        "pilot_share": Field(Share(), "Share of traffic of a pilot, 1% at most; it may have 25 calls a day where that is more.", default="1%"),
+        "pilot_share": Field(
+            Share(),
+            "Share of traffic of a pilot, 1% at most; it may have 25 calls a day where that is more.",
+            default="1%",
+        ),
         "projected_peak": Field(Number(0.0001, 1e6, "calls a second"), "Expected peak, in calls a second."),
         "objective": Field(
             Section(

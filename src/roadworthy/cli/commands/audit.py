@@ -54,6 +54,10 @@ def list_records(work: Work, workflow: str | None, at: str | None, limit: int, a
     if not rows:
         raise Finding("the audit trail holds no record there")
     zone = work.zone()
+    if work.console.width < NARROW:
+        for row in rows:
+            _line(work, row, zone)
+        return
     print_table(
         work.console,
         [Column("no.", right=True), Column("time"), Column("actor"), Column("for", optional=True), Column("action"),

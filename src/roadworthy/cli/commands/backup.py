@@ -83,8 +83,8 @@ def restore_backup(work: Work, path: Path, forgotten: Path | None) -> None:
     --forgotten with the old data folder, or do it again.  With it nothing is published before an owner of a workflow
     has said `roadworthy backup accept`.
     """
-    from roadworthy.wiring.backup import BackupRefused, restore
-    from roadworthy.wiring.data_folder import DataFolderError
+    from roadworthy.wiring.folders.backup import BackupRefused, restore
+    from roadworthy.wiring.folders.data_folder import DataFolderError
 
     try:
         restore(path, work.data, forgotten=forgotten)

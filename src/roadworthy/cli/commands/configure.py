@@ -70,7 +70,7 @@ def apply(work: Work, folder: Path, dry_run: bool) -> None:
 
 def read_files(folder: Path) -> dict[str, str]:
     """The configuration files of a folder: relative path → text.  Raises ``BadInput``."""
-    from roadworthy.wiring.config_folder import ConfigFolderError, read_folder
+    from roadworthy.wiring.folders.config_folder import ConfigFolderError, read_folder
 
     if folder.is_dir() and not (folder / "roadworthy.yaml").is_file():
         raise BadInput(

@@ -50,10 +50,10 @@ def gateway(
     and goes on while control is down or restarts.
     """
     from roadworthy.adapters.telemetry.logs import FORMAT_VARIABLE
-    from roadworthy.wiring.data_folder import DataFolderError, DataFolderHeld
-    from roadworthy.wiring.joined import JoinFailed, Options
-    from roadworthy.wiring.joined import gateway as run
-    from roadworthy.wiring.sockets import CannotListen
+    from roadworthy.wiring.fleet.joined import JoinFailed, Options
+    from roadworthy.wiring.fleet.joined import gateway as run
+    from roadworthy.wiring.folders.data_folder import DataFolderError, DataFolderHeld
+    from roadworthy.wiring.processes.sockets import CannotListen
 
     if log_json:
         os.environ[FORMAT_VARIABLE] = "json"  # the processes that it starts inherit it

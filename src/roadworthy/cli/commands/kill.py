@@ -44,8 +44,8 @@ def kill(work: Work, workflow: str | None, everything: bool, to: str, reason: st
 
     from roadworthy.kill_switch.model import State
     from roadworthy.kill_switch.rules import Refused as AgainstTheRules
-    from roadworthy.wiring.data_folder import DataFolderError, open_folder
-    from roadworthy.wiring.kill_alone import ControlLine, press
+    from roadworthy.wiring.composed.kill_alone import ControlLine, press
+    from roadworthy.wiring.folders.data_folder import DataFolderError, open_folder
     from roadworthy.workflow.service import Unknown
 
     saved = work.logins.current(work.data, work.clock())
@@ -100,8 +100,8 @@ def restore(work: Work, workflow: str | None, everything: bool, to: str, reason:
 @pass_work
 def undo(work: Work, workflow: str | None, everything: bool) -> None:
     """Take back a stop of WORKFLOW that you pressed within the last ten minutes, a KILL file of yours included."""
-    from roadworthy.wiring.data_folder import DataFolderError, open_folder
-    from roadworthy.wiring.kill_alone import withdraw
+    from roadworthy.wiring.composed.kill_alone import withdraw
+    from roadworthy.wiring.folders.data_folder import DataFolderError, open_folder
 
     name = _named(workflow, everything)
     try:

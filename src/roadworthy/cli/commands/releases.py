@@ -71,12 +71,12 @@ def releases(work: Work, workflow: str | None) -> None:
         [
             Column("workflow"),
             Column("no.", right=True),
-            Column("release"),
-            Column("serves", optional=True),
-            Column("frozen"),
-            Column("by"),
-            Column("behaviour"),
-            Column("note", wrap=True, optional=True),
+            Column("release", keep=16),
+            Column("serves", optional=True, keep=9),
+            Column("frozen", keep=8),
+            Column("by", spare=1),
+            Column("behaviour", spare=2),
+            Column("note", wrap=True, optional=True, keep=16),
         ],
         [
             [

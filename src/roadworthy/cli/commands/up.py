@@ -38,9 +38,9 @@ def up(
     what was applied last.  A configuration with errors changes nothing: what was applied last serves on.
     """
     from roadworthy.adapters.telemetry.logs import FORMAT_VARIABLE
-    from roadworthy.wiring.config_folder import ConfigFolderError
-    from roadworthy.wiring.data_folder import DataFolderError, DataFolderHeld
-    from roadworthy.wiring.sockets import CannotListen
+    from roadworthy.wiring.folders.config_folder import ConfigFolderError
+    from roadworthy.wiring.folders.data_folder import DataFolderError, DataFolderHeld
+    from roadworthy.wiring.processes.sockets import CannotListen
     from roadworthy.wiring.supervisor import Options
     from roadworthy.wiring.supervisor import up as run
 

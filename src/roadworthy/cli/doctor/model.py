@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from roadworthy.gateway.snapshot import Snapshot
-from roadworthy.wiring.gateways import Known
+from roadworthy.wiring.fleet.gateways import Known
 
 Verdict = Literal["ok", "warn", "FAIL", "skip"]
 

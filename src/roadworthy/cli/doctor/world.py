@@ -15,9 +15,9 @@ from roadworthy.gateway.snapshot import Snapshot, SnapshotRefused, decode
 from roadworthy.http1 import errors as http1_errors
 from roadworthy.http1.origin import Origin
 from roadworthy.wiring.cli import settings
-from roadworthy.wiring.data_folder import DataFolder, lock_holder
-from roadworthy.wiring.gateways import Fleet
-from roadworthy.wiring.run_facts import run_facts
+from roadworthy.wiring.fleet.gateways import Fleet
+from roadworthy.wiring.folders.data_folder import DataFolder, lock_holder
+from roadworthy.wiring.folders.run_facts import run_facts
 from roadworthy.workflow.model import Settings
 
 PATIENCE = 5.0

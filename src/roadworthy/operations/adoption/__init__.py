@@ -1,0 +1,1 @@
+"""An app that already calls a model becomes a workflow."""

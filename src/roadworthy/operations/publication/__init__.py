@@ -1,0 +1,1 @@
+"""What gateways are told, and what keeps anybody from telling them more."""

@@ -1,0 +1,1 @@
+"""A ramp meets the log, the evidence and the people who are told."""

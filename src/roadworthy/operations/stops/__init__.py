@@ -1,0 +1,1 @@
+"""The kill switch meets people, the audit chain and the log."""

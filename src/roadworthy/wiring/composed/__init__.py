@@ -1,0 +1,1 @@
+"""Parts of control, each composed in one place."""

@@ -1,0 +1,69 @@
+"""Evals, composed."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from roadworthy.adapters.signatures import Ed25519Signer, Ed25519Verifier
+from roadworthy.adapters.sqlite.state import SqliteState
+from roadworthy.engine.renew import Producer, RenewalFailed
+from roadworthy.evals.service import Evals, Refused
+from roadworthy.evidence.service import Ledger
+from roadworthy.gateway.snapshot import Snapshot
+from roadworthy.operations.proving.eval_runs import EvalRuns, Order
+from roadworthy.operations.proving.evals import Gate, Ports, in_force
+from roadworthy.readiness.model import Published
+from roadworthy.workflow.service import Actor, Unknown, Workflows
+
+LOOK = 1.0
+"""Seconds between two looks at a run that renews a gate."""
+
+
+class Evaluating:
+    """Everything of control that is about evals."""
+
+    def __init__(
+        self,
+        state: SqliteState,
+        workflows: Workflows,
+        ledger: Ledger,
+        signer: Ed25519Signer,
+        *,
+        epoch: Callable[[], int],
+        base_url: Callable[[], str],
+        snapshot: Callable[[], Snapshot | None],
+        publish: Callable[[], None],
+        clock: Callable[[], float],
+    ) -> None:
+        self.evals = Evals(state, signer, Ed25519Verifier(), clock=clock)
+        ports = Ports(signer=signer, base_url=base_url, snapshot=snapshot, publish=publish, epoch=epoch, clock=clock)
+        self.gate = Gate(state, workflows, self.evals, ledger, ports)
+        self.runs = EvalRuns(self.gate)
+        self.evals.publish_anew()
+
+    def renewed_by(self, release: Callable[[str], str], sleep: Callable[[float], None] = time.sleep) -> Producer:
+        """How a machine runs the gate again.  ``release``: digest of the one that a workflow is judged by."""
+
+        def run(workflow: str) -> None:
+            try:
+                status = self.runs.start(Order(workflow, release(workflow)), Actor("engine"))
+                while status.state == "running":
+                    sleep(LOOK)
+                    status = self.runs.look(status.run.id)
+            except (Refused, Unknown) as error:
+                raise RenewalFailed(str(error)) from error
+            if status.concluded is None:
+                raise RenewalFailed(status.detail or f"run {status.run.id} is not complete")
+
+        def usd(workflow: str) -> float:
+            try:
+                return self.gate.ready(workflow, release(workflow)).plan.usd or 0.0
+            except (Refused, Unknown):
+                return 0.0  # running it says why it cannot be
+
+        return Producer("evals", run, usd)
+
+    def published(self, workflow: str) -> Published | None:
+        """The set and scorers in force, as readiness wants them."""
+        return in_force(self.evals.published(workflow))

@@ -1,0 +1,83 @@
+"""Everything of control that is about people: escalations, incidents, the outbox, and what the gateways are told."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from roadworthy.adapters.notify.webhook import WebhookSender
+from roadworthy.adapters.sqlite.state import SqliteState
+from roadworthy.engine import escalations as duties
+from roadworthy.engine.escalations import Tidings
+from roadworthy.engine.supervise import Module
+from roadworthy.inference_log.ports import LogStore
+from roadworthy.operations.escalations import EscalationEraser, completion, fits, forget_what_is_covered
+from roadworthy.operations.notices import Arrivals
+from roadworthy.operations.status import PeopleCounts, Waiting, waiting_for_people
+from roadworthy.people.escalation.service import Queue
+from roadworthy.people.incident.service import Incidents
+from roadworthy.people.outbox.service import Outbox
+from roadworthy.wiring.fleet.workers import tell_worker
+from roadworthy.wiring.folders.data_folder import DataFolder
+from roadworthy.wiring.secrets import find_secret
+from roadworthy.workflow.model import Settings
+
+
+class People:
+    """Built once by ``Control``, which closes what it is given."""
+
+    def __init__(
+        self,
+        state: SqliteState,
+        log: LogStore,
+        folder: DataFolder,
+        *,
+        sockets: Callable[[], list[Path]],
+        settings: Callable[[], Settings],
+        base_url: Callable[[], str],
+        clock: Callable[[], float],
+    ) -> None:
+        """``sockets``: of every worker of every gateway."""
+        self._state = state
+        self._settings = settings
+        self._clock = clock
+        self.queue = Queue(
+            state,
+            clock=clock,
+            answer_url=lambda ident: f"{base_url()}/escalations/{ident}/answer",
+            completion=completion,
+            fits=fits,
+            secret=find_secret,
+        )
+        self.incidents = Incidents(state, clock=clock)
+        self.outbox = Outbox(state, clock=clock, secret=find_secret, hmac_key=folder.hmac_key())
+        self.tidings = Tidings(state, sockets, tell_worker, clock=clock)
+        self.arrivals = Arrivals(state, self.queue, self.incidents, log.covers, tell_gone=self.tidings.gone)
+        self.eraser = EscalationEraser(state, state, tell_gone=self.tidings.gone)
+        forget_what_is_covered(state, log.covers, clock())
+
+    def counts(self) -> PeopleCounts:
+        with self._state.read() as tx:
+            messages = tx.count_deliveries()
+            return PeopleCounts(
+                escalations_open=sum(tx.open_escalations().values()),
+                incidents_open=tx.count_open_incidents(),
+                messages_waiting=messages.get("waiting", 0),
+                messages_dead=messages.get("dead", 0),
+            )
+
+    def waiting(self) -> list[Waiting]:
+        """What goes on only when somebody acts."""
+        with self._state.read() as tx:
+            applied = tx.applied()
+            workflows = {} if applied is None else applied.configuration.workflows
+            dead = tx.count_deliveries().get("dead", 0)
+            return waiting_for_people(workflows, tx.open_escalations(), tx.count_open_incidents(), dead)
+
+    def modules(self) -> list[Module]:
+        return [
+            duties.expiry(self.queue),
+            duties.telling(self.tidings),
+            duties.deliveries(self.outbox, lambda: WebhookSender(proxy=self._settings().proxy)),
+            duties.keeping(self._state, lambda: self._settings().retention.bodies, clock=self._clock),
+        ]

@@ -1,0 +1,1 @@
+"""Disposable copies of an install, for drills that would hurt the real one."""

@@ -1,0 +1,1 @@
+"""What a gateway worker is composed of, beside the gateway itself."""
