@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Mapping
+from datetime import tzinfo
+from textwrap import fill
+from typing import Any, Final
 
 import click
 
@@ -12,6 +14,14 @@ from roadworthy.cli.commands.releases import items
 from roadworthy.cli.commands.rollout import answer as history
 from roadworthy.cli.context import Work, common, json_option, pass_work
 from roadworthy.cli.errors import BadInput, Finding
+from roadworthy.cli.terminal import line
+
+Row = Mapping[str, Any]
+
+NARROW: Final = 110
+"""Under so many characters a record takes lines of its own."""
+
+INDENT: Final = "     "
 
 
 @click.group()
@@ -56,7 +66,7 @@ def list_records(work: Work, workflow: str | None, at: str | None, limit: int, a
     zone = work.zone()
     if work.console.width < NARROW:
         for row in rows:
-            _line(work, row, zone)
+            line_of(work, row, zone)
         return
     print_table(
         work.console,
@@ -71,6 +81,19 @@ def list_records(work: Work, workflow: str | None, at: str | None, limit: int, a
             for row in rows
         ],
     )  # fmt: skip
+
+
+def line_of(work: Work, row: Row, zone: tzinfo) -> None:
+    """Whole on a narrow terminal: what was done is never cut, a reason has lines of its own."""
+    head = [str(row.get("seq", "")), words.moment(row.get("time"), zone, now=work.clock())]
+    behalf = f" (for {row['on_behalf_of']})" if row.get("on_behalf_of") else ""
+    did = f"{row.get('action', '')} {row.get('target') or ''}"
+    done = f"{did}: {row.get('outcome', '')}, by {row.get('actor', '')}{behalf}"
+    lines = [f"{'  '.join(head)}  {done}", *([str(row["reason"])] if row.get("reason") else [])]
+    for number, text in enumerate(lines):
+        indent = INDENT if number else ""
+        told = fill(line(text), max(work.console.width, 40), initial_indent=indent, subsequent_indent=INDENT)
+        work.console.print(told, soft_wrap=True)
 
 
 @audit.command("verify")
