@@ -12,7 +12,7 @@ from rich.console import Console
 
 from roadworthy.cli.commands.audit import line_of
 
-RECORD = {
+RECORD: dict[str, Any] = {
     "seq": 173, "time": 1_795_433_690.0, "actor": "ada", "on_behalf_of": "os:1000", "action": "rollout.approve",
     "target": "rollout/support-triage", "outcome": "denied",
     "reason": "approval comes last: dwell: testers lasts 24 h: 23.9 h are left; traffic: no call of the release yet",
