@@ -11,7 +11,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from roadworthy.wiring.control import Control
+from roadworthy.wiring.composition import Control
 from roadworthy.wiring.folders.data_folder import create_folder
 
 FILES = {

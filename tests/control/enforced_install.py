@@ -9,7 +9,7 @@ from typing import Any
 
 from roadworthy.gateway import snapshot as snapshots
 from roadworthy.gateway.snapshot import ServedWorkflow, Snapshot
-from roadworthy.wiring.control import Control
+from roadworthy.wiring.composition import Control
 from roadworthy.wiring.folders.data_folder import DataFolder, create_folder
 from roadworthy.workflow.service import Actor, Applied, Frozen
 from support.proven import Prover

@@ -12,7 +12,7 @@ import zstandard
 
 from roadworthy.inference_log.model import Batch, Filter
 from roadworthy.operations.keys import Keys, KeySpec
-from roadworthy.wiring.control import Control
+from roadworthy.wiring.composition import Control
 from roadworthy.wiring.folders.backup import BackupRefused, back_up, restore
 from roadworthy.wiring.folders.data_folder import DataFolderTooNew, FolderLock, create_folder
 from roadworthy.workflow.inference import Inference, new_inference_id

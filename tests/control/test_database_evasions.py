@@ -13,7 +13,7 @@ from enforced_install import DAY, DEV, FILES, FLOW, Install
 
 from roadworthy.evidence.receipt.tokens import RECEIPT
 from roadworthy.rollout.tokens import ROLLOUT
-from roadworthy.wiring.control import Control
+from roadworthy.wiring.composition import Control
 from support.evidence import TestSigner, receipt
 
 

@@ -14,7 +14,7 @@ import pytest
 
 from roadworthy.adapters.sqlite.state import SqliteState
 from roadworthy.inference_log import segments
-from roadworthy.wiring.control import Control
+from roadworthy.wiring.composition import Control
 from roadworthy.wiring.folders.data_folder import DataFolder, create_folder
 from roadworthy.workflow.inference import Escalation, Seal, new_inference_id
 from support.waiting import until
@@ -43,7 +43,7 @@ asyncio.run(main())
 
 CONTROL = """
 import sys, time
-from roadworthy.wiring.control import Control
+from roadworthy.wiring.composition import Control
 from roadworthy.wiring.folders.data_folder import open_folder
 control = Control(open_folder(sys.argv[1]))
 while True:

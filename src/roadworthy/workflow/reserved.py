@@ -1,7 +1,8 @@
 """Names that no configuration may give to a workflow, and the two that stand for the kill drill.
 
-The kill drill stops and restores workflows of its own (``operations/drills/kill_drill.py``), so that it never touches one
-that serves people.  They are in every snapshot, reached by a drill's permit and nothing else, and belong to nobody's lists.
+The kill drill stops and restores workflows of its own (``operations/drills/kill_drill.py``), so that it never touches
+one that serves people.  They are in every snapshot, reached by a drill's permit and nothing else, and belong to
+nobody's lists.
 """
 
 from __future__ import annotations

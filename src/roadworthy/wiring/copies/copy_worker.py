@@ -2,7 +2,8 @@
 fill.
 
 ``python -m roadworthy.wiring.copies.copy_worker --clock FILE --disk FILE -- ARGUMENTS OF THE WORKER``; the first file
-holds the seconds by which the clock is off, the second the bytes that a folder may hold and, on the next line, the folder.
+holds the seconds by which the clock is off, the second the bytes that a folder may hold and, on the next line,
+the folder.
 """
 
 from __future__ import annotations
