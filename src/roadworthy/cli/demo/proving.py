@@ -68,6 +68,13 @@ class Checklist(msgspec.Struct, frozen=True):
     commands: dict[int, str]
     """Item that is not met → what would meet it."""
 
+    def told_missing(self) -> str:
+        """What is missing, by what would meet it."""
+        groups: dict[str, list[str]] = {}
+        for each in self.missing:
+            groups.setdefault(self.commands[int(each.split()[0])], []).append(each)
+        return "; ".join(f"{', '.join(items)} ({command})" for command, items in groups.items())
+
 
 def examples(count: int | None) -> str:
     """The sample's messages to test on, as JSON Lines; ``count``: only the first of them, in file order."""

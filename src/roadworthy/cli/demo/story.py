@@ -153,7 +153,8 @@ class Teller:
         self.say(f"   people: {proof.frozen_by} froze it; {proof.signed_by}, the owner, signed the rubric and accepted")
         proving.accept(self.system)
         ready = proving.counted(self.system, number, below(self.size))
-        self.say(f"   ready:  {_allowed(ready)}; missing are\n     {', '.join(ready.missing)}")
+        self.say(f"   ready:  {_allowed(ready)}")
+        self.say(f"     shown:   {', '.join(ready.shown)}\n     missing: {ready.told_missing()}")
         self.found |= {"proof": proof, "broken": broken, "before_stop": ready}
 
     def ramp(self) -> None:
@@ -194,7 +195,7 @@ class Teller:
         self.say(f"   Restored by {stopped.restored_by}, its owner. Without a login: {_sentence(stopped.refused)}.")
         drilled = stopping.drill(self.system)
         ready = proving.checklist(self.system, self.numbers[1])
-        self.say(f"   drill kill: {drilled.verdict}, {drilled.figure}; {_allowed(ready)}")
+        self.say(f"   drill kill, item 7: {drilled.verdict}, {drilled.figure}. So {_allowed(ready)}.")
         self.found |= {"stopped": stopped, "drilled": drilled, "ready": ready}
 
     def close(self) -> Told:
@@ -297,7 +298,7 @@ def _split(crowd: Crowd) -> str:
 
 
 def _allowed(ready: Checklist) -> str:
-    return f"{ready.label}, at most {words.share(ready.ceiling)} of users; {len(ready.shown)} of 10 items are shown"
+    return f"{ready.label}, at most {words.share(ready.ceiling)} of users; {len(ready.shown)} of 10 items shown"
 
 
 def _sentence(text: str) -> str:
