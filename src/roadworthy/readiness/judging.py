@@ -6,6 +6,7 @@ was not found, not answered or not measured for long enough is INSUFFICIENT.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
@@ -172,7 +173,9 @@ def kill_drill_judged(figures: KillDrill, gateways: Mapping[str, float]) -> Judg
         return Judged("INSUFFICIENT", f"never confirmed: {', '.join(lost) or 'any gateway'}")
     if figures.without_traffic:
         return Judged("INSUFFICIENT", f"no call came through: {', '.join(figures.without_traffic)}")
-    seen = f"off in {figures.max:.2f} s at most on {len(figures.gateways)} gateways"
+    count = len(figures.gateways)
+    took = f"{figures.max:.1f} s" if figures.max >= 1 else f"{math.ceil(figures.max * 1000)} ms"
+    seen = f"off in {took} at most on {count} gateway{'s' if count > 1 else ''}"
     joined = [at for name, at in gateways.items() if name not in figures.gateways]
     if joined:
         return Judged("PASS", f"{seen}; {len(joined)} joined since", until=min(joined))
