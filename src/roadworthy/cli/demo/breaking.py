@@ -28,6 +28,8 @@ class Broken(msgspec.Struct, frozen=True):
     seconds: float
     """The longest wait."""
     reads: str
+    misses: list[str]
+    """What was not as declared."""
 
 
 class Drilled(msgspec.Struct, frozen=True):
@@ -38,6 +40,11 @@ class Drilled(msgspec.Struct, frozen=True):
     @property
     def passed(self) -> int:
         return sum(fault.verdict == "PASS" for fault in self.faults)
+
+    @property
+    def failed(self) -> list[str]:
+        """A line for each fault that did not end as declared."""
+        return [f"{fault.fault}: {'; '.join(fault.misses)}" for fault in self.faults if fault.verdict != "PASS"]
 
     def __str__(self) -> str:
         ways = Counter(fault.outcome for fault in self.faults)
@@ -81,5 +88,6 @@ def _broken(results: list[dict[str, Any]]) -> Broken:
     outcome = seen.get("outcome") or "no answer"
     longest = max((result["seen"] or {}).get("seconds", 0.0) for result in results)
     return Broken(
-        worst["fault"], worst["says"], worst["verdict"], outcome, longest, reads(outcome, seen.get("text", ""))
-    )
+        worst["fault"], worst["says"], worst["verdict"], outcome, longest, reads(outcome, seen.get("text", "")),
+        list(worst["misses"]),
+    )  # fmt: skip

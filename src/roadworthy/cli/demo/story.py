@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import secrets
 import shlex
 from collections import Counter
@@ -17,16 +16,14 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from roadworthy.cli import words
 from roadworthy.cli.demo import pilot, proving, stopping
 from roadworthy.cli.demo.breaking import Drilled, drill
+from roadworthy.cli.demo.phrases import about_the_ceiling, allowed, curl_line, example, python_snippet, sentence, split
 from roadworthy.cli.demo.pilot import Crowd, Edited, Pilot
 from roadworthy.cli.demo.proving import Checklist, Proof
 from roadworthy.cli.demo.stopping import Drill, Stopped
 from roadworthy.cli.demo.system import AUTHOR, OWNER, WORKFLOW, Message, System, messages
-from roadworthy.cli.demo.traffic import Reply, Tally, body, send, tally
+from roadworthy.cli.demo.traffic import Reply, Tally, send, tally
 from roadworthy.cli.errors import CliError
 from roadworthy.cli.terminal import line
-from roadworthy.workflow.inference import SERVED_BY_MODEL
-
-QUESTION = "I was charged twice for my order last week. Please give me my money back!"
 
 
 class Size(msgspec.Struct, frozen=True):
@@ -121,7 +118,7 @@ class Teller:
         pool = messages("test")[: self.size.messages]
         one, first = self._serve("first", "which asks for JSON in words", pool)
         two, second = self._serve("second", "which has a schema and checks", pool)
-        self.say(f"     {_example(second)}")
+        self.say(f"     {example(second)}")
         self.system.admin.post("/v1/journal/flush")
         ids = [reply.inference for reply in (*first, *second)]
         would = Counter(str(pilot.inference(self.system, ident).get("would", "")) for ident in ids)
@@ -138,7 +135,7 @@ class Teller:
         self.say("\n2. One line of workflow.yaml (enforcement: enforce), and from now on traffic follows evidence.")
         pilot.enforce(self.system)
         self.before = self._crowd("enforced")
-        self.say(f"   {_split(self.before)} The app is told:\n     {_sentence(self.before.reads)}")
+        self.say(f"   {split(self.before)} The app is told:\n     {sentence(self.before.reads)}")
 
     def prove(self) -> None:
         self.say("\n3. Prove it: break it on purpose, and judge it by examples. No live call feels either.")
@@ -148,12 +145,17 @@ class Teller:
             drilling = beside.submit(drill, self.system.admin, _onto(bar, drilled))
             proof = proving.prove(self.system, number, self.size.examples, _onto(bar, judged))
             broken = drilling.result()
+            if broken.failed:  # on a busy machine a clock may be overrun; an operator would look, and drill again
+                self.say(f"   drills: FAIL {'; '.join(map(line, broken.failed))}; drilled again")
+                broken = drill(self.system.admin, _onto(bar, drilled))
+        if broken.failed:
+            raise CliError(f"the drills failed again, so only testers may get it: {'; '.join(broken.failed)}")
         self.say(f"   drills: {broken}")
         self.say(f"   gate:   {proof}")
         self.say(f"   people: {proof.frozen_by} froze it; {proof.signed_by}, the owner, signed the rubric and accepted")
         proving.accept(self.system)
         ready = proving.counted(self.system, number, below(self.size))
-        self.say(f"   ready:  {_allowed(ready)}")
+        self.say(f"   ready:  {allowed(ready)}")
         self.say(f"     shown:   {', '.join(ready.shown)}\n     missing: {ready.told_missing()}")
         self.found |= {"proof": proof, "broken": broken, "before_stop": ready}
 
@@ -162,8 +164,8 @@ class Teller:
         pilot.begin(self.system, self.numbers[1])
         after = self._crowd("pilot")
         refused = pilot.ask_for_more(self.system)
-        self.say(f"   {_split(after)}")
-        self.say(f"   {OWNER} asks for {pilot.MORE}. Refused: {_ceiling(refused)}.")
+        self.say(f"   {split(after)}")
+        self.say(f"   {OWNER} asks for {pilot.MORE}. Refused: {about_the_ceiling(refused)}.")
         self.found["pilot"] = Pilot(self.before, after, pilot.STAGE, refused)
 
     def edit(self) -> None:
@@ -192,10 +194,10 @@ class Teller:
             f"{stopped.afterwards} sent to the model since."
         )
         self.say(f"   Customers: {line(stopped.reads)}.")
-        self.say(f"   Restored by {stopped.restored_by}, its owner. Without a login: {_sentence(stopped.refused)}.")
+        self.say(f"   Restored by {stopped.restored_by}, its owner. Without a login: {sentence(stopped.refused)}.")
         drilled = stopping.drill(self.system)
         ready = proving.checklist(self.system, self.numbers[1])
-        self.say(f"   drill kill, item 7: {drilled.verdict}, {drilled.figure}. So {_allowed(ready)}.")
+        self.say(f"   drill kill, item 7: {drilled.verdict}, {drilled.figure}. So {allowed(ready)}.")
         self.found |= {"stopped": stopped, "drilled": drilled, "ready": ready}
 
     def close(self) -> Told:
@@ -290,47 +292,3 @@ def _onto(bar: Progress, task: TaskID) -> Callable[[int, int], None]:
 def below(size: Size) -> float:
     """The most that a pilot may be of so many calls a day: 1 %, or 25 calls."""
     return max(pilot.SHARE, 25 / size.customers)
-
-
-def _split(crowd: Crowd) -> str:
-    others = crowd.users - len(crowd.reached)
-    return f"{crowd.users:,} customers call: {len(crowd.reached):,} reach the AI, {others:,} read the bypass."
-
-
-def _allowed(ready: Checklist) -> str:
-    return f"{ready.label}, at most {words.share(ready.ceiling)} of users; {len(ready.shown)} of 10 items shown"
-
-
-def _sentence(text: str) -> str:
-    """The first of what the product says."""
-    return line(text.split(". ")[0].split("; ")[0])
-
-
-def _ceiling(refused: str) -> str:
-    """Of all the reasons why a ramp may not go on, the one about evidence, if it is among them."""
-    why = next((each for each in refused.split("; ") if each.startswith("ceiling: ")), refused)
-    return line(why.removeprefix("ceiling: ").split(": `")[0])
-
-
-def _example(replies: list[Reply]) -> str:
-    """What the model wrote to the first customer who read a model's words."""
-    written = [reply for reply in replies if reply.outcome in SERVED_BY_MODEL]
-    return line((written or replies)[0].text, 110)
-
-
-def curl_line(url: str, token: str, user: str) -> str:
-    return (
-        f"curl -s {url}/chat/completions \\\n"
-        f"  -H 'Authorization: Bearer {token}' -H 'Content-Type: application/json' \\\n"
-        f"  -d {shlex.quote(json.dumps(body(QUESTION, user)))}"
-    )
-
-
-def python_snippet(url: str, token: str, user: str) -> str:
-    return (
-        "from openai import OpenAI\n"
-        f'client = OpenAI(base_url="{url}", api_key="{token}")\n'
-        f'messages = [{{"role": "user", "content": "{QUESTION}"}}]\n'
-        f'answer = client.chat.completions.create(model="{WORKFLOW}", user="{user}", messages=messages)\n'
-        "print(answer.choices[0].message.content)"
-    )
