@@ -57,7 +57,7 @@ def drill(callers: int) -> bool:
     return all([
         row("verdict", f"{run['verdict']}: {run['figure']}", "PASS", run["verdict"] == "PASS"),
         row("slowest", f"{figures['max'] * 1000:.0f} ms", "< 1 s", figures["max"] < 1.0),
-        row("live calls beside it", f"{calls}", "all 200", set(calls) == {"200"}),
+        row("live calls beside it", ", ".join(f"{count:,} × {status}" for status, count in sorted(calls.items())), "all 200", set(calls) == {"200"}),
     ])  # fmt: skip
 
 
