@@ -12,6 +12,8 @@ from typing import Any
 
 import httpx2
 
+from roadworthy.inference_log.segments import decode
+from roadworthy.workflow.inference import Inference, InferenceStart
 from support import up
 from support.waiting import until, write_files
 
@@ -53,6 +55,19 @@ class Gateway(up.Up):
         """Wait until it answers this key."""
         until(lambda: self.chat(token).status_code == 200, "served call")
         return self
+
+    def under_way(self) -> set[str]:
+        """Ids of the calls that its journal has begun and not ended: what a kill now loses, by its own account."""
+        begun: set[str] = set()
+        ended: set[str] = set()
+        for segment in (self.data / "journal").glob("*/*.jsonl"):
+            whole, _, _ = segment.read_bytes().rpartition(b"\n")
+            for line in map(decode, whole.splitlines()):
+                if isinstance(line, InferenceStart):
+                    begun.add(line.id)
+                elif isinstance(line, Inference):
+                    ended.add(line.id)
+        return begun - ended
 
     def kill_all(self) -> None:
         """The whole gateway, as a machine that loses its power: supervisor and workers at once."""

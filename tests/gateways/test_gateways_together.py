@@ -164,7 +164,7 @@ def test_a_gateway_killed_whole_is_told_as_lost_and_shipped_after_its_restart(th
         c.serves(three.token)
         slow = threading.Thread(target=hang, args=(c, three.token))
         slow.start()
-        until(lambda: c.metric("in_flight").get('worker="w3000"', 0) > 0, "call under way")
+        until(c.under_way, "call under way")
         c.kill_all()
         slow.join()
     lost = until(lambda: [item for item in three.local.records() if item.get("failure") == "gateway_lost"], "lost call")
