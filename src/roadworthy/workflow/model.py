@@ -301,6 +301,8 @@ class FrozenRelease(_Frozen, frozen=True):
 class Objective(_Frozen, frozen=True):
     latency_p95: float | None = None
     error_share: float | None = None
+    latency_p99: float | None = None
+    """Stated by the owner: with it a long tail may be long answers, and still be in order."""
 
 
 class Budget(_Frozen, frozen=True):
@@ -396,6 +398,10 @@ class GatePolicy(_Frozen, frozen=True):
     """Score → least share of examples: proven at 95 % for a first release, held by the sample beside one before."""
     margin: float = 0.10
     """How much worse than the release before it may be, proven at 95 %; a small one takes many examples."""
+    primary: str | None = None
+    """Score whose difference from the release before decides; ``None``: every score that has a floor."""
+    slices: list[str] = []
+    """Tags of examples that are judged apart: they can FAIL a gate, never hold it."""
 
 
 class Policy(_Frozen, frozen=True):
@@ -421,6 +427,39 @@ class Policy(_Frozen, frozen=True):
     """Seconds that an earned share is kept on evidence that has lapsed, at most thirty days."""
 
 
+class ScorerSpec(_Frozen, frozen=True):
+    """One scorer of the workflow's evals."""
+
+    kind: str
+    """Word of ``evals.scorers.registry``."""
+    options: dict[str, Any] = {}
+    """Arguments of the kind (docs/evals.md)."""
+
+
+class OnlineEvals(_Frozen, frozen=True):
+    """Live answers that are scored as they come."""
+
+    share: float = 0.0
+    """Of live answers, in [0, 1]; 0: none."""
+    usd_per_day: float = 1.0
+    scorers: list[str] = []
+    """Names of scorers that need no expectation; empty: all of those."""
+
+
+class EvalPlan(_Frozen, frozen=True):
+    """How the workflow's answers are judged.  It takes effect when its owner publishes a set of examples."""
+
+    scorers: dict[str, ScorerSpec] = {}
+    """Name of the score → its scorer; empty: what the examples' expectations ask for by themselves."""
+    online: OnlineEvals = OnlineEvals()
+    publish_every: float = 30 * 86_400.0
+    """Seconds between two published sets, at least; ``forget`` is exempt."""
+    nightly: int = 50
+    """Examples of the nightly sample on the served release."""
+    held_out: float = 0.2
+    """Share of a published set that nobody looks at while a prompt is worked on."""
+
+
 class Owners(_Frozen, frozen=True):
     workflow: str
     prompt: str
@@ -442,6 +481,7 @@ class Workflow(_Frozen, frozen=True):
     passthrough: str | None = None
     """Name of the target to which an adopted workflow without a release is passed through."""
     rubric: str | None = None
+    evals: EvalPlan = EvalPlan()
 
 
 class RedactionRule(_Frozen, frozen=True):

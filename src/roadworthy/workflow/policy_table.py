@@ -112,10 +112,18 @@ ROLLOUT: Final = Section(
 )
 
 GATE: Final = Section(
-    "a gate policy: {floors, margin}",
+    "a gate policy: {floors, margin, primary, slices}",
     {
         "floors": Field(MapOf(Share(), "floors by scorer"), "Least share of examples by score, proven at 95 %."),
         "margin": Field(ShareOrNone(), "How much worse than the release before it may be.", default="10%"),
+        "primary": Field(
+            Text("the name of a score"),
+            "Score whose difference from the release before decides.",
+            default="every score that has a floor",
+        ),
+        "slices": Field(
+            ListOf(Text("a tag of examples"), 20), "Tags of examples that are judged apart: they can FAIL a gate."
+        ),
     },
     lambda read: GatePolicy(**read),
 )
@@ -135,6 +143,9 @@ POLICY: Final = Section(
                 "objectives",
                 {
                     "latency_p95": Field(Duration(), "95 % of calls are answered within this."),
+                    "latency_p99": Field(
+                        Duration(), "99 % are: with it a load test may pass whose tail is long answers, not the system."
+                    ),
                     "error_share": Field(Share(), "At most this share of calls ends as an error."),
                 },
                 lambda read: Objective(**read),

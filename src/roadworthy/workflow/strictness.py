@@ -138,6 +138,11 @@ def _agreed(a: Any, b: Any) -> Any:
     return b if a == b else a
 
 
+def _stated(a: Any, b: Any) -> Any:
+    """A limit that allows what would else be refused: none is the strictest, and then the lower one."""
+    return b if b is None or (a is not None and b <= a) else a
+
+
 def _free(a: Any, b: Any) -> Any:
     """Neither way is looser."""
     return b
@@ -211,6 +216,7 @@ RULES: Final[Mapping[str, Strictest]] = {
     "policy.projected_peak": _most,
     "policy.objective.latency_p95": _least,
     "policy.objective.error_share": _least,
+    "policy.objective.latency_p99": _stated,
     "policy.requests_per_minute_per_key": _least,
     "policy.tester_calls_per_day": _least,
     "policy.tester_usd_per_day": _least,
@@ -236,6 +242,8 @@ RULES: Final[Mapping[str, Strictest]] = {
     "policy.rollout.shadow": _shadow,
     "policy.gate.floors": _floors,
     "policy.gate.margin": _least,
+    "policy.gate.primary": _agreed,
+    "policy.gate.slices": _all_of,
     "policy.grace": _least,
 }
 """Field → the stricter of two values.  Every field of ``Terms`` is here or holds fields that are."""
