@@ -25,7 +25,7 @@ from roadworthy.evals.model import (
 )
 from roadworthy.evals.ports import EvalState, EvalTransaction
 from roadworthy.evals.rules import Scores, rubric_digest, standing
-from roadworthy.evals.scorers.base import Case, Scorer
+from roadworthy.evals.scorers.base import Case, Pure
 from roadworthy.evals.scorers.registry import hash_of, scorers_of
 from roadworthy.evals.tokens import ANSWER, PUBLICATION, RUN, SIGNATURE
 from roadworthy.evidence.ports import Signer, Verifier
@@ -269,7 +269,7 @@ class Evals:
         tx.append_audit(chain(tx.last_audit(), event, self._clock()))
 
 
-def score(example: Example, answer: Answer | None, scorers: Sequence[Scorer], release: Release) -> Scored:
+def score(example: Example, answer: Answer | None, scorers: Sequence[Pure], release: Release) -> Scored:
     """One answer held against what was expected."""
     how = "unanswered" if answer is None else standing(answer.outcome, answer.failure)
     if answer is None or how == "unanswered":

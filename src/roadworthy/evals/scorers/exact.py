@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 import msgspec
 
-from roadworthy.evals.scorers.base import Case, decoded
+from roadworthy.evals.scorers.base import Case, ScorerKind, decoded
 
 
 class Exact(msgspec.Struct, frozen=True):
@@ -21,6 +21,10 @@ class Exact(msgspec.Struct, frozen=True):
     def name(self) -> str:
         return self.field or self.word
 
+    @property
+    def kind(self) -> ScorerKind:
+        return "assertion"
+
     def score(self, case: Case) -> float:
         if not self.field:
             return float(case.text.strip() == (case.expected_text or "").strip())
@@ -28,6 +32,9 @@ class Exact(msgspec.Struct, frozen=True):
         if not isinstance(found, dict) or self.field not in found:
             return 0.0
         return float(_same(found[self.field], case.expected.get(self.field)))
+
+    def why(self, case: Case) -> str:
+        return "is not what was expected, to the letter"
 
 
 def _same(found: Any, expected: Any) -> bool:

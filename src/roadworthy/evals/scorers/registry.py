@@ -12,7 +12,7 @@ from typing import Any, Final
 import msgspec
 
 from roadworthy.evals.model import Examples
-from roadworthy.evals.scorers.base import Scorer
+from roadworthy.evals.scorers.base import Pure, Scorer
 from roadworthy.evals.scorers.exact import Exact
 from roadworthy.evals.scorers.valid_json import ValidJson
 from roadworthy.workflow.digest import canonical
@@ -25,9 +25,9 @@ class UnknownScorer(Exception):
     """What was recorded cannot be rebuilt by this version."""
 
 
-def scorers_of(examples: Examples) -> list[Scorer]:
+def scorers_of(examples: Examples) -> list[Pure]:
     """Those that a set asks for: each field, the whole text, and whether the answer is JSON at all where it must be."""
-    found: list[Scorer] = [ValidJson()] if examples.fields else []
+    found: list[Pure] = [ValidJson()] if examples.fields else []
     found += [Exact(field) for field in examples.fields]
     if examples.whole:
         found.append(Exact())

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 import msgspec
 
-from roadworthy.evals.scorers.base import Case, decoded
+from roadworthy.evals.scorers.base import Case, ScorerKind, decoded
 from roadworthy.workflow.json_schema import validation_error
 
 
@@ -20,8 +20,16 @@ class ValidJson(msgspec.Struct, frozen=True):
     def name(self) -> str:
         return self.word
 
+    @property
+    def kind(self) -> ScorerKind:
+        return "assertion"
+
     def score(self, case: Case) -> float:
         found = decoded(case.text)
         if found is msgspec.UNSET:
             return 0.0
         return float(case.schema is None or not validation_error(case.schema, found))
+
+    def why(self, case: Case) -> str:
+        found = decoded(case.text)
+        return "is no JSON" if found is msgspec.UNSET else validation_error(case.schema or {}, found)
