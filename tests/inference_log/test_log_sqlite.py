@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from records import NOON, batch, inference, start_of
 
 from roadworthy.adapters.memory.log import MemoryLog
-from roadworthy.adapters.sqlite import log_cold
+from roadworthy.adapters.sqlite import log_cold, log_parquet
 from roadworthy.adapters.sqlite.log import SqliteLog
 from roadworthy.adapters.sqlite.log_schema import LogTooNew
 from roadworthy.inference_log.model import Batch, Cursor, Filter, Quarantined, StatsRow
@@ -134,7 +134,7 @@ def test_a_file_that_holds_other_than_was_written_deletes_nothing(
         num_rows = 0
 
     with monkeypatch.context() as patch:
-        patch.setattr(log_cold.pq, "read_metadata", lambda _: Metadata())
+        patch.setattr(log_parquet.pq, "read_metadata", lambda _: Metadata())
         with pytest.raises(log_cold.ColdMismatch, match="holds 0 rows, 1 were written"):
             sqlite.expire(NOON, KEEP)
     assert len(everything(sqlite)) == 1

@@ -3,6 +3,9 @@
 The rule: **a file counts when the database says so.**  A new version of a day is written beside the old one, synced
 and counted; one transaction then deletes the rows, points the day to the new file, and only after it the old file
 goes.  A crash leaves at most a file that nobody counts, which the next move removes.
+
+What reads and writes the files (``log_parquet``) is imported where it is used: pyarrow takes a tenth of a second to
+load, and most starts of control touch no cold day.
 """
 
 from __future__ import annotations
@@ -11,29 +14,16 @@ import os
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import apsw
 import msgspec
-import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.dataset as ds
-import pyarrow.parquet as pq
 
-from roadworthy.adapters.sqlite.log_rows import COLUMNS, NUMBERS, pack_id, unpack_id
-from roadworthy.inference_log.model import WORDED, Filter
+from roadworthy.adapters.sqlite.log_rows import COLUMNS, pack_id
+from roadworthy.inference_log.model import Filter
 
 DAY = 86_400.0
-BATCH = 20_000
-"""Rows held at a time."""
-GROUP = 4_000
-"""Rows of a row group: what a look-up has to unpack."""
-
-_COUNTS = ("status", "stream", "input", "cache_read", "cache_write", "output", "reasoning")
-_KINDS = {name: pa.float64() for name in ("ts", *NUMBERS)} | {name: pa.int64() for name in _COUNTS}
-SCHEMA = pa.schema([(name, _KINDS.get(name, pa.string())) for name in COLUMNS])
 
 Row = tuple[Any, ...]
 
@@ -74,62 +64,51 @@ class ColdDays:
 
     def rows(self, day: ColdDay, where: Filter | None = None, columns: Iterable[str] = COLUMNS) -> Iterator[Row]:
         """Rows of a day that pass the parts of a filter that Parquet can decide; ids as SQLite keeps them."""
+        from roadworthy.adapters.sqlite import log_parquet
+
         names = list(columns)
         identity = names.index("id") if "id" in names else None
-        wanted = _expression(where)
-        for batch in self._batches(day, names, wanted):
-            values: list[list[Any]] = [column.to_pylist() for column in batch.columns]
+        for values in log_parquet.batches(self.folder / day.file, names, where):
             if identity is not None:
-                values[identity] = [pack_id(inference) for inference in values[identity]]
+                values = [
+                    [pack_id(inference) for inference in column] if n == identity else column
+                    for n, column in enumerate(values)
+                ]
             yield from zip(*values, strict=True)
-
-    def _batches(self, day: ColdDay, names: list[str], wanted: pc.Expression | None) -> Iterator[pa.RecordBatch]:
-        """Matching rows, of the row groups that hold any: the columns of the filter are read first, alone."""
-        dataset = ds.dataset(self.folder / day.file, format="parquet", schema=SCHEMA)
-        if wanted is None:
-            yield from dataset.to_batches(columns=names, batch_size=BATCH, use_threads=False)
-            return
-        for fragment in dataset.get_fragments():
-            for group in fragment.split_by_row_group(wanted, schema=SCHEMA):
-                if group.count_rows(filter=wanted, use_threads=False):
-                    yield from group.to_batches(schema=SCHEMA, columns=names, filter=wanted, use_threads=False)
 
     def one(self, connection: apsw.Connection, inference: str) -> Row | None:
         """The row of an id: its day is in the id; any day is searched when it is not."""
+        from roadworthy.adapters.sqlite import log_parquet
+
         days = self.days(connection)
         with suppress(ValueError):
             ts = int(inference[4:16], 16) / 1000
             near = [day for day in days if day.oldest - 2 <= ts <= day.newest + 2]
             days = near + [day for day in days if day not in near]
         for day in days:
-            for batch in self._batches(day, list(COLUMNS), pc.field("id") == inference):
-                for row in batch.to_pylist():
-                    return tuple(pack_id(row["id"]) if name == "id" else row[name] for name in COLUMNS)
+            row = log_parquet.one(self.folder / day.file, inference)
+            if row is not None:
+                return tuple(pack_id(row["id"]) if name == "id" else row[name] for name in COLUMNS)
         return None
 
     def write(self, day: str, rows: Iterable[Row]) -> ColdDay | None:
         """A new file with these rows: written, synced, counted.  ``None`` for no rows.  Raises ``ColdMismatch``."""
+        from roadworthy.adapters.sqlite import log_parquet
+
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         version = sum(1 for name in os.listdir(self.folder) if name.startswith(day))
         while (path := self.folder / f"{day}.{version}.parquet").exists():
             version += 1
-        count, oldest, newest = 0, float("inf"), float("-inf")
-        stream = iter(rows)
         descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
         with os.fdopen(descriptor, "wb") as file:
-            with pq.ParquetWriter(file, SCHEMA, compression="zstd") as writer:
-                while batch := list(islice(stream, BATCH)):
-                    writer.write_table(_table(batch), row_group_size=GROUP)
-                    count += len(batch)
-                    oldest = min(oldest, *(row[1] for row in batch))
-                    newest = max(newest, *(row[1] for row in batch))
+            count, oldest, newest = log_parquet.write(file, rows)
             file.flush()
             os.fsync(file.fileno())
         if not count:
             path.unlink()
             return None
         _sync_folder(self.folder)
-        found = pq.read_metadata(path).num_rows
+        found = log_parquet.count(path)
         if found != count:
             path.unlink()
             raise ColdMismatch(f"{path.name} holds {found} rows, {count} were written")
@@ -161,36 +140,3 @@ def _sync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-def _table(batch: list[Row]) -> pa.Table:
-    columns = list(zip(*batch, strict=True))
-    columns[0] = tuple(unpack_id(identity) for identity in columns[0])
-    return pa.table(
-        [pa.array(column, field.type) for column, field in zip(columns, SCHEMA, strict=True)], schema=SCHEMA
-    )
-
-
-def _expression(where: Filter | None) -> pc.Expression | None:
-    if where is None:
-        return None
-    parts: list[pc.Expression] = []
-    for field, column in (("team", "team"), ("workflow", "workflow"), ("unit", "unit"), ("key", "key"),
-                          ("target", "target"), ("session", "session"), ("stage", "stage"),
-                          ("model", "model_answered")):  # fmt: skip
-        if (value := getattr(where, field)) is not None:
-            parts.append(pc.field(column) == value)
-    worded = [(field, list(where.words(field))) for field in WORDED]
-    parts += [pc.field(field).isin(words) for field, words in worded if words]
-    if where.since is not None:
-        parts.append(pc.field("ts") >= where.since)
-    if where.until is not None:
-        parts.append(pc.field("ts") < where.until)
-    if where.min_cost is not None:
-        parts.append(pc.field("cost_usd") >= where.min_cost)
-    if where.slower_than is not None:
-        parts.append(pc.field("latency") > where.slower_than)
-    found: pc.Expression | None = None
-    for part in parts:
-        found = part if found is None else found & part
-    return found
