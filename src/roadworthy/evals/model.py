@@ -9,8 +9,9 @@ from typing import Any, Literal
 
 import msgspec
 
+from roadworthy.evals.scorers.base import Mark
 from roadworthy.evidence.kinds import Verdict
-from roadworthy.workflow.inference import Failure, Outcome
+from roadworthy.workflow.inference import Failure, Outcome, Tokens
 
 
 class Example(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -28,6 +29,14 @@ class Example(msgspec.Struct, frozen=True, omit_defaults=True):
     """Holes of a managed prompt that this example fills."""
     label: str = ""
     """``id`` of the row that it came from, for people; no part of its content."""
+    critical: bool = False
+    """One answer that is not good fails the gate, on every target that the ladder names."""
+    tags: dict[str, str] = {}
+    """Slices that it belongs to, such as ``{"topic": "return"}``."""
+    held_out: bool = False
+    """Nobody looks at it while a prompt is worked on."""
+    cluster: str = ""
+    """User or thread that it came from: examples of one are alike, and count as fewer; empty: of its own."""
 
 
 class Examples(msgspec.Struct, frozen=True):
@@ -63,6 +72,8 @@ class Publication(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True)
     count: int
     source: str = ""
     """Name of the file that it came from."""
+    scorer_records: list[dict[str, Any]] = []
+    """The scorers with their arguments and versions, so that a run can be rebuilt from it."""
 
 
 class Signature(msgspec.Struct, frozen=True, kw_only=True):
@@ -76,6 +87,10 @@ class Signature(msgspec.Struct, frozen=True, kw_only=True):
     """``rub_`` + 64 hex digits of its text."""
     person: str
     at: float
+
+
+Purpose = Literal["gate", "check", "nightly", "answers"]
+"""What a run is for; only a ``gate`` makes a receipt."""
 
 
 class Run(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
@@ -103,6 +118,23 @@ class Run(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     began: float
     by: str
     on_behalf_of: str = ""
+    purpose: Purpose = "gate"
+    against: str = ""
+    """Digest of the release that it is held against; empty: the newest one before it whose gate passed."""
+    repeat: int = 1
+    """Times that each example is asked; the scores are averaged example by example."""
+    sample: int = 0
+    """Examples that are asked, chosen by ``seed`` with every critical one among them; 0: the whole set."""
+    seed: str = ""
+    """Of the sample; empty: its id."""
+    targets: list[str] = []
+    """Targets of the ladder on which the critical examples are asked besides, one by one."""
+    primary: str = ""
+    """Score whose difference from the release before decides; empty: every score that has a floor."""
+    slices: list[str] = []
+    """Tags whose values are judged apart."""
+    scorer_records: list[dict[str, Any]] = []
+    """The scorers as they were recorded; empty: those that the examples ask for."""
 
 
 class Answer(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
@@ -121,6 +153,32 @@ class Answer(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     """``None``: unknown."""
     detail: str = ""
     """Why nothing came, in words."""
+    repeat: int = 0
+    """Counted from 0."""
+    asked_target: str = ""
+    """The one target that its permit named; empty: the release's own ladder was climbed."""
+    target: str = ""
+    """Who answered."""
+    model_answered: str = ""
+    """As the provider names it."""
+    tokens: Tokens | None = None
+    """Of all attempts; ``None``: unknown."""
+    tool_calls: list[dict[str, Any]] = []
+    """``{name, arguments}`` each, arguments decoded where they are JSON."""
+    marks: dict[str, Mark] = {}
+    """Of scorers that asked somebody, who may say another thing tomorrow."""
+    reused: str = ""
+    """Id of the run in which it was asked; empty: in this one."""
+
+    @property
+    def slot(self) -> str:
+        """Its place in the run: the example, and which of its askings."""
+        return slot(self.example, self.repeat, self.asked_target)
+
+
+def slot(example: str, repeat: int = 0, target: str = "") -> str:
+    """``exm_…``, ``exm_…#1`` for a repeat, ``exm_…@backup`` for an asking of one target."""
+    return example + (f"#{repeat}" if repeat else "") + (f"@{target}" if target else "")
 
 
 Standing = Literal["good", "bad", "unanswered"]
