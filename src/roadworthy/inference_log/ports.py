@@ -54,6 +54,16 @@ class LogStore(Protocol):
 
     def stats(self, by: Sequence[str], where: Filter, zone: ZoneInfo) -> Stats: ...
 
+    # cost
+    def sample(self, where: Filter, share: float) -> list[Inference]:
+        """About this share of the matches, without bodies, oldest first: drawn by id, so the same ones every time.
+
+        Raises ``FilterRefused`` for a text filter.
+        """
+
+    def customers(self, where: Filter) -> int:
+        """Different named users among the matches.  Raises ``FilterRefused`` for a text filter."""
+
     # ramps
     def count(self, asked: Counting) -> dict[str, Side]:
         """Digest → what it showed; one that was not called is there with zeros.

@@ -64,6 +64,15 @@ def _tagged(where: Filter, inference: Inference) -> bool:
     return name in inference.tags and value in (None, inference.tags[name])
 
 
+DRAWN = (28, 36)
+"""Where in an id the random digits stand by which it is drawn."""
+
+
+def drawn_below(share: float) -> str:
+    """An id is drawn when its digits at ``DRAWN`` are below these; a longer text than theirs draws all."""
+    return "g" if share >= 1.0 else f"{int(max(0.0, share) * 2**32):08x}"
+
+
 def may_rate(said: Feedback, about: tuple[str, str] | None) -> bool:
     """Is what a caller says stored?  ``about``: team and workflow of the inference; ``None``: it is not in the log.
 

@@ -239,6 +239,14 @@ class Log:
         dimensions = parse_dimensions(by if isinstance(by, str) else ",".join(by))
         return self._store.stats(dimensions, where, zone or self._zone)
 
+    def sample(self, where: Filter, share: float) -> list[Inference]:
+        """About this share of the matches, without bodies, oldest first; the same ones every time."""
+        return self._store.sample(where, share)
+
+    def customers(self, where: Filter) -> int:
+        """Different named users among the matches."""
+        return self._store.customers(where)
+
     def export(self, where: Filter, kind: Format, *, bodies: bool = False) -> Iterable[bytes]:
         """The matching inferences, streamed in bounded memory, oldest day first."""
         return export(self._store.scan(where, bodies=bodies), kind, bodies=bodies)

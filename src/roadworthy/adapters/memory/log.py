@@ -27,7 +27,7 @@ from roadworthy.inference_log.model import (
     Stats,
     StatsRow,
 )
-from roadworthy.inference_log.rules import labels, matches, may_rate, needles, sorted_rows
+from roadworthy.inference_log.rules import DRAWN, drawn_below, labels, matches, may_rate, needles, sorted_rows
 from roadworthy.inference_log.segments import SegmentName
 from roadworthy.statistics.robust import percentile
 from roadworthy.workflow.inference import Feedback, Inference, InferenceStart, Tokens
@@ -146,8 +146,7 @@ class MemoryLog:
             yield copy(row) if bodies else _bare(row)
 
     def stats(self, by: Sequence[str], where: Filter, zone: ZoneInfo) -> Stats:
-        if where.text is not None:
-            raise FilterRefused("text cannot be summed: search with `log --text`, sum by another filter")
+        _refuse_text(where)
         by = tuple(dict.fromkeys(by))
         groups = by if "traffic" in by else (*by, "traffic")
         label = labels(zone)
@@ -156,6 +155,17 @@ class MemoryLog:
             found.setdefault(tuple(_value(row, name, label) for name in groups), []).append(row)
         rows = [_sums(dict(zip(groups, group, strict=True)), members) for group, members in found.items()]
         return Stats(by, sorted_rows(rows, by), "facts", 0.0)
+
+    # cost
+
+    def sample(self, where: Filter, share: float) -> list[Inference]:
+        _refuse_text(where)
+        below = drawn_below(share)
+        return [_bare(row) for row in reversed(self._sorted(where)) if row.id[slice(*DRAWN)] < below]
+
+    def customers(self, where: Filter) -> int:
+        _refuse_text(where)
+        return len({row.unit for row in self._sorted(where) if row.unit is not None and row.unit_source != "random"})
 
     # ramps
 
@@ -261,6 +271,11 @@ class MemoryLog:
 
     def close(self) -> None:
         """Nothing to close."""
+
+
+def _refuse_text(where: Filter) -> None:
+    if where.text is not None:
+        raise FilterRefused("text cannot be summed: search with `log --text`, sum by another filter")
 
 
 def _has_bodies(row: Inference) -> bool:

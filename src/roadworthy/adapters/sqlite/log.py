@@ -17,7 +17,7 @@ from zoneinfo import ZoneInfo
 import apsw
 import msgspec
 
-from roadworthy.adapters.sqlite import log_forget, log_keep, log_query, log_ramp, log_rollup, log_ship, log_stats
+from roadworthy.adapters.sqlite import log_cost, log_forget, log_keep, log_query, log_ramp, log_rollup, log_ship, log_stats
 from roadworthy.adapters.sqlite.log_bodies import Packer
 from roadworthy.adapters.sqlite.log_cold import ColdDays
 from roadworthy.adapters.sqlite.log_rows import from_row, pack_id
@@ -161,6 +161,14 @@ class SqliteLog:
 
     def stats(self, by: Sequence[str], where: Filter, zone: ZoneInfo) -> Stats:
         return self._ask(lambda connection: log_stats.stats(connection, self._cold, by, where, zone))
+
+    # cost
+
+    def sample(self, where: Filter, share: float) -> list[Inference]:
+        return self._ask(lambda connection: log_cost.sample(connection, self._cold, where, share))
+
+    def customers(self, where: Filter) -> int:
+        return self._ask(lambda connection: log_cost.customers(connection, self._cold, where))
 
     # ramps
 

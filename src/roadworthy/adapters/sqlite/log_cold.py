@@ -62,13 +62,22 @@ class ColdDays:
         query = "SELECT day, file, rows, oldest, newest FROM cold_day WHERE newest >= ? AND oldest < ? ORDER BY day"
         return [ColdDay(*row) for row in connection.execute(query, (since, until))]
 
-    def rows(self, day: ColdDay, where: Filter | None = None, columns: Iterable[str] = COLUMNS) -> Iterator[Row]:
-        """Rows of a day that pass the parts of a filter that Parquet can decide; ids as SQLite keeps them."""
+    def rows(
+        self,
+        day: ColdDay,
+        where: Filter | None = None,
+        columns: Iterable[str] = COLUMNS,
+        drawn: str | None = None,
+    ) -> Iterator[Row]:
+        """Rows of a day that pass the parts of a filter that Parquet can decide; ids as SQLite keeps them.
+
+        ``drawn``: only ids that are drawn below it (``inference_log.rules.drawn_below``).
+        """
         from roadworthy.adapters.sqlite import log_parquet
 
         names = list(columns)
         identity = names.index("id") if "id" in names else None
-        for values in log_parquet.batches(self.folder / day.file, names, where):
+        for values in log_parquet.batches(self.folder / day.file, names, where, drawn):
             if identity is not None:
                 values = [
                     [pack_id(inference) for inference in column] if n == identity else column

@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 
 from roadworthy.adapters.sqlite.log_rows import COLUMNS, NUMBERS, unpack_id
 from roadworthy.inference_log.model import WORDED, Filter
+from roadworthy.inference_log.rules import DRAWN
 
 BATCH = 20_000
 """Rows held at a time."""
@@ -27,13 +28,19 @@ SCHEMA = pa.schema([(name, _KINDS.get(name, pa.string())) for name in COLUMNS])
 Row = tuple[Any, ...]
 
 
-def batches(path: Path, names: Sequence[str], where: Filter | None = None) -> Iterator[Sequence[Sequence[Any]]]:
+def batches(
+    path: Path, names: Sequence[str], where: Filter | None = None, drawn: str | None = None
+) -> Iterator[Sequence[Sequence[Any]]]:
     """Columns of the matching rows, as far as Parquet can decide a filter; ids as people read them.
 
     Of the row groups that hold any: the columns of the filter are read first, alone.
     """
     dataset = ds.dataset(path, format="parquet", schema=SCHEMA)
-    for batch in _batches(dataset, list(names), _expression(where)):
+    wanted = _expression(where)
+    if drawn is not None:
+        below = pc.utf8_slice_codeunits(pc.field("id"), *DRAWN) < drawn
+        wanted = below if wanted is None else wanted & below
+    for batch in _batches(dataset, list(names), wanted):
         yield [column.to_pylist() for column in batch.columns]
 
 
