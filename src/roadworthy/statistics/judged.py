@@ -11,7 +11,7 @@ from statistics import NormalDist, fmean
 
 import msgspec
 
-from roadworthy.statistics.agreement import Estimate
+from roadworthy.statistics.estimate import Estimate
 from roadworthy.statistics.rates import wilson_interval
 
 EXACT_UNDER = 25
