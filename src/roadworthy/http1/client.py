@@ -27,6 +27,8 @@ from roadworthy.http1.stream import StreamReply
 MAX_BODY = 16 * 1024 * 1024
 SWEEP = 0.025
 """Seconds between two applications of the clocks: their precision."""
+AT_ONCE = 64
+"""Connections that ``open_ahead`` opens at a time."""
 
 _Waiter = asyncio.Future[Connection | None]
 """Ends with a connection, or with ``None``: a slot to open one in."""
@@ -113,6 +115,23 @@ class Client:
     ) -> Coroutine[Any, Any, StreamReply]:
         """Send one request and return once the head of the answer is here.  Raises as ``fetch`` does."""
         return cast(Coroutine[Any, Any, StreamReply], self._call(origin, head, body, clocks, STREAM, ready))
+
+    async def open_ahead(self, origin: Origin, connections: int, clocks: Clocks) -> None:
+        """Open connections until so many (at most ``PoolLimits.per_origin``) are open, to lie ready for calls.
+
+        A few at a time, for a server's backlog is short.  Raises ``NotConnected`` kinds; what is open stays.
+        """
+        pool = self._pools.get(origin.key)
+        wanted = min(connections, self._limits.per_origin) - (pool.open if pool is not None else 0)
+        while wanted > 0:
+            count = min(wanted, AT_ONCE)
+            made = await asyncio.gather(
+                *(self._open_idle(origin, clocks) for _ in range(count)), return_exceptions=True
+            )
+            for failed in made:
+                if failed is not None:
+                    raise failed
+            wanted -= count
 
     async def close(self) -> None:
         """Fail the calls under way, close every connection and wait until the last is gone."""
@@ -213,6 +232,9 @@ class Client:
                     connection.abort()  # died on the way from its last call to this one
         except TimeoutError:
             raise ConnectTimeout(f"no connection to {origin} within {max(patience, 0):g} s") from None
+
+    async def _open_idle(self, origin: Origin, clocks: Clocks) -> None:
+        self.finished(await self._obtain(origin, clocks, self._now(), fresh=False))
 
     async def _claim(self, origin: Origin, pool: _OriginPool, fresh: bool) -> Connection:
         admission = pool.claim()

@@ -59,6 +59,8 @@ class Sample(msgspec.Struct, frozen=True, omit_defaults=True, gc=False, kw_only=
 
     at: float
     """Its intended start, within the test."""
+    late: float = 0.0
+    """When the generator began it: its own error, without what opening a connection took."""
     sent: float | None = None
     """When its first byte was written; ``None``: it was dropped, too many were under way."""
     first_token: float | None = None
