@@ -83,6 +83,33 @@ class Scorer(Protocol):
     @property
     def kind(self) -> ScorerKind: ...
 
+    @property
+    def expects(self) -> bool:
+        """Does an example have to say what is right?  Live answers can only be scored by those that need not know."""
+        ...
+
+
+class Base(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """What scorers have in common."""
+
+    word: ClassVar[str] = ""
+    version: ClassVar[int] = 1
+
+    title: str = ""
+    """Name of the score in ``evals.scorers``; empty: the scorer's own."""
+
+    @property
+    def name(self) -> str:
+        return self.title or self.word
+
+    @property
+    def kind(self) -> ScorerKind:
+        return "assertion"
+
+    @property
+    def expects(self) -> bool:
+        return True
+
 
 @runtime_checkable
 class Pure(Scorer, Protocol):
@@ -108,6 +135,14 @@ class Asking(Scorer, Protocol):
         ...
 
 
+class Judge(msgspec.Struct, frozen=True):
+    """A workflow of this install that is asked, as it was frozen."""
+
+    workflow: str
+    behaviour: str
+    """Digest: model, prompt and parameters.  Another one is another judge."""
+
+
 class Said(msgspec.Struct, frozen=True):
     """What a workflow answered."""
 
@@ -130,11 +165,11 @@ class Asker(Protocol):
     Every method raises ``CannotScore``: nobody there, too late, out of dollars, an answer of which nothing can be made.
     """
 
-    async def chat(self, workflow: str, body: Mapping[str, Any]) -> Said:
-        """Ask a workflow of this install through its gateway.  ``body``: a chat request without ``model``."""
+    async def chat(self, judge: Judge, messages: Sequence[Mapping[str, Any]]) -> Said:
+        """Ask a workflow of this install through the gateway that serves."""
         ...
 
-    async def embed(self, workflow: str, texts: Sequence[str]) -> Embedded: ...
+    async def embed(self, judge: Judge, texts: Sequence[str]) -> Embedded: ...
 
     async def post(self, url: str, body: Mapping[str, Any], *, key: str, private: bool, seconds: float) -> Any:
         """JSON that the endpoint answers.  ``key``: name of a secret that goes as bearer token; empty: none."""
@@ -153,7 +188,11 @@ def marked(scorer: Pure, case: Case, *, reasons: bool = False) -> Mark:
         value = float(scorer.score(case))
         return Mark(value, reason=scorer.why(case)[:LONGEST_REASON] if reasons and value < 1 else "")
     except CannotScore as cannot:
-        return Mark(None, broke=str(cannot)[:LONGEST_REASON])
+        return told(cannot)
+
+
+def told(cannot: CannotScore) -> Mark:
+    return Mark(None, broke=str(cannot)[:LONGEST_REASON], usd=cannot.usd)
 
 
 def decoded(text: str) -> Any:

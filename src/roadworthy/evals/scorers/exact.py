@@ -2,41 +2,31 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import msgspec
 
-from roadworthy.evals.scorers.base import Case, ScorerKind, decoded
+from roadworthy.evals.scorers.base import Base, Case
+from roadworthy.evals.scorers.finding import found, same, shown, wanted
 
 
-class Exact(msgspec.Struct, frozen=True):
+class Exact(Base, frozen=True):
     """Compares one field of the JSON answer, or, without a field, the whole text but for space around it."""
 
     word: ClassVar[str] = "exact"
-    version: ClassVar[int] = 1
 
     field: str = ""
+    expect: str = ""
 
     @property
     def name(self) -> str:
-        return self.field or self.word
+        return self.title or self.field or self.word
 
-    @property
-    def kind(self) -> ScorerKind:
-        return "assertion"
-
-    def score(self, case: Case) -> float:
-        if not self.field:
-            return float(case.text.strip() == (case.expected_text or "").strip())
-        found = decoded(case.text)
-        if not isinstance(found, dict) or self.field not in found:
-            return 0.0
-        return float(_same(found[self.field], case.expected.get(self.field)))
+    def score(self, case: Case) -> bool:
+        expected, given = wanted(case, self.field, self.expect), found(case, self.field)
+        if not self.field and isinstance(expected, str):
+            return bool(given.strip() == expected.strip())
+        return given is not msgspec.UNSET and same(given, expected)
 
     def why(self, case: Case) -> str:
-        return "is not what was expected, to the letter"
-
-
-def _same(found: Any, expected: Any) -> bool:
-    """As JSON has it: ``true`` is not 1."""
-    return isinstance(found, bool) == isinstance(expected, bool) and bool(found == expected)
+        return f"is {shown(found(case, self.field))}, expected {shown(wanted(case, self.field, self.expect))}"

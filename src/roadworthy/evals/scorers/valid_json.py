@@ -6,30 +6,24 @@ from typing import ClassVar
 
 import msgspec
 
-from roadworthy.evals.scorers.base import Case, ScorerKind, decoded
+from roadworthy.evals.scorers.base import Base, Case, decoded
 from roadworthy.workflow.json_schema import validation_error
 
 
-class ValidJson(msgspec.Struct, frozen=True):
+class ValidJson(Base, frozen=True):
     """The answer is JSON, and satisfies the release's schema where there is one."""
 
     word: ClassVar[str] = "valid_json"
-    version: ClassVar[int] = 1
 
     @property
-    def name(self) -> str:
-        return self.word
+    def expects(self) -> bool:
+        return False
 
-    @property
-    def kind(self) -> ScorerKind:
-        return "assertion"
-
-    def score(self, case: Case) -> float:
-        found = decoded(case.text)
-        if found is msgspec.UNSET:
-            return 0.0
-        return float(case.schema is None or not validation_error(case.schema, found))
+    def score(self, case: Case) -> bool:
+        return not self.why(case)
 
     def why(self, case: Case) -> str:
         found = decoded(case.text)
-        return "is no JSON" if found is msgspec.UNSET else validation_error(case.schema or {}, found)
+        if found is msgspec.UNSET:
+            return "is no JSON"
+        return "" if case.schema is None else validation_error(case.schema, found)
