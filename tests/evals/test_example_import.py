@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from roadworthy.evals.importing import MOST_EXAMPLES, Columns, NotImported, read_rows, set_of, sound
+from roadworthy.evals.examples import set_of, sound
+from roadworthy.evals.importing import MOST_EXAMPLES, Columns, NotImported, read_rows
 from roadworthy.evals.model import Examples
 from roadworthy.evals.scorers.base import Case
 from roadworthy.evals.scorers.exact import Exact
@@ -73,7 +74,6 @@ def test_every_problem_is_told_with_its_line_and_how_to_mend_it() -> None:
 
 def test_nothing_at_all_is_refused() -> None:
     assert "holds no row" in problems("\n\n")[0]
-    assert "--expect FIELD" in problems(rows(row()), Columns())[0]
     assert "is the name of a scorer" in problems(rows(row()), Columns(expect=["valid_json"]))[0]
 
 

@@ -1,16 +1,18 @@
-"""Rows of JSON → a set of examples.  Pure: all or nothing, and every problem names its line."""
+"""Rows of a file → examples.  Pure: all or nothing, and every problem names its line."""
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
 
+from roadworthy.evals.examples import identified, question_of, set_of
+from roadworthy.evals.formats import ANSWER, BadRow, Format, Row, has_history, history, kind, meant, rows_of
 from roadworthy.evals.model import Example, Examples
 from roadworthy.workflow.digest import canonical
 from roadworthy.workflow.problems import did_you_mean
+from roadworthy.workflow.prompt import SYSTEM_ROLES
 
 MOST_EXAMPLES: Final = 10_000
 MOST_CHARACTERS: Final = 100_000
@@ -19,19 +21,33 @@ MOST_PROBLEMS: Final = 20
 """Shown at once."""
 TAKEN: Final = frozenset({"valid_json", "exact"})
 """Names of scores that a field may not have."""
+YES: Final = frozenset({"1", "true", "yes", "x", "critical"})
+"""What a cell says of an example that is critical."""
 
 
 class Columns(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Which keys of a row mean what."""
 
-    input: str = "message"
-    """The customer's message: text, or a list of messages as an OpenAI client sends them."""
+    input: str = ""
+    """What is asked: text, or a list of messages as an OpenAI client sends them; empty: ``messages`` of a
+    conversation, the one variable of promptfoo's tests, else ``message``."""
     expect: list[str] = []
-    """Fields of the JSON answer, under the same key as in the row."""
+    """Fields of the JSON answer, under the same key in the row or in the answer that it had."""
     expect_text: str = ""
-    """Key of the whole answer that is expected."""
+    """Key of the whole answer that is expected; ``assistant``: the last answer of a conversation."""
     where: dict[str, str] = {}
     """Only rows with these values."""
+    label: str = "id"
+    """Key of what people call the example."""
+    tags: list[str] = []
+    """Keys whose values are slices."""
+    critical: str = ""
+    """Key that says yes for an example whose failure fails the gate."""
+    user: str = ""
+    """Key of the user on whose behalf it was asked: kept as a hash, by which they are forgotten."""
+    keep_system: bool = True
+    """Keep system messages; False where the release renders its own."""
+    format: Format = ""
 
 
 class Imported(msgspec.Struct, frozen=True):
@@ -40,6 +56,10 @@ class Imported(msgspec.Struct, frozen=True):
     """Rows left out because the same example came before."""
     passed_over: int
     """Rows left out by ``where``."""
+    system_dropped: int = 0
+    """Rows whose system message was left out."""
+    notes: list[str] = []
+    """What the file says and an example cannot hold."""
 
 
 class NotImported(Exception):
@@ -53,127 +73,129 @@ class NotImported(Exception):
         self.problems = list(problems)
 
 
-class _Bad(Exception):
-    """One row."""
+class _Reader:
+    """One file."""
 
+    def __init__(self, columns: Columns, input_key: str, unit: Callable[[str], str]) -> None:
+        self._columns = columns
+        self._input = input_key
+        self._unit = unit
+        self.kept: dict[str, Example] = {}
+        self.problems: list[str] = []
+        self.repeated = self.passed_over = self.system_dropped = 0
+        self._asked: dict[str, tuple[str, str]] = {}
 
-def read_rows(text: str, columns: Columns) -> Imported:
-    """JSON Lines → examples.  Raises ``NotImported``."""
-    _vet(columns)
-    problems: list[str] = []
-    kept: dict[str, Example] = {}
-    asked: dict[str, tuple[int, str]] = {}
-    repeated = passed_over = 0
-    for number, line in enumerate(text.lstrip("\ufeff").splitlines(), 1):
-        if not line.strip():
-            continue
+    def take(self, row: Row) -> None:
         try:
-            row = _row(line)
-            if any(_shown(row.get(key)) != value for key, value in columns.where.items()):
-                passed_over += 1
-                continue
-            example = _example(row, columns)
-        except _Bad as bad:
-            problems.append(f"line {number}: {bad}")
-            continue
-        question = canonical([example.messages, example.inputs])
-        before = asked.setdefault(question, (number, example.id))
+            key = self._input or ("messages" if has_history(row.data) else "message")
+            asked, _, data = history(row.data, key)
+            if any(_shown(data.get(name)) != value for name, value in self._columns.where.items()):
+                self.passed_over += 1
+                return
+            example = self._example(key, asked, data)
+        except BadRow as bad:
+            self.problems.append(f"{row.place}: {bad}")
+            return
+        before = self._asked.setdefault(question_of(example), (row.place, example.id))
         if before[1] != example.id:
-            problems.append(f"line {number}: asks what line {before[0]} asks and expects something else; keep one")
-        repeated += example.id in kept
-        kept.setdefault(example.id, example)
+            self.problems.append(f"{row.place}: asks what {before[0]} asks and expects something else; keep one")
+        self.repeated += example.id in self.kept
+        self.kept.setdefault(example.id, example)
+
+    def _example(self, key: str, asked: Any, data: Mapping[str, Any]) -> Example:
+        columns = self._columns
+        if asked is None:
+            raise BadRow(f"has no '{key}' (--input); {did_you_mean(key, data)}")
+        messages = self._messages(asked, key)
+        expected = {name: meant(_of(data, name, "--expect")) for name in columns.expect}
+        for name, value in expected.items():
+            if isinstance(value, float) and value != value:
+                raise BadRow(f"{name}: is no number")
+        text = _expected_text(data, columns.expect_text)
+        inputs = _texts(data, "inputs", "a text for each hole of the prompt")
+        inputs = inputs or {name: value for name, value in _texts(data, "vars", "texts").items() if name != key}
+        tags = _texts(data, "tags", "the value of each slice")
+        tags |= {name: _shown(_of(data, name, "--tag"))[:100] for name in columns.tags}
+        made = Example(
+            "", messages, expected, text, inputs, _shown(data.get(columns.label, ""))[:100],
+            critical=_shown(data.get(columns.critical, "")).strip().lower() in YES if columns.critical else False,
+            tags=tags,
+            cluster=self._unit(_shown(_of(data, columns.user, "--user"))) if columns.user else "",
+        )  # fmt: skip
+        if len(canonical([messages, expected, text, inputs])) > MOST_CHARACTERS:
+            raise BadRow(f"is longer than {MOST_CHARACTERS:,} characters; shorten it")
+        return identified(made)
+
+    def _messages(self, found: Any, key: str) -> list[dict[str, Any]]:
+        if isinstance(found, str):
+            if not found.strip():
+                raise BadRow(f"{key}: is empty; expected what a customer writes")
+            return [{"role": "user", "content": str(found)}]
+        if isinstance(found, list) and found and all(isinstance(each, dict) and each.get("role") for each in found):
+            asked = [each for each in found if self._columns.keep_system or each["role"] not in SYSTEM_ROLES]
+            self.system_dropped += len(asked) < len(found)
+            if asked:
+                return asked
+            raise BadRow(f"{key}: holds nothing but system messages; expected what a customer writes")
+        raise BadRow(f"{key}: holds {kind(found)}; expected text, or a list of messages with a role each")
+
+
+def read_rows(
+    text: str, columns: Columns, name: str = "", *, unit: Callable[[str], str] = lambda unit: "",
+) -> Imported:  # fmt: skip
+    """A file → examples.  ``name``: of the file; ``unit``: hash of a user.  Raises ``NotImported``."""
+    for field in columns.expect:
+        if field in TAKEN:
+            raise NotImported([f"--expect {field}: is the name of a scorer; name the field otherwise"])
+    found = rows_of(text, columns.format, name)
+    reader = _Reader(columns, columns.input or found.input, unit)
+    for row in found.rows:
+        reader.take(row)
+    problems = sorted([*found.problems, *reader.problems], key=_line)
+    kept = list(reader.kept.values())
     if not problems and len(kept) > MOST_EXAMPLES:
         problems.append(f"{len(kept):,} examples, expected at most {MOST_EXAMPLES:,}; take a part with --where")
     if not problems and not kept:
         where = " and ".join(f"{key}={value}" for key, value in columns.where.items())
         problems.append(
-            f"no row has {where}" if passed_over else "the file holds no row; expected one JSON object a line"
+            f"no row has {where}" if reader.passed_over else "the file holds no row; expected one example a row"
         )
     if problems:
         raise NotImported(problems)
-    return Imported(set_of(list(kept.values())), repeated, passed_over)
+    return Imported(set_of(kept), reader.repeated, reader.passed_over, reader.system_dropped, found.notes)
 
 
-def set_of(items: Sequence[Example]) -> Examples:
-    """The set, with the version that its content has.  Labels are no part of it."""
-    ordered = sorted(items, key=lambda each: each.id)
-    text = "\n".join(each.id for each in ordered)
-    return Examples("set_" + hashlib.sha256(text.encode("ascii")).hexdigest(), ordered)
+def _line(problem: str) -> int:
+    """Problems stand in the order of the file."""
+    number = problem.partition(":")[0].rpartition(" ")[2]
+    return int(number) if number.isdigit() else 0
 
 
-def identity(example: Example) -> str:
-    """The id that its content gives it."""
-    content = [example.messages, example.expected, example.text, example.inputs]
-    return "exm_" + hashlib.sha256(canonical(content).encode("ascii")).hexdigest()[:16]
+def _expected_text(data: Mapping[str, Any], key: str) -> str | None:
+    if not key:
+        return None
+    if key == ANSWER and key not in data:
+        raise BadRow("has no answer (--expect-text assistant): its conversation does not end with one")
+    text = _of(data, key, "--expect-text")
+    if not isinstance(text, str) or not text.strip():
+        raise BadRow(f"{key}: holds {kind(text)}; expected the text of a whole answer")
+    return str(text)
 
 
-def sound(examples: Examples) -> bool:
-    """Has the set the version that its content gives it?  False for one that was changed where it is kept."""
-    return examples.version == set_of(examples.items).version and all(
-        identity(each) == each.id for each in examples.items
-    )
-
-
-def _vet(columns: Columns) -> None:
-    if not columns.expect and not columns.expect_text:
-        raise NotImported(
-            ["nothing is expected of an answer; name a field (--expect FIELD) or the whole text (--expect-text KEY)"]
-        )
-    for name in columns.expect:
-        if name in TAKEN:
-            raise NotImported([f"--expect {name}: is the name of a scorer; name the field otherwise"])
-
-
-def _row(line: str) -> dict[str, Any]:
-    try:
-        found = msgspec.json.decode(line)
-    except (msgspec.DecodeError, UnicodeEncodeError) as error:
-        raise _Bad(f"is not JSON ({error}); expected one JSON object a line") from error
-    if not isinstance(found, dict):
-        raise _Bad(f"holds {_kind(found)}; expected a JSON object")
-    return found
-
-
-def _example(row: Mapping[str, Any], columns: Columns) -> Example:
-    messages = _messages(_of(row, columns.input, "--input"), columns.input)
-    expected = {name: _of(row, name, "--expect") for name in columns.expect}
-    for name, value in expected.items():
-        if isinstance(value, float) and value != value:
-            raise _Bad(f"{name}: is no number")
-    text: str | None = None
-    if columns.expect_text:
-        text = _of(row, columns.expect_text, "--expect-text")
-        if not isinstance(text, str) or not text.strip():
-            raise _Bad(f"{columns.expect_text}: holds {_kind(text)}; expected the text of a whole answer")
-    inputs = row.get("inputs", {})
-    if not isinstance(inputs, dict) or not all(isinstance(value, str) for value in inputs.values()):
-        raise _Bad(f"inputs: holds {_kind(inputs)}; expected an object of texts, one for each hole of the prompt")
-    made = Example("", messages, expected, text, inputs, str(row.get("id", ""))[:100])
-    if len(canonical([messages, expected, text, inputs])) > MOST_CHARACTERS:
-        raise _Bad(f"is longer than {MOST_CHARACTERS:,} characters; shorten it")
-    return msgspec.structs.replace(made, id=identity(made))
-
-
-def _of(row: Mapping[str, Any], key: str, option: str) -> Any:
-    if row.get(key) is None:
-        raise _Bad(f"has no '{key}' ({option}); {did_you_mean(key, row)}")
-    return row[key]
-
-
-def _messages(found: Any, key: str) -> list[dict[str, Any]]:
+def _texts(data: Mapping[str, Any], key: str, what: str) -> dict[str, str]:
+    found = data.get(key, {})
     if isinstance(found, str):
-        if not found.strip():
-            raise _Bad(f"{key}: is empty; expected what a customer writes")
-        return [{"role": "user", "content": found}]
-    if isinstance(found, list) and found and all(isinstance(each, dict) and each.get("role") for each in found):
-        return found
-    raise _Bad(f"{key}: holds {_kind(found)}; expected text, or a list of messages with a role each")
+        return {}  # a column of a table that happens to be called so
+    if not isinstance(found, dict) or not all(isinstance(value, str) for value in found.values()):
+        raise BadRow(f"{key}: holds {kind(found)}; expected an object of texts, {what}")
+    return dict(found)
 
 
-def _kind(found: Any) -> str:
-    names = {str: "text", bool: "true or false", int: "a number", float: "a number", list: "a list", dict: "an object"}
-    return names.get(type(found), "nothing")
+def _of(data: Mapping[str, Any], key: str, option: str) -> Any:
+    if data.get(key) is None:
+        raise BadRow(f"has no '{key}' ({option}); {did_you_mean(key, data)}")
+    return data[key]
 
 
 def _shown(value: Any) -> str:
-    return value if isinstance(value, str) else msgspec.json.encode(value).decode()
+    return str(value) if isinstance(value, str) else "" if value is None else msgspec.json.encode(value).decode()

@@ -13,7 +13,8 @@ from typing import TypeVar
 
 import msgspec
 
-from roadworthy.evals.importing import Columns, Imported, read_rows, sound
+from roadworthy.evals.examples import sound
+from roadworthy.evals.importing import Columns, Imported, read_rows
 from roadworthy.evals.model import (
     Answer,
     Example,
