@@ -421,6 +421,27 @@ class Side(msgspec.Struct):
     counted: dict[str, Counted] = {}
 
 
+SCORER = "scorer:"
+"""How ``by`` of the feedback begins that our own scorers give."""
+CALLERS_SAY: tuple[str, ...] = ("thumb", "score", "comment")
+"""Names of feedback that callers may give, whoever they say that they are: no scorer may have one."""
+
+
+class Rating(msgspec.Struct, frozen=True):
+    """What one of our scorers said of one call."""
+
+    inference: str
+    ts: float
+    """Of the call."""
+    user: str
+    """Who called; of callers that name nobody, the call itself."""
+    digest: str | None
+    name: str
+    """Of the score."""
+    score: float
+    """In [0, 1]."""
+
+
 class Callers(msgspec.Struct, frozen=True):
     """Who called a workflow in a time."""
 

@@ -16,6 +16,7 @@ from roadworthy.inference_log.model import (
     Filter,
     Page,
     Progress,
+    Rating,
     Shipped,
     Side,
     Stats,
@@ -63,6 +64,13 @@ class LogStore(Protocol):
 
     def customers(self, where: Filter) -> int:
         """Different named users among the matches.  Raises ``FilterRefused`` for a text filter."""
+
+    # scores
+    def ratings(self, workflow: str, names: Sequence[str], since: float, until: float) -> list[Rating]:
+        """What our scorers said of live calls of that time under these names, oldest call first.
+
+        While a call is not in a cold day yet.
+        """
 
     # ramps
     def count(self, asked: Counting) -> dict[str, Side]:

@@ -11,6 +11,7 @@ from roadworthy.inference_log.counting import counts, side_of
 from roadworthy.inference_log.model import (
     ANY,
     BUCKET,
+    SCORER,
     Batch,
     Callers,
     Counting,
@@ -22,6 +23,7 @@ from roadworthy.inference_log.model import (
     Page,
     Progress,
     Quarantined,
+    Rating,
     Shipped,
     Side,
     Stats,
@@ -166,6 +168,20 @@ class MemoryLog:
     def customers(self, where: Filter) -> int:
         _refuse_text(where)
         return len({row.unit for row in self._sorted(where) if row.unit is not None and row.unit_source != "random"})
+
+    # scores
+
+    def ratings(self, workflow: str, names: Sequence[str], since: float, until: float) -> list[Rating]:
+        found = []
+        with self._lock:
+            for said in self._feedback.values():
+                row = self._rows.get(said.inference)
+                if row is None or row.workflow != workflow or row.traffic != "live" or not since <= row.ts < until:
+                    continue
+                if said.name in names and said.by.startswith(SCORER) and said.score is not None:
+                    user = row.id if row.unit is None or row.unit_source == "random" else row.unit
+                    found.append(Rating(row.id, row.ts, user, row.digest, said.name, said.score))
+        return sorted(found, key=lambda each: (each.ts, each.inference, each.name))
 
     # ramps
 

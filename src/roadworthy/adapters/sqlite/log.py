@@ -17,7 +17,16 @@ from zoneinfo import ZoneInfo
 import apsw
 import msgspec
 
-from roadworthy.adapters.sqlite import log_cost, log_forget, log_keep, log_query, log_ramp, log_rollup, log_ship, log_stats
+from roadworthy.adapters.sqlite import (
+    log_cost,
+    log_forget,
+    log_keep,
+    log_query,
+    log_ramp,
+    log_rollup,
+    log_ship,
+    log_stats,
+)
 from roadworthy.adapters.sqlite.log_bodies import Packer
 from roadworthy.adapters.sqlite.log_cold import ColdDays
 from roadworthy.adapters.sqlite.log_rows import from_row, pack_id
@@ -32,6 +41,7 @@ from roadworthy.inference_log.model import (
     Filter,
     Page,
     Progress,
+    Rating,
     Shipped,
     Side,
     Stats,
@@ -169,6 +179,12 @@ class SqliteLog:
 
     def customers(self, where: Filter) -> int:
         return self._ask(lambda connection: log_cost.customers(connection, self._cold, where))
+
+    # scores
+
+    def ratings(self, workflow: str, names: Sequence[str], since: float, until: float) -> list[Rating]:
+        with self._reading() as connection:
+            return log_ramp.ratings(connection, workflow, names, since, until)
 
     # ramps
 

@@ -9,25 +9,27 @@ moves to a cold day stays counted.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import apsw
 
 from roadworthy.adapters.sqlite.log_cold import ColdDays
-from roadworthy.adapters.sqlite.log_rows import COLUMNS
+from roadworthy.adapters.sqlite.log_rows import COLUMNS, unpack_id
 from roadworthy.adapters.sqlite.log_schema import connect, fetch
 from roadworthy.inference_log.counting import MEANS, alikeness, counted
 from roadworthy.inference_log.model import (
     BAD_LABELS,
     BAD_SCORE,
     NOT_JUDGED,
+    SCORER,
     Callers,
     Counted,
     Counting,
     Filter,
     Measured,
+    Rating,
     Side,
 )
 from roadworthy.workflow.inference import SERVED_BY_MODEL
@@ -210,6 +212,25 @@ def _said(connection: apsw.Connection, asked: Counting, measured: Measured, side
         users[digest].setdefault(user, []).append(float(value))
     for digest, values in users.items():
         sides[digest].counted[measured.name] = counted(values.values(), mean=False)
+
+
+def ratings(
+    connection: apsw.Connection, workflow: str, names: Sequence[str], since: float, until: float
+) -> list[Rating]:
+    """By the name of the score and when it was given, which is never before the call."""
+    rows = fetch(
+        connection,
+        f"""SELECT f.id, f.ts, {_USER.format("f.")}, f.digest, s.name, s.score FROM feedback s
+          CROSS JOIN fact f ON f.id = s.id
+          WHERE s.name IN ({",".join("?" * len(names))}) AND s.ts >= ? AND s.score IS NOT NULL
+            AND substr(s.said_by, 1, {len(SCORER)}) = '{SCORER}'
+            AND f.workflow = ? AND f.ts >= ? AND f.ts < ? AND f.traffic = 'live' ORDER BY f.ts, f.id, s.name""",  # noqa: S608
+        (*names, since, workflow, since, until),
+    )
+    return [
+        Rating(unpack_id(row[0]), row[1], unpack_id(row[2]) if isinstance(row[2], bytes) else row[2], *row[3:])
+        for row in rows
+    ]
 
 
 def sides(connection: apsw.Connection, workflow: str, since: float, digest: str) -> tuple[int, int]:
