@@ -74,6 +74,64 @@ class Publication(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True)
     """Name of the file that it came from."""
     scorer_records: list[dict[str, Any]] = []
     """The scorers with their arguments and versions, so that a run can be rebuilt from it."""
+    forgotten_from: list[str] = []
+    """Versions that this one stands for since users were forgotten: the same, but for their examples."""
+
+
+class Waiting(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """An example in the pool: in the next version, if the owner publishes one.  Sealed."""
+
+    team: str
+    workflow: str
+    example: Example
+    at: float
+    by: str
+    source: str = ""
+    """Name of the file, or ``captured``."""
+    drop: bool = False
+    """The next version does not hold it any more."""
+
+
+class Captured(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """What a model answered in traffic to what became an example: people can score it.  Sealed."""
+
+    team: str
+    workflow: str
+    example: str
+    text: str
+    at: float
+    """Of the call."""
+    inference: str
+    release: str = ""
+    """Digest; empty: passed through without one."""
+    model_answered: str = ""
+
+
+class HandScore(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """What a person thinks of one answer by the rubric.  Sealed.
+
+    It is about the text, whoever wrote it: a release that answers to the letter what another did has its scores.
+    """
+
+    team: str
+    workflow: str
+    example: str
+    answer: str
+    """``ans_`` + 32 hex digits of the text."""
+    rubric: str
+    """Digest of the rubric as its owner had signed it."""
+    rater: str
+    value: str
+    """Name in the rubric."""
+    score: float
+    """In [0, 1]: what that name scores."""
+    at: float
+    blind: bool = False
+    """Somebody had scored it before, and this rater did not see how."""
+    release: str = ""
+    """Digest of the release that wrote it where it was scored."""
+    run: str = ""
+    """Empty: it was captured from traffic."""
 
 
 class Signature(msgspec.Struct, frozen=True, kw_only=True):
@@ -202,13 +260,15 @@ class FloorResult(msgspec.Struct, frozen=True, kw_only=True):
     share: float
     """What the sample reached; what was not answered counts as bad."""
     lower: float
-    """One-sided exact bounds at 95 %."""
+    """One-sided Wilson bounds at 95 %, wider where examples come in clusters."""
     upper: float
     met: bool
     """In the sample itself."""
     verdict: Verdict
     needed: int | None = None
     """Examples at which this share would prove the floor; ``None``: none would, or it is proven."""
+    examples: int = 0
+    """That say what is right for this score."""
 
 
 class PairResult(msgspec.Struct, frozen=True, kw_only=True):
@@ -219,10 +279,37 @@ class PairResult(msgspec.Struct, frozen=True, kw_only=True):
     lost: float
     difference: float
     lower: float
+    """One-sided at 95 %: Tango's interval, or by the standard error for scores between 0 and 1."""
     upper: float
     margin: float
     verdict: Verdict
     needed: int | None = None
+    decides: bool = True
+    """``False``: another score is the primary one, and this is only shown."""
+    mcnemar: float | None = None
+    """Two-sided p-value; it is shown and decides nothing.  ``None``: the scores are not 0 or 1."""
+
+
+class SliceResult(msgspec.Struct, frozen=True, kw_only=True):
+    """The examples of one tag's value, judged apart: they can FAIL a gate, never hold it."""
+
+    tag: str
+    value: str
+    name: str
+    """Of the score."""
+    examples: int
+    share: float
+    failed: str = ""
+    """Why it fails for certain, in words; empty: it does not."""
+
+
+class CriticalFailure(msgspec.Struct, frozen=True, kw_only=True):
+    """A critical example that was not answered well."""
+
+    example: str
+    scores: list[str]
+    target: str = ""
+    """On which it was asked; empty: on the release's own ladder."""
 
 
 class Judgement(msgspec.Struct, frozen=True, kw_only=True):
@@ -239,7 +326,13 @@ class Judgement(msgspec.Struct, frozen=True, kw_only=True):
     scores: dict[str, float] = {}
     """Every score, those without a floor too."""
     repeats: int = 1
-    """Complete runs that were averaged, example by example."""
+    """Askings of the set that were averaged, example by example."""
+    slices: list[SliceResult] = []
+    critical: int = 0
+    """Critical examples."""
+    critical_failed: list[CriticalFailure] = []
+    targets: dict[str, bool] = {}
+    """Other target of the ladder → it passed every critical example; only asked where there are some."""
     why: list[str] = []
     sees: str = ""
     """What a set of this size can see."""

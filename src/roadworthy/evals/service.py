@@ -88,25 +88,32 @@ class Evals:
 
         Raises ``Unknown`` and ``NotImported``; nothing is changed.
         """
-        imported = read_rows(text, columns)
+        imported = read_rows(text, columns, source)
         with self._state.write() as tx:
-            flow = _named(tx, workflow)
-            before = self._newest(tx, workflow)
-            scorers = hash_of(scorers_of(imported.examples))
-            if before is not None and (before.version, before.scorers) == (imported.examples.version, scorers):
-                return Taken(before, imported, False)
-            made = Publication(
-                id=self._new_id("evs_"), team=flow.team, workflow=workflow, version=imported.examples.version,
-                scorers=scorers, at=self._clock(), by=actor.id, count=len(imported.examples.items), source=source[:200],
-            )  # fmt: skip
-            tx.add_eval_set(made, imported.examples, PUBLICATION.sealed(made, self._signer))
-            event = Event(
-                actor.id, "evals.publish", f"workflow/{workflow}", on_behalf_of=actor.on_behalf_of, team=flow.team,
-                before=None if before is None else {"set": before.version, "examples": before.count},
-                after={"set": made.version, "examples": made.count, "source": made.source}, evidence=made.id,
-            )  # fmt: skip
-            self._audit(tx, event)
-        return Taken(made, imported, True)
+            made, created = self.publishing(tx, _named(tx, workflow), imported.examples, actor, source)
+        return Taken(made, imported, created)
+
+    def publishing(
+        self, tx: EvalTransaction, flow: Workflow, examples: Examples, actor: Actor, source: str = "", reason: str = ""
+    ) -> tuple[Publication, bool]:
+        """Inside a transaction of the caller's → what is in force then, and whether it is new; audited."""
+        before = self._newest(tx, flow.name)
+        scorers = hash_of(scorers_of(examples))
+        if before is not None and (before.version, before.scorers) == (examples.version, scorers):
+            return before, False
+        made = Publication(
+            id=self._new_id("evs_"), team=flow.team, workflow=flow.name, version=examples.version,
+            scorers=scorers, at=self._clock(), by=actor.id, count=len(examples.items), source=source[:200],
+        )  # fmt: skip
+        tx.add_eval_set(made, examples, PUBLICATION.sealed(made, self._signer))
+        event = Event(
+            actor.id, "evals.publish", f"workflow/{flow.name}", on_behalf_of=actor.on_behalf_of, team=flow.team,
+            before=None if before is None else {"set": before.version, "examples": before.count},
+            after={"set": made.version, "examples": made.count, "source": made.source}, reason=reason,
+            evidence=made.id,
+        )  # fmt: skip
+        self._audit(tx, event)
+        return made, True
 
     def published(self, workflow: str) -> Publication | None:
         """The newest publication that we signed; ``None``: there is none."""
