@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
 from roadworthy.evals.model import Example, Examples
 from roadworthy.workflow.digest import canonical
+
+ID_LENGTH: Final = 20
+"""Characters of an example's id; what follows them in an answer's slot says which of its askings it is."""
 
 
 def identity(example: Example) -> str:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Protocol
 
-from roadworthy.evals.model import Answer, Examples, Publication, Run, Signature
+from roadworthy.evals.model import Answer, Captured, Examples, HandScore, Publication, Run, Signature, Waiting
 from roadworthy.workflow.ports import Transaction
 
 
@@ -48,6 +48,48 @@ class EvalTransaction(Transaction, Protocol):
 
     def eval_answers(self, run: str) -> Sequence[str]:
         """By example."""
+        ...
+
+    def put_waiting(self, waiting: Waiting, token: str) -> None:
+        """Insert, or replace what waits under this example."""
+        ...
+
+    def waiting(self, workflow: str) -> Sequence[str]:
+        """Oldest first."""
+        ...
+
+    def drop_waiting(self, workflow: str, examples: Sequence[str]) -> int: ...
+
+    def put_captured(self, captured: Captured, token: str) -> None:
+        """Insert, or replace the answer to this example."""
+        ...
+
+    def captured(self, workflow: str) -> Sequence[str]:
+        """By example."""
+        ...
+
+    def put_hand_score(self, score: HandScore, token: str) -> None:
+        """Insert, or replace what the rater thought of this answer by this rubric."""
+        ...
+
+    def hand_scores(self, workflow: str) -> Sequence[str]:
+        """Oldest first."""
+        ...
+
+    def drop_hand_score(self, score: HandScore) -> None: ...
+
+    # forgetting
+
+    def eval_versions(self) -> Sequence[str]:
+        """Of every set that is kept."""
+        ...
+
+    def replace_eval_set(self, version: str, examples: Examples, publications: Mapping[str, str]) -> None:
+        """In place of a version: another, and the tokens (by id) of the publications that name it from now on."""
+        ...
+
+    def forget_examples(self, examples: Sequence[str]) -> int:
+        """Delete what waits, was captured, answered and scored of these, in every workflow → rows."""
         ...
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import TypeVar
 
-from roadworthy.evals.model import Answer, Examples, Publication, Run, Signature
+from roadworthy.evals.examples import ID_LENGTH
+from roadworthy.evals.model import Answer, Captured, Examples, HandScore, Publication, Run, Signature, Waiting
 from roadworthy.workflow.ports import StateConflict
 
 T = TypeVar("T")
@@ -22,6 +23,11 @@ class Trials:
     runs: Rows[Run] = field(default_factory=dict)
     answers: dict[tuple[str, str], str] = field(default_factory=dict)
     """(run, example) → token."""
+    waiting: dict[tuple[str, str], tuple[Waiting, str]] = field(default_factory=dict)
+    """(workflow, example) → …"""
+    captured: dict[tuple[str, str], str] = field(default_factory=dict)
+    hand: dict[tuple[str, ...], tuple[HandScore, str]] = field(default_factory=dict)
+    """(workflow, example, answer, rubric, rater) → …"""
 
     def copy(self) -> Trials:
         return Trials(**{each.name: dict(getattr(self, each.name)) for each in fields(self)})
@@ -74,6 +80,56 @@ class EvalTables:
 
     def eval_answers(self, run: str) -> Sequence[str]:
         return [token for key, token in sorted(self._trials.answers.items()) if key[0] == run]
+
+    def put_waiting(self, waiting: Waiting, token: str) -> None:
+        self._trials_change.waiting[waiting.workflow, waiting.example.id] = waiting, token
+
+    def waiting(self, workflow: str) -> Sequence[str]:
+        mine = [row for key, row in self._trials.waiting.items() if key[0] == workflow]
+        return [token for _, token in sorted(mine, key=lambda row: (row[0].at, row[0].example.id))]
+
+    def drop_waiting(self, workflow: str, examples: Sequence[str]) -> int:
+        rows = self._trials_change.waiting
+        return sum(rows.pop((workflow, example), None) is not None for example in examples)
+
+    def put_captured(self, captured: Captured, token: str) -> None:
+        self._trials_change.captured[captured.workflow, captured.example] = token
+
+    def captured(self, workflow: str) -> Sequence[str]:
+        return [token for key, token in sorted(self._trials.captured.items()) if key[0] == workflow]
+
+    def put_hand_score(self, score: HandScore, token: str) -> None:
+        self._trials_change.hand[_key(score)] = score, token
+
+    def hand_scores(self, workflow: str) -> Sequence[str]:
+        mine = [row for row in self._trials.hand.values() if row[0].workflow == workflow]
+        return [token for _, token in sorted(mine, key=lambda row: (row[0].at, row[0].example, row[0].rater))]
+
+    def drop_hand_score(self, score: HandScore) -> None:
+        self._trials_change.hand.pop(_key(score), None)
+
+    def eval_versions(self) -> Sequence[str]:
+        return sorted(self._trials.sets)
+
+    def replace_eval_set(self, version: str, examples: Examples, publications: Mapping[str, str]) -> None:
+        rows = self._trials_change
+        rows.sets.setdefault(examples.version, examples)
+        for ident, token in publications.items():
+            rows.publications[ident] = rows.publications[ident][0], token
+        rows.sets.pop(version, None)
+
+    def forget_examples(self, examples: Sequence[str]) -> int:
+        trials, count = self._trials_change, 0
+        for name in ("waiting", "captured", "hand", "answers"):
+            rows = getattr(trials, name)
+            kept = {key: row for key, row in rows.items() if key[1][:ID_LENGTH] not in examples}
+            count += len(rows) - len(kept)
+            setattr(trials, name, kept)
+        return count
+
+
+def _key(score: HandScore) -> tuple[str, ...]:
+    return score.workflow, score.example, score.answer, score.rubric, score.rater
 
 
 def _add(rows: Rows[T], ident: str, record: T, token: str) -> None:

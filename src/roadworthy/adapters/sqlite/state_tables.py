@@ -261,6 +261,38 @@ rubric_signature = Table(
     Index(None, "workflow", "at"),
 )
 
+eval_waiting = Table(
+    "eval_waiting",
+    metadata,
+    Column("workflow", Text, primary_key=True),
+    Column("example", Text, primary_key=True),
+    Column("team", Text, nullable=False),
+    Column("at", Float, nullable=False),
+    Column("token", Text, nullable=False),
+)
+
+eval_captured = Table(
+    "eval_captured",
+    metadata,
+    Column("workflow", Text, primary_key=True),
+    Column("example", Text, primary_key=True),
+    Column("team", Text, nullable=False),
+    Column("token", Text, nullable=False),
+)
+
+hand_score = Table(
+    "hand_score",
+    metadata,
+    Column("workflow", Text, primary_key=True),
+    Column("example", Text, primary_key=True),
+    Column("answer", Text, primary_key=True),
+    Column("rubric", Text, primary_key=True),
+    Column("rater", Text, primary_key=True),
+    Column("team", Text, nullable=False),
+    Column("at", Float, nullable=False),
+    Column("token", Text, nullable=False),
+)
+
 eval_run = Table(
     "eval_run",
     metadata,
@@ -279,4 +311,35 @@ eval_answer = Table(
     Column("example", Text, primary_key=True),
     Column("team", Text, nullable=False),
     Column("token", Text, nullable=False),
+)
+
+judge_calibration = Table(
+    "judge_calibration",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("team", Text, nullable=False),
+    Column("workflow", Text, nullable=False),
+    Column("began", Float, nullable=False),
+    Column("token", Text, nullable=False),
+    Index(None, "workflow", "began"),
+)
+
+judge_mark = Table(
+    "judge_mark",
+    metadata,
+    Column("calibration", Text, ForeignKey("judge_calibration.id"), primary_key=True),
+    Column("item", Text, primary_key=True),
+    Column("team", Text, nullable=False),
+    Column("token", Text, nullable=False),
+)
+
+online_day = Table(
+    "online_day",
+    metadata,
+    Column("workflow", Text, primary_key=True),
+    Column("day", Text, primary_key=True),
+    Column("team", Text, nullable=False),
+    Column("usd", Float, nullable=False),
+    Column("scored", Integer, nullable=False),
+    Column("passed_over", Integer, nullable=False),
 )
