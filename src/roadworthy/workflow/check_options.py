@@ -216,16 +216,19 @@ def _width(pattern: str) -> int | None:
     return longest if longest <= 10_000 else None
 
 
-_FUNCTION: Final = re.compile(r"checks((?:\.[A-Za-z_][A-Za-z0-9_]*)+):([A-Za-z_][A-Za-z0-9_]*)")
+_FUNCTION: Final = re.compile(r"(checks|scorers)((?:\.[A-Za-z_][A-Za-z0-9_]*)+):([A-Za-z_][A-Za-z0-9_]*)")
+
+CodeFolder = Literal["checks", "scorers"]
+"""Folders of users' code beside workflow.yaml; only ``checks`` is part of a release."""
 
 
-def python_sources(files: Mapping[str, str], workflow: str) -> dict[str, str]:
+def python_sources(files: Mapping[str, str], workflow: str, code: CodeFolder = "checks") -> dict[str, str]:
     """The Python files of a workflow's ``checks`` folder by path beside workflow.yaml, line ends as ``\\n``."""
     folder = f"workflows/{workflow}/"
     return {
         path[len(folder) :]: text.replace("\r\n", "\n").replace("\r", "\n")
         for path, text in sorted(files.items())
-        if path.startswith(f"{folder}checks/") and path.endswith(".py")
+        if path.startswith(f"{folder}{code}/") and path.endswith(".py")
     }
 
 
@@ -237,15 +240,15 @@ def python_hash(sources: Mapping[str, str]) -> str:
     return hashlib.sha256(json.dumps(dict(sorted(sources.items()))).encode()).hexdigest()
 
 
-def python_problem(path: str, sources: Mapping[str, str]) -> str:
+def python_problem(path: str, sources: Mapping[str, str], code: CodeFolder = "checks") -> str:
     """Why a dotted path cannot be called, in words for "found"; empty when it can.
 
     Looks only: the code is parsed, never run.
     """
     named = _FUNCTION.fullmatch(path)
-    if named is None:
-        return f"'{path}', which is not checks.MODULE:FUNCTION"
-    file = f"checks{named[1].replace('.', '/')}.py"
+    if named is None or named[1] != code:
+        return f"'{path}', which is not {code}.MODULE:FUNCTION"
+    file = f"{code}{named[2].replace('.', '/')}.py"
     if file not in sources:
         return f"'{path}', but there is no file {file}"
     for name, source in sources.items():
@@ -253,6 +256,6 @@ def python_problem(path: str, sources: Mapping[str, str]) -> str:
             tree = ast.parse(source)
         except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
             return f"{name}, which is not Python: {error}"
-        if name == file and not any(isinstance(part, ast.FunctionDef) and part.name == named[2] for part in tree.body):
-            return f"'{path}', but {file} has no function {named[2]}"
+        if name == file and not any(isinstance(part, ast.FunctionDef) and part.name == named[3] for part in tree.body):
+            return f"'{path}', but {file} has no function {named[3]}"
     return ""

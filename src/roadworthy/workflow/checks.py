@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
-from roadworthy.workflow import checks_of_answers, checks_of_ladder, checks_of_policy
+from roadworthy.workflow import checks_of_answers, checks_of_evals, checks_of_ladder, checks_of_policy
 from roadworthy.workflow.draft import Draft, named_targets
 from roadworthy.workflow.json_schema import schema_error, validation_error
 from roadworthy.workflow.problems import Problem, did_you_mean, nearest
@@ -199,4 +199,5 @@ CHECKS: Final[tuple[Callable[[Draft], Iterator[Problem]], ...]] = (
     *checks_of_ladder.CHECKS,
     *checks_of_answers.CHECKS,
     *checks_of_policy.CHECKS,
+    *checks_of_evals.CHECKS,
 )

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 from urllib.parse import urlsplit
 
-from roadworthy.workflow.check_options import python_hash, python_sources
+import msgspec
+
+from roadworthy.workflow.check_options import CodeFolder, python_hash, python_sources
 from roadworthy.workflow.ladder import merged
 from roadworthy.workflow.model import (
     DEFAULT_TEAM,
@@ -15,19 +17,24 @@ from roadworthy.workflow.model import (
     Bypass,
     CheckSpec,
     Clocks,
+    EvalPlan,
     Handling,
     Hedge,
     InputSpec,
     Ladder,
     Policy,
     Prompt,
+    ScorerSpec,
     StreamMode,
     Target,
     TargetIdentity,
     Workflow,
 )
 from roadworthy.workflow.problems import Problem, Severity
+from roadworthy.workflow.scorer_kinds import gives
 from roadworthy.workflow.source import Value
+
+SCORERS_FOLDER: Final[CodeFolder] = "scorers"
 
 
 @dataclass(frozen=True)
@@ -101,6 +108,15 @@ class Draft:
         return read
 
     @property
+    def evals(self) -> EvalPlan:
+        """With the source of users' scorers: they are no part of a release, and must be there to rebuild a run."""
+        read: EvalPlan = self.keys.get("evals", EvalPlan())
+        sources = python_sources(self.files, self.name, SCORERS_FOLDER)
+        return msgspec.structs.replace(
+            read, scorers={name: _with_code(spec, sources) for name, spec in read.scorers.items()}
+        )
+
+    @property
     def enforced_checks(self) -> dict[str, CheckSpec]:
         return {name: spec for name, spec in self.checks.items() if not spec.record_only}
 
@@ -160,11 +176,13 @@ def workflow_of(draft: Draft) -> Workflow | None:
         owners=keys["owners"],
         enforcement=keys.get("enforcement", "enforce"),
         description=keys.get("description", ""),
+        cost_centre=keys.get("cost_centre"),
         policy=keys.get("policy", Policy()),
         behaviour=_behaviour(draft),
         handling=_handling(draft),
         passthrough=keys.get("passthrough"),
         rubric=prompt_text(keys["rubric"]) if "rubric" in keys else None,
+        evals=draft.evals,
     )
 
 
@@ -187,6 +205,13 @@ def _behaviour(draft: Draft) -> Behaviour | None:
         repair_prompt=prompt_text(keys["repair_prompt"]) if "repair_prompt" in keys else None,
         checks={name: python_hash(sources) for name, spec in draft.checks.items() if spec.kind == "python"},
     )
+
+
+def _with_code(spec: ScorerSpec, sources: Mapping[str, str]) -> ScorerSpec:
+    if spec.kind != "python":
+        return spec
+    code = {"sources": dict(sources), "gives": gives(spec.options["python"], sources)}
+    return msgspec.structs.replace(spec, options=spec.options | code)
 
 
 def _handling(draft: Draft) -> Handling:

@@ -14,11 +14,13 @@ import msgspec
 
 from roadworthy.workflow import simulation
 from roadworthy.workflow.checks import check_workflow
+from roadworthy.workflow.checks_of_evals import judges_problems
 from roadworthy.workflow.draft import Draft, workflow_of
 from roadworthy.workflow.fields import INVALID, NAME, At, Reading, Section
 from roadworthy.workflow.kinds import address_problem
 from roadworthy.workflow.model import (
     Configuration,
+    Finance,
     Person,
     RedactionRule,
     Retention,
@@ -85,6 +87,7 @@ def read_configuration(
     _check_webhooks(reading, install, trees.get("roadworthy.yaml"))
     _check_prices(reading, targets, trees.get("roadworthy.yaml"), workflows, price_known, listed)
     _check_references(reading, trees, install)
+    _check_judges(reading, trees, workflows)
     _check_replacements(reading, trees.get("roadworthy.yaml"), install)
     _check_secrets(reading)
     problems = sorted(set(map(_key, reading.problems)))
@@ -185,7 +188,9 @@ def _check_references(reading: Reading, trees: Mapping[str, Value | None], insta
         return set(value.data) if value is not None and isinstance(value.data, dict) else set()
 
     rules = {rule["name"] for rule in install.get("redaction", [])} | set(BUILT_IN_REDACTION)
+    folders = {named[1] for file in reading.files if (named := _WORKFLOW_FILE.fullmatch(file))}
     tables = {
+        "workflows": (folders, "a workflow in workflows/"),
         "people": (written("people.yaml", "people"), "a person in people.yaml"),
         "targets": (written("roadworthy.yaml", "targets"), "a target in roadworthy.yaml"),
         "helpdesks": (written("roadworthy.yaml", "helpdesks"), "a helpdesk in roadworthy.yaml"),
@@ -196,6 +201,18 @@ def _check_references(reading: Reading, trees: Mapping[str, Value | None], insta
         if known is not None and reference.name not in known:
             found, mend = f"'{reference.name}'", did_you_mean(reference.name, known)
             reference.at.problem(reference.line, found, where, mend)
+
+
+def _check_judges(reading: Reading, trees: Mapping[str, Value | None], workflows: Mapping[str, Workflow]) -> None:
+    kinds = {name: flow.behaviour.kind for name, flow in workflows.items() if flow.behaviour is not None}
+    plans = {name: flow.evals for name, flow in workflows.items()}
+    for workflow, scorer, found, expected in judges_problems(plans, kinds):
+        file = f"workflows/{workflow}/workflow.yaml"
+        tree = trees[file]
+        assert tree is not None
+        place = tree.data["evals"].data["scorers"].data[scorer].data["workflow"]
+        at = At(reading, file, f"evals.scorers.{scorer}.workflow")
+        at.problem(place.line, found, expected, "name another workflow")
 
 
 def _targets(reading: Reading, install: Mapping[str, Any], tree: Value | None) -> dict[str, Target]:
@@ -303,6 +320,8 @@ def _settings(install: Mapping[str, Any]) -> Settings:
         team_budgets=install.get("budgets", {}),
         helpdesks=install.get("helpdesks", {}),
         notify=install.get("notify"),
+        smtp=install.get("smtp"),
+        finance=install.get("finance", Finance()),
     )
 
 

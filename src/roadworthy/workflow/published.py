@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
+from roadworthy.workflow import evals_table
 from roadworthy.workflow.checks_kind import COMMON, ChecksKind
 from roadworthy.workflow.fields import Field, Kind, ListOf, MapOf, Section
 from roadworthy.workflow.tables import PEOPLE, ROADWORTHY
@@ -59,6 +60,8 @@ def _inside(path: str, kind: Kind) -> tuple[str, Kind]:
         return _inside(f"{path}.NAME", kind.item)
     if isinstance(kind, ChecksKind):
         return f"{path}.NAME", COMMON
+    if isinstance(kind, evals_table.ScorersKind):
+        return f"{path}.NAME", evals_table.COMMON
     if isinstance(kind, ListOf):
         return _inside(f"{path}[]", kind.item)
     return path, kind

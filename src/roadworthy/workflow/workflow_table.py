@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from roadworthy.workflow.checks_kind import ChecksKind
+from roadworthy.workflow.evals_table import EVALS
 from roadworthy.workflow.fields import NAME, Field, ListOf, MapOf, Section
 from roadworthy.workflow.kinds import Boolean, Choice, Duration, File, Json, Number, Ref, Share, Text
 from roadworthy.workflow.ladder import LADDER_FAILURES
@@ -186,7 +187,11 @@ WORKFLOW: Final = Section(
         ),
         "bypass": Field(BypassKind(), "What users get instead of the AI when it is off; required for a release."),
         "policy": Field(POLICY, "What may change without a release."),
+        "cost_centre": Field(
+            Text("a cost centre", r".{1,60}"), "Who pays for it, as finance calls it.", default="the team's"
+        ),
         "rubric": Field(File("a text file"), "File with the rubric by which people score answers."),
+        "evals": Field(EVALS, "How its answers are judged; it takes effect with the next published set of examples."),
         "passthrough": Field(
             Ref("targets", "the name of a target"), "Target of an adopted app until it has a release."
         ),

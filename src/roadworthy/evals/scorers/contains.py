@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-import msgspec
-
 from roadworthy.evals.scorers.base import Base, Case
 from roadworthy.evals.scorers.finding import as_text, found, shown, wanted
 
@@ -17,9 +15,9 @@ class Contains(Base, frozen=True):
 
     field: str = ""
     expect: str = ""
-    all: list[str] = msgspec.field(default_factory=list)
-    any: list[str] = msgspec.field(default_factory=list)
-    none: list[str] = msgspec.field(default_factory=list)
+    all: list[str] = []
+    any: list[str] = []
+    none: list[str] = []
     case: bool = False
 
     @property

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-import msgspec
-
 from roadworthy.evals.scorers.base import Asker, Base, Case, Mark, Needs, ScorerKind
 from roadworthy.evals.scorers.verdicts import context_of, mark_of
 
@@ -19,7 +17,7 @@ class Http(Base, frozen=True, kw_only=True):
     http: str
     key: str = ""
     allow_private: bool = False
-    labels: dict[str, float] = msgspec.field(default_factory=dict)
+    labels: dict[str, float] = {}
     timeout: float = 10.0
     """Seconds."""
 

@@ -20,7 +20,7 @@ class JsonFields(Base, frozen=True):
 
     word: ClassVar[str] = "json_fields"
 
-    fields: list[str] = msgspec.field(default_factory=list)
+    fields: list[str] = []
     extra: bool = False
     case: bool = True
     within: float = 0.0

@@ -16,12 +16,14 @@ class ConfigFolderError(Exception):
 
 ROOT_FILES = ("roadworthy.yaml", "people.yaml")
 FOLDERS = ("workflows", "simulations")
+CODE = frozenset({"checks", "scorers"})
+"""Folders of users' Python."""
 
 
 def read_folder(root: str | os.PathLike[str]) -> dict[str, str]:
     """Text of the configuration files: ``roadworthy.yaml``, ``people.yaml``, what is in ``workflows/`` and
     ``simulations/``, and the YAML files beside them that ``roadworthy.yaml`` names.  Python is read from the ``checks``
-    folders of workflows only.
+    and ``scorers`` folders of workflows only.
 
     Nothing else is read, so a configuration may live in an app's checkout.  Hidden files and folders are left out.
     Raises ``ConfigFolderError`` naming the file.
@@ -39,7 +41,8 @@ def read_folder(root: str | os.PathLike[str]) -> dict[str, str]:
             folders[:] = sorted(name for name in folders if not name.startswith("."))
             for name in sorted(names):
                 path = Path(folder) / name
-                wanted = path.suffix in SUFFIXES or (path.suffix == ".py" and "checks" in path.relative_to(top).parts)
+                code = path.suffix == ".py" and not CODE.isdisjoint(path.relative_to(top).parts)
+                wanted = path.suffix in SUFFIXES or code
                 if not name.startswith(".") and wanted:
                     files[path.relative_to(top).as_posix()] = _read(path)
     return files
