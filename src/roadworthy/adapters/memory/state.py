@@ -10,6 +10,7 @@ from typing import TypeVar
 
 from roadworthy.adapters.memory.state_evals import EvalTables, Trials
 from roadworthy.adapters.memory.state_evidence import EvidenceTables, Proofs
+from roadworthy.adapters.memory.state_judges import Bench, JudgeTables
 from roadworthy.adapters.memory.state_people import PeopleTables, Tables
 from roadworthy.adapters.memory.state_rollouts import RolloutTables
 from roadworthy.fallback.drills.model import DrillRun
@@ -35,6 +36,7 @@ class _Rows:
     drill_runs: dict[str, DrillRun] = field(default_factory=dict)
     proofs: Proofs = field(default_factory=Proofs)
     trials: Trials = field(default_factory=Trials)
+    bench: Bench = field(default_factory=Bench)
     rollouts: dict[str, str] = field(default_factory=dict)
     epoch: int = 0
 
@@ -52,6 +54,7 @@ class _Rows:
             drill_runs=dict(self.drill_runs),
             proofs=self.proofs.copy(),
             trials=self.trials.copy(),
+            bench=self.bench.copy(),
             rollouts=dict(self.rollouts),
         )
 
@@ -79,7 +82,7 @@ class MemoryState:
         """Nothing is kept of what was deleted."""
 
 
-class MemoryTransaction(PeopleTables, EvidenceTables, EvalTables, RolloutTables):
+class MemoryTransaction(PeopleTables, EvidenceTables, EvalTables, JudgeTables, RolloutTables):
     """What every property needs of the state store, on a copy of the rows."""
 
     def __init__(self, rows: _Rows, *, writable: bool, in_force: InForce = as_applied) -> None:
@@ -116,6 +119,14 @@ class MemoryTransaction(PeopleTables, EvidenceTables, EvalTables, RolloutTables)
     @property
     def _trials_change(self) -> Trials:
         return self._change.trials
+
+    @property
+    def _bench(self) -> Bench:
+        return self._rows.bench
+
+    @property
+    def _bench_change(self) -> Bench:
+        return self._change.bench
 
     @property
     def _ramps(self) -> dict[str, str]:
