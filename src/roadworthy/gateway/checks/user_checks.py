@@ -116,6 +116,11 @@ class TeamChecks:
         if self._warming is None or self._warming.done():
             self._warming = asyncio.get_running_loop().create_task(self._warm(), name="import users' checks")
 
+    async def warmed(self) -> None:
+        """Wait until what is followed was imported, or could not be."""
+        if self._warming is not None:
+            await asyncio.shield(self._warming)
+
     def close(self) -> None:
         if self._warming is not None:
             self._warming.cancel()

@@ -1,9 +1,9 @@
 """The process that runs users' checks.  It is started as a file of its own and imports nothing of Roadworthy.
 
-Reads one JSON object a line: ``{"id", "load", "sources"}`` imports source texts as the package ``checks``;
-``{"id", "code", "path", "text", "context"}`` calls ``checks.MODULE:FUNCTION(text, context)``.  Answers each with one
-line, ``{"id", "result"}`` or ``{"id", "error"}``.  What users' code prints goes nowhere: the pipes are not its standard
-streams.
+Reads one JSON object a line: ``{"id", "load", "sources"}`` imports source texts as the package ``checks`` (or
+``scorers``); ``{"id", "code", "path", "text", "context"}`` calls ``checks.MODULE:FUNCTION(text, context)``.
+Answers each with one line, ``{"id", "result"}`` or ``{"id", "error"}``.  What users' code prints goes nowhere: the
+pipes are not its standard streams.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ from collections.abc import Callable, Sequence
 from types import ModuleType
 from typing import Any, BinaryIO
 
+PACKAGES = ("checks", "scorers")
+"""What sources may be imported as."""
 MOST_ANSWER = 32_000
 """Bytes of one answer; more is no verdict."""
 MOST_ERROR = 200
@@ -33,7 +35,7 @@ class Sources(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         """Modules of this set; they take turns in ``sys.modules`` with those of other sets."""
 
     def find_spec(self, name: str, path: Sequence[str] | None, target: ModuleType | None = None) -> Any:
-        if name.split(".")[0] != "checks":
+        if name.split(".")[0] not in PACKAGES:
             return None
         package = name if f"{name}.__init__" not in self._modules else f"{name}.__init__"
         if package in self._modules:
@@ -46,12 +48,12 @@ class Sources(importlib.abc.MetaPathFinder, importlib.abc.Loader):
 
     def exec_module(self, module: ModuleType) -> None:
         name = module.__name__
-        path, text = self._modules.get(f"{name}.__init__") or self._modules.get(name) or ("checks", "")
+        path, text = self._modules.get(f"{name}.__init__") or self._modules.get(name) or (name, "")
         exec(compile(text, path, "exec"), module.__dict__)  # noqa: S102  # what this process is for
 
     def enter(self) -> None:
         """Make this set the one that ``import checks`` means."""
-        for name in [name for name in sys.modules if name.split(".")[0] == "checks"]:
+        for name in [name for name in sys.modules if name.split(".")[0] in PACKAGES]:
             del sys.modules[name]
         sys.meta_path[:] = [finder for finder in sys.meta_path if not isinstance(finder, Sources)]
         sys.meta_path.insert(0, self)
@@ -61,7 +63,7 @@ class Sources(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         self.enter()
         for name in sorted(self._modules):
             importlib.import_module(name.removesuffix(".__init__"))
-        self.imported = {name: found for name, found in sys.modules.items() if name.split(".")[0] == "checks"}
+        self.imported = {name: found for name, found in sys.modules.items() if name.split(".")[0] in PACKAGES}
 
     def function(self, path: str) -> Callable[[str, dict[str, Any]], Any]:
         module, _, name = path.partition(":")
