@@ -275,12 +275,24 @@ async def test_a_testers_dollars_and_calls_are_counted_behind_the_same_gate(tmp_
 
 
 @on_loop
-async def test_the_record_that_crosses_the_alert_share_says_so_once(tmp_path: Path) -> None:
-    made = bench(tmp_path, policy(workflow=Budget(day=1.0), alert_at=0.1))
+async def test_the_record_that_crosses_a_share_of_a_budget_says_so_once(tmp_path: Path) -> None:
+    made = bench(tmp_path, policy(workflow=Budget(day=1.0), alert_at=(0.1, 0.2)))
     for _ in range(12):
         await made.post(asked())
-    noted = [index for index, record in enumerate(made.records()) if "budget:workflow:day:alert" in record.notes]
-    assert noted == [4]  # the fifth call of two cents
+    noted = [(index, note) for index, record in enumerate(made.records()) for note in record.notes]
+    # the fifth call of two cents, and the tenth
+    assert noted == [(4, "budget:workflow:day:alert:10"), (9, "budget:workflow:day:alert:20")]
+
+
+@on_loop
+async def test_a_call_that_crosses_two_shares_at_once_names_the_higher_and_a_single_share_is_read_too(
+    tmp_path: Path,
+) -> None:
+    for shares, note in (((0.001, 0.01), "budget:workflow:day:alert:1"), (0.01, "budget:workflow:day:alert:1")):
+        made = bench(tmp_path / str(shares), policy(workflow=Budget(day=1.0), alert_at=shares))
+        await made.post(asked())
+        await made.post(asked())
+        assert [record.notes for record in made.records()] == [[note], []]
 
 
 @on_loop

@@ -61,14 +61,40 @@ def test_models_that_callers_name_as_they_like_make_one_alert_of_their_target() 
     assert {key for inference in found for key in keys(inference)} == {("alert", "price_unknown/default/main")}
 
 
-def test_a_budget_is_named_when_it_is_nearly_and_when_it_is_wholly_used_up() -> None:
-    near = record(outcome="answered", notes=["budget:workflow:month:alert"])
+def test_a_budget_is_named_when_it_passes_a_share_and_when_it_is_used_up() -> None:
+    near = record(outcome="answered", notes=["budget:workflow:month:alert:80"])
     over = record(outcome="limited", failure="overspent", notes=["budget:user:day"])
     assert [notice.title for found in (near, over) for notice in notices(found)] == [
-        "support: the workflow's budget of the month is nearly used up",
+        "support: the workflow's budget of the month is used to 80 %",
         "support: a user's budget of the day is used up",
     ]
-    assert keys(near) == [("alert", "budget_near/support/budget:workflow:month:alert")]
+    assert keys(near) == [("alert", "budget/workflow/support//month/2026-11/80")]
+
+
+def test_every_day_and_share_of_a_budget_is_an_alert_of_its_own_and_names_no_user() -> None:
+    def key(note: str, **more: Any) -> str:
+        (found,) = keys(record(notes=[note], **more))
+        return found[1]
+
+    assert key("budget:user:day:alert:50") == "budget/user/support//day/2026-11-02/50"
+    assert key("budget:user:day:alert:50", ts=NOON + 86_400.0) == "budget/user/support//day/2026-11-03/50"
+    assert key("budget:key:day:alert:50", key="key_1") == "budget/key/support/key_1/day/2026-11-02/50"
+    assert key("budget:team:month:alert:100") == "budget/team/default//month/2026-11/100"
+    both = record(outcome="limited", failure="overspent", notes=["budget:user:day", "budget:user:day:alert:100"])
+    assert len(keys(both)) == 1
+
+
+def test_a_cost_alert_is_told_when_its_cause_is_known_and_then_once() -> None:
+    shipment = Shipment()
+    shipment.arrive(Batch(ends=[record(1, notes=["budget:workflow:day:alert:50"])]))
+    assert shipment.desk.messages() == []
+    (waits,) = shipment.desk.incidents.unexplained()
+    for _ in range(2):
+        shipment.desk.incidents.explain(waits.id, "Twice as many calls as usual.")
+    (told,) = shipment.desk.messages()
+    assert told["data"]["summary"].endswith("Twice as many calls as usual.")
+    assert told["data"]["to"][0]["person"] == "bo"
+    assert shipment.desk.incidents.unexplained() == []
 
 
 def test_a_tester_who_used_up_the_day_is_no_alert_and_machines_are_never_noticed() -> None:

@@ -2,14 +2,19 @@
 
 GET /v1/budgets ?workflow= → {items}: limit, spent, reserved and left of teams, workflows, keys, testers and the users
 that spent most, in the periods that run (``operations/budgets.py``)
+POST /v1/budgets/test-alert {workflow} → a test alert on the way that a budget's alert takes, and what was kept of it
 """
 
 from __future__ import annotations
 
 from typing import Any
 
+import msgspec
+
 from roadworthy.api.app import Call, Endpoint
+from roadworthy.api.errors import Invalid
 from roadworthy.api.services import Services
+from roadworthy.operations.costing.alert_test import TestRefused
 
 
 def budgets(services: Services, call: Call) -> Any:
@@ -19,4 +24,19 @@ def budgets(services: Services, call: Call) -> Any:
     return {"items": services.budgets.lines(workflow)}
 
 
-ENDPOINTS = [Endpoint("GET", "/v1/budgets", "read", budgets)]
+class Named(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    workflow: str
+
+
+def test_alert(services: Services, call: Call) -> Any:
+    asked: Named = call.body
+    try:
+        return msgspec.to_builtins(services.finance.tests.run(asked.workflow, call.actor))
+    except TestRefused as error:
+        raise Invalid(str(error), param="workflow") from error
+
+
+ENDPOINTS = [
+    Endpoint("GET", "/v1/budgets", "read", budgets),
+    Endpoint("POST", "/v1/budgets/test-alert", "tools", test_alert, Named),
+]

@@ -14,6 +14,7 @@ from roadworthy.inference_log.service import Log, Shipper
 from roadworthy.kill_switch.service import Kills
 from roadworthy.operations.adoption.adopt import Adoption
 from roadworthy.operations.budgets import BudgetBoard
+from roadworthy.operations.costing.alert_test import AlertTests
 from roadworthy.operations.drills.canary import Flown
 from roadworthy.operations.drills.drill_runs import DrillRuns
 from roadworthy.operations.drills.kill_drill_runs import KillDrills
@@ -59,6 +60,11 @@ class Evaluating(Protocol):
     def runs(self) -> EvalRuns: ...
 
 
+class Finance(Protocol):
+    @property
+    def tests(self) -> AlertTests: ...
+
+
 @dataclass(frozen=True)
 class Services:
     """Every callable may block; handlers run in threads."""
@@ -81,6 +87,7 @@ class Services:
     forgetter: Forgetter
     adoption: Adoption
     budgets: BudgetBoard
+    finance: Finance
     explainer: Explainer
     drills: DrillRuns
     evals: Evaluating

@@ -323,7 +323,7 @@ def in_words(cause: Cause) -> str:
 
 def dollars(value: float) -> str:
     """``$41.20``; what is under a dollar with four digits."""
-    return f"${value:,.2f}" if abs(value) >= 1.0 or value == 0 else f"${value:.4f}"
+    return f"${value:,.2f}" if round(abs(value), 4) >= 1.0 or value == 0 else f"${value:.4f}"
 
 
 def signed(value: float) -> str:

@@ -12,7 +12,7 @@ import msgspec
 from roadworthy.engine.supervise import Module, blocking
 from roadworthy.operations.escalations import news_after
 from roadworthy.people.escalation.service import Queue
-from roadworthy.people.outbox.service import Outbox, Sender
+from roadworthy.people.outbox.service import MailSender, Outbox, Sender
 from roadworthy.people.ports import PeopleState
 
 Post = Callable[[Path, bytes], bool]
@@ -87,7 +87,9 @@ def telling(tidings: Tidings, *, interval: float = 0.25) -> Module:
     return Module("tidings", blocking(tidings.round, name="tidings"), interval, timeout=30.0)
 
 
-def deliveries(outbox: Outbox, sender: Callable[[], Sender], *, interval: float = 0.5) -> Module:
+def deliveries(
+    outbox: Outbox, sender: Callable[[], Sender], mails: MailSender | None = None, *, interval: float = 0.5
+) -> Module:
     """``sender`` is made at the first message, on the engine's own loop."""
     made: list[Sender] = []
 
@@ -95,7 +97,7 @@ def deliveries(outbox: Outbox, sender: Callable[[], Sender], *, interval: float 
         if not made:
             made.append(sender())
         async with asyncio.timeout(50.0):
-            while await outbox.round(made[0]):
+            while await outbox.round(made[0], mails):
                 pass
 
     return Module("deliveries", run, interval, timeout=60.0)

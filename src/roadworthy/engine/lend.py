@@ -23,6 +23,8 @@ MOST_TURNS = 6
 Exchange = Callable[[int, bytes], Awaitable[bytes | None]]
 """(worker, orders as JSON) → its word as JSON, or that of who stands in for it; ``None``: there is none in time."""
 
+NONE = Budgets()
+
 _word = msgspec.json.Decoder(Word)
 
 
@@ -72,7 +74,7 @@ def limits_anything(snapshot: Snapshot) -> bool:
         )
         or any(
             flow.policy.requests_per_minute_per_key is not None
-            or msgspec.structs.replace(flow.policy.budgets, alert_at=Budgets().alert_at) != Budgets()
+            or msgspec.structs.replace(flow.policy.budgets, alert_at=NONE.alert_at, spike_at=NONE.spike_at) != NONE
             for flow in snapshot.workflows.values()
         )
     )

@@ -42,7 +42,7 @@ class BudgetLine(msgspec.Struct, frozen=True):
     resets_at: float
     """Unix seconds."""
     state: Literal["ok", "near", "used_up"]
-    """``near``: past the share at which the cost owner is told."""
+    """``near``: past the highest share below the whole at which the cost owner is told."""
 
 
 class BudgetBoard:
@@ -75,10 +75,10 @@ class BudgetBoard:
         found: list[BudgetLine] = []
         for team in teams:
             budget = configuration.settings.team_budgets.get(team, Budget())
-            found += reader.lines("team", team, [("", "")], budget, 1.0)
+            found += reader.lines("team", team, [("", "")], budget, ())
         for flow in flows:
             budgets = flow.policy.budgets
-            found += reader.lines("workflow", flow.name, [("", "")], budgets.workflow, budgets.alert_at)
+            found += reader.lines("workflow", flow.name, [("", "")], budgets.workflow, budgets.alerts)
             if people:
                 found += self._people(reader, flow)
         return found
@@ -86,14 +86,14 @@ class BudgetBoard:
     def _people(self, reader: _Reader, flow: Workflow) -> list[BudgetLine]:
         budgets = flow.policy.budgets
         keys = [key for key in self._keys() if key.team == flow.team and _may_call(key, flow.name)]
-        found = reader.lines("key", flow.name, [(key.id, key.name) for key in keys], budgets.key, budgets.alert_at)
+        found = reader.lines("key", flow.name, [(key.id, key.name) for key in keys], budgets.key, budgets.alerts)
         testers = [(key.id, key.name) for key in keys if key.kind == "tester"]
         own = Budget(day=flow.policy.tester_usd_per_day)
-        found += reader.lines("tester", flow.name, testers, own, 1.0)
+        found += reader.lines("tester", flow.name, testers, own, ())
         for period, limit in limits(budgets.user):
             users = self._spenders(flow.name, reader.period(period).begin)[:MOST_USERS]
             budget = Budget(day=limit) if period == "day" else Budget(month=limit)
-            lines = reader.lines("user", flow.name, [(user, "") for user in users], budget, budgets.alert_at)
+            lines = reader.lines("user", flow.name, [(user, "") for user in users], budget, budgets.alerts)
             found += sorted(lines, key=lambda line: -line.spent)
         return found
 
@@ -108,16 +108,16 @@ class _Reader:
         return self._calendar.at(kind, self._now)
 
     def lines(
-        self, scope: ScopeKind, owner: str, names: Sequence[tuple[str, str]], budget: Budget, alert_at: float
+        self, scope: ScopeKind, owner: str, names: Sequence[tuple[str, str]], budget: Budget, alerts: Sequence[float]
     ) -> list[BudgetLine]:
         return [
-            self._line(scope, owner, name, label, self.period(period), limit, alert_at)
+            self._line(scope, owner, name, label, self.period(period), limit, alerts)
             for name, label in names
             for period, limit in limits(budget)
         ]
 
     def _line(
-        self, scope: ScopeKind, owner: str, name: str, label: str, period: Period, limit: float, alert_at: float
+        self, scope: ScopeKind, owner: str, name: str, label: str, period: Period, limit: float, alerts: Sequence[float]
     ) -> BudgetLine:
         booked = self._totals.get(ident_of((scope, owner, name, period.kind), period.stamp), Booked(0, 0, 0))
         spent, reserved = booked.spent / NANO, booked.reserved / NANO
@@ -125,7 +125,7 @@ class _Reader:
         state: Literal["ok", "near", "used_up"] = "ok"
         if left <= 0.0:
             state = "used_up"
-        elif spent >= limit * alert_at:
+        elif spent >= limit * max((share for share in alerts if share < 1.0), default=1.0):
             state = "near"
         return BudgetLine(scope, owner, name, label, period.kind, limit, spent, reserved, left, period.end, state)
 

@@ -10,8 +10,12 @@ which are told one by one and marked.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from zoneinfo import ZoneInfo
+
+import msgspec
 
 from roadworthy.inference_log.model import Batch
+from roadworthy.operations.costing.subjects import Subject, day_of
 from roadworthy.people.escalation.service import Queue
 from roadworthy.people.incident.model import Kind, Notice, Role
 from roadworthy.people.incident.service import Incidents
@@ -20,7 +24,8 @@ from roadworthy.workflow.inference import Attempt, Inference
 
 NOTICED = frozenset({"live", "tester", "drill"})
 BUDGET, NEAR = "budget:", ":alert"
-"""Notes of a record: ``budget:user:day`` was used up, ``budget:workflow:month:alert`` was taken past its alert."""
+"""Notes of a record: ``budget:user:day`` granted no call, ``budget:workflow:month:alert:80`` was taken past 80 %."""
+UTC = ZoneInfo("UTC")
 USAGE_IMPLAUSIBLE = "usage_implausible"
 """Note of a record whose provider reported a usage that cannot be."""
 PROVIDERS_FILTER = "its provider's filter"
@@ -28,8 +33,8 @@ NO_PRICE = "no price"
 """How the reason of an unknown cost begins when nobody knows the price."""
 
 
-def notices(record: Inference) -> Iterator[Notice]:
-    """What a person must be told because of this inference."""
+def notices(record: Inference, zone: ZoneInfo = UTC) -> Iterator[Notice]:
+    """What a person must be told because of this inference.  ``zone``: in whose days budgets are counted."""
     if record.traffic not in NOTICED:
         return
     finding = unsafe(record)
@@ -40,21 +45,7 @@ def notices(record: Inference) -> Iterator[Notice]:
             f"An answer was withheld or recorded as unsafe by {finding}; its caller read outcome {record.outcome}.",
             "workflow",
         )  # fmt: skip
-    if overspent(record):
-        budget = next((note for note in record.notes if note.startswith(BUDGET) and not note.endswith(NEAR)), "")
-        yield _notice(
-            record, "alert", f"overspent/{record.workflow}/{budget}",
-            f"{record.workflow}: {in_words(budget)} is used up",
-            f"Calls are limited or go without the model until it is raised or its period ends; {record.id} was one.",
-            "cost",
-        )  # fmt: skip
-    for note in record.notes:
-        if note.startswith(BUDGET) and note.endswith(NEAR):
-            yield _notice(
-                record, "alert", f"budget_near/{record.workflow}/{note}",
-                f"{record.workflow}: {in_words(note.removesuffix(NEAR))} is nearly used up",
-                f"{record.id} took it past the share at which you wanted to know: roadworthy budgets", "cost",
-            )  # fmt: skip
+    yield from _budgets(record, zone)
     if USAGE_IMPLAUSIBLE in record.notes:
         yield _notice(
             record, "alert", f"{USAGE_IMPLAUSIBLE}/{record.team}/{record.target}",
@@ -78,6 +69,52 @@ def notices(record: Inference) -> Iterator[Notice]:
                 "known price. Declare `price` on the target.",
                 "cost",
             )  # fmt: skip
+
+
+def _budgets(record: Inference, zone: ZoneInfo) -> Iterator[Notice]:
+    """Every budget that this call took past one of its shares, or that did not grant it something."""
+    passed, used_up = [note for note in record.notes if note.startswith(BUDGET) and NEAR in note], _used_up(record)
+    for note in used_up:
+        if note.count(":") < 2:  # the allowance of one call, or a budget that no note names
+            yield _notice(
+                record, "alert", f"overspent/{record.workflow}/{note}",
+                f"{record.workflow}: {in_words(note)} is used up",
+                f"{record.id} was limited or went on without the model.", "cost",
+            )  # fmt: skip
+        else:
+            yield _budget_notice(record, note, "100", zone)
+    for note in passed:
+        budget, _, share = note.partition(NEAR)
+        if budget not in used_up:
+            yield _budget_notice(record, budget, share.removeprefix(":") or "100", zone)
+
+
+def _used_up(record: Inference) -> list[str]:
+    if not overspent(record):
+        return []
+    return [note for note in record.notes if note.startswith(BUDGET) and NEAR not in note] or [""]
+
+
+def _budget_notice(record: Inference, budget: str, share: str, zone: ZoneInfo) -> Notice:
+    """One alert a budget, period and share.  Of a user's budget the user stays unnamed: an alert may outlive what is
+    forgotten."""
+    _, scope, period = budget.split(":")
+    owner = record.team if scope == "team" else record.workflow
+    subject = Subject("budget", scope, owner, record.key if scope in ("key", "tester") else "", period,
+                      day_of(record.ts, zone, period), share)  # fmt: skip
+    whose, held = in_words(budget), f"{record.team}: " if scope == "team" else f"{record.workflow}: "
+    if float(share) >= 100.0:
+        title = f"{held}{whose} is used up"
+        summary = (
+            f"Calls are limited or go without the model until it is raised or its {period} ends; {record.id} was one."
+        )
+    else:
+        title = f"{held}{whose} is used to {share} %"
+        summary = f"{record.id} took it past {share} %: roadworthy budgets {record.workflow} says what is left."
+    made = _notice(record, "alert", subject.key, title, summary, "cost")
+    return msgspec.structs.replace(
+        made, explain=record.traffic != "drill", workflow="" if scope == "team" else record.workflow
+    )
 
 
 def in_words(note: str) -> str:
@@ -113,7 +150,7 @@ def overspent(record: Inference) -> bool:
     return (
         record.failure == "overspent"
         or any(rung.failure == "overspent" for rung in record.ladder)
-        or any(note.startswith(BUDGET) and not note.endswith(NEAR) for note in record.notes)  # a step was passed over
+        or any(note.startswith(BUDGET) and NEAR not in note for note in record.notes)  # a step was passed over
     )
 
 
@@ -144,6 +181,7 @@ class Arrivals:
         forgotten: Callable[[str | None, float], bool],
         *,
         tell_gone: Callable[[Sequence[str]], None] = lambda ids: None,
+        zone: Callable[[], ZoneInfo] = lambda: UTC,
     ) -> None:
         """``forgotten``: is what a user did at an instant forgotten?  ``tell_gone``: have the gateways drop what they
         hold of these escalations, which nobody else will ever tell them of."""
@@ -152,17 +190,19 @@ class Arrivals:
         self._incidents = incidents
         self._forgotten = forgotten
         self._tell_gone = tell_gone
+        self._zone = zone
 
     def __call__(self, batch: Batch) -> None:
         gone = {line.inference for line in batch.escalations if self._forgotten(line.unit, line.ts)}
         lines = [line for line in batch.escalations if line.inference not in gone]
         if gone:
             self._tell_gone(sorted(gone))
+        zone = self._zone()
         found = [
             notice
             for record in (*batch.ends, *batch.lost)
             if not self._forgotten(record.unit, record.ts)
-            for notice in notices(record)
+            for notice in notices(record, zone)
         ]
         if not lines and not found:
             return

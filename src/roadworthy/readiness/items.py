@@ -100,9 +100,9 @@ ITEMS: Final[tuple[Item, ...]] = (
         shows="thresholds, and a test alert that was delivered",
         kinds=("cost_alert_test",),
         step="wire",
-        renew=None,
-        auto=False,
-        minutes=1.0,
+        renew="roadworthy budgets test-alert WORKFLOW",
+        auto=True,
+        minutes=0.0,
     ),
     Item(
         number=10,

@@ -54,6 +54,7 @@ from roadworthy.wiring.composed.drills import Drilling
 from roadworthy.wiring.composed.enforcing import Enforcing
 from roadworthy.wiring.composed.evals import Evaluating
 from roadworthy.wiring.composed.evidence import Proving
+from roadworthy.wiring.composed.finance import Finance
 from roadworthy.wiring.composed.kill import Killing
 from roadworthy.wiring.composed.kill_drill import kill_drills
 from roadworthy.wiring.composed.people import People
@@ -249,6 +250,11 @@ class Control:
             clock=clock,
         )
         self.renewals.register("eval_gate", self.evaluating.renewed_by(self._judged))
+        self.finance = Finance(
+            self.state, self.people, self.proving, self.log,
+            configuration=self.configuration, price_of=self.prices.price_of, zone=self.zone, clock=clock,
+        )  # fmt: skip
+        self.renewals.register("cost_alert_test", self.finance.tested_anew())
         self.kill_drills = kill_drills(
             folder, signer, self.fleet, self.kill.kills, self.kill.reached,
             judge=self.proving.kill_judged, keep=self._kill_drilled, clock=clock,
@@ -323,6 +329,7 @@ class Control:
             renew.module(self.renewals),
             lend.module(Lending(self.epoch, self._exchange, self.fleet.numbers, lambda: self.publisher.current)),
             *self.people.modules(),
+            *self.finance.modules(),
             *self.kill.modules(),
             *self.ramping.modules(),
         ]
@@ -420,6 +427,7 @@ class Control:
                 now=self.clock,
             ),
             budgets=self.budgets,
+            finance=self.finance,
             adoption=Adoption(self.workflows, self.store, price_known=self._price_known),
             drills=self.drilling.runs,
             evals=self.evaluating,

@@ -146,6 +146,8 @@ class Attempt(msgspec.Struct, omit_defaults=True, gc=False):
     cost_usd: float | None = None
     cost_unknown: str = ""
     """Why ``cost_usd`` is ``None`` ("no price for …", "no usage reported")."""
+    queued: float = 0.0
+    """Seconds that it waited for one of the target's slots before anything was sent."""
 
 
 class Rung(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):

@@ -7,10 +7,11 @@ import posixpath
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import date
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from roadworthy.workflow.fields import At, Reference
+from roadworthy.workflow.fields import INVALID, At, Reference
 from roadworthy.workflow.problems import did_you_mean, looks_secret, show
 from roadworthy.workflow.source import Value
 
@@ -116,6 +117,46 @@ class Share:
                 {"type": "number", "exclusiveMinimum": 0, "maximum": 1},
             ]
         }
+
+
+@dataclass(frozen=True)
+class Day:
+    """A day of the calendar, as text."""
+
+    says: str = "a day such as 2026-11-01"
+
+    def read(self, value: Value, at: At) -> Any:
+        text = str(value.data)
+        try:
+            if re.fullmatch(r"\d{4}-\d{2}-\d{2}", text):
+                return date.fromisoformat(text).isoformat()
+        except ValueError:
+            pass
+        return at.problem(value.line, show(value.data), self.says, "write year, month and day: 2026-11-01")
+
+    def schema(self) -> dict[str, Any]:
+        return {"type": "string", "pattern": r"^\d{4}-\d{2}-\d{2}$"}
+
+
+@dataclass(frozen=True)
+class Shares:
+    """One share in (0, 1], or a list of them; read as a rising tuple."""
+
+    most: int = 10
+    says: str = "a share such as 80%, or a list of them: [50%, 80%, 100%]"
+
+    def read(self, value: Value, at: At) -> Any:
+        listed = value.data if isinstance(value.data, list) else [value]
+        if not 1 <= len(listed) <= self.most:
+            found = f"{len(listed)} shares"
+            return at.problem(value.line, found, f"1 to {self.most} shares", "list the shares: [50%, 80%, 100%]")
+        single = not isinstance(value.data, list)
+        read = [Share().read(each, at if single else at.child(index)) for index, each in enumerate(listed)]
+        return INVALID if any(share is INVALID for share in read) else tuple(sorted(set(read)))
+
+    def schema(self) -> dict[str, Any]:
+        share = Share().schema()
+        return {"anyOf": [*share["anyOf"], {"type": "array", "items": share, "minItems": 1, "maxItems": self.most}]}
 
 
 @dataclass(frozen=True)

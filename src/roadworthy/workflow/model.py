@@ -322,8 +322,26 @@ class Budgets(_Frozen, frozen=True):
     key: Budget = Budget()
     """Of each key on the workflow."""
     workflow: Budget = Budget()
-    alert_at: float = 0.8
-    """Share of a budget at which its cost owner is told; at 1 it is told again."""
+    alert_at: tuple[float, ...] | float = (0.5, 0.8, 1.0)
+    """Shares of a budget at which its cost owner is told, rising; a single one is read as well."""
+    spike_at: float = 3.0
+    """Times what an hour usually costs at which the cost owner is told."""
+
+    @property
+    def alerts(self) -> tuple[float, ...]:
+        """``alert_at``, whichever way it is written."""
+        return self.alert_at if isinstance(self.alert_at, tuple) else (self.alert_at,)
+
+    def thresholds(self) -> dict[str, float]:
+        """Budget and share ("workflow, month, 50 %") → US dollars at which somebody is told."""
+        scopes = {"workflow": self.workflow, "key": self.key, "user": self.user}
+        return {
+            f"{scope}, {period}, {share * 100:g} %": limit * share
+            for scope, budget in scopes.items()
+            for period, limit in (("day", budget.day), ("month", budget.month))
+            if limit is not None
+            for share in self.alerts
+        }
 
 
 class EscalationPolicy(_Frozen, frozen=True):
@@ -482,6 +500,8 @@ class Workflow(_Frozen, frozen=True):
     """Name of the target to which an adopted workflow without a release is passed through."""
     rubric: str | None = None
     evals: EvalPlan = EvalPlan()
+    cost_centre: str | None = None
+    """Who pays, as finance calls it; ``None``: the team's."""
 
 
 class RedactionRule(_Frozen, frozen=True):
@@ -515,6 +535,33 @@ class Webhook(_Frozen, frozen=True):
     allow_private: bool = False
 
 
+class Smtp(_Frozen, frozen=True):
+    """The server that takes e-mail."""
+
+    host: str
+    sender: str
+    """Address that mail comes from."""
+    port: int = 587
+    security: Literal["starttls", "tls", "none"] = "starttls"
+    user: str | None = None
+    password: str | None = None
+    """Name of a secret."""
+    allow_private: bool = False
+    """May the server be at an address that is not public?"""
+
+
+class Finance(_Frozen, frozen=True):
+    """How money is shown to whoever pays; inside, everything is US dollars."""
+
+    currency: str = "USD"
+    per_usd: float = 1.0
+    """Of the currency for one US dollar."""
+    as_of: str = ""
+    """Day of that rate, ``2026-11-01``; empty: there is none, as for US dollars."""
+    cost_centres: dict[str, str] = {}
+    """Team → its cost centre."""
+
+
 class Settings(_Frozen, frozen=True):
     """``roadworthy.yaml`` beside the targets."""
 
@@ -536,6 +583,9 @@ class Settings(_Frozen, frozen=True):
     helpdesks: dict[str, Webhook] = {}
     notify: Webhook | None = None
     """Who is told of incidents and alerts."""
+    smtp: Smtp | None = None
+    """By which whoever must know is told by e-mail as well."""
+    finance: Finance = Finance()
 
 
 class Configuration(_Frozen, frozen=True):

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from roadworthy.workflow.fields import Field, ListOf, MapOf, Section
-from roadworthy.workflow.kinds import Amount, Boolean, Choice, Duration, Number, Ref, Share, ShareOrNone, Text
+from roadworthy.workflow.kinds import Amount, Boolean, Choice, Duration, Number, Ref, Share, ShareOrNone, Shares, Text
 from roadworthy.workflow.model import (
     Budgets,
     EscalationPolicy,
@@ -180,7 +180,7 @@ POLICY: Final = Section(
         ),
         "budgets": Field(
             Section(
-                "budgets: {inference, user, key, workflow, alert_at}",
+                "budgets: {inference, user, key, workflow, alert_at, spike_at}",
                 {
                     "inference": Field(
                         Number(0.0, 1e6, "US dollars"),
@@ -191,9 +191,14 @@ POLICY: Final = Section(
                     "key": Field(BUDGET, "Of each key on the workflow."),
                     "workflow": Field(BUDGET, "Of the workflow."),
                     "alert_at": Field(
-                        Share(),
-                        "Share of a budget at which the cost owner is told; again when it is used up.",
-                        default="80%",
+                        Shares(),
+                        "Shares of a budget at which the cost owner is told why, and when it is used up.",
+                        default="[50%, 80%, 100%]",
+                    ),
+                    "spike_at": Field(
+                        Number(1.1, 1000.0, "times the usual"),
+                        "Times what an hour usually costs at which the cost owner is told.",
+                        default="3",
                     ),
                 },
                 lambda read: Budgets(**read),

@@ -103,7 +103,9 @@ def _changes(word: str, before: Mapping[str, Any], after: Mapping[str, Any], eff
     return out
 
 
-_LIVE_SETTINGS: Final = frozenset({"retention", "redaction", "disk_full", "team_budgets", "helpdesks", "notify"})
+_LIVE_SETTINGS: Final = frozenset(
+    {"retention", "redaction", "disk_full", "team_budgets", "helpdesks", "notify", "smtp", "finance"}
+)
 
 
 def _settings_changes(before: Configuration, after: Configuration) -> list[Change]:

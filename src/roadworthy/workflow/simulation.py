@@ -102,6 +102,8 @@ class Profile(msgspec.Struct, frozen=True):
     """Seconds from the request to the first token."""
     inter_token: Distribution = Distribution()
     """Seconds between tokens."""
+    pace: Literal["token", "answer"] = "token"
+    """Is the time between tokens drawn for each of them, or once an answer?"""
     output_tokens: Distribution = Distribution(value=40.0)
     reasoning_tokens: Distribution = Distribution()
     cached_share: float = 0.0
@@ -348,6 +350,7 @@ _FIELDS: dict[str, Parse] = {
     "seed": whole(0, _MASK),
     "first_token": _seconds,
     "inter_token": _seconds,
+    "pace": one_of("token", "answer"),
     "output_tokens": _tokens,
     "reasoning_tokens": _tokens,
     "cached_share": share,

@@ -143,6 +143,12 @@ def _stated(a: Any, b: Any) -> Any:
     return b if b is None or (a is not None and b <= a) else a
 
 
+def _told_at(a: Any, b: Any) -> Any:
+    """Stricter is to be told at all of the shares."""
+    one, other = (each if isinstance(each, tuple) else (each,) for each in (a, b))
+    return b if set(one) <= set(other) else tuple(sorted({*one, *other}))
+
+
 def _free(a: Any, b: Any) -> Any:
     """Neither way is looser."""
     return b
@@ -224,7 +230,8 @@ RULES: Final[Mapping[str, Strictest]] = {
     "policy.log_bodies": _either(False),
     "policy.budgets.inference": _least,
     **{f"policy.budgets.{span}": _least for span in _SPANS},
-    "policy.budgets.alert_at": _least,
+    "policy.budgets.alert_at": _told_at,
+    "policy.budgets.spike_at": _least,
     "policy.escalation.helpdesk": _free,
     "policy.escalation.answer_within": _least,
     "policy.escalation.capacity": _free,

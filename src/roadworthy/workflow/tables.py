@@ -11,6 +11,7 @@ from roadworthy.workflow.kinds import (
     Address,
     Boolean,
     Choice,
+    Day,
     Duration,
     File,
     Number,
@@ -19,7 +20,17 @@ from roadworthy.workflow.kinds import (
     Text,
     Url,
 )
-from roadworthy.workflow.model import Breaker, Budget, Capabilities, Price, Retention, TargetLimits, Webhook
+from roadworthy.workflow.model import (
+    Breaker,
+    Budget,
+    Capabilities,
+    Finance,
+    Price,
+    Retention,
+    Smtp,
+    TargetLimits,
+    Webhook,
+)
 from roadworthy.workflow.shapes import Pattern, Timezone, yaml_file
 
 BUILT_IN_REDACTION: Final = ("email", "phone", "card", "iban", "key")
@@ -168,6 +179,35 @@ BUDGET: Final = Section(
     lambda read: Budget(**read),
 )
 
+SMTP: Final = Section(
+    "a mail server: {host, from, port, security, user, password}",
+    {
+        "host": Field(Text("the name of a server", r"[A-Za-z0-9.:-]{1,253}"), "Server that takes the mail.", True),
+        "from": Field(Text("a mail address", r"[^@\s]+@[^@\s]+"), "Address that mail comes from.", True),
+        "port": Field(Number(1, 65535, "a port", whole=True), "Port.", default="587"),
+        "security": Field(
+            Choice(("starttls", "tls", "none")),
+            "How the connection is protected; none only on this machine.",
+            default="starttls",
+        ),
+        "user": Field(Text("a user name"), "User to log in as.", default="no log-in"),
+        "password": Field(Secret(), "Where the password is: 'env:NAME' or 'file:/path'."),
+        "allow_private": Field(Boolean(), "Allow the server to be at an address that is not public.", default="false"),
+    },
+    lambda read: Smtp(sender=read["from"], **{key: value for key, value in read.items() if key != "from"}),
+)
+
+FINANCE: Final = Section(
+    "how money is shown: {currency: EUR, per_usd: 0.92, as_of: 2026-11-01}",
+    {
+        "currency": Field(Text("a currency of three letters", r"[A-Z]{3}"), "Currency of the sheet.", default="USD"),
+        "per_usd": Field(Number(1e-6, 1e6, "units of the currency for one US dollar"), "Rate.", default="1"),
+        "as_of": Field(Day(), "Day of that rate."),
+        "cost_centres": Field(MapOf(Text("a cost centre", r".{1,60}"), "cost centres by team"), "Who pays, by team."),
+    },
+    lambda read: Finance(**read),
+)
+
 WEBHOOK: Final = Section(
     "a webhook: {url, secret}",
     {
@@ -252,6 +292,8 @@ ROADWORTHY: Final = Section(
             MapOf(WEBHOOK, "helpdesks by name"), "Helpdesks to which calls are escalated, for policy.escalation."
         ),
         "notify": Field(WEBHOOK, "Where incidents and alerts are told."),
+        "smtp": Field(SMTP, "Server by which whoever must know is told by e-mail (docs/finance.md)."),
+        "finance": Field(FINANCE, "How money is shown on the finance sheet (docs/finance.md)."),
     },
 )
 

@@ -11,8 +11,11 @@ import click
 from roadworthy.cli import words
 from roadworthy.cli.commands.releases import items
 from roadworthy.cli.context import Work, common, json_option, pass_work
+from roadworthy.cli.errors import Finding
 from roadworthy.cli.terminal import line
 
+PATIENCE = 60.0
+"""Seconds that a test alert may take, its retries included."""
 STATES = {"ok": "", "near": "near its limit", "used_up": "used up"}
 
 
@@ -33,6 +36,36 @@ def budgets(work: Work, workflow: str | None) -> None:
         _tell(work, rows)
     else:
         work.say("No budget is declared: `policy.budgets` in workflow.yaml, `budgets` in roadworthy.yaml.")
+
+
+@click.command("budgets test-alert")
+@click.argument("workflow")
+@json_option
+@common
+@pass_work
+def test_alert(work: Work, workflow: str) -> None:
+    """Send a test alert of WORKFLOW's budgets on the way that a real one takes, and keep that it arrived.
+
+    It is marked as a drill, says where today's spend comes from, and is evidence for item 9 of `roadworthy ready`.
+    """
+    work.note("sending; it counts when the notifier, or the mail server, has taken it")
+    done = work.admin.post("/v1/budgets/test-alert", {"workflow": workflow}, timeout=PATIENCE)
+    figures = done["evidence"]["figures"]
+    if work.json:
+        work.emit(done)
+    else:
+        work.say(f"to        {line(str(figures['to']))}")
+        work.say(f"says      {line(str(done['cause']))}")
+        for way in done["ways"]:
+            work.say(f"way       {line(str(way))}")
+        for name, usd in figures["thresholds"].items():
+            work.say(f"alert at  {words.dollars(usd)}  ({line(str(name))})")
+        work.say(f"kept as   {done['evidence']['id']}")
+    if not figures["delivered"]:
+        raise Finding(
+            "the test alert did not arrive, so a real one would not",
+            "roadworthy escalations dead lists what was given up",
+        )
 
 
 def _tell(work: Work, rows: list[dict[str, Any]]) -> None:

@@ -84,6 +84,8 @@ def show_incident(work: Work, incident: str) -> None:
     drill = "DRILL  " if row.get("traffic") == "drill" else ""
     work.say(f"{drill}{line(str(row['id']))}  {line(str(row['title']))}  {row['state']}")
     work.say(f"what      {line(str(row['summary']))}")
+    if row.get("cause"):
+        work.say(f"why       {line(str(row['cause']))}")
     first, last = (words.moment(row[name], zone, now=now) for name in ("opened_at", "seen_at"))
     work.say(f"seen      {row['count']}×, {first}" + (f" to {last}" if first != last else ""))
     work.say(f"concerns  the {'cost' if row['role'] == 'cost' else 'workflow'} owner of {_whose(row['workflow'])}")

@@ -24,8 +24,8 @@ class Scope(msgspec.Struct, frozen=True, gc=False):
     """Workflow, or team for the kind ``team``."""
     limit: int
     """Nanodollars."""
-    alert: int = 0
-    """Nanodollars at which somebody is told; 0: nobody."""
+    alerts: tuple[tuple[int, str], ...] = ()
+    """(nanodollars at which somebody is told, what a record then says of it), rising."""
 
     @property
     def note(self) -> str:
@@ -91,7 +91,7 @@ def plans(served: ServedWorkflow, snapshot: Snapshot) -> tuple[Plan | None, Plan
         ("team", served.team, team),
     ]
     scopes = tuple(
-        Scope(kind, period, owner, nano(limit), nano(limit * budgets.alert_at))
+        Scope(kind, period, owner, nano(limit), _alerts(kind, period, limit, budgets.alerts))
         for kind, owner, budget in whose
         for period, limit in limits(budget)
     )
@@ -101,6 +101,11 @@ def plans(served: ServedWorkflow, snapshot: Snapshot) -> tuple[Plan | None, Plan
     usual = Plan(scopes, calendar, dearest, allowance) if scopes or allowance is not None else None
     own = Scope("tester", "day", served.name, nano(served.policy.tester_usd_per_day))
     return usual, Plan((own, *scopes), calendar, dearest, allowance)
+
+
+def _alerts(kind: str, period: str, limit: float, shares: Iterable[float]) -> tuple[tuple[int, str], ...]:
+    """Notes as ``budget:workflow:day:alert:80``."""
+    return tuple((nano(limit * share), f"budget:{kind}:{period}:alert:{share * 100:g}") for share in sorted(shares))
 
 
 def limits(budget: Budget) -> list[tuple[PeriodKind, float]]:

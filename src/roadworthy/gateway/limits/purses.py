@@ -131,8 +131,8 @@ class Purses:
         """Scope → (limit, what it could not grant, monotonic time until which control is told so)."""
         self._others: dict[str, int] = {}
         """Scope → what the other workers hold of it, as control said last."""
-        self._told: set[Ident] = set()
-        """Scopes whose alert a record has carried."""
+        self._told: dict[Ident, int] = {}
+        """Scope → how many of its alerts a record has carried."""
         self._recent: dict[str, Recent] = {}
         self.active = False
         """Has any workflow a budget?"""
@@ -237,7 +237,8 @@ class Purses:
         for scope, place in tab.places:
             words[place.at + RESERVED] -= reserved
             words[place.at + SPENT] += actual
-            if scope.alert and actual and place.ident not in self._told:
+            alerts = scope.alerts
+            if alerts and actual and self._told.get(place.ident, 0) < len(alerts):
                 self._tell(call, scope, place)
         tokens = attempt.tokens
         if tokens is None or attempt.tokens_estimated:
@@ -490,11 +491,16 @@ class Purses:
     def _tell(self, call: Call, scope: Scope, place: Place) -> None:
         high, low, stamp = place.ident
         held = self.ledger.held(place.at) + self._others.get(f"{high:x}.{low:x}.{stamp}", 0)
-        if held >= scope.alert:
+        passed = self._told.get(place.ident, 0)
+        note = ""
+        while passed < len(scope.alerts) and held >= scope.alerts[passed][0]:
+            note = scope.alerts[passed][1]  # of several, the record names the highest
+            passed += 1
+        if note:
             if len(self._told) >= MOST_TOLD:
                 self._told.clear()
-            self._told.add(place.ident)
-            _note(call, f"{scope.note}:alert")
+            self._told[place.ident] = passed
+            _note(call, note)
 
     # --- estimates
 

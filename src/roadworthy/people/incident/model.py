@@ -34,6 +34,8 @@ class Notice(msgspec.Struct, frozen=True):
     inference: str = ""
     traffic: TrafficClass = "live"
     drill: str = ""
+    explain: bool = False
+    """Nobody is told before its cause was looked up (``Incidents.explain``)."""
 
 
 class Incident(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -61,3 +63,12 @@ class Incident(msgspec.Struct, frozen=True, omit_defaults=True):
     resolved_at: float | None = None
     resolved_by: str = ""
     reason: str = ""
+    cause: str = ""
+    """Why, where that had to be looked up first."""
+    unexplained: bool = False
+    """Somebody must be told, and is when the cause is known."""
+
+    @property
+    def told(self) -> str:
+        """What happened, and why."""
+        return f"{self.summary} {self.cause}".rstrip()

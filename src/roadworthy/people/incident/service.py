@@ -7,11 +7,13 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
 from roadworthy.people.escalation.payloads import iso
 from roadworthy.people.incident import rules
 from roadworthy.people.incident.model import Incident, Notice
-from roadworthy.people.outbox.model import Delivery
+from roadworthy.people.outbox.model import Delivery, Mail
+from roadworthy.people.outbox.model import Kind as DeliveryKind
 from roadworthy.people.ports import PeopleState, PeopleTransaction
 from roadworthy.workflow import audit
 from roadworthy.workflow.model import Configuration
@@ -20,7 +22,11 @@ from roadworthy.workflow.service import Actor, Unknown
 
 NOTIFY = "notify"
 """Destination of every notice: the one notifier of ``roadworthy.yaml``."""
+MAIL = "mail"
+"""Destination of what goes to people by e-mail: the server of ``smtp`` in ``roadworthy.yaml``."""
 DRILL = "DRILL: "
+MOST_UNEXPLAINED = 200
+"""Newest incidents among which those that wait for their cause are looked for."""
 
 
 def note(
@@ -32,16 +38,48 @@ def note(
 ) -> Incident:
     """Open the notice's incident or count it, in the caller's transaction; say it where somebody must be told."""
     incident, tell = rules.seen(tx.newest_incident(notice.key), notice, new_id("inc_"))
+    if tell and notice.explain:
+        incident = replace(incident, unexplained=True)
     tx.put_incident(incident)
-    if tell and configuration is not None and configuration.settings.notify is not None:
+    if tell and not notice.explain:
+        announce(tx, incident, configuration, new_id, now)
+    return incident
+
+
+def announce(
+    tx: PeopleTransaction,
+    incident: Incident,
+    configuration: Configuration | None,
+    new_id: Callable[[str], str],
+    now: float,
+) -> None:
+    """Have whoever must know be told, over every way that is configured."""
+    if configuration is None:
+        return
+    settings = configuration.settings
+    ways: list[tuple[DeliveryKind, str, str]] = []
+    if settings.notify is not None:
+        ways.append(("notice", NOTIFY, payload(incident, configuration, now)))
+    if settings.smtp is not None:
+        ways += [("mail", MAIL, msgspec.json.encode(mail).decode()) for mail in mails_of(incident, configuration)]
+    for kind, destination, body in ways:
         tx.put_delivery(
             Delivery(
-                id=new_id("msg_"), team=incident.team, kind="notice", destination=NOTIFY,
-                body=payload(incident, configuration, now), created_at=now, due_at=now, about=notice.inference,
-                workflow=incident.workflow, drill=notice.traffic == "drill",
+                id=new_id("msg_"), team=incident.team, kind=kind, destination=destination, body=body, created_at=now,
+                due_at=now, about=incident.inferences[-1] if incident.inferences else "",
+                workflow=incident.workflow, drill=incident.traffic == "drill", incident=incident.id,
             )
         )  # fmt: skip
-    return incident
+
+
+def mails_of(incident: Incident, configuration: Configuration) -> list[Mail]:
+    """The same for people who read mail, one each."""
+    lines = [incident.told, ""]
+    lines += [f"roadworthy show {ident}" for ident in incident.inferences[-1:]]
+    lines += [f"roadworthy resolve {incident.id}"] if incident.state == "open" else []
+    subject = (DRILL if incident.traffic == "drill" else "") + incident.title
+    told = recipients(incident, configuration)
+    return [Mail([str(each["email"])], subject, "\n".join(lines)) for each in told if each.get("email")]
 
 
 def payload(incident: Incident, configuration: Configuration, now: float) -> str:
@@ -56,7 +94,7 @@ def payload(incident: Incident, configuration: Configuration, now: float) -> str
         "class": incident.traffic,
         "drill": incident.drill or None,
         "title": (DRILL if incident.traffic == "drill" else "") + incident.title,
-        "summary": incident.summary,
+        "summary": incident.told,
         "workflow": incident.workflow or None,
         "team": incident.team,
         "count": incident.count,
@@ -121,6 +159,33 @@ class Incidents:
         """Seen last first."""
         with self._state.read() as tx:
             return tx.incidents(open_only=open_only, workflow=workflow, inference=inference, drills=drills, limit=limit)
+
+    def unexplained(self) -> Sequence[Incident]:
+        """What waits for its cause."""
+        with self._state.read() as tx:
+            return [each for each in tx.incidents(limit=MOST_UNEXPLAINED) if each.unexplained]
+
+    def explain(self, ident: str, cause: str) -> None:
+        """Say why, and tell whoever must know.  Does nothing for what is explained already."""
+        with self._state.write() as tx:
+            found, applied = tx.incident(ident), tx.applied()
+            if found is None or not found.unexplained:
+                return
+            said = replace(found, cause=cause, unexplained=False)
+            tx.put_incident(said)
+            announce(tx, said, None if applied is None else applied.configuration, self._new_id, self._clock())
+
+    def close(self, ident: str, why: str) -> None:
+        """End one that nobody has to look into any more; on a machine's word, so it is not audited as a person's."""
+        with self._state.write() as tx:
+            found = tx.incident(ident)
+            if found is not None and found.state == "open":
+                tx.put_incident(rules.resolve(found, "engine", why, self._clock()))
+
+    def newest(self, key: str) -> Incident | None:
+        """The newest one of a key."""
+        with self._state.read() as tx:
+            return tx.newest_incident(key)
 
     def find(self, ident: str) -> Incident:
         """Raises ``Unknown``."""

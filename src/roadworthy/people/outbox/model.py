@@ -6,8 +6,8 @@ from typing import Literal
 
 import msgspec
 
-Kind = Literal["escalation", "callback", "notice"]
-"""To a helpdesk; to a caller's registered URL; to whoever is told of incidents and alerts."""
+Kind = Literal["escalation", "callback", "notice", "mail"]
+"""To a helpdesk; to a caller's registered URL; to whoever is told of incidents and alerts; to people by e-mail."""
 
 DeliveryState = Literal["waiting", "delivered", "dead"]
 
@@ -22,7 +22,7 @@ class Delivery(msgspec.Struct, frozen=True, omit_defaults=True):
     destination: str
     """``helpdesk:NAME``, ``callback:KEY URL`` or ``notify``: looked up in the configuration at every try."""
     body: str
-    """JSON."""
+    """JSON; of a ``mail``, a ``Mail``."""
     created_at: float
     due_at: float
     about: str = ""
@@ -36,6 +36,19 @@ class Delivery(msgspec.Struct, frozen=True, omit_defaults=True):
     last_status: int | None = None
     last_error: str = ""
     ended_at: float | None = None
+    incident: str = ""
+    """That it tells of."""
+
+
+class Mail(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One e-mail."""
+
+    to: list[str]
+    """Addresses."""
+    subject: str
+    text: str
+    html: str = ""
+    """The same as a page; empty: text alone."""
 
 
 class Sent(msgspec.Struct, frozen=True):

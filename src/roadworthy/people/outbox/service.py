@@ -19,10 +19,10 @@ from roadworthy.people.escalation.model import HELPDESK
 from roadworthy.people.incident.model import Notice
 from roadworthy.people.incident.service import NOTIFY, note
 from roadworthy.people.outbox import rules
-from roadworthy.people.outbox.model import Delivery, DeliveryState, Sent
+from roadworthy.people.outbox.model import Delivery, DeliveryState, Mail, Sent
 from roadworthy.people.ports import PeopleState, PeopleTransaction
 from roadworthy.workflow import audit
-from roadworthy.workflow.model import ApiKey, Configuration
+from roadworthy.workflow.model import ApiKey, Configuration, Settings, Smtp
 from roadworthy.workflow.problems import did_you_mean
 from roadworthy.workflow.service import Actor, Unknown
 
@@ -39,6 +39,20 @@ class Place(msgspec.Struct, frozen=True):
     secret: str
     """The secret itself."""
     allow_private: bool = False
+
+
+class Mailbox(msgspec.Struct, frozen=True):
+    """Which server takes e-mail, now."""
+
+    server: Smtp
+    password: str = ""
+    """The password itself."""
+
+
+class MailSender(Protocol):
+    async def send(self, mailbox: Mailbox, ident: str, mail: Mail) -> Sent:
+        """One try.  Never raises for what a network or a server does."""
+        ...
 
 
 class Sender(Protocol):
@@ -67,17 +81,21 @@ class Outbox:
         self._jitter = jitter
         self._new_id = new_id
 
-    async def round(self, sender: Sender) -> int:
+    async def round(self, sender: Sender, mails: MailSender | None = None) -> int:
         """Try everything that is due, a few at a time.  Returns how many were tried."""
         waiting = await asyncio.to_thread(self.due)
         if not waiting:
             return 0
         turns = asyncio.Semaphore(AT_ONCE)
 
-        async def one(delivery: Delivery, place: Place | str) -> None:
+        async def one(delivery: Delivery, place: Place | Mailbox | str) -> None:
             async with turns:
                 if isinstance(place, str):
                     sent = Sent(error=place)
+                elif isinstance(place, Mailbox):
+                    mail = msgspec.json.decode(delivery.body, type=Mail)
+                    none = Sent(error="nobody sends e-mail here")
+                    sent = none if mails is None else await mails.send(place, delivery.id, mail)
                 else:
                     body = delivery.body.encode()
                     headers = webhooks.headers(place.secret, delivery.id, self._clock(), body)
@@ -88,7 +106,7 @@ class Outbox:
         await asyncio.gather(*(one(delivery, place) for delivery, place in waiting))
         return len(waiting)
 
-    def due(self) -> list[tuple[Delivery, Place | str]]:
+    def due(self) -> list[tuple[Delivery, Place | Mailbox | str]]:
         """What is due, with where it goes or why it cannot go there."""
         with self._state.read() as tx:
             found = tx.due_deliveries(self._clock(), BATCH)
@@ -139,8 +157,21 @@ class Outbox:
             tx.append_audit(audit.chain(tx.last_audit(), event, now))
         return after
 
-    def _place(self, delivery: Delivery, configuration: Configuration | None, tx: PeopleTransaction) -> Place | str:
+    def _mailbox(self, settings: Settings | None) -> Mailbox | str:
+        server = None if settings is None else settings.smtp
+        if server is None:
+            return "smtp is not in roadworthy.yaml any more"
+        password = "" if server.password is None else self._secret(server.password)
+        if password is None:
+            return f"the secret {server.password} is not set where control runs"
+        return Mailbox(server, password)
+
+    def _place(
+        self, delivery: Delivery, configuration: Configuration | None, tx: PeopleTransaction
+    ) -> Place | Mailbox | str:
         destination = delivery.destination
+        if delivery.kind == "mail":
+            return self._mailbox(None if configuration is None else configuration.settings)
         if destination.startswith(CALLBACK):
             key_id, _, url = destination.removeprefix(CALLBACK).partition(" ")
             key = tx.key(key_id)
@@ -186,4 +217,4 @@ def dead_letter(delivery: Delivery, now: float) -> Notice:
 
 def _without_notifier(delivery: Delivery, configuration: Configuration | None) -> Configuration | None:
     """Who takes no notices is not told so by another one; the alert is in `roadworthy incidents`."""
-    return None if delivery.kind == "notice" else configuration
+    return None if delivery.kind in ("notice", "mail") else configuration

@@ -9,6 +9,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import msgspec
 
@@ -149,8 +150,9 @@ class Drilling:
 
     def _heard(self, record: Inference) -> Heard:
         """What the record gave cause for and people were told, as state has it."""
+        zone = ZoneInfo(self._settings().timezone)
         with self._state.read() as tx:
-            found = [tx.newest_incident(notice.key) for notice in notices(record)]
+            found = [tx.newest_incident(notice.key) for notice in notices(record, zone)]
             incidents = [incident for incident in found if incident is not None and record.id in incident.inferences]
             if not incidents:
                 return Heard()

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
+from roadworthy.adapters.notify.mail import SmtpSender
 from roadworthy.adapters.notify.webhook import WebhookSender
 from roadworthy.adapters.sqlite.state import SqliteState
 from roadworthy.engine import escalations as duties
@@ -52,7 +54,10 @@ class People:
         self.incidents = Incidents(state, clock=clock)
         self.outbox = Outbox(state, clock=clock, secret=find_secret, hmac_key=folder.hmac_key())
         self.tidings = Tidings(state, sockets, tell_worker, clock=clock)
-        self.arrivals = Arrivals(state, self.queue, self.incidents, log.covers, tell_gone=self.tidings.gone)
+        self.arrivals = Arrivals(
+            state, self.queue, self.incidents, log.covers,
+            tell_gone=self.tidings.gone, zone=lambda: ZoneInfo(settings().timezone),
+        )  # fmt: skip
         self.eraser = EscalationEraser(state, state, tell_gone=self.tidings.gone)
         forget_what_is_covered(state, log.covers, clock())
 
@@ -78,6 +83,6 @@ class People:
         return [
             duties.expiry(self.queue),
             duties.telling(self.tidings),
-            duties.deliveries(self.outbox, lambda: WebhookSender(proxy=self._settings().proxy)),
+            duties.deliveries(self.outbox, lambda: WebhookSender(proxy=self._settings().proxy), SmtpSender()),
             duties.keeping(self._state, lambda: self._settings().retention.bodies, clock=self._clock),
         ]

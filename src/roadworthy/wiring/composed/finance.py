@@ -1,0 +1,56 @@
+"""Everything of control that is about money told to people: alerts with their causes, and the test that they arrive."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from zoneinfo import ZoneInfo
+
+from roadworthy.adapters.sqlite.state import SqliteState
+from roadworthy.engine import spending
+from roadworthy.engine.renew import Producer, RenewalFailed
+from roadworthy.engine.supervise import Module
+from roadworthy.evidence.rules import Refused
+from roadworthy.inference_log.service import Log
+from roadworthy.operations.costing.alert_test import AlertTests, TestRefused
+from roadworthy.operations.costing.alerts import Alerts
+from roadworthy.wiring.composed.evidence import Proving
+from roadworthy.wiring.composed.people import People
+from roadworthy.workflow.model import Configuration, Price, Target
+from roadworthy.workflow.service import Actor, Unknown
+
+
+class Finance:
+    """Built once by ``Control``."""
+
+    def __init__(
+        self,
+        state: SqliteState,
+        people: People,
+        proving: Proving,
+        log: Log,
+        *,
+        configuration: Callable[[], Configuration | None],
+        price_of: Callable[[Target], Price | None],
+        zone: Callable[[], ZoneInfo],
+        clock: Callable[[], float],
+    ) -> None:
+        self.alerts = Alerts(log, people.incidents, configuration, price_of, zone=zone, clock=clock)
+        self.tests = AlertTests(
+            state, people.incidents, people.outbox, proving.ledger, bindings=proving.board.bindings, clock=clock
+        )
+
+    def tested_anew(self) -> Producer:
+        """How a machine shows again that alerts arrive."""
+
+        def run(workflow: str) -> None:
+            try:
+                tested = self.tests.run(workflow, Actor("engine"))
+            except (TestRefused, Unknown, Refused) as error:
+                raise RenewalFailed(str(error)) from error
+            if not tested.evidence.figures.delivered:  # type: ignore[union-attr]  # of the kind that was just kept
+                raise RenewalFailed("; ".join(tested.ways))
+
+        return Producer("cost alert test", run)
+
+    def modules(self) -> list[Module]:
+        return spending.modules(self.alerts)
