@@ -63,6 +63,10 @@ class CannotScore(Exception):
         """What finding that out cost."""
 
 
+class Unreached(CannotScore):
+    """Nobody could be asked just now: it says nothing of the case, which may be asked again."""
+
+
 @runtime_checkable
 class Scorer(Protocol):
     """A frozen struct: its fields are its arguments, so that it can be rebuilt from what was recorded.

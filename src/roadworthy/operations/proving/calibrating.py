@@ -22,7 +22,7 @@ from roadworthy.evals.calibration import LEAST, Calibration, Conclusion, Rated, 
 from roadworthy.evals.judges import Judges, identity_of
 from roadworthy.evals.model import HandScore
 from roadworthy.evals.rules import rubric_digest
-from roadworthy.evals.scorers.base import Asker, CannotScore, Case, Mark, told
+from roadworthy.evals.scorers.base import Asker, CannotScore, Case, Mark, Unreached, told
 from roadworthy.evals.scorers.judge import RubricJudge
 from roadworthy.evals.scorers.pairwise import VALUES, Pairwise, swapped
 from roadworthy.evals.service import Refused
@@ -281,7 +281,7 @@ class Calibrating:
             if all(each.name in marks for each in going.ready.items):
                 self.judges.conclude(going.calibration, concluded(going.ready, marks, self._ports.clock()))
                 state, going.detail = "done", ""
-        except* (Refused, CannotScore, OSError) as failed:
+        except* (Refused, Unreached, OSError) as failed:
             state, going.detail = "failed", "; ".join(dict.fromkeys(str(each) for each in _flat(failed)))
             log.error("calibration failed", extra={"error": going.detail})
         finally:
@@ -341,8 +341,11 @@ def _asker(scorer: AnyJudge) -> AnyJudge:
 
 
 async def _mark(scorer: AnyJudge, case: Case, asker: Asker) -> Mark:
+    """Raises ``Unreached``: nobody is there to ask, which must not count against the judge."""
     try:
         return await scorer.ask(case, asker)
+    except Unreached:
+        raise
     except CannotScore as cannot:
         return told(cannot)
 

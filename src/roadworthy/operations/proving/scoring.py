@@ -22,7 +22,8 @@ import msgspec
 
 from roadworthy.evals.asking import CannotAsk, question
 from roadworthy.evals.model import Example
-from roadworthy.evals.scorers.base import Asking, CannotScore, Case, Embedded, Judge, Mark, Said, told
+from roadworthy.evals.rules import SAYS_NOTHING
+from roadworthy.evals.scorers.base import Asking, CannotScore, Case, Embedded, Judge, Mark, Said, Unreached, told
 from roadworthy.evidence.permit.model import Permit
 from roadworthy.evidence.permit.tokens import sealed
 from roadworthy.evidence.ports import Signer
@@ -129,7 +130,8 @@ class Scoring:
         if seen.outcome not in SERVED_BY_MODEL:
             how = seen.outcome or f"status {reply.status}"
             why = f" ({seen.failure or seen.code})" if seen.failure or seen.code else ""
-            raise CannotScore(f"the model of {judge.workflow} did not answer: {how}{why}", usd)
+            kind = Unreached if seen.outcome is None or seen.failure in SAYS_NOTHING else CannotScore
+            raise kind(f"the model of {judge.workflow} did not answer: {how}{why}", usd)
         return Said(seen.text, usd, seen.inference)
 
     async def embed(self, judge: Judge, texts: Sequence[str]) -> Embedded:
@@ -156,9 +158,9 @@ class Scoring:
             async with asyncio.timeout(seconds):
                 reply = await client.fetch(origin, asked, _encoded(body), clocks, max_body=MOST_VERDICT)
         except TimeoutError:
-            raise CannotScore(f"{origin} did not answer in {seconds:g} s") from None
+            raise Unreached(f"{origin} did not answer in {seconds:g} s") from None
         except Http1Error as error:
-            raise CannotScore(f"{origin}: {type(error).__name__}: {error}") from error
+            raise Unreached(f"{origin}: {type(error).__name__}: {error}") from error
         if not 200 <= reply.status < 300:
             raise CannotScore(f"{origin} answered with status {reply.status}")
         try:
@@ -202,21 +204,21 @@ class Scoring:
             try:
                 reply = await self._gateway.fetch(origin, asked, encoded, clocks, max_body=MOST_ANSWER)
             except Http1Error as error:
-                raise CannotScore(f"the gateway at {origin} did not answer: {type(error).__name__}") from error
+                raise Unreached(f"the gateway at {origin} did not answer: {type(error).__name__}") from error
             code = reading.whole(reply.status, _headers(reply), reply.body, 0.0).code
             if not code.startswith("permit_"):
                 return reply
             if code in ("permit_used_up", "permit_expired"):
                 called.left = 0
             if time.monotonic() > until:
-                raise CannotScore(f"the gateway refused to ask '{called.frozen.release.workflow}': {code}")
+                raise Unreached(f"the gateway refused to ask '{called.frozen.release.workflow}': {code}")
             await asyncio.sleep(0.05)
 
     def _permit(self, called: _Called) -> bytes:
         """A permit's token with a call left.  Raises ``CannotScore``: the dollars are spent."""
         now = self._ports.clock()
         if self.spent >= self._usd:
-            raise CannotScore(f"the {self._usd:g} dollars for scoring are spent")
+            raise Unreached(f"the {self._usd:g} dollars for scoring are spent")
         if called.left <= 0 or now >= called.until:
             called.left, called.until = CHUNK, now + PERMIT_LIFE - 60.0
             release = called.frozen.release
