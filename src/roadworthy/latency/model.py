@@ -126,6 +126,8 @@ class Measured(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     """A model's answer came (``answered``, ``recovered``)."""
     errors: int
     """Everything that was sent and came to no answer of a model, a cache or the ladder that the caller could use."""
+    fell_back: int = 0
+    """Answered without a model by a step of the ladder, because the system was slow, full or not there."""
     seconds: float
     """Held at the full rate."""
     rate: float
