@@ -121,6 +121,7 @@ def test_a_rater_has_one_score_of_an_answer_and_can_take_it_back(state: Store) -
         tx.put_hand_score(hand("exm_1", "ada", 3.0), "ada again")
     with state.read() as tx:
         assert (tx.hand_scores("support"), tx.hand_scores("other")) == (["bo", "ada again"], [])
+        assert (tx.hand_scores("support", "exm_1"), tx.hand_scores("support", "exm_2")) == (["bo", "ada again"], [])
     with state.write() as tx:
         tx.drop_hand_score(hand("exm_1", "ada"))
     with state.read() as tx:

@@ -43,11 +43,11 @@ class EvalTransaction(Transaction, Protocol):
         ...
 
     def put_eval_answer(self, answer: Answer, token: str) -> None:
-        """Insert, or replace what the run has for this example."""
+        """Insert, or replace what the run has in this slot."""
         ...
 
     def eval_answers(self, run: str) -> Sequence[str]:
-        """By example."""
+        """By slot."""
         ...
 
     def put_waiting(self, waiting: Waiting, token: str) -> None:
@@ -65,15 +65,15 @@ class EvalTransaction(Transaction, Protocol):
         ...
 
     def captured(self, workflow: str) -> Sequence[str]:
-        """By example."""
+        """By slot."""
         ...
 
     def put_hand_score(self, score: HandScore, token: str) -> None:
         """Insert, or replace what the rater thought of this answer by this rubric."""
         ...
 
-    def hand_scores(self, workflow: str) -> Sequence[str]:
-        """Oldest first."""
+    def hand_scores(self, workflow: str, example: str = "") -> Sequence[str]:
+        """Oldest first; ``example``: those of its answers alone."""
         ...
 
     def drop_hand_score(self, score: HandScore) -> None: ...

@@ -22,7 +22,7 @@ class Trials:
     signatures: Rows[Signature] = field(default_factory=dict)
     runs: Rows[Run] = field(default_factory=dict)
     answers: dict[tuple[str, str], str] = field(default_factory=dict)
-    """(run, example) → token."""
+    """(run, slot) → token."""
     waiting: dict[tuple[str, str], tuple[Waiting, str]] = field(default_factory=dict)
     """(workflow, example) → …"""
     captured: dict[tuple[str, str], str] = field(default_factory=dict)
@@ -76,7 +76,7 @@ class EvalTables:
     def put_eval_answer(self, answer: Answer, token: str) -> None:
         if answer.run not in self._trials.runs:
             raise StateConflict(f"there is no eval run {answer.run}")
-        self._trials_change.answers[answer.run, answer.example] = token
+        self._trials_change.answers[answer.run, answer.slot] = token
 
     def eval_answers(self, run: str) -> Sequence[str]:
         return [token for key, token in sorted(self._trials.answers.items()) if key[0] == run]
@@ -101,8 +101,9 @@ class EvalTables:
     def put_hand_score(self, score: HandScore, token: str) -> None:
         self._trials_change.hand[_key(score)] = score, token
 
-    def hand_scores(self, workflow: str) -> Sequence[str]:
-        mine = [row for row in self._trials.hand.values() if row[0].workflow == workflow]
+    def hand_scores(self, workflow: str, example: str = "") -> Sequence[str]:
+        rows = self._trials.hand.values()
+        mine = [row for row in rows if row[0].workflow == workflow and example in ("", row[0].example)]
         return [token for _, token in sorted(mine, key=lambda row: (row[0].at, row[0].example, row[0].rater))]
 
     def drop_hand_score(self, score: HandScore) -> None:

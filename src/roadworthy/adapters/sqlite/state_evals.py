@@ -62,7 +62,7 @@ class EvalRows:
     def put_eval_answer(self, answer: Answer, token: str) -> None:
         c = t.eval_run.c
         team = sa.select(c.team).where(c.id == answer.run).scalar_subquery()
-        row = insert(t.eval_answer).values(run=answer.run, example=answer.example, team=team, token=token)
+        row = insert(t.eval_answer).values(run=answer.run, example=answer.slot, team=team, token=token)
         self._change(row.on_conflict_do_update(index_elements=["run", "example"], set_={"token": token}))
 
     def eval_answers(self, run: str) -> Sequence[str]:
@@ -96,9 +96,12 @@ class EvalRows:
     def put_hand_score(self, score: HandScore, token: str) -> None:
         self._put_row(t.hand_score, {**_key(score), "team": score.team, "at": score.at, "token": token})
 
-    def hand_scores(self, workflow: str) -> Sequence[str]:
+    def hand_scores(self, workflow: str, example: str = "") -> Sequence[str]:
         c = t.hand_score.c
-        return self._tokens_of(t.hand_score, workflow, c.at, c.example, c.rater)
+        query = sa.select(c.token).where(c.workflow == workflow).order_by(c.at, c.example, c.rater)
+        return [
+            str(token) for token in self._connection.scalars(query.where(c.example == example) if example else query)
+        ]
 
     def drop_hand_score(self, score: HandScore) -> None:
         where = [t.hand_score.c[name] == value for name, value in _key(score).items()]
