@@ -24,6 +24,7 @@ from roadworthy.cli.commands import (
     drill,
     escalations,
     evals,
+    evals_scorers,
     evidence,
     explain,
     forget,
@@ -91,6 +92,9 @@ SECTIONS: dict[str, tuple[click.Command, ...]] = {
     "Keep": (backup.backup, backup.restore_backup),
 }
 """The commands in the order and under the headings in which help lists them."""
+
+EXTENDING = (evals_scorers,)
+"""Modules that only add commands to a group of another."""
 
 DEMO = "roadworthy.cli.demo.command"
 """Module of the ``demo`` command (a click command named ``demo``); offered only where it is installed."""

@@ -170,7 +170,7 @@ class Scenario(msgspec.Struct, frozen=True):
     calls: float
     """In thirty days; 1 for ``unit``."""
     rate: float
-    """Calls a second in the busiest five minutes."""
+    """Calls a second in the busiest hour."""
     feasible: bool = True
     served: float = 1.0
     """Share of the calls that today's limits let through to some target."""
@@ -210,12 +210,14 @@ class Assumptions(msgspec.Struct, frozen=True, omit_defaults=True):
     """Median of the prior of growth: 0.1 is ten per cent in thirty days."""
     growth_sd: float = 0.1
     """Its standard deviation, of the logarithm in thirty days."""
-    load_factor: float = 1.0
-    """Mean rate of a month over the rate of its busiest five minutes."""
+    load_factor: float = 1 / 3
+    """Mean rate of a month over the rate of its busiest hour."""
     load_factor_from: str = ""
     """Where it comes from: seen, or assumed."""
-    tokens_from: str = ""
-    """Where the cost of a call comes from: live calls, an eval run, a stated number."""
+    cost_from: str = ""
+    """Where the cost of a call comes from: live calls, or calls of evals."""
+    cost_sd: float = 0.0
+    """How far the cost of a live call may lie from that, as a share: assumed while data is short."""
     peak_from: str = ""
     cached_for: float = 300.0
     """Seconds that a provider keeps a prompt's beginning."""
@@ -223,10 +225,10 @@ class Assumptions(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Track(msgspec.Struct, frozen=True):
-    """How earlier forecasts of a workflow did."""
+    """How earlier forecasts of a workflow did, each over the longest of its horizons that is over."""
 
     scored: int = 0
-    """Forecasts whose time is over."""
+    """Forecasts that could be held against what came."""
     held: int = 0
     """Of them, those whose interval held what came."""
     width: float | None = None
@@ -246,6 +248,8 @@ class ForecastFigures(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=T
     """Digest of the release's behaviour; empty: there is no release."""
     made_at: float
     by: str
+    starts: float
+    """The midnight after it was made: where its horizons begin."""
     basis: Basis
     days: int
     """With live calls."""
@@ -256,7 +260,7 @@ class ForecastFigures(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=T
     limits: list[Limit]
     """The one that binds first at the head."""
     horizons: dict[int, Interval]
-    """Days ahead, from the midnight after it was made → what all live calls of these days will cost."""
+    """Days from ``starts`` → what all live calls of these days will cost."""
     assumptions: Assumptions
     prices: str
     """Hash of the prices that it was made with; empty: some are unknown."""

@@ -15,6 +15,7 @@ import msgspec
 
 from roadworthy.cost.model import Priced
 from roadworthy.workflow.model import Price, Target
+from roadworthy.workflow.problems import did_you_mean
 
 _PER = 1_000_000
 _HOSTS = {
@@ -66,6 +67,24 @@ class PriceList:
             if price is not None:
                 out |= dict.fromkeys(_names(model), discounted(price, target.discount))
         return out
+
+    def listed(self, model: str, provider: str | None = None) -> tuple[str, Priced]:
+        """(provider, price of one of its models) by the public list alone; ``provider``: its id there, else told by the
+        model's name.  An unknown name is answered with those that are near it."""
+        from genai_prices import data_snapshot
+
+        listed = data_snapshot.get_snapshot()
+        everyone, name = listed.providers, model.lower()
+        sellers = [each.id for each in everyone if each.find_model(name, all_providers=everyone) is not None]
+        try:
+            only = sellers[0] if provider is None and len(sellers) == 1 else provider
+            found, named = listed.find_provider_model(model, None, only, None)
+        except LookupError:
+            return provider or "", Priced(None, _unlisted(everyone, model, provider, sellers))
+        price, note = _converted(named.get_prices(self._now()))
+        if price is None:
+            return found.id, Priced(None, f"the public price list has no token price for {model} at {found.id}")
+        return found.id, Priced(price, note=note)
 
     def names_of(self, target: Target) -> list[str]:
         """Names of models at the target's provider that the public list prices."""
@@ -124,6 +143,18 @@ def discounted(price: Price, share: float) -> Price:
         source=f"{price.source}, less {share * 100:g} %",
         cache_write_1h=None if price.cache_write_1h is None else price.cache_write_1h * left,
     )
+
+
+def _unlisted(providers: Any, model: str, provider: str | None, sellers: list[str]) -> str:
+    """Why the list has no price, with what it has that is near.  ``sellers``: ids of those that sell it."""
+    ids = [each.id for each in providers]
+    if provider is not None and provider not in ids:
+        return f"the public price list knows no provider {provider!r}: {did_you_mean(provider, ids)}"
+    if sellers:
+        return f"{model!r} is sold by others: name one with --provider ({', '.join(sellers[:12])})"
+    names = [m.id for each in providers if provider in (None, each.id) for m in each.models]
+    at = f" at {provider}" if provider else ""
+    return f"the public price list knows no model {model!r}{at}: {did_you_mean(model, names)}"
 
 
 def _names(model: Any) -> list[str]:
