@@ -25,6 +25,7 @@ from roadworthy.operations.keys import Keys
 from roadworthy.operations.proving.eval_runs import EvalRuns
 from roadworthy.operations.proving.evals import Gate
 from roadworthy.operations.proving.readiness import Board
+from roadworthy.operations.proving.trials import Trials
 from roadworthy.operations.proving.vouching import Vouching
 from roadworthy.operations.publication.approvals import Approvals
 from roadworthy.operations.publication.enforcement import Watch
@@ -58,6 +59,9 @@ class Evaluating(Protocol):
 
     @property
     def runs(self) -> EvalRuns: ...
+
+    @property
+    def trials(self) -> Trials: ...
 
 
 class Finance(Protocol):

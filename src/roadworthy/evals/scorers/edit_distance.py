@@ -33,7 +33,8 @@ class EditDistance(Base, frozen=True):
 
     def why(self, case: Case) -> str:
         one, other = self._pair(case)
-        return f"{distance(one, other)} {self.unit} would have to change"
+        count = distance(one, other)
+        return f"{count} {self.unit if count != 1 else self.unit[:-1]} would have to change"
 
     def _pair(self, case: Case) -> tuple[Sequence[str], Sequence[str]]:
         expected, given = as_text(wanted(case, self.field, self.expect)), as_text(found(case, self.field))

@@ -13,7 +13,12 @@ from roadworthy.evidence.service import Ledger
 from roadworthy.gateway.snapshot import Snapshot
 from roadworthy.operations.proving.eval_runs import EvalRuns, Order
 from roadworthy.operations.proving.evals import Gate, Ports, in_force
+from roadworthy.operations.proving.scoring import Scoring, ScoringPorts
+from roadworthy.operations.proving.trials import Trials
 from roadworthy.readiness.model import Published
+from roadworthy.wiring.secrets import find_secret
+from roadworthy.wiring.worker.user_checks import launch_checks
+from roadworthy.workflow.model import FrozenRelease
 from roadworthy.workflow.service import Actor, Unknown, Workflows
 
 LOOK = 1.0
@@ -39,7 +44,12 @@ class Evaluating:
         self.evals = Evals(state, signer, Ed25519Verifier(), clock=clock)
         ports = Ports(signer=signer, base_url=base_url, snapshot=snapshot, publish=publish, epoch=epoch, clock=clock)
         self.gate = Gate(state, workflows, self.evals, ledger, ports)
-        self.runs = EvalRuns(self.gate)
+        self.asking = ScoringPorts(
+            signer=signer, base_url=base_url, newest=lambda workflow: _newest(state, workflow), launch=launch_checks,
+            secret=find_secret, clock=clock,
+        )  # fmt: skip
+        self.trials = Trials(self.asking)
+        self.runs = EvalRuns(self.gate, lambda by, usd: Scoring(self.asking, by=by, usd=usd))
         self.evals.publish_anew()
 
     def renewed_by(self, release: Callable[[str], str], sleep: Callable[[float], None] = time.sleep) -> Producer:
@@ -47,7 +57,7 @@ class Evaluating:
 
         def run(workflow: str) -> None:
             try:
-                status = self.runs.start(Order(workflow, release(workflow)), Actor("engine"))
+                status = self.runs.start(Order(workflow, release(workflow), fresh=True), Actor("engine"))
                 while status.state == "running":
                     sleep(LOOK)
                     status = self.runs.look(status.run.id)
@@ -58,7 +68,7 @@ class Evaluating:
 
         def usd(workflow: str) -> float:
             try:
-                return self.gate.ready(workflow, release(workflow)).plan.usd or 0.0
+                return self.gate.ready(Order(workflow, release(workflow), fresh=True)).plan.usd or 0.0
             except (Refused, Unknown):
                 return 0.0  # running it says why it cannot be
 
@@ -67,3 +77,8 @@ class Evaluating:
     def published(self, workflow: str) -> Published | None:
         """The set and scorers in force, as readiness wants them."""
         return in_force(self.evals.published(workflow))
+
+
+def _newest(state: SqliteState, workflow: str) -> FrozenRelease | None:
+    with state.read() as tx:
+        return next(iter(tx.releases(workflow)), None)
