@@ -52,11 +52,7 @@ def question(
 
     ``headers`` carry the key or the permit.  Raises ``ValueError`` for a URL or a header that cannot be sent.
     """
-    asked: dict[str, object] = {"model": model, "messages": body.messages, **(fields or {})}
-    if body.inputs:
-        asked["roadworthy"] = {"inputs": body.inputs}
-    if stream:
-        asked |= {"stream": True, "stream_options": {"include_usage": True}}
+    whole = asked(body, model=model, stream=stream, fields=fields)
     sent = {"content-type": "application/json", **headers}
     if body.user:
         sent["x-roadworthy-user"] = body.user
@@ -64,8 +60,18 @@ def question(
     parts = urlsplit(url)
     target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     made = head(b"POST", target.encode("ascii"), Origin.from_url(url), lines)
-    short = {name: value for name, value in asked.items() if name not in ("max_tokens", "max_completion_tokens")}
-    return Question(made, msgspec.json.encode(asked), msgspec.json.encode(short)[:-1])
+    short = {name: value for name, value in whole.items() if name not in ("max_tokens", "max_completion_tokens")}
+    return Question(made, msgspec.json.encode(whole), msgspec.json.encode(short)[:-1])
+
+
+def asked(body: Body, *, model: str, stream: bool, fields: Mapping[str, object] | None = None) -> dict[str, object]:
+    """The request for ``body``, as JSON will say it."""
+    made: dict[str, object] = {"model": model, "messages": body.messages, **(fields or {})}
+    if body.inputs:
+        made["roadworthy"] = {"inputs": body.inputs}
+    if stream:
+        made |= {"stream": True, "stream_options": {"include_usage": True}}
+    return made
 
 
 def client_for(url: str, most_under_way: int) -> Client:
@@ -100,13 +106,13 @@ class Sending:
 
     async def __call__(self, arrival: Arrival, due: float) -> Sample:
         late = self._clock() - due
-        asked = self._questions[arrival.body]
-        body = asked.body
+        chosen = self._questions[arrival.body]
+        body = chosen.body
         if arrival.max_tokens is not None:
-            body = b'%b,"max_tokens":%d}' % (asked.unended, arrival.max_tokens)
+            body = b'%b,"max_tokens":%d}' % (chosen.unended, arrival.max_tokens)
         call = _Call(arrival.at, due, late, self._clock)
         try:
-            return await self._call(call, asked.head, body)
+            return await self._call(call, chosen.head, body)
         except Http1Error as error:
             return call.broken(error)
 

@@ -136,7 +136,7 @@ def _excused(measured: Measured, objective: Objective) -> _Found:
             return _Found("FAIL", f"{said}, above {allowed:g}")
         if found.upper > allowed and unsure is None:
             unsure = _Found("INSUFFICIENT", f"{said}, not clear of {allowed:g}", _needed(found, allowed, calls))
-        held.append(f"{said} of {allowed:g}")
+        held.append(f"{said} (≤ {allowed:g})")
     if unsure is not None:
         return unsure
     return _Found("PASS", "; ".join(held))
