@@ -8,9 +8,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
+from roadworthy.adapters.memory.state_books import Books, BookTables
 from roadworthy.adapters.memory.state_evals import EvalTables, Trials
 from roadworthy.adapters.memory.state_evidence import EvidenceTables, Proofs
+from roadworthy.adapters.memory.state_forecasts import Forecasts, ForecastTables
 from roadworthy.adapters.memory.state_judges import Bench, JudgeTables
+from roadworthy.adapters.memory.state_loads import Loads, LoadTables
 from roadworthy.adapters.memory.state_people import PeopleTables, Tables
 from roadworthy.adapters.memory.state_rollouts import RolloutTables
 from roadworthy.fallback.drills.model import DrillRun
@@ -38,6 +41,9 @@ class _Rows:
     trials: Trials = field(default_factory=Trials)
     bench: Bench = field(default_factory=Bench)
     rollouts: dict[str, str] = field(default_factory=dict)
+    forecasts: Forecasts = field(default_factory=dict)
+    books: Books = field(default_factory=dict)
+    loads: Loads = field(default_factory=dict)
     epoch: int = 0
 
     def copy(self) -> _Rows:
@@ -56,6 +62,9 @@ class _Rows:
             trials=self.trials.copy(),
             bench=self.bench.copy(),
             rollouts=dict(self.rollouts),
+            forecasts=dict(self.forecasts),
+            books=dict(self.books),
+            loads=dict(self.loads),
         )
 
 
@@ -82,7 +91,9 @@ class MemoryState:
         """Nothing is kept of what was deleted."""
 
 
-class MemoryTransaction(PeopleTables, EvidenceTables, EvalTables, JudgeTables, RolloutTables):
+class MemoryTransaction(
+    PeopleTables, EvidenceTables, EvalTables, JudgeTables, RolloutTables, ForecastTables, BookTables, LoadTables
+):
     """What every property needs of the state store, on a copy of the rows."""
 
     def __init__(self, rows: _Rows, *, writable: bool, in_force: InForce = as_applied) -> None:
@@ -135,6 +146,30 @@ class MemoryTransaction(PeopleTables, EvidenceTables, EvalTables, JudgeTables, R
     @property
     def _ramps_change(self) -> dict[str, str]:
         return self._change.rollouts
+
+    @property
+    def _booked(self) -> Books:
+        return self._rows.books
+
+    @property
+    def _booked_change(self) -> Books:
+        return self._change.books
+
+    @property
+    def _loads(self) -> Loads:
+        return self._rows.loads
+
+    @property
+    def _loads_change(self) -> Loads:
+        return self._change.loads
+
+    @property
+    def _foretold(self) -> Forecasts:
+        return self._rows.forecasts
+
+    @property
+    def _foretold_change(self) -> Forecasts:
+        return self._change.forecasts
 
     @property
     def _trail(self) -> dict[int, AuditRecord]:

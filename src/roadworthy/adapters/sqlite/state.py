@@ -22,10 +22,13 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.sqlite import insert
 
 from roadworthy.adapters.sqlite import state_tables as t
+from roadworthy.adapters.sqlite.state_books import BookRows
 from roadworthy.adapters.sqlite.state_drills import DrillRows
 from roadworthy.adapters.sqlite.state_evals import EvalRows
 from roadworthy.adapters.sqlite.state_evidence import EvidenceRows
+from roadworthy.adapters.sqlite.state_forecasts import ForecastRows
 from roadworthy.adapters.sqlite.state_judges import JudgeRows
+from roadworthy.adapters.sqlite.state_loads import LoadRows
 from roadworthy.adapters.sqlite.state_migrations import migrate
 from roadworthy.adapters.sqlite.state_people import PeopleRows
 from roadworthy.adapters.sqlite.state_rollouts import RolloutRows
@@ -92,7 +95,9 @@ class SqliteState:
         self._engine.dispose()
 
 
-class SqliteTransaction(PeopleRows, DrillRows, EvidenceRows, EvalRows, JudgeRows, RolloutRows):
+class SqliteTransaction(
+    PeopleRows, DrillRows, EvidenceRows, EvalRows, JudgeRows, RolloutRows, ForecastRows, BookRows, LoadRows
+):
     """What every property needs of the state store, on one connection."""
 
     def __init__(self, connection: sa.Connection, *, writable: bool, in_force: InForce = as_applied) -> None:

@@ -175,6 +175,17 @@ drill_run = Table(
     Index(None, "workflow", "began"),
 )
 
+load_run = Table(
+    "load_run",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("team", Text, nullable=False),
+    Column("workflow", Text, nullable=False),
+    Column("began", Float, nullable=False),
+    Column("record", Text, nullable=False),
+    Index(None, "workflow", "began"),
+)
+
 evidence = Table(
     "evidence",
     metadata,
@@ -342,4 +353,27 @@ online_day = Table(
     Column("usd", Float, nullable=False),
     Column("scored", Integer, nullable=False),
     Column("passed_over", Integer, nullable=False),
+)
+
+forecast = Table(
+    "forecast",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("team", Text, nullable=False),
+    Column("workflow", Text, nullable=False),
+    Column("made_at", Float, nullable=False),
+    Column("token", Text, nullable=False),
+    Index(None, "workflow", "made_at"),
+)
+
+cost_book = Table(
+    "cost_book",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("team", Text, nullable=False),
+    Column("workflow", Text, nullable=False),
+    Column("month", Text, nullable=False),
+    Column("at", Float, nullable=False),
+    Column("token", Text, nullable=False),
+    Index(None, "workflow", "month"),
 )
