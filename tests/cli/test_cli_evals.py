@@ -16,7 +16,7 @@ import pytest
 from fake_admin import EVIL, NOW, Cli, refusal
 
 from roadworthy.evals.model import Answer, Example, Run, Scored
-from roadworthy.evals.rules import judge
+from roadworthy.evals.gate import Asked, Beside, Terms, judge
 from roadworthy.evidence.kinds import EvalGate
 from roadworthy.evidence.receipt.model import Receipt
 from roadworthy.evidence.receipt.rules import gate_verdict
@@ -48,7 +48,8 @@ def concluded(topic: int, before: int | None = None) -> Concluded:
     earlier = None
     if before is not None:
         earlier = {**scores, "topic": {name: float(at < before) for at, name in enumerate(names)}}
-    judged = judge(scores, 100, RUN.floors, margin=0.1, before=earlier, against=None if before is None else 1)
+    beside = None if earlier is None else Beside(1, earlier)
+    judged = judge(scores, Asked(tuple(names)), Terms(floors=RUN.floors), beside=beside)
     gate = EvalGate(
         verdict=judged.verdict, floors_met=judged.floors_met, examples=100, set_version="s", scorers="c",
         rubric_signed_by="ada",

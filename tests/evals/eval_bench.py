@@ -15,6 +15,7 @@ import msgspec
 from roadworthy.adapters.memory.state import MemoryState
 from roadworthy.adapters.signatures import Ed25519Signer, Ed25519Verifier
 from roadworthy.evals.importing import Columns
+from roadworthy.evals.scorers.base import Mark
 from roadworthy.evals.service import Evals
 from roadworthy.evidence.service import Ledger
 from roadworthy.gateway.snapshot import ServedWorkflow, Snapshot
@@ -101,12 +102,33 @@ class Gateway:
         self._server.server_close()
 
 
+class Asked:
+    """Stands for everybody whom scorers ask: ``Bench.judges(case)`` says what they say."""
+
+    def __init__(self, bench: Bench, usd: float) -> None:
+        self._bench = bench
+        self.usd = usd
+
+    async def __aenter__(self) -> Asked:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        pass
+
+    async def marks(self, jobs: Any, kept: Any, at_once: int = 4) -> None:
+        for key, scorer, case in jobs:
+            self._bench.judged.append(scorer.name)
+            await kept(key, self._bench.judges(case))
+
+
 class Bench:
     def __init__(self, **gate: Any) -> None:
         self.state = MemoryState()
         self.gateway = Gateway()
         self.now = NOW
         self.monotonic = 0.0
+        self.judges: Callable[[Any], Mark] = lambda case: Mark(1.0, usd=0.001)
+        self.judged: list[str] = []
         self.published = 0
         self.signer = Ed25519Signer(b"s" * 32)
         self.policy = Policy(gate=GatePolicy(**{"floors": {"valid_json": 0.9, "topic": 0.8}, **gate}))
@@ -121,10 +143,14 @@ class Bench:
         )  # fmt: skip
         workflows = Workflows(self.state, clock=self.clock)
         self.gate = Gate(self.state, workflows, self.evals, self.ledger, ports)
-        self.runs = EvalRuns(self.gate, monotonic=lambda: self.monotonic)
+        self.runs = EvalRuns(self.gate, self.scoring, monotonic=lambda: self.monotonic)
 
     def clock(self) -> float:
         return self.now
+
+    def scoring(self, by: str, usd: float) -> Any:
+        """Whom asking scorers ask."""
+        return Asked(self, usd)
 
     def publish(self) -> None:
         self.published += 1

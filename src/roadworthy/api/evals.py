@@ -3,8 +3,9 @@
 POST /v1/evals/sets              {workflow, rows, columns, source?} → what was published
 GET  /v1/evals/sets              ?workflow= → {publication, items}: the set in force
 POST /v1/evals/sign              {workflow} → the owner's signature of the rubric
-POST /v1/evals/plan              {workflow, release?} → what a gate would do and cost
-POST /v1/evals/runs              {workflow, release?, concurrency?, usd?} → the run; look at it, or it stops
+POST /v1/evals/plan              an order (below) → what the run would do and cost
+POST /v1/evals/runs              {workflow, release?, purpose?, against?, repeat?, sample?, fresh?, concurrency?, usd?}
+                                 → the run; look at it, or it stops
 GET  /v1/evals/runs              ?workflow= → {items}, newest first
 GET  /v1/evals/runs/{id}         → the run as it is now; looking renews its lease
 POST /v1/evals/runs/{id}/stop    → the run
@@ -63,7 +64,7 @@ def sign(services: Services, call: Call) -> Any:
 
 
 def plan(services: Services, call: Call) -> Any:
-    return msgspec.to_builtins(services.evals.gate.ready(call.body.workflow, call.body.release).plan)
+    return msgspec.to_builtins(services.evals.gate.ready(call.body).plan)
 
 
 def start(services: Services, call: Call) -> Any:
@@ -73,7 +74,7 @@ def start(services: Services, call: Call) -> Any:
 def listed(services: Services, call: Call) -> Any:
     workflow = _workflow(call)
     services.workflows.named(workflow)
-    return {"items": services.evals.gate.history(workflow, SHOWN_RUNS)}
+    return {"items": services.evals.gate.history_of(workflow, SHOWN_RUNS)}
 
 
 def look(services: Services, call: Call) -> Any:
@@ -105,7 +106,7 @@ ENDPOINTS = [
     Endpoint("POST", "/v1/evals/sets", "configure", publish, Rows, publishes=True),
     Endpoint("GET", "/v1/evals/sets", "read", published),
     Endpoint("POST", "/v1/evals/sign", "approve", sign, Named),
-    Endpoint("POST", "/v1/evals/plan", "read", plan, Named),
+    Endpoint("POST", "/v1/evals/plan", "read", plan, Order),
     Endpoint("POST", "/v1/evals/runs", "tools", start, Order),
     Endpoint("GET", "/v1/evals/runs", "read", listed),
     Endpoint("GET", "/v1/evals/runs/{id}", "read", look),

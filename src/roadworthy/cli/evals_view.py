@@ -10,7 +10,7 @@ from xml.etree import ElementTree
 from roadworthy.cli import words
 from roadworthy.cli.tables import Column, print_table
 from roadworthy.cli.terminal import clean, line
-from roadworthy.evals.rules import percent, signed
+from roadworthy.evals.wording import percent, signed
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -74,6 +74,8 @@ class Publication(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True)
     """Name of the file that it came from."""
     scorer_records: list[dict[str, Any]] = []
     """The scorers with their arguments and versions, so that a run can be rebuilt from it."""
+    critical: int = 0
+    """Critical examples in it."""
     forgotten_from: list[str] = []
     """Versions that this one stands for since users were forgotten: the same, but for their examples."""
 
@@ -250,6 +252,10 @@ class Scored(msgspec.Struct, frozen=True):
     standing: Standing
     """``unanswered``: nothing came that says anything about the release, and it is asked again."""
     scores: dict[str, float] = {}
+    unscored: dict[str, str] = {}
+    """Score → why there is none, though the example says what is right."""
+    slot: str = ""
+    """Its place in the run; empty: the example's."""
 
 
 class FloorResult(msgspec.Struct, frozen=True, kw_only=True):

@@ -15,19 +15,13 @@ import msgspec
 
 from roadworthy.evals.examples import sound
 from roadworthy.evals.importing import Columns, Imported, read_rows
-from roadworthy.evals.model import (
-    Answer,
-    Example,
-    Examples,
-    Publication,
-    Run,
-    Scored,
-    Signature,
-)
+from roadworthy.evals.model import Answer, Examples, Publication, Run, Scored, Signature
 from roadworthy.evals.ports import EvalState, EvalTransaction
-from roadworthy.evals.rules import Scores, rubric_digest, standing
-from roadworthy.evals.scorers.base import Case, Pure
-from roadworthy.evals.scorers.registry import hash_of, scorers_of
+from roadworthy.evals.rules import rubric_digest
+from roadworthy.evals.scorers.base import Scorer
+from roadworthy.evals.scorers.recorded import declared, of_records, of_this_version
+from roadworthy.evals.scorers.registry import NotReady, UnknownScorer, hash_of, recorded
+from roadworthy.evals.scoring import score, slots
 from roadworthy.evals.tokens import ANSWER, PUBLICATION, RUN, SIGNATURE
 from roadworthy.evidence.ports import Signer, Verifier
 from roadworthy.evidence.rules import Refused as NotTaken
@@ -49,6 +43,13 @@ class Published(msgspec.Struct, frozen=True):
 
     publication: Publication
     examples: Examples
+
+
+class Basis(msgspec.Struct, frozen=True):
+    """What a run is judged by."""
+
+    examples: Examples
+    scorers: list[Scorer]
 
 
 class Taken(msgspec.Struct, frozen=True):
@@ -90,20 +91,25 @@ class Evals:
         """
         imported = read_rows(text, columns, source)
         with self._state.write() as tx:
-            made, created = self.publishing(tx, _named(tx, workflow), imported.examples, actor, source)
+            made, created = self.publishing(tx, named(tx, workflow), imported.examples, actor, source)
         return Taken(made, imported, created)
 
     def publishing(
         self, tx: EvalTransaction, flow: Workflow, examples: Examples, actor: Actor, source: str = "", reason: str = ""
     ) -> tuple[Publication, bool]:
-        """Inside a transaction of the caller's → what is in force then, and whether it is new; audited."""
-        before = self._newest(tx, flow.name)
-        scorers = hash_of(scorers_of(examples))
-        if before is not None and (before.version, before.scorers) == (examples.version, scorers):
+        """Inside a transaction of the caller's → what is in force then, and whether it is new; audited.
+
+        Raises ``Refused``: a scorer that the workflow declares cannot be made, or the examples lack what it needs.
+        """
+        before = self.newest(tx, flow.name)
+        scorers = _declared(tx, flow, examples)
+        name = hash_of(scorers)
+        if before is not None and (before.version, before.scorers) == (examples.version, name):
             return before, False
         made = Publication(
             id=self._new_id("evs_"), team=flow.team, workflow=flow.name, version=examples.version,
-            scorers=scorers, at=self._clock(), by=actor.id, count=len(examples.items), source=source[:200],
+            scorers=name, at=self._clock(), by=actor.id, count=len(examples.items), source=source[:200],
+            scorer_records=[recorded(each) for each in scorers], critical=sum(each.critical for each in examples.items),
         )  # fmt: skip
         tx.add_eval_set(made, examples, PUBLICATION.sealed(made, self._signer))
         event = Event(
@@ -115,15 +121,25 @@ class Evals:
         self._audit(tx, event)
         return made, True
 
+    def newest(self, tx: EvalTransaction, workflow: str, *, by_person: bool = False) -> Publication | None:
+        """Inside a transaction of the caller's.  ``by_person``: not one that only followed a scorer of ours."""
+        found = self._opened(PUBLICATION, tx.eval_sets(workflow))
+        mine = (each for each in found if each.workflow == workflow)
+        return next((each for each in mine if not by_person or each.by != "engine"), None)
+
+    def kept(self, tx: EvalTransaction, version: str) -> Examples | None:
+        """``examples`` inside a transaction of the caller's."""
+        return self._examples(tx, version)
+
     def published(self, workflow: str) -> Publication | None:
         """The newest publication that we signed; ``None``: there is none."""
         with self._state.read() as tx:
-            return self._newest(tx, workflow)
+            return self.newest(tx, workflow)
 
     def current(self, workflow: str) -> Published:
         """The set in force.  Raises ``Refused``: none is published, or it was changed where it is kept."""
         with self._state.read() as tx:
-            publication = self._newest(tx, workflow)
+            publication = self.newest(tx, workflow)
             examples = None if publication is None else self._examples(tx, publication.version)
         if publication is None:
             raise Refused(
@@ -142,13 +158,17 @@ class Evals:
         with self._state.write() as tx:
             applied = tx.applied()
             for workflow in () if applied is None else applied.configuration.workflows:
-                before = self._newest(tx, workflow)
+                before = self.newest(tx, workflow)
                 examples = None if before is None else self._examples(tx, before.version)
-                if before is None or examples is None or before.scorers == (now := hash_of(scorers_of(examples))):
+                if before is None or examples is None:
+                    continue
+                scorers = of_this_version(before.scorer_records, examples)
+                if before.scorers == (now := hash_of(scorers)):
                     continue
                 made = msgspec.structs.replace(
-                    before, id=self._new_id("evs_"), scorers=now, at=self._clock(), by="engine"
-                )
+                    before, id=self._new_id("evs_"), scorers=now, at=self._clock(), by="engine",
+                    scorer_records=[recorded(each) for each in scorers],
+                )  # fmt: skip
                 tx.add_eval_set(made, examples, PUBLICATION.sealed(made, self._signer))
                 after = {"set": made.version, "scorers": made.scorers}
                 event = Event("engine", "evals.publish", f"workflow/{workflow}", team=made.team, after=after,
@@ -168,7 +188,7 @@ class Evals:
         """The workflow's owner stands for its rubric as applied.  Raises ``Unknown`` and ``Refused``, audited."""
         event = Event(actor.id, "evals.sign", f"workflow/{workflow}", on_behalf_of=actor.on_behalf_of)
         with self._state.write() as tx:
-            flow = _named(tx, workflow)
+            flow = named(tx, workflow)
             why = _may_not_sign(flow, actor)
             if not why:
                 digest = rubric_digest(flow.rubric or "")
@@ -231,30 +251,37 @@ class Evals:
         return [each for each in self._opened(RUN, tokens) if each.workflow == workflow]
 
     def answers(self, run: str) -> dict[str, Answer]:
-        """Example → answer: those that we signed for this very run."""
+        """Slot → answer: those that we signed for this very run."""
         with self._state.read() as tx:
             tokens = tx.eval_answers(run)
-        return {each.example: each for each in self._opened(ANSWER, tokens) if each.run == run}
+        return {each.slot: each for each in self._opened(ANSWER, tokens) if each.run == run}
 
-    def scored(self, run: Run, release: Release) -> list[Scored]:
-        """Every example of the run with its answer and scores.
+    def basis(self, run: Run) -> Basis:
+        """What a run is judged by.
 
         Raises ``Refused``: the set was changed where it is kept, or the scorers of this version are others.
         """
         examples = self.examples(run.set_version)
         if examples is None:
             raise Refused(f"the examples of run {run.id} are not as they were; import them and run the gate again")
-        scorers = scorers_of(examples)
+        try:
+            scorers = of_records(run.scorer_records, examples)
+        except UnknownScorer as error:
+            raise Refused(f"run {run.id} cannot be scored again: {error}; run it again") from error
         if hash_of(scorers) != run.scorers:
             raise Refused(f"run {run.id} was scored by other scorers than there are now; run the gate again")
+        return Basis(examples, scorers)
+
+    def scored(self, run: Run, release: Release) -> list[Scored]:
+        """Everything that the run asks, with its answers and scores.  Raises as ``basis``."""
+        basis = self.basis(run)
         answers = self.answers(run.id)
-        return [score(each, answers.get(each.id), scorers, release) for each in examples.items]
+        return [
+            score(example, answers.get(where), basis.scorers, release, where=where)
+            for where, example, _ in slots(run, basis.examples.items)
+        ]
 
     # --- inside
-
-    def _newest(self, tx: EvalTransaction, workflow: str) -> Publication | None:
-        found = self._opened(PUBLICATION, tx.eval_sets(workflow))
-        return next((each for each in found if each.workflow == workflow), None)
 
     def _examples(self, tx: EvalTransaction, version: str) -> Examples | None:
         found = tx.eval_set(version)
@@ -277,25 +304,18 @@ class Evals:
         tx.append_audit(chain(tx.last_audit(), event, self._clock()))
 
 
-def score(example: Example, answer: Answer | None, scorers: Sequence[Pure], release: Release) -> Scored:
-    """One answer held against what was expected."""
-    how = "unanswered" if answer is None else standing(answer.outcome, answer.failure)
-    if answer is None or how == "unanswered":
-        return Scored(example, answer, "unanswered")
-    case = Case(answer.text, example.expected, example.text, release.behaviour.schema)
-    return Scored(example, answer, how, {each.name: each.score(case) if how == "good" else 0.0 for each in scorers})
+def _declared(tx: EvalTransaction, flow: Workflow, examples: Examples) -> list[Scorer]:
+    def frozen(workflow: str) -> str:
+        releases = tx.releases(workflow)
+        return releases[0].release.behaviour_digest if releases else ""
+
+    try:
+        return declared(flow, examples, frozen)
+    except NotReady as error:
+        raise Refused(str(error)) from error
 
 
-def scores_of(scored: Iterable[Scored]) -> Scores:
-    """Score → example → score, without what was not answered."""
-    found: dict[str, dict[str, float]] = {}
-    for each in scored:
-        for name, value in each.scores.items():
-            found.setdefault(name, {})[each.example.id] = value
-    return found
-
-
-def _named(tx: EvalTransaction, workflow: str) -> Workflow:
+def named(tx: EvalTransaction, workflow: str) -> Workflow:
     applied = tx.applied()
     flows: Mapping[str, Workflow] = {} if applied is None else applied.configuration.workflows
     if workflow not in flows:

@@ -48,8 +48,21 @@ class LoadTest(_Figures, frozen=True, tag="load_test"):
     objective_p95: Seconds | None = None
     """The workflow's objective when it ran; ``None``: none was declared."""
     objective_errors: Share | None = None
+    objective_p99: Seconds | None = None
     live_probe: bool = False
-    """Rehearsed against a simulated target whose clocks a probe of the live one has set."""
+    """Rehearsed against a simulated target, and a probe of the live one agrees with its clocks."""
+    judged: Verdict | None = None
+    """By the three figures of ``latency/verdict.py``; ``None``: another tool measured it."""
+    why: str = ""
+    saturated: bool = False
+    """Calls under way and the time to the first token both kept rising."""
+    first_token_ratio: Annotated[float, Meta(ge=0)] | None = None
+    """p99 over p50 of the time to the first token; ``None``: nobody saw it."""
+    matched_ratio: Annotated[float, Meta(ge=0)] | None = None
+    """p99 over p50 among answers of matched length."""
+    projected: Annotated[float, Meta(ge=0)] | None = None
+    """The projected peak that it was made for, calls a second."""
+    projected_from: str = ""
 
 
 class Forecast(_Figures, frozen=True, tag="cost_forecast"):
@@ -65,6 +78,24 @@ class Forecast(_Figures, frozen=True, tag="cost_forecast"):
     """Spent in the thirty days before."""
     prices: Name
     """Hash of the prices that it was made with."""
+    unit_high: Usd = 0.0
+    """Upper ends of the 80 % intervals: what a later forecast, or what is spent, stays inside.  0: the figure itself."""
+    month_peak_high: Usd = 0.0
+    month_five_high: Usd = 0.0
+    days: Count = 0
+    """With live calls that it was made from."""
+    assumed: bool = False
+    """Made from too few days: an assumption, no forecast."""
+
+    @property
+    def most(self) -> Forecast:
+        """The same with every figure at its upper end."""
+        return msgspec.structs.replace(
+            self,
+            unit=max(self.unit, self.unit_high),
+            month_peak=max(self.month_peak, self.month_peak_high),
+            month_five=max(self.month_five, self.month_five_high),
+        )
 
 
 class Canary(_Figures, frozen=True, tag="canary"):
@@ -118,6 +149,10 @@ class EvalGate(_Figures, frozen=True, tag="eval_gate"):
     floors: dict[str, float] = {}
     scores: dict[str, float] = {}
     """Floor → what the run reached."""
+    critical: Count = 0
+    """Critical examples."""
+    targets: dict[str, bool] = {}
+    """Other target of the ladder → it passed every critical example."""
 
 
 class KillDrill(_Figures, frozen=True, tag="kill_drill"):

@@ -256,11 +256,12 @@ def _inside(new: Evidence, accepted: Evidence) -> bool:
         return False
     a, b = accepted.figures, new.figures
     if isinstance(a, Forecast) and isinstance(b, Forecast):
+        most = a.most
         return (
             b.prices == a.prices
-            and b.unit <= a.unit
-            and b.month_five <= a.month_five
-            and max(b.month_peak, b.month_spent) <= a.month_peak
+            and b.unit <= most.unit
+            and b.month_five <= most.month_five
+            and max(b.month_peak, b.month_spent) <= most.month_peak
         )
     return isinstance(a, FailureCatalogue) and isinstance(b, FailureCatalogue) and a.content == b.content
 

@@ -79,6 +79,8 @@ class ServedWorkflow(msgspec.Struct, frozen=True, omit_defaults=True):
     """Share of a pilot: what a receipt that lapsed long ago, or could not decide, leaves."""
     published_at: dict[str, float] = {}
     """Behaviour digest → when an example set or scorer was published that its gate did not know."""
+    critical: int = 0
+    """Critical examples of its published set: with some, a ladder uses no other target than the ones that passed."""
 
 
 class Stopped(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -149,6 +151,12 @@ class Snapshot(msgspec.Struct, frozen=True, omit_defaults=True):
     """Workflow or ``*`` → its switch as control knew it; those that are on and were never touched are left out."""
     reserved: Reserved | None = None
     """``None``: written by a control that knows of none."""
+
+
+def frozen_name(target: str) -> str:
+    """Name of a target as its release was frozen with it: one that was configured otherwise since is served beside its
+    successor, as ``name@v3``."""
+    return target.partition("@")[0]
 
 
 class SnapshotRefused(Exception):

@@ -6,7 +6,7 @@ What must outlive it (slots, buckets) lives elsewhere and is looked up by name.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 import msgspec
 
@@ -26,7 +26,7 @@ from roadworthy.gateway.limits.pricing import ModelPrices
 from roadworthy.gateway.limits.slots import Slots
 from roadworthy.gateway.messages import Headers
 from roadworthy.gateway.ports import Fields, Outgoing, Wire, WireFactory
-from roadworthy.gateway.snapshot import ServedWorkflow, Snapshot, SnapshotRefused
+from roadworthy.gateway.snapshot import ServedWorkflow, Snapshot, SnapshotRefused, frozen_name
 from roadworthy.http1.messages import Clocks as HttpClocks
 from roadworthy.http1.messages import head
 from roadworthy.http1.origin import Origin
@@ -143,9 +143,12 @@ class Serving:
         targets: dict[str, ServedTarget],
         secret: SecretLookup,
         route: Route | None = None,
+        proven: Collection[str] = (),
     ) -> None:
-        """``route`` ``None``: ``release``, or ``passthrough`` without one."""
+        """``route`` ``None``: ``release``, or ``passthrough`` without one.  ``proven``: its other targets that passed
+        the critical examples."""
         self.name = served.name
+        self.critical = served.critical > 0
         self.team = served.team
         self.enforced = served.enforcement == "enforce"
         self.policy: Policy = served.policy
@@ -175,7 +178,8 @@ class Serving:
         self.targets = targets
         first = self.behaviour.target if self.behaviour else served.passthrough
         self.target: ServedTarget | None = targets.get(first) if first else None
-        self.reachable = frozenset(name for name, target in targets.items() if target.problem is None)
+        barred = self.unproven(proven)
+        self.reachable = frozenset(n for n, each in targets.items() if each.problem is None and n not in barred)
         self._limited = [targets[name] for name in sorted(self.reachable) if targets[name].limited]
         self.hedge_target = targets.get(handling.hedge.target or "") if handling.hedge else None
         """Whom a hedge calls; ``None``: the target that is late."""
@@ -191,6 +195,14 @@ class Serving:
         self.checking = Checking.compiled(self.release, targets, secret, served.check_sources, enforced=self.enforced)
         """Checks of its answers; ``None``: there are none, and they cost nothing."""
         self._encode_identity()
+
+    def unproven(self, proven: Collection[str]) -> frozenset[str]:
+        """Targets that may not answer in the place of the first: the workflow has critical examples, and they have not
+        passed them.  Fails closed: without a receipt none has."""
+        if not self.critical or self.release is None:
+            return frozenset()
+        named = self.release.behaviour.targets.keys() - {self.release.behaviour.target}
+        return frozenset(name for name in named if frozen_name(name) not in proven)
 
     def reachable_for(self, fields: Fields) -> frozenset[str]:
         """Names of the targets that are up and can serve this request."""
@@ -340,12 +352,20 @@ def _router(
     places: Places,
     sessions: Sessions | None,
 ) -> Router:
-    main = Serving(served, snapshot, targets, secret)
+    main = Serving(served, snapshot, targets, secret, proven=_proven(served, snapshot, proofs))
     servings: dict[Serves, Serving] = {"release" if main.release else "passthrough": main}
     if served.previous is not None:
         before = msgspec.structs.replace(served, release=served.previous, check_sources=served.previous_sources)
-        servings["previous"] = Serving(before, snapshot, targets, secret, "previous")
+        proven = _proven(before, snapshot, proofs)
+        servings["previous"] = Serving(before, snapshot, targets, secret, "previous", proven)
     return Router(flow_of(served, snapshot, proofs), main, servings, places, sessions)
+
+
+def _proven(served: ServedWorkflow, snapshot: Snapshot, proofs: Proofs) -> list[str]:
+    """Other targets of its release that passed the critical examples, as its receipt says."""
+    release = snapshot.releases.get(served.release or "")
+    receipt = None if release is None else proofs.receipt(served.name, release.behaviour_digest)
+    return [] if receipt is None else receipt.targets
 
 
 def _slots_of(target: Target, slots: dict[str, Slots], share: float) -> Slots:

@@ -66,6 +66,8 @@ class Published(msgspec.Struct, frozen=True):
     at: float
     forgotten_from: list[str] = []
     """Set versions that this one equals but for users who were forgotten: a gate on one of them still counts."""
+    critical: int = 0
+    """Critical examples in it."""
 
     def covers(self, set_version: str, scorers: str) -> bool:
         """Does a gate on these still count?"""

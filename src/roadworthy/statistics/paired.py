@@ -6,11 +6,13 @@ Differences are new minus old, in [-1, 1].
 
 from __future__ import annotations
 
-from math import ceil, sqrt
+from math import ceil, exp, floor, lgamma, log, log1p, sqrt
 from statistics import NormalDist
 
 _NORMAL = NormalDist()
 _STEPS = 60
+_SIGMAS = 6.0
+"""Beyond which a number of discordant pairs is left out."""
 
 
 def paired_lower(gained: int, lost: int, n: int, confidence: float = 0.95) -> float:
@@ -67,6 +69,52 @@ def smallest_visible_drop(n: int, discordant: float, power: float = 0.8, confide
         else:
             high = middle
     return high
+
+
+def pass_share(n: int, discordant: float, margin: float, confidence: float = 0.95) -> float:
+    """How often an unchanged release is shown to be within ``margin`` on ``n`` examples, in [0, 1].
+
+    Summed over what may happen, no simulation: the examples on which two runs differ are binomial with share
+    ``discordant``, and each is gained or lost with equal chances.  Raises ``ValueError`` for a margin that is not in
+    (0, 1) or a share that is not.
+    """
+    if not 0 < margin < 1 or not 0 <= discordant <= 1:
+        raise ValueError(f"margin {margin} and {discordant} of the examples differing cannot be")
+    if n < 1:
+        return 0.0
+    z, total = _NORMAL.inv_cdf(confidence), 0.0
+    spread = _SIGMAS * sqrt(n * discordant * (1 - discordant)) + 1
+    first, last = max(0, floor(n * discordant - spread)), min(n, ceil(n * discordant + spread))
+    for differ in range(first, last + 1):
+        least = _least_gained(differ, n, margin, z)
+        if least <= differ:
+            total += _binomial(differ, n, discordant) * _binomial_tail(least, differ)
+    return min(total, 1.0)
+
+
+def _least_gained(differ: int, n: int, margin: float, z: float) -> int:
+    """Of so many discordant pairs, how many must be gained for the lower bound to be above the margin;
+    ``differ + 1``: not even all would do."""
+    low, high = -1, differ + 1
+    while high - low > 1:
+        middle = (low + high) // 2
+        if _score(middle, differ - middle, n, -margin) > z:
+            high = middle
+        else:
+            low = middle
+    return high
+
+
+def _binomial(k: int, n: int, share: float) -> float:
+    if share in (0.0, 1.0):
+        return float(k == n * share)
+    chosen = lgamma(n + 1) - lgamma(k + 1) - lgamma(n - k + 1)
+    return exp(chosen + k * log(share) + (n - k) * log1p(-share))
+
+
+def _binomial_tail(least: int, n: int) -> float:
+    """Of n fair coins at least so many."""
+    return sum(_binomial(k, n, 0.5) for k in range(max(least, 0), n + 1))
 
 
 def _score(gained: int, lost: int, n: int, difference: float) -> float:

@@ -24,10 +24,19 @@ def wilson_interval(successes: int, n: int, confidence: float = 0.95) -> tuple[f
     return _wilson(successes, n, _NORMAL.inv_cdf(0.5 + confidence / 2))
 
 
-def wilson_lower(successes: int, n: int, confidence: float = 0.95) -> float:
-    """One-sided Wilson lower bound of a share: true with probability ``confidence``."""
+def wilson_lower(successes: float, n: float, confidence: float = 0.95) -> float:
+    """One-sided Wilson lower bound of a share: true with probability ``confidence``.
+
+    Both may be fractions: scores between 0 and 1, or examples of clusters that count as fewer.
+    """
     _vet(successes, n, confidence)
     return _wilson(successes, n, _NORMAL.inv_cdf(confidence))[0]
+
+
+def wilson_upper(successes: float, n: float, confidence: float = 0.95) -> float:
+    """One-sided Wilson upper bound of a share.  As ``wilson_lower``."""
+    _vet(successes, n, confidence)
+    return _wilson(successes, n, _NORMAL.inv_cdf(confidence))[1]
 
 
 def exact_lower(successes: int, n: int, confidence: float = 0.95) -> float:
@@ -75,7 +84,7 @@ def trials_without_failure(limit: float, confidence: float = 0.95) -> int:
     return ceil(round(log1p(-confidence) / log1p(-limit), 9))
 
 
-def _wilson(successes: int, n: int, z: float) -> tuple[float, float]:
+def _wilson(successes: float, n: float, z: float) -> tuple[float, float]:
     if n == 0:
         return 0.0, 1.0
     share = successes / n
@@ -87,7 +96,7 @@ def _wilson(successes: int, n: int, z: float) -> tuple[float, float]:
     return lower, upper
 
 
-def _vet(successes: int, n: int, confidence: float) -> None:
+def _vet(successes: float, n: float, confidence: float) -> None:
     if not 0 <= successes <= n:
         raise ValueError(f"{successes} of {n} is not a share: expected 0 <= successes <= n")
     if not 0 < confidence < 1:

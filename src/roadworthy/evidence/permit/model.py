@@ -48,5 +48,7 @@ class Permit(msgspec.Struct, frozen=True, omit_defaults=True):
     """``drill``: what every target of the release costs."""
     budgets: Budgets | None = None
     """``drill``: instead of the workflow's own."""
+    target: str = ""
+    """``eval``: the one target of the release that is asked, in the place of its ladder's; empty: the ladder's."""
     gateway: str = LOCAL
     """The one gateway at which it is good, and which counts its calls."""

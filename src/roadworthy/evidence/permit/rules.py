@@ -42,6 +42,8 @@ def vet(permit: Permit, *, now: float, began: float, gateway: str = LOCAL) -> Pr
         return Problem(401, "permit_invalid", "This permit allows no call.")
     if permit.traffic != "drill" and (permit.substitutes or permit.budgets or permit.unpriced or permit.fault):
         return Problem(403, "permit_not_allowed", "Only a drill may put something in the place of a target.")
+    if permit.target and permit.traffic != "eval":
+        return Problem(403, "permit_not_allowed", "Only an eval may name the target that it asks.")
     for target, url in permit.substitutes.items():
         if not harmless(url):
             return Problem(

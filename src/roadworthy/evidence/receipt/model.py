@@ -35,6 +35,8 @@ class Receipt(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     scorers: str = ""
     policy: str = ""
     """Hash of the policy that the gate ran under."""
+    targets: list[str] = []
+    """Other targets of the ladder that passed every critical example; where there are some, no other is used."""
 
     @property
     def order(self) -> tuple[int, float]:

@@ -46,6 +46,7 @@ def receipt_for(evidence: Evidence, owner: str, *, ident: str, epoch: int, now: 
         epoch=epoch, issued=evidence.made_at,
         expires=min(evidence.lapses_at, evidence.made_at + KINDS["eval_gate"].life), set_version=gate.set_version,
         scorers=gate.scorers, policy=gate.policy,
+        targets=sorted(target for target, passed in gate.targets.items() if passed),
     )  # fmt: skip
 
 

@@ -35,7 +35,7 @@ from roadworthy.gateway.limits.slots import Slots
 from roadworthy.gateway.messages import Request, Response, StreamResponse
 from roadworthy.gateway.ports import Clock, Operation, Upstream, WireFactory
 from roadworthy.gateway.serve import Server
-from roadworthy.gateway.snapshot import Endpoint, Snapshot, SnapshotRefused
+from roadworthy.gateway.snapshot import Endpoint, Snapshot, SnapshotRefused, frozen_name
 from roadworthy.gateway.world import SecretLookup, ServedKey, World
 from roadworthy.http1.origin import Origin
 from roadworthy.workflow.inference import Failure, Inference, Outcome
@@ -285,9 +285,11 @@ def view(snapshot: Snapshot, permit: Permit) -> Snapshot:
             prices, listed = {}, {}
         elif permit.price is not None:
             prices = priced_at(permit.price, release)
+    if permit.target:
+        release = _asking(release, permit.target)
     workflow = msgspec.structs.replace(
         served, enforcement="enforce", release=release.digest, passthrough=None, previous=None,
-        policy=_policy(served.policy, permit),
+        policy=_policy(served.policy, permit), critical=0,
     )  # fmt: skip
     return msgspec.structs.replace(
         snapshot,
@@ -300,6 +302,21 @@ def view(snapshot: Snapshot, permit: Permit) -> Snapshot:
         team_budgets={},
         keys={},
     )
+
+
+def _asking(release: Release, target: str) -> Release:
+    """The release with one of its targets in the place of the first, and no other to turn to.  Raises ``Refused``."""
+    behaviour, handling = release.behaviour, release.handling
+    found = next((name for name in behaviour.targets if frozen_name(name) == target), None)
+    if found is None:
+        raise Refused(403, "permit_not_allowed", f"Release {release.digest} names no target '{target[:100]}'.")
+    ladder = {
+        failure: [step for step in steps if step.kind != "target"] for failure, steps in handling.ladder.items()
+    }
+    return msgspec.structs.replace(
+        release, behaviour=msgspec.structs.replace(behaviour, target=found),
+        handling=msgspec.structs.replace(handling, ladder=ladder, hedge=None, cache=None),
+    )  # fmt: skip
 
 
 def _policy(policy: Policy, permit: Permit) -> Policy:

@@ -11,52 +11,40 @@ import asyncio
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping
-from typing import Any, Literal
+from collections.abc import Callable, Iterator, Mapping
+from typing import Literal
 
 import msgspec
 
 from roadworthy.evals.model import Answer, Run
+from roadworthy.evals.rules import standing
+from roadworthy.evals.scorers.base import Asking, Mark
+from roadworthy.evals.scoring import case_of, slots
 from roadworthy.evals.service import Refused
 from roadworthy.evidence.permit.tokens import sealed
-from roadworthy.fallback.drills import reading
 from roadworthy.http1.client import Client
-from roadworthy.http1.errors import Http1Error, NotConnected
 from roadworthy.http1.guard import AddressGuard
-from roadworthy.http1.messages import Clocks, head
 from roadworthy.http1.origin import Origin
+from roadworthy.operations.proving.eval_asking import Caller, Stopped
+from roadworthy.operations.proving.eval_plans import AT_ONCE, MOST_AT_ONCE, Order, Question, cost
 from roadworthy.operations.proving.evals import Concluded, Gate, Ready, unanswered
+from roadworthy.operations.proving.scoring import Scoring
 from roadworthy.workflow.service import Actor
+
+__all__ = ["AT_ONCE", "LEASE", "MOST_AT_ONCE", "EvalRuns", "Order", "Status"]
 
 log = logging.getLogger("roadworthy.evals")
 
 LEASE = 30.0
 """Seconds without a look after which a run stops."""
-AT_ONCE = 4
-MOST_AT_ONCE = 64
 CHUNK = 100
 """Calls of one permit."""
 PERMIT_LIFE = 2 * 3600.0
-PATIENCE = 5.0
-"""Seconds beyond the release's deadline after which a call is given up."""
-REACHING = 5.0
-"""Seconds that a gateway may take to have heard of the release."""
-MAX_BODY = 16 * 1024 * 1024
-LONGEST_TEXT = 256 * 1024
 UNBOUNDED = 1000.0
 """US dollars of the permits of a run whose caller set no limit and for which nobody knows a price."""
 LEAST_DOLLARS = 0.01
 
 StateWord = Literal["running", "done", "interrupted", "failed"]
-
-
-class Order(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    workflow: str
-    release: str = ""
-    """Number or digest; empty: the newest frozen one."""
-    concurrency: int = AT_ONCE
-    usd: float | None = None
-    """Most that the run may cost, with what it cost before it was gone on with; ``None``: twice the estimate."""
 
 
 class Status(msgspec.Struct, frozen=True, kw_only=True):
@@ -65,14 +53,13 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     run: Run
     state: StateWord
     answered: int
+    """Askings, of ``asked``."""
     spent: float
     """US dollars, as far as they are known."""
     detail: str = ""
     concluded: Concluded | None = None
-
-
-class _Stopped(Exception):
-    """The gateway does not take the run's calls; the message says why."""
+    asked: int = 0
+    """Askings in all: examples, repeats, critical ones of other targets."""
 
 
 class _Going:
@@ -83,7 +70,8 @@ class _Going:
         self.ready = ready
         self.concurrency = order.concurrency
         self.usd = order.usd if order.usd is not None else ready.plan.spent + _dollars(ready.plan.usd)
-        self.answered = ready.plan.examples - ready.plan.calls
+        self.asked = run.examples * run.repeat + len(run.targets) * ready.plan.critical
+        self.answered = self.asked - ready.plan.calls
         self.spent = ready.plan.spent
         """Counted here while it runs: a look must not read ten thousand answers."""
         self.looked = now
@@ -95,8 +83,12 @@ class _Going:
 class EvalRuns:
     """Thread-safe."""
 
-    def __init__(self, gate: Gate, *, monotonic: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, gate: Gate, scoring: Callable[[str, float], Scoring], *, monotonic: Callable[[], float] = time.monotonic
+    ) -> None:
+        """``scoring``: (by, most US dollars) → who asks for scorers that cannot tell by themselves."""
         self.gate = gate
+        self._scoring = scoring
         self._monotonic = monotonic
         self._running: dict[str, _Going] = {}
         self._ended: dict[str, _Going] = {}
@@ -109,10 +101,6 @@ class EvalRuns:
 
     def start(self, order: Order, actor: Actor) -> Status:
         """Begin a run, or go on with the one that was left open.  Raises ``Unknown`` and ``Refused``."""
-        if not 1 <= order.concurrency <= MOST_AT_ONCE:
-            raise Refused(f"concurrency {order.concurrency}: expected 1 to {MOST_AT_ONCE} calls at once")
-        if order.usd is not None and order.usd <= 0:
-            raise Refused(f"at most {order.usd} dollars: expected more than 0")
         with self._lock:
             other = next((each for each in self._running.values() if each.run.workflow == order.workflow), None)
             if other is not None:
@@ -120,7 +108,7 @@ class EvalRuns:
                     f"run {other.run.id} of '{order.workflow}' is under way (by {other.run.by}); wait for it, or end "
                     f"its command: a run that nobody looks at stops after {LEASE:g} s"
                 )
-            ready = self.gate.ready(order.workflow, order.release)
+            ready = self.gate.ready(order)
             if order.usd is not None and order.usd <= ready.plan.spent:
                 raise Refused(
                     f"run {ready.plan.resumes} is gone on with and has cost {ready.plan.spent:.4f} dollars already; "
@@ -139,15 +127,17 @@ class EvalRuns:
         if going is not None:
             going.looked = self._monotonic()
             if going.state == "running":
-                return Status(run=going.run, state="running", answered=going.answered, spent=going.spent)
+                return Status(
+                    run=going.run, state="running", answered=going.answered, spent=going.spent, asked=going.asked
+                )
         run = self.gate.evals.run(ident) if going is None else going.run
         answers = self.gate.evals.answers(ident).values()
         concluded = self.gate.concluded(run)
         state: StateWord = "done" if concluded is not None else "interrupted" if going is None else going.state
         return Status(
             run=run, state=state, answered=sum(not unanswered(each) for each in answers),
-            spent=sum(each.usd or 0.0 for each in answers), detail="" if going is None else going.detail,
-            concluded=concluded,
+            spent=sum(map(cost, answers)), detail="" if going is None else going.detail,
+            concluded=concluded, asked=self._asked_by(run) if going is None else going.asked,
         )  # fmt: skip
 
     def stop(self, ident: str) -> Status:
@@ -157,6 +147,9 @@ class EvalRuns:
         if going is not None:
             going.stopping = going.stopping or "stopped by its owner"
         return self.look(ident)
+
+    def _asked_by(self, run: Run) -> int:
+        return len(slots(run, self.gate.evals.basis(run).examples.items))
 
     # --- the run's thread
 
@@ -168,10 +161,14 @@ class EvalRuns:
             self.gate.ports.publish()  # so that gateways hold the release
             asyncio.run(self._led(going))
             state, going.detail = ("interrupted", going.stopping) if going.stopping else ("done", "")
-            if self.gate.complete(going.run):
+            missing = self.gate.history.open(going.run)
+            if not missing:
                 self.gate.conclude(going.run)
                 state, going.detail = "done", ""
-        except* (_Stopped, Refused, OSError) as failed:
+            elif state == "done":
+                where, what = next(iter(missing.items()))
+                going.detail = f"{len(missing)} askings miss something, the first is {where} ({what})"
+        except* (Stopped, Refused, OSError) as failed:
             state, going.detail = "failed", "; ".join(_flat(failed))
             log.error("eval run failed", extra={"error": going.detail})
         finally:
@@ -197,24 +194,25 @@ class EvalRuns:
         base = self.gate.ports.base_url()
         origin = Origin.from_url(base)
         client = Client(guard=AddressGuard(allowed=[origin]))
-        pending = list(going.ready.questions.items())
+        deadline = going.ready.frozen.release.handling.deadline
         try:
-            for start in range(0, len(pending), CHUNK):
-                part = pending[start : start + CHUNK]
+            for target, part in _chunks(going.ready.questions):
                 permit = self.gate.permit(
-                    going.run, calls=len(part), usd=max(going.usd - going.spent, 0.0), seconds=PERMIT_LIFE
-                )
-                caller = _Caller(client, base, sealed(permit, self.gate.ports.signer), going)
-                await self._part(caller, going, part)
+                    going.run, calls=len(part), usd=max(going.usd - going.spent, 0.0), seconds=PERMIT_LIFE,
+                    target=target,
+                )  # fmt: skip
+                token = sealed(permit, self.gate.ports.signer)
+                await self._part(Caller(client, base, token, going.run, deadline), going, part)
         finally:
             await client.close()
+        await self._marked(going)
 
-    async def _part(self, caller: _Caller, going: _Going, part: list[tuple[str, bytes]]) -> None:
+    async def _part(self, caller: Caller, going: _Going, part: list[Question]) -> None:
         waiting = iter(part)
 
         async def worker() -> None:
-            for example, body in waiting:
-                answer = await caller.ask(example, body, self.gate.ports.clock)
+            for question in waiting:
+                answer = await caller.ask(question, self.gate.ports.clock)
                 await asyncio.to_thread(self.gate.evals.keep, answer)
                 going.answered += not unanswered(answer)
                 going.spent += answer.usd or 0.0
@@ -223,47 +221,56 @@ class EvalRuns:
             for _ in range(min(going.concurrency, len(part))):
                 group.create_task(worker())
 
+    async def _marked(self, going: _Going) -> None:
+        """Ask whom the scorers need about the answers that have no mark yet; each mark is kept as it comes."""
+        asking = [each for each in going.ready.scorers if isinstance(each, Asking)]
+        if not asking:
+            return
+        kept, others = await asyncio.to_thread(self._to_mark, going)
+        release = going.ready.frozen.release
+        examples = {each.id: each for each in self.gate.evals.basis(going.run).examples.items}
+        jobs = [
+            (
+                (where, scorer.name),
+                scorer,
+                case_of(examples[answer.example], answer, release, others.get(answer.example)),
+            )
+            for where, answer in kept.items()
+            for scorer in asking
+            if (mark := answer.marks.get(scorer.name)) is None or mark.value is None
+        ]
+        if not jobs:
+            return
 
-class _Caller:
-    """Asks the gateway as any client does."""
+        keeping = asyncio.Lock()  # or an older state of an answer could be written last
 
-    def __init__(self, client: Client, base: str, token: str, going: _Going) -> None:
-        self._client = client
-        self._origin = Origin.from_url(base)
-        self._run = going.run
-        limit = going.ready.frozen.release.handling.deadline + PATIENCE
-        self._clocks = Clocks(PATIENCE, limit, limit, limit)
-        path = "/" + base.split("://", 1)[1].partition("/")[2].rstrip("/") + "/chat/completions"
-        headers = [(b"authorization", b"Bearer " + token.encode()), (b"content-type", b"application/json")]
-        self._head = head(b"POST", path.encode(), self._origin, headers)
-        self._until = time.monotonic() + REACHING
+        async def keep(about: tuple[str, str], mark: Mark) -> None:
+            where, name = about
+            kept[where] = msgspec.structs.replace(kept[where], marks={**kept[where].marks, name: mark})
+            going.spent += mark.usd or 0.0
+            async with keeping:
+                await asyncio.to_thread(self.gate.evals.keep, kept[where])
 
-    async def ask(self, example: str, body: bytes, clock: Callable[[], float]) -> Answer:
-        """Raises ``_Stopped`` when the gateway does not take the permit, or another release answered."""
-        while True:
-            began = time.monotonic()
-            try:
-                reply = await self._client.fetch(self._origin, self._head, body, self._clocks, max_body=MAX_BODY)
-            except NotConnected as error:
-                raise _Stopped(f"the gateway at {self._origin} does not answer ({type(error).__name__})") from error
-            except Http1Error as error:
-                why = f"{type(error).__name__}: {error}"
-                return Answer(run=self._run.id, example=example, at=clock(), detail=why[:500])
-            told = {name.decode("latin-1"): value.decode("latin-1") for name, value in reply.headers}
-            seen = reading.whole(reply.status, told, reply.body, time.monotonic() - began)
-            if not seen.code.startswith("permit_"):
-                break
-            if seen.code != "permit_not_allowed" or time.monotonic() > self._until:
-                raise _Stopped(f"the gateway refused the run's permit: {seen.text}")
-            await asyncio.sleep(0.1)  # it has not read the snapshot that holds the release yet
-        answered_by = told.get("x-roadworthy-release")
-        if answered_by is not None and answered_by != self._run.release:
-            raise _Stopped(f"release {answered_by[:12]} answered in place of {self._run.release[:12]}")
-        return Answer(
-            run=self._run.id, example=example, at=clock(), inference=seen.inference, outcome=seen.outcome,
-            failure=seen.failure, text=seen.text[:LONGEST_TEXT], seconds=seen.seconds, usd=_usd(reply.body),
-            detail="" if reply.status < 400 else f"status {reply.status}",
-        )  # fmt: skip
+        async with self._scoring(going.run.by, max(going.usd - going.spent, 0.0)) as scoring:
+            await scoring.marks(jobs, keep, going.concurrency)
+
+    def _to_mark(self, going: _Going) -> tuple[dict[str, Answer], Mapping[str, str]]:
+        kept = {
+            where: each
+            for where, each in self.gate.evals.answers(going.run.id).items()
+            if standing(each.outcome, each.failure) == "good"
+        }
+        return kept, self.gate.history.other_answers(going.run)
+
+
+def _chunks(questions: list[Question]) -> Iterator[tuple[str, list[Question]]]:
+    """(target, as many as one permit is for), the release's own ladder first."""
+    by_target: dict[str, list[Question]] = {}
+    for each in questions:
+        by_target.setdefault(each.target, []).append(each)
+    for target, found in sorted(by_target.items()):
+        for start in range(0, len(found), CHUNK):
+            yield target, found[start : start + CHUNK]
 
 
 def _dollars(estimate: float | None) -> float:
@@ -277,13 +284,3 @@ def _flat(group: BaseExceptionGroup[BaseException]) -> list[str]:
     for each in group.exceptions:
         found.update(dict.fromkeys(_flat(each) if isinstance(each, BaseExceptionGroup) else [str(each)]))
     return list(found)
-
-
-def _usd(body: bytes) -> float | None:
-    try:
-        found: Any = msgspec.json.decode(body)
-    except msgspec.DecodeError:
-        return None
-    told: Mapping[str, Any] = found.get("roadworthy") or {} if isinstance(found, dict) else {}
-    usd = told.get("cost_usd")
-    return float(usd) if isinstance(usd, int | float) else None

@@ -173,6 +173,7 @@ def _served(workflow: Workflow, picture: Picture) -> ServedWorkflow:
         previous_sources=_sources_of(before, picture),
         pilot=min([PILOT_SHARE if not allowed else allowed[0].pilot, 1.0]),
         published_at=_outdated(workflow.name, picture),
+        critical=0 if (examples := picture.published.get(workflow.name)) is None else examples.critical,
     )
 
 
