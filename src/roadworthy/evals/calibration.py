@@ -192,7 +192,8 @@ def in_force(found: Calibration | None, identity: str, rubric: str, now: float) 
 
 def _decided(found: Agreement, name: str, lost: float, swapped: Estimate | None) -> tuple[Verdict, list[str]]:
     kappa, seen = found.kappa, found.recognises
-    if kappa.upper < LEAST_KAPPA and found.n >= LEAST:
+    telling = found.n >= LEAST and min(seen.good, seen.bad) >= LEAST_OF_EACH
+    if kappa.upper < LEAST_KAPPA and telling:
         return "FAIL", [f"it does not agree with people: kappa {_said(kappa)}, at least {LEAST_KAPPA} is needed"]
     if swapped is not None and swapped.upper < LEAST_CONSISTENT:
         return "FAIL", [f"it prefers a place, not an answer: consistent {_said(swapped)} of the pairs"]
