@@ -154,4 +154,5 @@ def test_a_set_is_replaced_under_the_publications_that_named_it(state: Store) ->
         tx.replace_eval_set(EXAMPLES.version, smaller, {"a": "a smaller", "b": "b smaller"})
     with state.read() as tx:
         assert (tx.eval_set(EXAMPLES.version), tx.eval_set("set_smaller")) == (None, smaller)
+        assert tx.eval_workflows() == ["support"]
         assert (tx.eval_sets("support"), tx.eval_versions()) == (["b smaller", "a smaller"], ["set_smaller"])

@@ -107,6 +107,8 @@ class Captured(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     release: str = ""
     """Digest; empty: passed through without one."""
     model_answered: str = ""
+    cluster: str = ""
+    """Of the example."""
 
 
 class HandScore(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):

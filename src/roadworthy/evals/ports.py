@@ -80,6 +80,10 @@ class EvalTransaction(Transaction, Protocol):
 
     # forgetting
 
+    def eval_workflows(self) -> Sequence[str]:
+        """Every workflow of which a set, a waiting example or a captured answer is kept, configured or not."""
+        ...
+
     def eval_versions(self) -> Sequence[str]:
         """Of every set that is kept."""
         ...

@@ -102,6 +102,12 @@ class LogStore(Protocol):
     def covers(self, unit: str | None, ts: float) -> bool:
         """Is what a unit did at this instant forgotten?"""
 
+    def unit_hash(self, unit: str) -> str:
+        """A keyed hash by which a store that keeps no users finds what is theirs; the same after every restore."""
+
+    def covers_hash(self, hashed: str, ts: float) -> bool:
+        """``covers`` of the unit that has this hash."""
+
     def search(self, needle: str) -> dict[str, int]:
         """How often the raw files (or memory) hold a text → occurrences per store, zeros included."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from copy import copy
@@ -254,6 +255,12 @@ class MemoryLog:
 
     def covers(self, unit: str | None, ts: float) -> bool:
         return self._covered(unit, ts)
+
+    def unit_hash(self, unit: str) -> str:
+        return hashlib.blake2b(unit.encode(), digest_size=16).hexdigest()
+
+    def covers_hash(self, hashed: str, ts: float) -> bool:
+        return any(self.unit_hash(unit) == hashed and ts <= at for unit, at in self._stones.items())
 
     def forget(self, unit: str, at: float) -> dict[str, int]:
         with self._lock:

@@ -109,6 +109,10 @@ class EvalTables:
     def drop_hand_score(self, score: HandScore) -> None:
         self._trials_change.hand.pop(_key(score), None)
 
+    def eval_workflows(self) -> Sequence[str]:
+        published = {publication.workflow for publication, _ in self._trials.publications.values()}
+        return sorted(published | {key[0] for key in (*self._trials.waiting, *self._trials.captured)})
+
     def eval_versions(self) -> Sequence[str]:
         return sorted(self._trials.sets)
 

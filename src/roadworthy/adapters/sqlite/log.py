@@ -231,6 +231,12 @@ class SqliteLog:
     def covers(self, unit: str | None, ts: float) -> bool:
         return self._tombstones.cover(unit, ts)
 
+    def unit_hash(self, unit: str) -> str:
+        return self._tombstones.hash(unit)
+
+    def covers_hash(self, hashed: str, ts: float) -> bool:
+        return ts <= self._tombstones.stones.get(hashed, float("-inf"))
+
     def forget(self, unit: str, at: float) -> dict[str, int]:
         with self._lock:
             self._tombstones.add(unit, at)

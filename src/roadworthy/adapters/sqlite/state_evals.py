@@ -109,6 +109,11 @@ class EvalRows:
 
     # --- forgetting
 
+    def eval_workflows(self) -> Sequence[str]:
+        columns = (t.eval_publication.c.workflow, t.eval_waiting.c.workflow, t.eval_captured.c.workflow)
+        found = sa.union(*(sa.select(column.label("workflow")) for column in columns)).order_by("workflow")
+        return [str(workflow) for workflow in self._connection.scalars(found)]
+
     def eval_versions(self) -> Sequence[str]:
         query = sa.select(t.eval_set.c.version).order_by(t.eval_set.c.version)
         return [str(version) for version in self._connection.scalars(query)]
