@@ -38,7 +38,7 @@ class TestVerifier:
 
 FIGURES: dict[str, Any] = {
     "load_test": kinds.LoadTest(
-        seconds=3600, rate=20, calls=72_000, p50=0.4, p95=1.1, p99=2.0, error_share=0.001,
+        seconds=3600, rate=20, calls=72_000, p50=0.7, p95=1.1, p99=2.0, error_share=0.001,
         objective_p95=2.0, objective_errors=0.01,
     ),
     "cost_forecast": kinds.Forecast(unit=0.002, month_peak=900, month_five=4500, month_spent=300, prices="p1"),

@@ -31,6 +31,7 @@ from roadworthy.operations.drills.canary import CanaryRefused
 from roadworthy.operations.drills.drill_runs import DrillRefused
 from roadworthy.operations.drills.kill_drill_runs import KillDrillRefused
 from roadworthy.operations.keys import KeyRefused
+from roadworthy.operations.loading.model import LoadRefused
 from roadworthy.operations.proving.vouching import NotYours
 from roadworthy.people.escalation.rules import Refused as EscalationRefused
 from roadworthy.people.escalation.service import NotAllowed
@@ -174,6 +175,7 @@ def _handled(services: Services, endpoint: Endpoint, call: Call) -> Any:
         raise errors.Denied(str(error)) from error
     except (
         EscalationRefused, IncidentRefused, DrillRefused, KillDrillRefused, EvidenceRefused, CanaryRefused,
+        LoadRefused,
     ) as error:  # fmt: skip
         raise errors.Conflict(str(error)) from error
     except StateConflict as error:

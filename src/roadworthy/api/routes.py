@@ -19,6 +19,7 @@ from roadworthy.api import (
     keys,
     kill,
     kill_drills,
+    load,
     operating,
     rollout,
 )
@@ -41,6 +42,7 @@ ENDPOINTS: list[Endpoint] = [
     *gateways.ENDPOINTS,
     *kill.ENDPOINTS,
     *kill_drills.ENDPOINTS,
+    *load.ENDPOINTS,
     *rollout.ENDPOINTS,
 ]
 

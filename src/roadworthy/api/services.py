@@ -22,6 +22,7 @@ from roadworthy.operations.explain import Explainer
 from roadworthy.operations.forget import Forgetter
 from roadworthy.operations.gateways import Gateways
 from roadworthy.operations.keys import Keys
+from roadworthy.operations.loading.runs import LoadRuns
 from roadworthy.operations.proving.eval_runs import EvalRuns
 from roadworthy.operations.proving.evals import Gate
 from roadworthy.operations.proving.readiness import Board
@@ -103,6 +104,7 @@ class Services:
     """(workflow, by) → what was kept of it.  Raises ``Unknown``, ``CanaryRefused`` and ``evidence.rules.Refused``."""
     kill: KillSwitch
     kill_drills: KillDrills
+    loads: LoadRuns
     rollouts: Rollouts
     ramps: RampBoard
     status: Callable[[], dict[str, Any]]

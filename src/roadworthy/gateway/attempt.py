@@ -79,7 +79,7 @@ class Caller:
         """
         held = sent = False
         try:
-            held = self._enter(call, target, attempt) or await self._queue(call, target)
+            held = self._enter(call, target, attempt) or await self._queue(call, target, attempt)
             outgoing = self._encode(call, target, attempt, stream=False)
             assert target.origin is not None
             if self.board.any:
@@ -135,7 +135,7 @@ class Caller:
         """
         held = sent = kept = False
         try:
-            held = self._enter(call, target, attempt) or await self._queue(call, target)
+            held = self._enter(call, target, attempt) or await self._queue(call, target, attempt)
             outgoing = self._encode(call, target, attempt, stream=True)
             assert target.origin is not None
             if self.board.any:
@@ -183,7 +183,7 @@ class Caller:
             self._vet_check(call)
         held = sent = False
         try:
-            held = self._enter(call, target, attempt, (outgoing.body, output)) or await self._queue(call, target)
+            held = self._enter(call, target, attempt, (outgoing.body, output)) or await self._queue(call, target, attempt)
             if target.problem is not None:
                 raise Unusable(*target.problem)
             assert target.origin is not None
@@ -267,16 +267,19 @@ class Caller:
                 raise Unusable("throttled", f"{target.name} has reached its limit per minute", retry_after=wait)
         return slots.take_now()
 
-    async def _queue(self, call: Call, target: ServedTarget) -> bool:
+    async def _queue(self, call: Call, target: ServedTarget, attempt: Attempt) -> bool:
         """Wait for a slot.  ``False``: the target cannot be called at all (``_encode`` says why)."""
         if target.problem is not None:
             return False
-        patience = min(call.serving.handling.clocks.connect if call.serving else 5.0, call.deadline - self._now())
+        began = self._now()
+        patience = min(call.serving.handling.clocks.connect if call.serving else 5.0, call.deadline - began)
         try:
             await target.slots.take(patience)
         except Full:
             detail = f"{target.slots.limit} calls of {target.name} are under way already"
             raise Unusable("throttled", detail, retry_after=target.slots.hint(self._now())) from None
+        finally:
+            attempt.queued = round(self._now() - began, 6)
         return True
 
     def _encode(self, call: Call, target: ServedTarget, attempt: Attempt, *, stream: bool) -> Outgoing:

@@ -35,6 +35,11 @@ from roadworthy.readiness.model import Judged, Subject
 LOAD_SECONDS: Final = 3600.0
 REHEARSED_CAP: Final = 0.25
 PEAKS: Final = 2.0
+RATIO: Final = 3.0
+"""Most that p99 may be of p50 (``latency/verdict.py``)."""
+ABOVE: Final = 1.05
+"""A test at more than this many times twice the peak asks for more than is needed: its failure takes nothing."""
+ROUNDING: Final = 1.0 - 1e-6
 KILL_SECONDS: Final = 60.0
 """Slowest that a stop may be; the goal is under one."""
 COVERED: Final = 14 * DAY
@@ -69,22 +74,51 @@ def judge(evidence: Evidence, subject: Subject, history: Sequence[Evidence]) -> 
 
 def _load_test(figures: LoadTest, evidence: Evidence, subject: Subject, _: Sequence[Evidence]) -> Judged:
     peak = subject.policy.projected_peak
-    seen = f"p95 {figures.p95:.2f} s, errors {100 * figures.error_share:.2f} % at {figures.rate:g} calls/s"
-    if _missed(figures, figures.objective_p95, figures.objective_errors):
-        return Judged("FAIL", f"objective missed: {seen}")
+    seen = f"p95 {figures.p95:.2f} s, errors {100 * figures.error_share:.2f} % at {figures.rate:.3g} calls/s"
+    if evidence.mode == "mocked" and not figures.live_probe:
+        return Judged("INSUFFICIENT", f"rehearsed without a live probe that agrees; {seen}")
+    failed = _load_failed(figures)
+    if failed and peak is not None and figures.rate > ABOVE * PEAKS * peak:
+        return Judged("INSUFFICIENT", f"{failed}: {seen}, above twice the peak of {peak:g} calls/s")
+    if failed:
+        return Judged("FAIL", f"{failed}: {seen}")
     if peak is None:
         return Judged("INSUFFICIENT", "policy.projected_peak is not set, so nobody knows what twice of it is")
     if figures.seconds < LOAD_SECONDS:
         return Judged("INSUFFICIENT", f"{figures.seconds:,.0f} s of {LOAD_SECONDS:,.0f} s; {seen}")
-    if evidence.mode == "mocked" and not figures.live_probe:
-        return Judged("INSUFFICIENT", f"rehearsed without a live probe; {seen}")
+    if tail := _load_tail(figures):
+        verdict: Verdict = "INSUFFICIENT" if figures.judged == "INSUFFICIENT" else "FAIL"
+        return Judged(verdict, f"{tail}; {seen}")
     cap = 1.0 if evidence.mode == "live" else REHEARSED_CAP
     objective = subject.policy.objective
-    if figures.rate < PEAKS * peak:
+    if figures.rate < PEAKS * peak * ROUNDING:
         return Judged("PASS", f"{seen}; twice the peak is now {PEAKS * peak:g} calls/s", cap, subject.since.policy)
     if _missed(figures, objective.latency_p95, objective.error_share):
         return Judged("PASS", f"{seen}, which the objective of now does not allow", cap, subject.since.policy)
     return Judged("PASS", f"{seen} for {figures.seconds / 60:.0f} min", cap)
+
+
+def _load_failed(figures: LoadTest) -> str:
+    """Harm that more time would not have mended; empty: none was seen."""
+    if _missed(figures, figures.objective_p95, figures.objective_errors):
+        return "objective missed"
+    return "over-saturated" if figures.saturated else ""
+
+
+def _load_tail(figures: LoadTest) -> str:
+    """Why its tail does not pass, once it is long enough; empty: it does.  By latency's verdict where there is one,
+    else by the three figures as another tool measured them."""
+    if figures.judged is not None:
+        return "" if figures.judged == "PASS" else figures.why or "it did not pass"
+    if figures.p99 <= RATIO * figures.p50:
+        return ""
+    ratio = f"p99/p50 is {figures.p99 / figures.p50:.1f}, above {RATIO:g}" if figures.p50 else "p50 is 0"
+    for name, found in (("first token", figures.first_token_ratio), ("matched length", figures.matched_ratio)):
+        if found is None or found > RATIO:
+            return f"{ratio}, and at {name} it is {'not known' if found is None else f'{found:.1f}'}"
+    if figures.objective_p99 is None or figures.p99 > figures.objective_p99:
+        return f"{ratio}, and p99 meets no limit that its owner states"
+    return ""
 
 
 def _missed(figures: LoadTest, p95: float | None, errors: float | None) -> bool:
@@ -93,12 +127,14 @@ def _missed(figures: LoadTest, p95: float | None, errors: float | None) -> bool:
 
 def _forecast(figures: Forecast, evidence: Evidence, subject: Subject, history: Sequence[Evidence]) -> Judged:
     seen = f"${figures.unit:.4f} each, ${figures.month_peak:,.0f} a month at the peak, ${figures.month_five:,.0f} at 5×"
+    if figures.assumed:
+        seen = f"{seen} (assumption, not forecast: {figures.days} days of traffic)"
     owner = subject.owners.cost
     if acceptance(evidence, history, owner) is None:
         return Judged("INSUFFICIENT", f"{seen}; {owner} has not accepted it")
     if subject.prices is not None and subject.prices != figures.prices:
         return Judged("PASS", f"{seen}; prices have changed", until=subject.since.prices)
-    if subject.month_spent is not None and subject.month_spent > figures.month_peak:
+    if subject.month_spent is not None and subject.month_spent > figures.most.month_peak:
         return Judged("PASS", f"{seen}; ${subject.month_spent:,.0f} were spent in 30 days", until=evidence.made_at)
     return Judged("PASS", f"{seen}; accepted by {owner}", until=_outgrown(evidence, subject.owners.cost, history))
 

@@ -33,12 +33,17 @@ from roadworthy.engine.publish import Publisher
 from roadworthy.engine.supervise import Module, blocking
 from roadworthy.engine.telemetry import SpanQueue
 from roadworthy.engine.train import Training
-from roadworthy.evidence.kinds import KillDrill
+from roadworthy.evals.model import Example
+from roadworthy.evals.service import Refused as NoExamples
+from roadworthy.evidence.kinds import KillDrill, LoadTest
+from roadworthy.evidence.model import Mode
+from roadworthy.evidence.permit.model import LOCAL
 from roadworthy.fallback.drills.model import DrillRun
 from roadworthy.inference_log.analysis import Bounds
 from roadworthy.inference_log.model import Batch, Filter, Shipped
 from roadworthy.inference_log.ports import LogStore
 from roadworthy.inference_log.service import Log, Shipper
+from roadworthy.kill_switch.rules import in_force
 from roadworthy.operations.adoption.adopt import Adoption
 from roadworthy.operations.budgets import BudgetBoard
 from roadworthy.operations.drills.drill import Subject
@@ -46,6 +51,8 @@ from roadworthy.operations.drills.kill_drill_runs import KillDrillRun
 from roadworthy.operations.explain import Explainer
 from roadworthy.operations.forget import Forgetter
 from roadworthy.operations.keys import Keys
+from roadworthy.operations.loading.model import LoadRun
+from roadworthy.operations.loading.ports import Kept
 from roadworthy.operations.stops.kill_triggers import Recent
 from roadworthy.people.service import SignIn
 from roadworthy.rollout.model import Rollout
@@ -57,6 +64,7 @@ from roadworthy.wiring.composed.evidence import Proving
 from roadworthy.wiring.composed.finance import Finance
 from roadworthy.wiring.composed.kill import Killing
 from roadworthy.wiring.composed.kill_drill import kill_drills
+from roadworthy.wiring.composed.load import Loading
 from roadworthy.wiring.composed.people import People
 from roadworthy.wiring.composed.ramping import Ramping
 from roadworthy.wiring.composed.status import StatusBoard
@@ -69,7 +77,7 @@ from roadworthy.wiring.fleet.workers import KeptAnswers, rotate_journals
 from roadworthy.wiring.folders.backup import BackupRefused, back_up
 from roadworthy.wiring.folders.data_folder import DataFolder
 from roadworthy.wiring.processes.internal import Internal
-from roadworthy.workflow.model import ApiKey, Configuration, Settings, Target, Workflow
+from roadworthy.workflow.model import ApiKey, Configuration, FrozenRelease, Settings, Target, Workflow
 from roadworthy.workflow.service import Actor, Workflows
 
 log = logging.getLogger("roadworthy.control")
@@ -183,7 +191,7 @@ class Control:
                 self.proving.board,
                 kill=lambda: self.kill.stopped(),
                 published=lambda workflow: self.evaluating.published(workflow),
-                wanted=lambda: self.evaluating.runs.under_way(),
+                wanted=lambda: self.evaluating.runs.under_way() | self.loading.runs.under_way(),
             ),
             held=self.enforcing.held,
             after=lambda: self.enforcing.lineage.keep(self.state, self.enforcing.epoch),
@@ -261,6 +269,26 @@ class Control:
         )  # fmt: skip
         self._closing.callback(self.kill_drills.close)
         self.renewals.register("kill_drill", kill_drill.renewed_by(self.kill_drills))
+        self.loading = Loading(
+            self.state,
+            folder,
+            signer,
+            store=self.store,
+            shipper=self.shipper,
+            prices=self.prices,
+            flow=self.workflows.named,
+            frozen=self._frozen,
+            examples=self._examples,
+            snapshot=lambda: self.publisher.current,
+            switch=lambda workflow: in_force(self.kill.kills.switches(), workflow),
+            workers=lambda: next((known.workers for known in self.fleet.gateways() if known.name == LOCAL), 1),
+            base_url=self.board.base_url,
+            publish=self.publish,
+            kill_drills=self.kill_drills,
+            keep=self._load_tested,
+            clock=clock,
+        )
+        self._closing.callback(self.loading.runs.close)
         self.clock = clock
         self._internal = Internal()
         self._stand_ins = StandIns(self.fleet)
@@ -291,6 +319,14 @@ class Control:
         frozen = self.proving.board.view(workflow).frozen
         return "" if frozen is None else frozen.release.digest
 
+    def _frozen(self, workflow: str, named: str) -> FrozenRelease | None:
+        """The release that was named, else the one that readiness judges."""
+        if not named:
+            return self.proving.board.view(workflow).frozen
+        digest = self.workflows.find(workflow, named)[0].digest
+        with self.state.read() as tx:
+            return tx.release(digest)
+
     def settings(self) -> Settings:
         found = self.configuration()
         return Settings() if found is None else found.settings
@@ -313,6 +349,18 @@ class Control:
 
     def _kill_drilled(self, run: KillDrillRun, figures: KillDrill) -> str:
         kept = self.proving.kill_drilled(run, figures)
+        self.publish()
+        return kept
+
+    def _examples(self, workflow: str) -> list[Example]:
+        """Of the published set; empty: none is, or it was changed where it is kept."""
+        try:
+            return self.evaluating.evals.current(workflow).examples.items
+        except NoExamples:
+            return []
+
+    def _load_tested(self, run: LoadRun, figures: LoadTest, mode: Mode) -> Kept:
+        kept = self.proving.load_tested(run, figures, mode)
         self.publish()
         return kept
 
@@ -434,6 +482,7 @@ class Control:
             gateways=self.gateways,
             kill=self.kill,
             kill_drills=self.kill_drills,
+            loads=self.loading.runs,
             rollouts=self.ramping.rollouts,
             ramps=self.ramping.board,
             ledger=self.proving.ledger,

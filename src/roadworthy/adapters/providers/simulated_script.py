@@ -146,7 +146,8 @@ class _Timing:
     def __init__(self, profile: Profile, call: Call) -> None:
         options = call.fault.options if call.fault is not None and call.fault.name == "slow" else {}
         self._random = call.random
-        self._between = _override(options, "inter_token", profile.inter_token)
+        between = _override(options, "inter_token", profile.inter_token)
+        self._between = Distribution(value=between.draw(call.random)) if profile.pace == "answer" else between
         self.first = _override(options, "first_token", profile.first_token).draw(call.random)
 
     def between(self, tokens: int) -> float:

@@ -17,7 +17,7 @@ from roadworthy.adapters.sqlite.state import SqliteState
 from roadworthy.engine.renew import Producer, RenewalFailed, Renewals
 from roadworthy.engine.telemetry import SpanQueue
 from roadworthy.evidence import rules
-from roadworthy.evidence.kinds import INSTALL, Facet, Figures, KillDrill, Verdict, kind_of
+from roadworthy.evidence.kinds import INSTALL, Facet, Figures, KillDrill, LoadTest, Verdict, kind_of
 from roadworthy.evidence.model import Evidence, Mode
 from roadworthy.evidence.rules import Refused
 from roadworthy.evidence.service import Ledger
@@ -31,10 +31,12 @@ from roadworthy.operations.drills.canary import CanaryPorts, CanaryRefused, Flow
 from roadworthy.operations.drills.drill import Subject
 from roadworthy.operations.drills.drill_runs import DrillRefused, DrillRuns, Order
 from roadworthy.operations.drills.kill_drill_runs import KillDrillRun
+from roadworthy.operations.loading.model import LoadRun
+from roadworthy.operations.loading.ports import Kept
 from roadworthy.operations.proving.readiness import WEEK, Board, PriceOf
 from roadworthy.operations.proving.vouching import Vouching
 from roadworthy.people.incident.service import Incidents
-from roadworthy.readiness.judging import kill_drill_judged
+from roadworthy.readiness.judging import judge, kill_drill_judged
 from roadworthy.readiness.model import Published, Readiness
 from roadworthy.rollout.model import Rollout
 from roadworthy.wiring.folders.data_folder import DataFolder
@@ -180,6 +182,23 @@ class Proving:
             log.error("evidence was refused", extra={"error": str(refused)})
             return ""
         return kept.id
+
+    # --- load tests
+
+    def load_tested(self, run: LoadRun, figures: LoadTest, mode: Mode) -> Kept:
+        """Keep what a load test has shown, and say what readiness makes of it."""
+        now, detail = self._clock(), f"{run.order.kind}: {run.plan.rate:.3g} calls/s, {run.plan.proves}"
+        try:
+            kept = self._keep(
+                figures, run.team, run.workflow, run.id, {"behaviour": run.behaviour}, run.by, now, mode,
+                detail=detail[:300],
+            )  # fmt: skip
+        except Refused as refused:  # the run itself is kept
+            log.error("evidence was refused", extra={"error": str(refused)})
+            return Kept(judged=f"refused as evidence: {refused}")
+        judged = judge(kept, self.board.view(run.workflow, run.digest).subject, [kept])
+        allows = judged.cap if judged.verdict == "PASS" else None
+        return Kept(kept.id, f"{judged.verdict}: {judged.figure}", allows)
 
     # --- the canary
 
