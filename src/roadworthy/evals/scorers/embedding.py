@@ -46,7 +46,7 @@ def cosine_of(one: Sequence[float], other: Sequence[float]) -> float:
     """In [0, 1].  Raises ``CannotScore`` for vectors that cannot be compared."""
     if len(one) != len(other) or not one:
         raise CannotScore(f"the vectors have {len(one)} and {len(other)} dimensions")
-    length = math.hypot(*one) * math.hypot(*other)
-    if not 0 < length < math.inf:
+    long, wide = math.hypot(*one), math.hypot(*other)
+    if not (0 < long < math.inf and 0 < wide < math.inf):
         raise CannotScore("a vector has no direction")
-    return min(1.0, max(0.0, math.fsum(a * b for a, b in zip(one, other, strict=True)) / length))
+    return min(1.0, max(0.0, math.fsum((a / long) * (b / wide) for a, b in zip(one, other, strict=True))))
