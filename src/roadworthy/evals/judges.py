@@ -10,13 +10,15 @@ import hashlib
 import secrets
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import msgspec
 from msgspec.structs import replace
 
 from roadworthy.evals.calibration import Calibration, Conclusion, in_force
 from roadworthy.evals.scorers.base import Mark, Scorer
+from roadworthy.evals.scorers.judge import RubricJudge
+from roadworthy.evals.scorers.pairwise import Pairwise
 from roadworthy.evals.scorers.registry import recorded
 from roadworthy.evidence.ports import Signer, Verifier
 from roadworthy.evidence.sealing import Forged, Seal
@@ -121,6 +123,17 @@ class Judges:
         newest = max(mine, key=lambda each: each.concluded.at if each.concluded else 0.0, default=None)
         return in_force(newest, identity, rubric, now) or newest or ""
 
+    def uncarried(self, workflow: str, rubric: str, scorers: Iterable[Scorer], now: float) -> dict[str, str]:
+        """Score → why it may not carry a floor: those of judges that no calibration vouches for."""
+        found = {}
+        for each in scorers:
+            if isinstance(each, RubricJudge | Pairwise):
+                vouched = self.calibrated(identity_of(each), rubric, now)
+                if isinstance(vouched, str):
+                    mend = f"roadworthy evals calibrate {workflow} {each.name}"
+                    found[each.name] = f"the judge cannot decide: {vouched} ({mend})"
+        return found
+
     def known(self, workflow: str = "") -> list[Calibration]:
         """Newest first: those that we signed."""
         with self._state.read() as tx:
@@ -163,7 +176,7 @@ class Judges:
 
     # --- inside
 
-    def _put(self, made: Calibration, action: str, after: dict[str, object]) -> Calibration:
+    def _put(self, made: Calibration, action: str, after: dict[str, Any]) -> Calibration:
         with self._state.write() as tx:
             tx.put_calibration(made, CALIBRATION.sealed(made, self._signer))
             event = Event(
