@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 from zoneinfo import ZoneInfo
 
+from roadworthy.cost.sheet import Sheet
+from roadworthy.evals.hand import HandScores
+from roadworthy.evals.pool import Pool
 from roadworthy.evals.service import Evals
 from roadworthy.evidence.model import Evidence
 from roadworthy.evidence.service import Ledger
@@ -15,6 +18,11 @@ from roadworthy.kill_switch.service import Kills
 from roadworthy.operations.adoption.adopt import Adoption
 from roadworthy.operations.budgets import BudgetBoard
 from roadworthy.operations.costing.alert_test import AlertTests
+from roadworthy.operations.costing.comparing import Comparer
+from roadworthy.operations.costing.finance import Books
+from roadworthy.operations.costing.forecasts import Forecasts
+from roadworthy.operations.costing.reading import Costs
+from roadworthy.operations.costing.reconciling import Reconciler
 from roadworthy.operations.drills.canary import Flown
 from roadworthy.operations.drills.drill_runs import DrillRuns
 from roadworthy.operations.drills.kill_drill_runs import KillDrills
@@ -23,6 +31,7 @@ from roadworthy.operations.forget import Forgetter
 from roadworthy.operations.gateways import Gateways
 from roadworthy.operations.keys import Keys
 from roadworthy.operations.loading.runs import LoadRuns
+from roadworthy.operations.proving.capture import Capture, Redactor
 from roadworthy.operations.proving.eval_runs import EvalRuns
 from roadworthy.operations.proving.evals import Gate
 from roadworthy.operations.proving.readiness import Board
@@ -40,7 +49,7 @@ from roadworthy.people.service import SignIn
 from roadworthy.rollout.service import Rollouts
 from roadworthy.workflow.model import Workflow
 from roadworthy.workflow.ports import State
-from roadworthy.workflow.service import Workflows
+from roadworthy.workflow.service import Actor, Workflows
 
 
 class KillSwitch(Protocol):
@@ -62,12 +71,46 @@ class Evaluating(Protocol):
     def runs(self) -> EvalRuns: ...
 
     @property
+    def pool(self) -> Pool: ...
+
+    @property
+    def hand(self) -> HandScores: ...
+
+    @property
+    def capture(self) -> Capture: ...
+
+    @property
+    def redactor(self) -> Callable[[Workflow], Redactor | None]: ...
+
+    @property
     def trials(self) -> Trials: ...
 
 
 class Finance(Protocol):
     @property
     def tests(self) -> AlertTests: ...
+
+    @property
+    def books(self) -> Books: ...
+
+    @property
+    def comparer(self) -> Comparer: ...
+
+    @property
+    def reconciler(self) -> Reconciler: ...
+
+    @property
+    def mail(self) -> Callable[[Sheet, Actor], list[str]]:
+        """Send a sheet → addresses.  Raises ``NotMailed``."""
+        ...
+
+
+class Costing(Protocol):
+    @property
+    def costs(self) -> Costs: ...
+
+    @property
+    def forecasts(self) -> Forecasts: ...
 
 
 @dataclass(frozen=True)
@@ -93,6 +136,7 @@ class Services:
     adoption: Adoption
     budgets: BudgetBoard
     finance: Finance
+    costing: Costing
     explainer: Explainer
     drills: DrillRuns
     evals: Evaluating

@@ -269,6 +269,7 @@ class ForecastFigures(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=T
     unpriced: float = 0.0
     """Share of live calls whose cost is not known: in no figure."""
     notes: list[str] = []
+    """What a reader should know of what it was made from."""
 
     def scenario(self, name: ScenarioName) -> Scenario:
         return next(each for each in self.scenarios if each.name == name)

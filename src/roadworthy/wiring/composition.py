@@ -62,6 +62,7 @@ from roadworthy.wiring.composed.enforcing import Enforcing
 from roadworthy.wiring.composed.evals import Evaluating
 from roadworthy.wiring.composed.evidence import Proving
 from roadworthy.wiring.composed.finance import Finance
+from roadworthy.wiring.composed.forecasting import Forecasting
 from roadworthy.wiring.composed.kill import Killing
 from roadworthy.wiring.composed.kill_drill import kill_drills
 from roadworthy.wiring.composed.load import Loading
@@ -255,12 +256,21 @@ class Control:
             base_url=self.board.base_url,
             snapshot=lambda: self.publisher.current,
             publish=self.publish,
+            log=self.store,
+            draft=self.people.draft,
             clock=clock,
         )
+        self.evaluating.eraser.settle()
         self.renewals.register("eval_gate", self.evaluating.renewed_by(self._judged))
+        self.forecasting = Forecasting(
+            self.state, signer, self.proving, self.log,
+            configuration=self.configuration, price_of=self.prices.price_of, zone=self.zone, clock=clock,
+            workers=lambda: sum(known.workers for known in self.fleet.gateways() if known.ended_at is None),
+        )  # fmt: skip
+        self.renewals.register("cost_forecast", self.forecasting.renewed_by())
         self.finance = Finance(
             self.state, self.people, self.proving, self.log,
-            configuration=self.configuration, price_of=self.prices.price_of, zone=self.zone, clock=clock,
+            configuration=self.configuration, prices=self.prices, signer=signer, zone=self.zone, clock=clock,
         )  # fmt: skip
         self.renewals.register("cost_alert_test", self.finance.tested_anew())
         self.kill_drills = kill_drills(
@@ -470,12 +480,13 @@ class Control:
                 self.store,
                 self.shipper,
                 self.fleet.journals,
-                [self.people.eraser, KeptAnswers(self._sockets)],
+                [self.people.eraser, KeptAnswers(self._sockets), self.evaluating.eraser],
                 rotate=lambda: rotate_journals(self._sockets()),
                 now=self.clock,
             ),
             budgets=self.budgets,
             finance=self.finance,
+            costing=self.forecasting,
             adoption=Adoption(self.workflows, self.store, price_known=self._price_known),
             drills=self.drilling.runs,
             evals=self.evaluating,
