@@ -24,9 +24,12 @@ from roadworthy.cli.commands import (
     drill,
     escalations,
     evals,
+    evals_examples,
+    evals_score,
     evals_scorers,
     evidence,
     explain,
+    finance,
     forecast,
     forget,
     gateway,
@@ -34,6 +37,7 @@ from roadworthy.cli.commands import (
     keys,
     kill,
     kill_drill,
+    load,
     log,
     measure,
     people,
@@ -46,6 +50,8 @@ from roadworthy.cli.commands import (
 )
 from roadworthy.cli.context import Work, common
 from roadworthy.cli.errors import CliError, exit_code, report
+
+finance.into(cost.cost)
 
 SECTIONS: dict[str, tuple[click.Command, ...]] = {
     "Start": (
@@ -83,6 +89,7 @@ SECTIONS: dict[str, tuple[click.Command, ...]] = {
         kill_drill.kill_drill,
         drill.failures,
         evals.evals,
+        load.load,
         forecast.forecast,
         ready.canary,
         evidence.evidence,
@@ -95,7 +102,7 @@ SECTIONS: dict[str, tuple[click.Command, ...]] = {
 }
 """The commands in the order and under the headings in which help lists them."""
 
-EXTENDING = (evals_scorers,)
+EXTENDING = (evals_examples, evals_score, evals_scorers,)
 """Modules that only add commands to a group of another."""
 
 DEMO = "roadworthy.cli.demo.command"

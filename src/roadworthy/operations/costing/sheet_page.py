@@ -7,10 +7,9 @@ stand on the page.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, tzinfo
 from html import escape
 from typing import NamedTuple
-from zoneinfo import ZoneInfo
 
 from roadworthy.cost.sheet import Figures, Line, Sheet, read_month
 from roadworthy.workflow.model import Finance
@@ -91,7 +90,7 @@ def title(sheet: Sheet) -> str:
     return f"Finance sheet: {what}, {read_month(sheet.month):%B %Y}"
 
 
-def status(sheet: Sheet, zone: ZoneInfo) -> str:
+def status(sheet: Sheet, zone: tzinfo) -> str:
     """Under the title: who pays, how far the month is, who closed it."""
     centres = f"Cost centre {', '.join(sheet.cost_centres)}. " if sheet.cost_centres else "No cost centre is declared. "
     made = datetime.fromtimestamp(sheet.made_at, zone).strftime("%Y-%m-%d %H:%M %Z")
@@ -250,7 +249,7 @@ def notes(sheet: Sheet) -> list[str]:
 # --- as text
 
 
-def html(sheet: Sheet, zone: ZoneInfo) -> str:
+def html(sheet: Sheet, zone: tzinfo) -> str:
     """One page.  It loads and runs nothing."""
     head = _text(title(sheet))
     warned = "".join(f'<p class="note alarm">{_text(each)}</p>' for each in alarms(sheet))
@@ -296,7 +295,7 @@ def _html_table(table: Table) -> str:
     return f"<h2>{_text(table.title)}</h2><table><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table>"
 
 
-def markdown(sheet: Sheet, zone: ZoneInfo) -> str:
+def markdown(sheet: Sheet, zone: tzinfo) -> str:
     lines = [f"# {_md(title(sheet))}", "", _md(status(sheet, zone)), ""]
     lines += [f"**{_md(each)}**\n" for each in alarms(sheet)]
     lines += [f"- **{_md(card.head)}: {_md(card.figure)}**. {_md(card.below)}" for card in cards(sheet)]

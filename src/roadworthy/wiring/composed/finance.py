@@ -1,11 +1,14 @@
-"""Everything of control that is about money told to people: alerts with their causes, and the test that they arrive."""
+"""Everything of control that is about money told to people: alerts, the sheet and its books, bills, other models."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from zoneinfo import ZoneInfo
 
+from roadworthy.adapters.signatures import Ed25519Signer, Ed25519Verifier
 from roadworthy.adapters.sqlite.state import SqliteState
+from roadworthy.cost.model import Interval
+from roadworthy.cost.service import PriceList
 from roadworthy.engine import spending
 from roadworthy.engine.renew import Producer, RenewalFailed
 from roadworthy.engine.supervise import Module
@@ -13,9 +16,14 @@ from roadworthy.evidence.rules import Refused
 from roadworthy.inference_log.service import Log
 from roadworthy.operations.costing.alert_test import AlertTests, TestRefused
 from roadworthy.operations.costing.alerts import Alerts
+from roadworthy.operations.costing.comparing import Comparer
+from roadworthy.operations.costing.finance import Books
+from roadworthy.operations.costing.mailing import Mailing
+from roadworthy.operations.costing.reading import Costs
+from roadworthy.operations.costing.reconciling import Reconciler
 from roadworthy.wiring.composed.evidence import Proving
 from roadworthy.wiring.composed.people import People
-from roadworthy.workflow.model import Configuration, Price, Target
+from roadworthy.workflow.model import Configuration
 from roadworthy.workflow.service import Actor, Unknown
 
 
@@ -30,10 +38,22 @@ class Finance:
         log: Log,
         *,
         configuration: Callable[[], Configuration | None],
-        price_of: Callable[[Target], Price | None],
+        prices: PriceList,
+        signer: Ed25519Signer,
         zone: Callable[[], ZoneInfo],
         clock: Callable[[], float],
+        costs: Costs,
+        forecast: Callable[[str], Interval | None],
     ) -> None:
+        """``forecast``: of a workflow's next thirty days, where one is kept."""
+        price_of = prices.price_of
+        self.books = Books(
+            state, log, costs, configuration, prices.look_up, signer,
+            Ed25519Verifier(), zone=zone, clock=clock, forecast=forecast,
+        )  # fmt: skip
+        self.comparer = Comparer(log, configuration, prices, clock=clock)
+        self.reconciler = Reconciler(log, configuration, price_of, prices)
+        self.mail = Mailing(state, zone=zone, clock=clock).send
         self.alerts = Alerts(log, people.incidents, configuration, price_of, zone=zone, clock=clock)
         self.tests = AlertTests(
             state, people.incidents, people.outbox, proving.ledger, bindings=proving.board.bindings, clock=clock

@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 from roadworthy.adapters.signatures import Ed25519Signer, Ed25519Verifier
 from roadworthy.adapters.sqlite.state import SqliteState
+from roadworthy.cost.model import Interval
 from roadworthy.engine.renew import Producer, RenewalFailed
 from roadworthy.evidence.rules import Refused
 from roadworthy.inference_log.service import Log
@@ -62,6 +63,13 @@ class Forecasting:
                 raise RenewalFailed("a target of the release has no known price, or there is no release")
 
         return Producer("forecast", run)
+
+    def expected(self, workflow: str) -> Interval | None:
+        """The newest forecast of thirty days, while it is one; an assumption is not."""
+        newest = self.forecasts.past(workflow, 1)
+        if not newest or newest[0].figures.basis != "forecast":
+            return None
+        return newest[0].figures.scenario("expected").usd
 
     def _price(self, target: str) -> Price | None:
         configuration = self._configuration()
