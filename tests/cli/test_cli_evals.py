@@ -15,8 +15,8 @@ import msgspec
 import pytest
 from fake_admin import EVIL, NOW, Cli, refusal
 
-from roadworthy.evals.model import Answer, Example, Run, Scored
 from roadworthy.evals.gate import Asked, Beside, Terms, judge
+from roadworthy.evals.model import Answer, CriticalFailure, Example, Run, Scored, SliceResult
 from roadworthy.evidence.kinds import EvalGate
 from roadworthy.evidence.receipt.model import Receipt
 from roadworthy.evidence.receipt.rules import gate_verdict
@@ -62,6 +62,21 @@ def concluded(topic: int, before: int | None = None) -> Concluded:
     return Concluded(verdict=verdict, judgement=judged, why=judged.why, evidence=receipt.evidence, receipt=receipt)
 
 
+def checked() -> Concluded:
+    """With critical examples, slices and another target, of which nothing that counts comes."""
+    found = concluded(60)
+    judged = msgspec.structs.replace(
+        found.judgement, critical=3, targets={"backup": False, "spare": True}, repeats=2,
+        critical_failed=[CriticalFailure(example="exm_1", scores=["topic"], target="backup")],
+        slices=[
+            SliceResult(tag="language", value="de", name="topic", examples=40, share=0.2,
+                        failed="at most 31.2 %, and the floor is 35.0 %"),
+            SliceResult(tag="language", value="en", name="topic", examples=60, share=0.8),
+        ],
+    )  # fmt: skip
+    return msgspec.structs.replace(found, judgement=judged, evidence="", receipt=None)
+
+
 def scored(at: int, text: str, outcome: Any = "answered", **scores: float) -> dict[str, Any]:
     example = Example(f"exm_{at:016x}", [{"role": "user", "content": f"Where is it? {EVIL}"}], {"topic": "delivery"},
                       label=f"m{at}")  # fmt: skip
@@ -82,7 +97,7 @@ ANSWERS = [
 
 def status(state: Any, found: Concluded | None, answered: int = 100, detail: str = "") -> dict[str, Any]:
     made: dict[str, Any] = msgspec.to_builtins(
-        Status(run=RUN, state=state, answered=answered, spent=0.0042, detail=detail, concluded=found)
+        Status(run=RUN, state=state, answered=answered, spent=0.0042, detail=detail, concluded=found, asked=100)
     )
     return made
 
@@ -99,9 +114,11 @@ def answering(cli: Cli, ended: dict[str, Any]) -> Cli:
                                            "passed_over": 51}),
         ("POST", "/v1/evals/sign"): (200, {"person": "ada", "rubric": "rub_" + "4" * 64, "at": NOW}),
         ("GET", "/v1/evals/runs"): (200, {"items": [
-            {"id": RUN.id, "number": 2, "began": NOW - 60, "by": "ada", "answered": 100, "examples": 100,
+            {"id": RUN.id, "purpose": "gate", "number": 2, "began": NOW - 60, "by": "ada", "answered": 100,
+             "examples": 100,
              "verdict": "PASS", "scores": {"topic": 0.6, "valid_json": 1.0}},
-            {"id": "evr_open", "number": 1, "began": NOW - 86400, "by": "os:1000", "answered": 7, "examples": 100,
+            {"id": "evr_open", "purpose": "check", "number": 1, "began": NOW - 86400, "by": "os:1000",
+             "answered": 7, "examples": 100,
              "verdict": None, "scores": {}},
         ]}),
     }  # fmt: skip
@@ -117,8 +134,9 @@ CASES: dict[str, tuple[int, list[str], dict[str, Any]]] = {
     "evals-gate-open": (2, GATE, status("done", None, 97)),
     "evals-gate-failed": (2, GATE, status("failed", None, 12, "the gateway at 127.0.0.1:1 does not answer")),
     "evals-gate-nobody": (2, GATE[:-1], status("done", concluded(60))),
-    "evals-show": (0, ["evals", "show", RUN.id], {}),
+    "evals-show": (0, ["evals", "show", RUN.id], status("done", concluded(60))),
     "evals-show-wrong": (0, ["evals", "show", RUN.id, "--wrong"], {}),
+    "evals-run": (0, ["evals", "run", "support-triage", "--yes", "--sample", "30"], status("done", checked())),
     "evals-runs": (0, ["evals", "runs", "support-triage"], {}),
     "evals-sign": (0, ["evals", "sign", "support-triage"], {}),
 }
@@ -181,7 +199,9 @@ def test_what_control_refuses_is_told_whole_before_any_call(cli: Cli) -> None:
 def test_a_limit_of_dollars_answers_the_question_and_is_sent(cli: Cli) -> None:
     result = answering(cli, status("done", concluded(60)))("evals", "gate", "support-triage", "--max-usd", "0.5")
     assert result.exit_code == 0, result.output
-    assert cli.admin.asked[1][3] == {"workflow": "support-triage", "release": "", "concurrency": 4, "usd": 0.5}
+    assert cli.admin.asked[1][3] == {
+        "workflow": "support-triage", "release": "", "repeat": 1, "fresh": False, "concurrency": 4, "usd": 0.5,
+    }  # fmt: skip
 
 
 def test_reports_hold_every_example_and_nothing_of_theirs_acts(cli: Cli, tmp_path: Path) -> None:

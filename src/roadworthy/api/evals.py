@@ -1,7 +1,5 @@
 """Examples, rubric and gates.
 
-POST /v1/evals/sets              {workflow, rows, columns, source?} → what was published
-GET  /v1/evals/sets              ?workflow= → {publication, items}: the set in force
 POST /v1/evals/sign              {workflow} → the owner's signature of the rubric
 POST /v1/evals/plan              an order (below) → what the run would do and cost
 POST /v1/evals/runs              {workflow, release?, purpose?, against?, repeat?, sample?, fresh?, concurrency?, usd?}
@@ -9,6 +7,8 @@ POST /v1/evals/runs              {workflow, release?, purpose?, against?, repeat
 GET  /v1/evals/runs              ?workflow= → {items}, newest first
 GET  /v1/evals/runs/{id}         → the run as it is now; looking renews its lease
 POST /v1/evals/runs/{id}/stop    → the run
+GET  /v1/evals/compare           ?a=&b=&workflow= → b beside a: paired differences, and what changed.  Runs, or releases
+                                 of ``workflow`` by number or digest: their newest runs
 GET  /v1/evals/runs/{id}/answers → {run, items}: every example with what was answered, expected and scored
 """
 
@@ -21,42 +21,15 @@ import msgspec
 from roadworthy.api.app import Call, Endpoint
 from roadworthy.api.errors import Invalid
 from roadworthy.api.services import Services
-from roadworthy.evals.importing import Columns, NotImported
+from roadworthy.operations.proving.eval_comparing import compared, run_of
 from roadworthy.operations.proving.eval_runs import Order, Status
 
 SHOWN_RUNS = 50
 
 
-class Rows(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    workflow: str
-    rows: str
-    """JSON Lines."""
-    columns: Columns
-    source: str = ""
-
-
 class Named(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     workflow: str
     release: str = ""
-
-
-def publish(services: Services, call: Call) -> Any:
-    asked: Rows = call.body
-    try:
-        taken = services.evals.evals.publish(asked.workflow, asked.rows, asked.columns, call.actor, asked.source)
-    except NotImported as error:
-        raise Invalid(str(error), param="rows") from error
-    return {
-        "publication": msgspec.to_builtins(taken.publication), "created": taken.created,
-        "repeated": taken.imported.repeated, "passed_over": taken.imported.passed_over,
-    }  # fmt: skip
-
-
-def published(services: Services, call: Call) -> Any:
-    workflow = _workflow(call)
-    services.workflows.named(workflow)
-    found = services.evals.evals.current(workflow)
-    return {"publication": msgspec.to_builtins(found.publication), "items": msgspec.to_builtins(found.examples.items)}
 
 
 def sign(services: Services, call: Call) -> Any:
@@ -90,6 +63,17 @@ def answers(services: Services, call: Call) -> Any:
     return {"run": msgspec.to_builtins(run), "items": msgspec.to_builtins(services.evals.gate.scored(run))}
 
 
+def compare(services: Services, call: Call) -> Any:
+    gate, workflow = services.evals.gate, call.query.get("workflow") or ""
+    named = []
+    for side in ("a", "b"):
+        which = call.query.get(side)
+        if not which:
+            raise Invalid(f"{side}: is missing, expected a run or the number of a release", param=side)
+        named.append(run_of(gate, workflow, which))
+    return msgspec.to_builtins(compared(gate, *named))
+
+
 def shown(status: Status) -> dict[str, Any]:
     made: dict[str, Any] = msgspec.to_builtins(status)
     return made
@@ -103,13 +87,12 @@ def _workflow(call: Call) -> str:
 
 
 ENDPOINTS = [
-    Endpoint("POST", "/v1/evals/sets", "configure", publish, Rows, publishes=True),
-    Endpoint("GET", "/v1/evals/sets", "read", published),
     Endpoint("POST", "/v1/evals/sign", "approve", sign, Named),
     Endpoint("POST", "/v1/evals/plan", "read", plan, Order),
     Endpoint("POST", "/v1/evals/runs", "tools", start, Order),
     Endpoint("GET", "/v1/evals/runs", "read", listed),
     Endpoint("GET", "/v1/evals/runs/{id}", "read", look),
+    Endpoint("GET", "/v1/evals/compare", "read", compare),
     Endpoint("POST", "/v1/evals/runs/{id}/stop", "stop", stop),
     Endpoint("GET", "/v1/evals/runs/{id}/answers", "read", answers),
 ]

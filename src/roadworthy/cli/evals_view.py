@@ -1,11 +1,10 @@
-"""How examples, runs and verdicts look: in a terminal, as JUnit, as Markdown."""
+"""How examples, runs and verdicts look in a terminal."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime, tzinfo
+from datetime import tzinfo
 from typing import TYPE_CHECKING, Any
-from xml.etree import ElementTree
 
 from roadworthy.cli import words
 from roadworthy.cli.tables import Column, print_table
@@ -18,8 +17,6 @@ if TYPE_CHECKING:
 Facts = Mapping[str, Any]
 
 LONGEST_CELL = 60
-LONGEST_ANSWER = 4000
-"""Characters of an answer in a report."""
 
 
 def short(digest: str) -> str:
@@ -28,10 +25,13 @@ def short(digest: str) -> str:
 
 def preview(plan: Facts) -> list[str]:
     """What a gate would do, a line each."""
-    floors = ", ".join(f"{name} ≥ {percent(least, 0)}" for name, least in plan["floors"].items())
+    floors = ", ".join(f"{name} ≥ {percent(least, 0)}" for name, least in plan["floors"].items()) or "no floor"
     cost = "nobody knows what it costs" if plan["usd"] is None else f"about {words.dollars(plan['usd'])} at most"
     calls = words.plural(plan["calls"], "call")
     on = f"; goes on with run {plan['resumes']}" if plan["resumes"] else ""
+    if plan.get("reused"):
+        reused = words.plural(plan["reused"], "answer")
+        on += f"; {reused} reused, the oldest of {words.ago(0.0, plan['reused_age'])} (--fresh asks anew)"
     said = [
         f"release {plan['number']} of {plan['workflow']} ({short(plan['release'])}): {calls} for "
         f"{words.plural(plan['examples'], 'example')}, {cost}{on}",
@@ -39,6 +39,13 @@ def preview(plan: Facts) -> list[str]:
         + (f"; beside release {plan['against']}, margin {percent(plan['margin'], 0)}" if plan["against"] else ""),
         f"what it can see: {plan['sees']}",
     ]
+    if plan.get("critical") and plan.get("targets"):
+        said.append(
+            f"{words.plural(plan['critical'], 'critical example')} asked of {', '.join(plan['targets'])} as well: a "
+            "ladder uses no target that fails one"
+        )
+    if plan.get("asks"):
+        said.append(f"asks somebody for {', '.join(plan['asks'])}; what that costs is not in the estimate")
     return said + [f"note: {warning}" for warning in plan["warnings"]]
 
 
@@ -46,7 +53,7 @@ def verdict(console: Console, status: Facts) -> None:
     """What a run came to."""
     run, concluded = status["run"], status["concluded"]
     judged = concluded["judgement"]
-    rows = [_floor_row(each) for each in judged["floors"]]
+    rows = [floor_row(each) for each in judged["floors"]]
     free = [name for name in judged["scores"] if name not in run["floors"]]
     rows += [[name, percent(judged["scores"][name]), "", "", "no floor"] for name in free]
     print_table(
@@ -56,9 +63,10 @@ def verdict(console: Console, status: Facts) -> None:
         rows,
     )  # fmt: skip
     for pair in judged["pairs"]:
-        found = f"{signed(pair['difference'])}, from {signed(pair['lower'])} to {signed(pair['upper'])}"
-        counted = f"{pair['gained']:g} better, {pair['lost']:g} worse"
-        say(console, f"{pair['name']} beside release {judged['against']}: {found}; {counted}: {pair['verdict']}")
+        word = pair["verdict"] if pair["decides"] else "shown only"
+        say(console, f"{pair['name']} beside release {judged['against']}: {paired(pair)}: {word}")
+    slices(console, judged)
+    critical(console, judged)
     say(console, f"\n{concluded['verdict']}: release {run['number']} of {run['workflow']}, {_basis(status)}.")
     for why in concluded["why"]:
         say(console, f"  {why}")
@@ -66,10 +74,77 @@ def verdict(console: Console, status: Facts) -> None:
     receipt = concluded["receipt"]
     if receipt is not None:
         say(console, f"Receipt {receipt['id']} for behaviour {short(receipt['behaviour'])}, {_grant(receipt)}.")
-    say(console, f"Evidence {concluded['evidence']}; run {run['id']}.")
+    made = f"Evidence {concluded['evidence']}; run" if concluded["evidence"] else "No evidence comes of it; run"
+    say(console, f"{made} {run['id']}.")
 
 
-def _floor_row(each: Facts) -> list[str]:
+def paired(pair: Facts) -> str:
+    """``-2.5 %, from -6.0 % to +1.1 % (one-sided 95 % each); 3 better, 6 worse; McNemar p = 0.51``."""
+    found = f"{signed(pair['difference'])}, from {signed(pair['lower'])} to {signed(pair['upper'])}"
+    counted = f"{pair['gained']:g} better, {pair['lost']:g} worse"
+    p = "" if pair["mcnemar"] is None else f"; McNemar p = {pair['mcnemar']:.2g}"
+    return f"{found}; {counted}{p}"
+
+
+def slices(console: Console, judged: Facts) -> None:
+    """By tag."""
+    if not judged["slices"]:
+        return
+    rows = [
+        [f"{each['tag']} = {line(each['value'])}", each["name"], str(each["examples"]), percent(each["share"]),
+         f"FAIL: {each['failed']}" if each["failed"] else ""]
+        for each in judged["slices"]
+    ]  # fmt: skip
+    columns = [Column("slice", keep=12), Column("score", keep=8), Column("examples", right=True),
+               Column("reached", right=True), Column("verdict", keep=12)]  # fmt: skip
+    print_table(console, columns, rows)
+
+
+def critical(console: Console, judged: Facts) -> None:
+    """Critical examples, and what they say of other targets."""
+    if not judged["critical"]:
+        return
+    mine = [each for each in judged["critical_failed"] if not each["target"]]
+    said = f"{len(mine)} failed: {', '.join(each['example'] for each in mine)}" if mine else "all answered well"
+    say(console, f"{words.plural(judged['critical'], 'critical example')}: {said}")
+    for target, passed in judged["targets"].items():
+        bad = [each["example"] for each in judged["critical_failed"] if each["target"] == target]
+        say(console, f"  on {target}: {'passed' if passed else 'not passed (' + ', '.join(bad) + ')'}")
+
+
+def compared(console: Console, found: Facts) -> None:
+    """Run B beside run A."""
+    a, b = found["a"], found["b"]
+    say(console, f"Run {b['id']} (release {b['number']}) beside run {a['id']} (release {a['number']}): "
+                 f"{words.plural(found['examples'], 'example')} in common, {found['left_out']} left out")  # fmt: skip
+    for pair in found["pairs"]:
+        say(console, f"{pair['name']}: {paired(pair)}")
+    for word in ("worse", "better"):
+        changes = found[word]
+        if not changes:
+            continue
+        say(console, f"\n{words.plural(len(changes), 'example')} {word}:")
+        columns = [Column("example", keep=8), Column("asked", keep=20, spare=1), Column("before", keep=16),
+                   Column("after", keep=16), Column("scores", keep=14)]  # fmt: skip
+        print_table(console, columns, [_change_row(each) for each in changes])
+
+
+def _change_row(each: Facts) -> list[str]:
+    example, before, after = each["example"], each["before"], each["after"]
+    if example.get("held_out"):
+        return [name_of(example), "(held out)", "", "", _moves(before["scores"], after["scores"])]
+    return [
+        name_of(example), line(asked(example), LONGEST_CELL), line(before["text"], LONGEST_CELL),
+        line(after["text"], LONGEST_CELL), _moves(before["scores"], after["scores"]),
+    ]  # fmt: skip
+
+
+def _moves(before: Facts, after: Facts) -> str:
+    moved = [name for name in after if name in before and after[name] != before[name]]
+    return ", ".join(f"{name} {before[name]:g} → {after[name]:g}" for name in moved)
+
+
+def floor_row(each: Facts) -> list[str]:
     return [
         each["name"],
         percent(each["share"]),
@@ -81,7 +156,7 @@ def _floor_row(each: Facts) -> list[str]:
 
 def _basis(status: Facts) -> str:
     run, judged = status["run"], status["concluded"]["judgement"]
-    repeats = f" in {judged['repeats']} runs" if judged["repeats"] > 1 else ""
+    repeats = f" asked up to {judged['repeats']} times" if judged["repeats"] > 1 else ""
     return f"{words.plural(judged['examples'], 'example')}{repeats}, {words.dollars(status['spent'])}, by {run['by']}"
 
 
@@ -103,20 +178,28 @@ def examples(console: Console, items: Sequence[Facts]) -> None:
         Column("answered", keep=20, spare=1), Column("outcome", keep=9), Column("scores", keep=10),
         Column("inference", spare=3, optional=True),
     ]  # fmt: skip
-    print_table(console, columns, [_example_row(each) for each in items])
+    print_table(console, columns, [example_row(each) for each in items])
 
 
-def _example_row(each: Facts) -> list[str]:
+def example_row(each: Facts) -> list[str]:
     example, answer = each["example"], each["answer"] or {}
     return [
-        name_of(example), line(asked(example), LONGEST_CELL), line(expected(example), LONGEST_CELL),
-        line(answer.get("text", ""), LONGEST_CELL), answer.get("outcome") or "none", scores(each),
+        name_of(example) + which_asking(each), line(asked(example), LONGEST_CELL),
+        line(expected(example), LONGEST_CELL), line(answer.get("text", ""), LONGEST_CELL),
+        answer.get("outcome") or "none", scores(each),
         answer.get("inference", ""),
     ]  # fmt: skip
 
 
 def name_of(example: Facts) -> str:
     return line(example.get("label") or example["id"], 40)
+
+
+def which_asking(each: Facts) -> str:
+    """`` #1`` for a repeat, `` @backup`` for an asking of one target."""
+    answer = each["answer"] or {}
+    again = f" #{answer['repeat']}" if answer.get("repeat") else ""
+    return again + (f" @{answer['asked_target']}" if answer.get("asked_target") else "")
 
 
 def asked(example: Facts) -> str:
@@ -133,104 +216,25 @@ def expected(example: Facts) -> str:
 def scores(each: Facts) -> str:
     if each["standing"] == "unanswered":
         return "not answered"
-    return ", ".join(f"{name} {value:g}" for name, value in each["scores"].items())
+    said = [f"{name} {value:g}" for name, value in each["scores"].items()]
+    return ", ".join(said + [f"{name} ?" for name in each.get("unscored", {})])
 
 
 def history(console: Console, rows: Sequence[Facts], zone: tzinfo, now: float) -> None:
     columns = [
-        Column("run"), Column("release", right=True), Column("began"), Column("by", spare=2),
+        Column("run"), Column("for", spare=3), Column("release", right=True), Column("began"), Column("by", spare=2),
         Column("answered", right=True), Column("verdict", keep=7), Column("scores", keep=16, spare=1),
     ]  # fmt: skip
     cells = [
         [
-            row["id"], str(row["number"]), words.moment(row["began"], zone, now=now), row["by"],
-            f"{row['answered']} of {row['examples']}", row["verdict"] or "open",
+            row["id"], row["purpose"], str(row["number"]), words.moment(row["began"], zone, now=now), row["by"],
+            f"{row['answered']} of {row['examples']}",
+            row["verdict"] or ("open" if row["purpose"] == "gate" else ""),
             ", ".join(f"{name} {percent(value)}" for name, value in row["scores"].items()),
         ]
         for row in rows
     ]  # fmt: skip
     print_table(console, columns, cells)
-
-
-# --- reports
-
-
-def junit(status: Facts, items: Sequence[Facts]) -> str:
-    """One test an example (failed: not every floored score is 1), and one for the gate itself."""
-    run, concluded = status["run"], status["concluded"]
-    decided = concluded["verdict"] if concluded else "INSUFFICIENT"
-    failed = [each for each in items if _bad(each, run)]
-    skipped = [each for each in items if each["standing"] == "unanswered"]
-    suite = ElementTree.Element(
-        "testsuite", name=f"evals gate {run['workflow']} release {run['number']}", tests=str(len(items) + 1),
-        failures=str(len(failed) + (decided == "FAIL")), skipped=str(len(skipped) + (decided == "INSUFFICIENT")),
-        errors="0", id=run["id"],
-    )  # fmt: skip
-    whole = ElementTree.SubElement(suite, "testcase", classname=run["workflow"], name="gate")
-    if decided != "PASS":
-        kind = "failure" if decided == "FAIL" else "skipped"
-        why = concluded["why"] if concluded else [status["detail"] or "the run is not complete"]
-        ElementTree.SubElement(whole, kind, message=_xml(f"{decided}: {'; '.join(why)}"))
-    for each in items:
-        answer = each["answer"] or {}
-        case = ElementTree.SubElement(
-            suite, "testcase", classname=f"{run['workflow']}.examples", name=_xml(name_of(each["example"])),
-            time=f"{answer.get('seconds', 0.0):.3f}",
-        )  # fmt: skip
-        if each["standing"] == "unanswered":
-            ElementTree.SubElement(case, "skipped", message="not answered")
-        elif _bad(each, run):
-            found = ElementTree.SubElement(case, "failure", message=_xml(f"expected {expected(each['example'])}"))
-            found.text = _xml(answer.get("text", "")[:LONGEST_ANSWER])
-    ElementTree.indent(suite)
-    return "<?xml version='1.0' encoding='utf-8'?>\n" + ElementTree.tostring(suite, encoding="unicode") + "\n"
-
-
-def _bad(each: Facts, run: Facts) -> bool:
-    if each["standing"] == "unanswered":
-        return False
-    return any(each["scores"].get(name, 0) < 1 for name in run["floors"])
-
-
-def _xml(text: str) -> str:
-    """What XML 1.0 can hold; a terminal's control sequences go too."""
-    return "".join(
-        letter for letter in clean(text) if letter in "\t\n" or " " <= letter <= "\ufffd" or letter > "\uffff"
-    )
-
-
-def markdown(status: Facts, items: Sequence[Facts], zone: tzinfo) -> str:
-    """A page for a merge request or a colleague."""
-    run, concluded = status["run"], status["concluded"]
-    day = datetime.fromtimestamp(run["began"], zone).strftime("%Y-%m-%d %H:%M")
-    decided = concluded["verdict"] if concluded else "INSUFFICIENT"
-    text = [
-        f"# {decided}: release {run['number']} of {run['workflow']}", "",
-        f"Run `{run['id']}` of {day}, {run['examples']} examples (`{short(run['set_version'])}`), "
-        f"rubric signed by {run.get('signed_by') or 'nobody'}.", "",
-    ]  # fmt: skip
-    if concluded:
-        judged = concluded["judgement"]
-        text += ["| score | reached | proven (95 %) | floor | verdict |", "|---|---|---|---|---|"]
-        text += [f"| {' | '.join(_cell(cell) for cell in _floor_row(each))} |" for each in judged["floors"]]
-        text += [""] + [f"- {_cell(why)}" for why in concluded["why"]]
-        text += ["", f"What it could see: {judged['sees']}.", ""]
-    wrong = [each for each in items if is_wrong(each)]
-    if wrong:
-        text += [f"## {len(wrong)} of {len(items)} otherwise than expected", ""]
-        text += ["| example | asked | expected | answered | scores |", "|---|---|---|---|---|"]
-        for each in wrong:
-            row = _example_row(each)
-            text.append(f"| {' | '.join(_cell(cell) for cell in (row[0], row[1], row[2], row[3], row[5]))} |")
-    return "\n".join(text) + "\n"
-
-
-def _cell(text: str) -> str:
-    """Text of others in a table of Markdown: no markup of theirs acts."""
-    plain = line(text)
-    for mark in "\\`*_{}[]<>|#!":
-        plain = plain.replace(mark, f"\\{mark}")
-    return plain
 
 
 def say(console: Console, text: str) -> None:

@@ -113,7 +113,7 @@ def judge(
     """``elsewhere``: target → scores of the critical examples that were asked of it."""
     n = len(asked.ids)
     floors = [_floor(name, least, scores.get(name, {}), asked, terms, beside) for name, least in terms.floors.items()]
-    pairs = [] if beside is None or beside.scores is None else _pairs(scores, beside.scores, asked, terms)
+    pairs = [] if beside is None or beside.scores is None else paired(scores, beside.scores, asked, terms)
     slices = _slices(scores, beside, asked, terms)
     failed = _critical_failed(scores, asked, terms)
     there = {each: _critical_failed(found, asked, terms, each) for each, found in (elsewhere or {}).items()}
@@ -175,7 +175,8 @@ def _floor(name: str, least: float, found: Found, asked: Asked, terms: Terms, be
 # --- beside the release before
 
 
-def _pairs(new: Scores, old: Scores, asked: Asked, terms: Terms) -> list[PairResult]:
+def paired(new: Scores, old: Scores, asked: Asked, terms: Terms) -> list[PairResult]:
+    """Each deciding score and each with a floor, over the examples that say what is right for it."""
     names = list(dict.fromkeys([*terms.deciding, *terms.floors]))
     return [
         _pair(name, new.get(name, {}), old.get(name, {}), asked, terms.margin, decides=name in terms.deciding)

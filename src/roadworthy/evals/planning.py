@@ -69,11 +69,9 @@ def unchanged(n: int, margin: float) -> str:
     """How often a release that did not change would PASS."""
     if n < LEAST_EXAMPLES:
         return f"under {LEAST_EXAMPLES} examples nothing passes, not even a release that did not change"
-    shares = [
-        f"{percent(pass_share(n, each, margin), 0)} of the time where {percent(each, 0)} of the answers differ"
-        for each in LIKELY_DISCORDANT
-    ]
-    return f"a release that did not change passes a margin of {percent(margin, 0)} {', '.join(shares)}"
+    shares = [f"{percent(pass_share(n, each, margin), 0)} where {percent(each, 0)} do" for each in LIKELY_DISCORDANT]
+    shares[0] = shares[0].removesuffix("do") + "of the answers differ"
+    return f"one that did not change passes the margin of {percent(margin, 0)} so often: {', '.join(shares)}"
 
 
 def _proven(n: int, name: str, least: float) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from roadworthy.adapters.files import write_atomically
+from roadworthy.cli import evals_reports as reports
 from roadworthy.cli import evals_view as view
 from roadworthy.cli import words
 from roadworthy.cli.commands.releases import items
@@ -20,63 +21,12 @@ POLL = 0.3
 """Seconds between two looks at a run."""
 STOPPING = 10.0
 """Seconds that a stopped run may take to keep what was answered."""
-LARGEST_FILE = 24 * 1024 * 1024
-"""Bytes."""
 
 
 @click.group()
 @common
 def evals() -> None:
     """Examples labelled by hand, the rubric, and the gate: what a release must show before it gets traffic."""
-
-
-@evals.command("import")
-@click.argument("workflow")
-@click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
-@click.option("--input", "input_key", metavar="KEY", default="message", show_default=True,
-              help="Key of what is asked: text, or a list of messages.")  # fmt: skip
-@click.option("--expect", metavar="FIELD", multiple=True,
-              help="Field of the JSON answer that is compared with the row's; may be repeated.")  # fmt: skip
-@click.option("--expect-text", metavar="KEY", default="", help="Key of the whole answer that is expected.")
-@click.option("--where", metavar="KEY=VALUE", multiple=True, help="Only rows with this value; may be repeated.")
-@json_option
-@common
-@pass_work
-def import_(
-    work: Work, workflow: str, file: Path, input_key: str, expect: tuple[str, ...], expect_text: str,
-    where: tuple[str, ...],
-) -> None:  # fmt: skip
-    """Publish the rows of FILE (JSON Lines) as the examples by which WORKFLOW is judged from now on.
-
-    They are kept in the data folder, never in git, under a version that their content gives them.  What was gated on
-    another version is stale from this moment.
-    """
-    columns: dict[str, Any] = {"input": input_key, "expect": list(expect), "expect_text": expect_text, "where": {}}
-    for each in where:
-        key, found, value = each.partition("=")
-        if not found or not key:
-            raise BadInput(f"--where {each}: expected KEY=VALUE, for example --where half=test")
-        columns["where"][key] = value
-    if file.stat().st_size > LARGEST_FILE:
-        raise BadInput(f"{file}: is larger than {LARGEST_FILE:,} bytes", "take a part with --where")
-    try:
-        rows = file.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise BadInput(f"{file}: is not UTF-8 at byte {error.start}", "save it as UTF-8") from error
-    body = {"workflow": workflow, "rows": rows, "columns": columns, "source": file.name}
-    answer = work.admin.post("/v1/evals/sets", body)
-    if work.json:
-        work.emit(answer)
-        return
-    made = answer["publication"]
-    name = f"{words.plural(made['count'], 'example')} for {workflow}, version {view.short(made['version'])}"
-    work.say(f"Published {name}." if answer["created"] else f"Nothing new: in force are {name}.")
-    left = [(answer["repeated"], "said the same as another row"), (answer["passed_over"], "were not asked for")]
-    for number, why in left:
-        if number:
-            work.say(f"{words.plural(number, 'row')} {why}.")
-    if answer["created"]:
-        work.say(f"Next: roadworthy evals gate {workflow}")
 
 
 @evals.command()
@@ -94,13 +44,26 @@ def sign(work: Work, workflow: str) -> None:
     work.say(f"{made['person']} signed the rubric of {workflow} ({view.short(made['rubric'])}), {at}.")
 
 
+def asked_options(command: Any) -> Any:
+    """What a gate and a run have in common."""
+    for option in (
+        click.option("--yes", is_flag=True, help="Do not ask before the calls are made."),
+        click.option("--max-usd", type=click.FloatRange(min=0, min_open=True),
+                     help="Most that the run may cost; also an answer to the question before it."),
+        click.option("--concurrency", type=click.IntRange(1, 64), default=4, show_default=True, help="Calls at once."),
+        click.option("--fresh", is_flag=True, help="Reuse no answer of the last 24 hours."),
+        click.option("--repeat", type=click.IntRange(1, 20), default=1, show_default=True,
+                     help="Times that each example is asked; its scores are averaged."),
+        click.option("--release", metavar="N|DIGEST", default="",
+                     help="Release to ask.  [default: the newest frozen one]"),
+    ):  # fmt: skip
+        command = option(command)
+    return command
+
+
 @evals.command()
 @click.argument("workflow")
-@click.option("--release", metavar="N|DIGEST", default="", help="Release to judge.  [default: the newest frozen one]")
-@click.option("--concurrency", type=click.IntRange(1, 64), default=4, show_default=True, help="Calls at once.")
-@click.option("--max-usd", type=click.FloatRange(min=0, min_open=True),
-              help="Most that the run may cost; also an answer to the question before it.")  # fmt: skip
-@click.option("--yes", is_flag=True, help="Do not ask before the calls are made.")
+@asked_options
 @click.option("--junit", metavar="FILE", type=click.Path(path_type=Path, dir_okay=False),
               help="Write every example as a test of JUnit as well.")  # fmt: skip
 @click.option("--markdown", metavar="FILE", type=click.Path(path_type=Path, dir_okay=False),
@@ -109,8 +72,8 @@ def sign(work: Work, workflow: str) -> None:
 @common
 @pass_work
 def gate(
-    work: Work, workflow: str, release: str, concurrency: int, max_usd: float | None, yes: bool, junit: Path | None,
-    markdown: Path | None,
+    work: Work, workflow: str, release: str, repeat: int, fresh: bool, concurrency: int, max_usd: float | None,
+    yes: bool, junit: Path | None, markdown: Path | None,
 ) -> None:  # fmt: skip
     """Ask a release of WORKFLOW every example and decide: PASS (exit code 0), FAIL (1) or INSUFFICIENT (2).
 
@@ -120,23 +83,14 @@ def gate(
     for option, path in (("--junit", junit), ("--markdown", markdown)):
         if path is not None and not path.absolute().parent.is_dir():
             raise BadInput(f"{option} {path}: there is no folder {path.absolute().parent}", "make it first")
-    plan = work.admin.post("/v1/evals/plan", {"workflow": workflow, "release": release})
-    for text in view.preview(plan):
-        work.note(text)
-    if plan["calls"] and not yes and max_usd is None:
-        if not work.interactive:
-            raise BadInput("nobody is there to ask whether these calls may be made", "give --yes, or --max-usd DOLLARS")
-        click.confirm("Make these calls?", abort=True, err=True)
-    order: dict[str, Any] = {"workflow": workflow, "release": release, "concurrency": concurrency}
-    if max_usd is not None:
-        order["usd"] = max_usd
-    status = _followed(work, work.admin.post("/v1/evals/runs", order))
+    order = {"workflow": workflow, "release": release, "repeat": repeat, "fresh": fresh, "concurrency": concurrency}
+    status = ordered(work, order, max_usd, yes)
     run = status["run"]
     scored = work.admin.get(f"/v1/evals/runs/{run['id']}/answers")["items"] if junit or markdown else []
     if junit is not None:
-        write_atomically(junit, view.junit(status, scored).encode())
+        write_atomically(junit, reports.junit(status, scored).encode())
     if markdown is not None:
-        write_atomically(markdown, view.markdown(status, scored, work.zone()).encode())
+        write_atomically(markdown, reports.markdown(status, scored, work.zone()).encode())
     if work.json:
         work.emit(status)
     elif status["concluded"] is not None:
@@ -144,19 +98,86 @@ def gate(
     _conclude(status)
 
 
-@evals.command()
-@click.argument("run")
-@click.option("--wrong", is_flag=True, help="Only examples that were not answered as expected.")
+@evals.command("run")
+@click.argument("workflow")
+@asked_options
+@click.option("--against", metavar="N|DIGEST", default="",
+              help="Ask this release the same, if it was not yet, and hold the two beside each other.")  # fmt: skip
+@click.option("--sample", type=click.IntRange(min=1), default=None,
+              help="Ask so many examples, drawn by lot, the critical ones among them.  [default: all]")  # fmt: skip
 @json_option
 @common
 @pass_work
-def show(work: Work, run: str, wrong: bool) -> None:
-    """Every example of RUN: what was asked, answered, expected, and its scores."""
+def run_(
+    work: Work, workflow: str, release: str, repeat: int, fresh: bool, concurrency: int, max_usd: float | None,
+    yes: bool, against: str, sample: int | None,
+) -> None:  # fmt: skip
+    """Ask a release of WORKFLOW the examples and show the scores, while a prompt is worked on.
+
+    Nothing that counts comes of it: no evidence, no receipt (evals gate makes them).  Its answers are averaged with
+    those of a gate on the same examples, so nobody gains by asking often.
+    """
+    order = {
+        "workflow": workflow, "release": release, "repeat": repeat, "fresh": fresh, "concurrency": concurrency,
+        "purpose": "check",
+    }  # fmt: skip
+    if against:
+        if sample:
+            raise BadInput("--against with --sample: the other release would be asked other examples", "give one")
+        whole(ordered(work, {**order, "release": against}, max_usd, yes))
+        order["against"] = against
+    if sample:
+        order["sample"] = sample
+    status = ordered(work, order, max_usd, yes)
+    if work.json:
+        work.emit(status)
+    elif status["concluded"] is not None:
+        view.verdict(work.console, status)
+    whole(status)
+
+
+@evals.command()
+@click.argument("a")
+@click.argument("b")
+@click.option("--workflow", default="", help="With it, A and B may be numbers of releases: their newest runs.")
+@json_option
+@common
+@pass_work
+def compare(work: Work, a: str, b: str, workflow: str) -> None:
+    """Hold run B beside run A: how much better or worse, with what certainty, and the examples that changed."""
+    if not workflow and not (a.startswith("evr_") and b.startswith("evr_")):
+        raise BadInput(f"{a} and {b}: expected two runs (evr_…)", "give --workflow to name releases by number")
+    answer = work.admin.get("/v1/evals/compare", {"a": a, "b": b, "workflow": workflow})
+    if work.json:
+        work.emit(answer)
+        return
+    view.compared(work.console, answer)
+
+
+@evals.command()
+@click.argument("run")
+@click.option("--wrong", is_flag=True, help="Only examples that were not answered as expected.")
+@click.option("--held-out", is_flag=True, help="Also those that nobody should look at while a prompt is worked on.")
+@json_option
+@common
+@pass_work
+def show(work: Work, run: str, wrong: bool, held_out: bool) -> None:
+    """What RUN came to, and every example: what was asked, answered, expected, and its scores.
+
+    Held-out examples are left out: who has read them works for them.
+    """
     answer = work.admin.get(f"/v1/evals/runs/{run}/answers")
-    chosen = [each for each in answer["items"] if not wrong or view.is_wrong(each)]
+    wanted = [each for each in answer["items"] if not wrong or view.is_wrong(each)]
+    chosen = [each for each in wanted if held_out or not each["example"].get("held_out")]
     if work.json:
         work.emit({"run": answer["run"], "items": chosen})
         return
+    if not wrong and (status := work.admin.get(f"/v1/evals/runs/{run}"))["concluded"] is not None:
+        view.verdict(work.console, status)
+        work.say("")
+    if len(wanted) > len(chosen):
+        left = words.plural(len(wanted) - len(chosen), "held-out example")
+        work.note(f"{left} not shown; --held-out shows them, and then they are none any more")
     if not chosen:
         raise Finding("every example was answered as expected" if wrong else "no example was asked yet")
     view.examples(work.console, chosen)
@@ -179,13 +200,27 @@ def runs(work: Work, workflow: str) -> None:
     view.history(work.console, rows, work.zone(), work.clock())
 
 
+def ordered(work: Work, order: dict[str, Any], max_usd: float | None, yes: bool) -> dict[str, Any]:
+    """Say what would be done, ask, do it, follow it to its end."""
+    if max_usd is not None:
+        order = {**order, "usd": max_usd}
+    plan = work.admin.post("/v1/evals/plan", order)
+    for text in view.preview(plan):
+        work.note(text)
+    if plan["calls"] and not yes and max_usd is None:
+        if not work.interactive:
+            raise BadInput("nobody is there to ask whether these calls may be made", "give --yes, or --max-usd DOLLARS")
+        click.confirm("Make these calls?", abort=True, err=True)
+    return _followed(work, work.admin.post("/v1/evals/runs", order))
+
+
 def _followed(work: Work, status: dict[str, Any]) -> dict[str, Any]:
     """Look until the run is over, telling how far it is."""
     path = f"/v1/evals/runs/{status['run']['id']}"
     told = -1
     try:
         while True:
-            done, of = status["answered"], status["run"]["examples"]
+            done, of = status["answered"], status["asked"]
             if done != told and (done == of or done - told >= max(1, of // 20)):
                 work.note(f"{done:>5} of {of} answered, {words.dollars(status['spent'])}")
                 told = done
@@ -203,6 +238,14 @@ def _followed(work: Work, status: dict[str, Any]) -> dict[str, Any]:
         raise click.Abort from None
 
 
+def whole(status: Mapping[str, Any]) -> None:
+    """Refuses a run that is not complete."""
+    if status["concluded"] is None:
+        run = status["run"]
+        detail = status["detail"] or f"{status['asked'] - status['answered']} askings came to no answer"
+        raise Undecided(f"run {run['id']} is not complete: {detail}", "the same command goes on with it")
+
+
 def _conclude(status: Mapping[str, Any]) -> None:
     run, concluded = status["run"], status["concluded"]
     again = f"roadworthy evals gate {run['workflow']} --release {run['number']} --yes goes on with it"
@@ -210,8 +253,8 @@ def _conclude(status: Mapping[str, Any]) -> None:
         ended = "failed" if status["state"] == "failed" else "was interrupted"
         raise Undecided(f"run {run['id']} {ended}: {status['detail']}", again)
     if concluded is None:
-        left = words.plural(run["examples"] - status["answered"], "example")
-        raise Undecided(f"INSUFFICIENT: {left} of run {run['id']} came to no answer", again)
+        left = status["detail"] or f"{status['asked'] - status['answered']} askings came to no answer"
+        raise Undecided(f"INSUFFICIENT: run {run['id']} is not complete: {left}", again)
     if concluded["verdict"] == "FAIL":
         raise Finding(f"FAIL: release {run['number']} of {run['workflow']}", _look(run))
     if concluded["verdict"] == "INSUFFICIENT":

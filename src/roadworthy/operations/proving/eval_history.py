@@ -18,8 +18,8 @@ from roadworthy.workflow.digest import behaviour_digest
 from roadworthy.workflow.model import FrozenRelease
 from roadworthy.workflow.ports import State
 
-HandScored = Callable[[str, Sequence[Scored]], Mapping[str, float]]
-"""(workflow, answers) → slot → score that people gave to that text, averaged over them."""
+HandScored = Callable[[Run, Sequence[Scored]], Mapping[str, float]]
+"""(run, answers) → slot → score that people gave to that text, averaged over them."""
 
 MOST_RUNS = 1000
 
@@ -28,7 +28,7 @@ class History:
     """Blocking."""
 
     def __init__(
-        self, state: State, evals: Evals, ledger: Ledger, hand: HandScored = lambda workflow, found: {}
+        self, state: State, evals: Evals, ledger: Ledger, hand: HandScored = lambda run, found: {}
     ) -> None:
         self._state = state
         self._evals = evals
@@ -48,7 +48,7 @@ class History:
     def scored(self, run: Run) -> list[Scored]:
         """Everything that it asks, with what people say of the answers.  Raises ``Refused``."""
         found = self._evals.scored(run, self.release(run).release)
-        return with_hand(found, self._hand(run.workflow, found)) if self._by_hand(run) else found
+        return with_hand(found, self._hand(run, found)) if self._by_hand(run) else found
 
     def complete(self, run: Run) -> bool:
         """Is every example answered and scored?  Another target that did not answer has been asked, and has not

@@ -71,7 +71,7 @@ class Gate:
 
     def __init__(
         self, state: State, workflows: Workflows, evals: Evals, ledger: Ledger, ports: Ports,
-        *, hand: HandScored = lambda workflow, found: {},
+        *, hand: HandScored = lambda run, found: {},
         uncarried: Uncarried = lambda workflow, scorers, now: {},
     ) -> None:  # fmt: skip
         self._workflows = workflows
