@@ -17,8 +17,8 @@ UNDER_LOAD: frozenset[Failure] = frozenset(
 )
 """Failures that load can cause; the others are about the question or the answer."""
 _NEVER_WAITED = frozenset({"cached", "bypassed"})
-FEWEST_LENGTHS = 60
-"""Calls of known length below which nothing is matched: two groups of thirty."""
+FEWEST_LENGTHS = 100
+"""Calls of known length below which nothing is matched: two groups of fifty."""
 
 
 def held(arrivals: Arrivals, samples: Sequence[Sample], *, stopped: bool) -> float:

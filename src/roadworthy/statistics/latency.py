@@ -18,13 +18,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 SHARES = (0.5, 0.95, 0.99)
-REPLICATES = 2000
+REPLICATES = 1000
 BLOCKS = 25
 """More would be too short for the memory of a queue, fewer too few to vary."""
-_CELLS = 2048
-_GROUP = 30
+_CELLS = 1024
+_GROUP = 50
 """Fewest calls of a length whose median counts."""
-_GROUPS = 100
+_GROUPS = 25
 
 Floats = NDArray[np.float64]
 
@@ -89,8 +89,9 @@ def quantiles(values: Sequence[float], confidence: float = 0.95, seed: int = 0) 
 def matched(values: Sequence[float], lengths: Sequence[float]) -> list[float]:
     """Every value over what calls of its length usually take: 1 is usual.  In the order given.
 
-    "Usually" is the line through the medians of groups of neighbouring lengths (at least 30 calls each, at most 100
-    groups), drawn on beyond the last.  Of a system whose time is an exact linear function of length all are 1.
+        "Usually" is the line through the medians of groups of neighbouring lengths (at least 50 calls each, at most 25
+        groups), drawn on beyond the last and level before the first.  Of a system whose time is a linear function of length
+    all are 1, but for the shortest, which may be under it.
     """
     taken, length = np.asarray(values, dtype=np.float64), np.asarray(lengths, dtype=np.float64)
     order = np.argsort(length, kind="stable")
