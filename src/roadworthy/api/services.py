@@ -9,6 +9,8 @@ from zoneinfo import ZoneInfo
 
 from roadworthy.cost.sheet import Sheet
 from roadworthy.evals.hand import HandScores
+from roadworthy.evals.judges import Judges
+from roadworthy.evals.model import Example
 from roadworthy.evals.pool import Pool
 from roadworthy.evals.service import Evals
 from roadworthy.evidence.model import Evidence
@@ -31,9 +33,12 @@ from roadworthy.operations.forget import Forgetter
 from roadworthy.operations.gateways import Gateways
 from roadworthy.operations.keys import Keys
 from roadworthy.operations.loading.runs import LoadRuns
+from roadworthy.operations.proving.calibrating import Calibrating
 from roadworthy.operations.proving.capture import Capture, Redactor
+from roadworthy.operations.proving.drifting import DriftWatch
 from roadworthy.operations.proving.eval_runs import EvalRuns
 from roadworthy.operations.proving.evals import Gate
+from roadworthy.operations.proving.online import OnlineScoring
 from roadworthy.operations.proving.readiness import Board
 from roadworthy.operations.proving.trials import Trials
 from roadworthy.operations.proving.vouching import Vouching
@@ -47,6 +52,7 @@ from roadworthy.people.incident.service import Incidents
 from roadworthy.people.outbox.service import Outbox
 from roadworthy.people.service import SignIn
 from roadworthy.rollout.service import Rollouts
+from roadworthy.workflow.inference import Inference
 from roadworthy.workflow.model import Workflow
 from roadworthy.workflow.ports import State
 from roadworthy.workflow.service import Actor, Workflows
@@ -84,6 +90,24 @@ class Evaluating(Protocol):
 
     @property
     def trials(self) -> Trials: ...
+
+
+class Judging(Protocol):
+    @property
+    def judges(self) -> Judges: ...
+
+    @property
+    def calibrating(self) -> Calibrating: ...
+
+    @property
+    def online(self) -> OnlineScoring: ...
+
+    @property
+    def drift(self) -> DriftWatch: ...
+
+    def add(
+        self, inference: str, actor: Actor, expected: dict[str, object], text: str | None, critical: bool
+    ) -> tuple[Example, Inference]: ...
 
 
 class Finance(Protocol):
@@ -140,6 +164,7 @@ class Services:
     explainer: Explainer
     drills: DrillRuns
     evals: Evaluating
+    judging: Judging
     gateways: Gateways
     ledger: Ledger
     board: Board

@@ -63,6 +63,7 @@ from roadworthy.wiring.composed.evals import Evaluating
 from roadworthy.wiring.composed.evidence import Proving
 from roadworthy.wiring.composed.finance import Finance
 from roadworthy.wiring.composed.forecasting import Forecasting
+from roadworthy.wiring.composed.judging import Judging
 from roadworthy.wiring.composed.kill import Killing
 from roadworthy.wiring.composed.kill_drill import kill_drills
 from roadworthy.wiring.composed.load import Loading
@@ -261,6 +262,17 @@ class Control:
             clock=clock,
         )
         self.evaluating.eraser.settle()
+        self.judging = Judging(
+            self.state,
+            self.workflows,
+            self.evaluating,
+            self.proving.ledger,
+            self.store,
+            self.people.incidents,
+            prices=lambda: {} if self.publisher.current is None else self.publisher.current.prices,
+            zone=self.zone,
+            clock=clock,
+        )
         self.renewals.register("eval_gate", self.evaluating.renewed_by(self._judged))
         self.forecasting = Forecasting(
             self.state, signer, self.proving, self.log,
@@ -271,6 +283,7 @@ class Control:
         self.finance = Finance(
             self.state, self.people, self.proving, self.log,
             configuration=self.configuration, prices=self.prices, signer=signer, zone=self.zone, clock=clock,
+            costs=self.forecasting.costs, forecast=self.forecasting.expected,
         )  # fmt: skip
         self.renewals.register("cost_alert_test", self.finance.tested_anew())
         self.kill_drills = kill_drills(
@@ -390,6 +403,7 @@ class Control:
             *self.finance.modules(),
             *self.kill.modules(),
             *self.ramping.modules(),
+            *self.judging.modules(),
         ]
 
     def _keys(self) -> list[ApiKey]:
@@ -490,6 +504,7 @@ class Control:
             adoption=Adoption(self.workflows, self.store, price_known=self._price_known),
             drills=self.drilling.runs,
             evals=self.evaluating,
+            judging=self.judging,
             gateways=self.gateways,
             kill=self.kill,
             kill_drills=self.kill_drills,

@@ -139,6 +139,27 @@ class Capture:
             raise Refused("every call of that time is an example already")
         return sample, self._pool.add(sample.workflow, sample.found, actor, f"captured: {wanted.source}")
 
+    def one(
+        self, call: Inference, actor: Actor, *, expected: Mapping[str, Any], text: str | None = None,
+        critical: bool = False,
+    ) -> tuple[Example, Taken]:  # fmt: skip
+        """One call into the pool, with what a person says that it should have been answered; audited.
+
+        Raises ``Unknown`` and ``Refused``.
+        """
+        flow = self._workflows.named(call.workflow)
+        passed, redactor = Passed(), self._ports.redactor(flow)
+        found = self._example(call, self._prompt(flow.name), redactor, passed)
+        if found is None:
+            why = "the log holds no body of it" if passed.without_body else "it is no chat, or too long"
+            raise Refused(f"{call.id} cannot become an example: {why}")
+        tags = {"outcome": call.outcome, "came": "live" if call.traffic == "live" else call.traffic}
+        made = identified(
+            msgspec.structs.replace(found, expected=dict(expected), text=text, critical=critical, tags=tags)
+        )
+        answered = self._answered(made, call, redactor, flow.team)
+        return made, self._pool.add(flow.name, [(made, answered)], actor, f"added: {call.id}", "evals.add")
+
     # --- inside
 
     def _calls(self, wanted: Wanted) -> tuple[int, list[Inference]]:
@@ -196,10 +217,13 @@ class Capture:
     ) -> tuple[Example, Captured | None]:
         outcome, length, theme = drawn.kinds[call.id]
         tagged = msgspec.structs.replace(example, tags={"outcome": outcome, "length": length, "theme": theme})
+        return tagged, self._answered(tagged, call, redactor, team)
+
+    def _answered(self, example: Example, call: Inference, redactor: Redactor | None, team: str) -> Captured | None:
         text = self._answer(call, redactor)
         if not text.strip():
-            return tagged, None
-        return tagged, Captured(
+            return None
+        return Captured(
             team=team, workflow=call.workflow, example=example.id, text=text, at=call.ts, inference=call.id,
             release=call.digest or "", model_answered=call.model_answered or "", cluster=example.cluster,
         )  # fmt: skip

@@ -23,6 +23,7 @@ import msgspec
 
 from roadworthy.evals.judges import JudgeState, identity_of
 from roadworthy.evals.scorers.base import Asker, Asking, CannotScore, Case, Mark, Pure, Scorer, Unreached, marked, told
+from roadworthy.evals.service import Refused
 from roadworthy.fallback.drills import reading
 from roadworthy.inference_log.model import CALLERS_SAY, SCORER, Batch, Filter
 from roadworthy.inference_log.ports import LogStore
@@ -92,6 +93,8 @@ class OnlineScoring:
         """Workflow → up to where its calls were looked at."""
         self._seen: dict[str, float] = {}
         """Inference → instant, of those that were dealt with and may be looked at again."""
+        self._told: dict[str, str] = {}
+        """Workflow → why its answers are not scored, as the log was told."""
 
     async def round(self) -> Scored:
         """Score what came in since the last round."""
@@ -122,8 +125,10 @@ class OnlineScoring:
     def _scorers(self, flow: Workflow) -> list[Scorer]:
         try:
             return online_scorers(flow, self._ports.scorers(flow))[0]
-        except CannotScore as error:
-            log.warning("live answers are not scored", extra={"workflow": flow.name, "error": str(error)})
+        except Refused as error:
+            if self._told.get(flow.name) != str(error):
+                self._told[flow.name] = str(error)
+                log.warning("live answers are not scored", extra={"workflow": flow.name, "error": str(error)})
             return []
 
     async def _workflow(self, flow: Workflow, scorers: Sequence[Scorer], total: Scored) -> None:
