@@ -9,6 +9,8 @@ GET  /v1/evals/runs/{id}         → the run as it is now; looking renews its le
 POST /v1/evals/runs/{id}/stop    → the run
 GET  /v1/evals/compare           ?a=&b=&workflow= → b beside a: paired differences, and what changed.  Runs, or releases
                                  of ``workflow`` by number or digest: their newest runs
+GET  /v1/evals/schedule          ?workflow= → what is run by itself, and what it costs
+POST /v1/evals/schedule          {workflow} → the nightly run, begun at once
 GET  /v1/evals/runs/{id}/answers → {run, items}: every example with what was answered, expected and scored
 """
 
@@ -63,6 +65,14 @@ def answers(services: Services, call: Call) -> Any:
     return {"run": msgspec.to_builtins(run), "items": msgspec.to_builtins(services.evals.gate.scored(run))}
 
 
+def scheduled(services: Services, call: Call) -> Any:
+    return msgspec.to_builtins(services.evals.nightly.schedule(_workflow(call)))
+
+
+def tonight(services: Services, call: Call) -> Any:
+    return shown(services.evals.nightly.begin(call.body.workflow, call.actor))
+
+
 def compare(services: Services, call: Call) -> Any:
     gate, workflow = services.evals.gate, call.query.get("workflow") or ""
     named = []
@@ -93,6 +103,8 @@ ENDPOINTS = [
     Endpoint("GET", "/v1/evals/runs", "read", listed),
     Endpoint("GET", "/v1/evals/runs/{id}", "read", look),
     Endpoint("GET", "/v1/evals/compare", "read", compare),
+    Endpoint("GET", "/v1/evals/schedule", "read", scheduled),
+    Endpoint("POST", "/v1/evals/schedule", "tools", tonight, Named),
     Endpoint("POST", "/v1/evals/runs/{id}/stop", "stop", stop),
     Endpoint("GET", "/v1/evals/runs/{id}/answers", "read", answers),
 ]

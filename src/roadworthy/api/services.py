@@ -36,6 +36,7 @@ from roadworthy.operations.loading.runs import LoadRuns
 from roadworthy.operations.proving.calibrating import Calibrating
 from roadworthy.operations.proving.capture import Capture, Redactor
 from roadworthy.operations.proving.drifting import DriftWatch
+from roadworthy.operations.proving.eval_nightly import Nightly
 from roadworthy.operations.proving.eval_runs import EvalRuns
 from roadworthy.operations.proving.evals import Gate
 from roadworthy.operations.proving.online import OnlineScoring
@@ -75,6 +76,9 @@ class Evaluating(Protocol):
 
     @property
     def runs(self) -> EvalRuns: ...
+
+    @property
+    def nightly(self) -> Nightly: ...
 
     @property
     def pool(self) -> Pool: ...

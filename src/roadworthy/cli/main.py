@@ -25,6 +25,7 @@ from roadworthy.cli.commands import (
     escalations,
     evals,
     evals_examples,
+    evals_judges,
     evals_score,
     evals_scorers,
     evidence,
@@ -102,7 +103,7 @@ SECTIONS: dict[str, tuple[click.Command, ...]] = {
 }
 """The commands in the order and under the headings in which help lists them."""
 
-EXTENDING = (evals_examples, evals_score, evals_scorers,)
+EXTENDING = (evals_examples, evals_judges, evals_score, evals_scorers)
 """Modules that only add commands to a group of another."""
 
 DEMO = "roadworthy.cli.demo.command"

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TypeVar
 
 import msgspec
+from msgspec.structs import replace
 
 from roadworthy.evals.examples import sound
 from roadworthy.evals.importing import Columns, Imported, read_rows
@@ -239,7 +240,8 @@ class Evals:
         """Raises ``Unknown``: there is none that we signed."""
         with self._state.read() as tx:
             token = tx.eval_run(ident)
-        found = [] if token is None else self._opened(RUN, [token])
+            found = [] if token is None else self._opened(RUN, [token])
+            found = self._left_of(tx, found)
         if not found or found[0].id != ident:
             raise Unknown(f"there is no eval run '{ident}'; roadworthy evals runs WORKFLOW lists them")
         return found[0]
@@ -247,8 +249,8 @@ class Evals:
     def runs(self, workflow: str, limit: int = 50) -> list[Run]:
         """Newest first."""
         with self._state.read() as tx:
-            tokens = tx.eval_runs(workflow, limit)
-        return [each for each in self._opened(RUN, tokens) if each.workflow == workflow]
+            found = self._opened(RUN, tx.eval_runs(workflow, limit))
+            return self._left_of(tx, [each for each in found if each.workflow == workflow])
 
     def answers(self, run: str) -> dict[str, Answer]:
         """Slot → answer: those that we signed for this very run."""
@@ -282,6 +284,20 @@ class Evals:
         ]
 
     # --- inside
+
+    def _left_of(self, tx: EvalTransaction, runs: list[Run]) -> list[Run]:
+        """A run on a set from which users were forgotten since is a run on what is left of it."""
+        left: dict[tuple[str, str], Publication] = {}
+        for workflow in {run.workflow for run in runs}:
+            for each in self._opened(PUBLICATION, tx.eval_sets(workflow)):
+                left |= {(workflow, version): each for version in each.forgotten_from}
+        if not left:
+            return runs
+        found = []
+        for run in runs:
+            now = left.get((run.workflow, run.set_version))
+            found.append(run if now is None else replace(run, set_version=now.version, examples=now.count))
+        return found
 
     def _examples(self, tx: EvalTransaction, version: str) -> Examples | None:
         found = tx.eval_set(version)

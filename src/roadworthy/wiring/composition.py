@@ -274,6 +274,7 @@ class Control:
             clock=clock,
         )
         self.renewals.register("eval_gate", self.evaluating.renewed_by(self._judged))
+        self.renewals.every_night("nightly_evals", self.evaluating.nightly_by(self.people.incidents.take, clock))
         self.forecasting = Forecasting(
             self.state, signer, self.proving, self.log,
             configuration=self.configuration, price_of=self.prices.price_of, zone=self.zone, clock=clock,

@@ -155,6 +155,34 @@ def compare(work: Work, a: str, b: str, workflow: str) -> None:
 
 
 @evals.command()
+@click.argument("workflow")
+@click.option("--now", "at_once", is_flag=True, help="Run tonight's sample at once.")
+@json_option
+@common
+@pass_work
+def schedule(work: Work, workflow: str, at_once: bool) -> None:
+    """What is run by itself for WORKFLOW: a sample of the served release every night, the whole gate every month.
+
+    Tonight's answers are held against those by which the release was judged.  When something is certainly wrong, the
+    gate runs again in full at once, and its verdict counts.
+    """
+    if at_once:
+        status = _followed(work, work.admin.post("/v1/evals/schedule", {"workflow": workflow}))
+        if work.json:
+            work.emit(status)
+        elif status["concluded"] is not None:
+            view.verdict(work.console, status)
+        _whole(status)
+        return
+    answer = work.admin.get("/v1/evals/schedule", {"workflow": workflow})
+    if work.json:
+        work.emit(answer)
+        return
+    for text in view.schedule(answer, work.zone(), work.clock()):
+        work.say(text)
+
+
+@evals.command()
 @click.argument("run")
 @click.option("--wrong", is_flag=True, help="Only examples that were not answered as expected.")
 @click.option("--held-out", is_flag=True, help="Also those that nobody should look at while a prompt is worked on.")

@@ -60,6 +60,8 @@ class ExampleEraser:
     def forget(self, unit: str, at: float) -> int:
         mine = PREFIX + self._log.unit_hash(unit)
         count, gone = self._without(lambda cluster, asked: cluster == mine and asked <= at)
+        if gone:
+            self._changed()
         for ident in gone:
             self._log.forget(f"eval-{ident}", at)
         if gone:
@@ -72,7 +74,7 @@ class ExampleEraser:
             return sum(cluster == mine for _, cluster, _ in self._all(tx))
 
     def settle(self) -> int:
-        """After a restore: what is of users who were forgotten since → rows."""
+        """Before anything is published, after a restore: what is of users who were forgotten since → rows."""
         return self._without(self._covered)[0]
 
     # --- inside
@@ -89,7 +91,6 @@ class ExampleEraser:
             count = sum(self._shrunk(tx, version, gone) for version in tx.eval_versions())
             count += tx.forget_examples(sorted(gone))
         self._scrub()
-        self._changed()
         return count, gone
 
     def _shrunk(self, tx: EvalTransaction, version: str, gone: set[str]) -> int:

@@ -23,11 +23,13 @@ from roadworthy.gateway.snapshot import Snapshot
 from roadworthy.inference_log.ports import LogStore
 from roadworthy.operations.proving.capture import Capture
 from roadworthy.operations.proving.capture import Ports as CapturePorts
+from roadworthy.operations.proving.eval_nightly import Nightly
 from roadworthy.operations.proving.eval_runs import EvalRuns, Order
 from roadworthy.operations.proving.evals import Gate, Ports, in_force
 from roadworthy.operations.proving.forgetting import ExampleEraser, unit_of
 from roadworthy.operations.proving.scoring import Scoring, ScoringPorts
 from roadworthy.operations.proving.trials import Trials
+from roadworthy.people.incident.model import Notice
 from roadworthy.readiness.model import Published
 from roadworthy.wiring.secrets import find_secret
 from roadworthy.wiring.worker.user_checks import launch_checks
@@ -107,6 +109,18 @@ class Evaluating:
                 return 0.0  # running it says why it cannot be
 
         return Producer("evals", run, usd)
+
+    def nightly_by(self, tell: Callable[[list[Notice]], object], clock: Callable[[], float]) -> Producer:
+        """How a machine looks every night at what is served."""
+        self.nightly = Nightly(self.runs, tell, clock=clock)
+
+        def run(workflow: str) -> None:
+            try:
+                self.nightly.run(workflow)
+            except (Refused, Unknown) as error:
+                raise RenewalFailed(str(error)) from error
+
+        return Producer("nightly evals", run, self.nightly.usd)
 
     def published(self, workflow: str) -> Published | None:
         """The set and scorers in force, as readiness wants them."""

@@ -23,6 +23,7 @@ from roadworthy.wiring.fleet.workers import tell_worker
 from roadworthy.wiring.folders.data_folder import DataFolder
 from roadworthy.wiring.secrets import find_secret
 from roadworthy.workflow.model import Settings
+from roadworthy.workflow.service import Unknown
 
 
 class People:
@@ -60,6 +61,13 @@ class People:
         )  # fmt: skip
         self.eraser = EscalationEraser(state, state, tell_gone=self.tidings.gone)
         forget_what_is_covered(state, log.covers, clock())
+
+    def draft(self, inference: str) -> str | None:
+        """What a model drafted for a call that people answered; ``None``: nothing, or it is not kept."""
+        try:
+            return self.queue.find(inference).draft
+        except Unknown:
+            return None
 
     def counts(self) -> PeopleCounts:
         with self._state.read() as tx:

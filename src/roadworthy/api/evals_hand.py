@@ -1,0 +1,84 @@
+"""Scores that people give by hand.  Persons only: who scores is part of the evidence.
+
+GET  /v1/evals/hand            ?workflow=&run=&share= → {rubric, items, …}: what the person who asks has to score
+POST /v1/evals/hand            {workflow, example, answer, value, run?} → the score
+POST /v1/evals/hand/undo       {workflow, example, answer} → the score that was taken back
+GET  /v1/evals/agreement       ?workflow= → {scored, raters, agreement}: how far people agree
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+import msgspec
+
+from roadworthy.api.app import Call, Endpoint
+from roadworthy.api.errors import Invalid
+from roadworthy.api.evals_examples import workflow_of
+from roadworthy.api.services import Services
+from roadworthy.evals.hand import SHARE
+
+
+class Scored(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    workflow: str
+    example: str
+    answer: str
+    """Digest of its text."""
+    value: str
+    """A name of the rubric."""
+    run: str = ""
+    """As it was asked for."""
+
+
+class Undone(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    workflow: str
+    example: str
+    answer: str
+
+
+def desk(services: Services, call: Call) -> Any:
+    share = SHARE
+    if call.query.get("share"):
+        try:
+            share = float(call.query["share"])
+        except ValueError:
+            share = -1.0
+        if not 0 <= share <= 1:
+            raise Invalid(f"share: found '{call.query['share'][:20]}', expected 0 to 1", param="share")
+    found = services.evals.hand.desk(workflow_of(call), call.actor, call.query.get("run", ""), share)
+    told: dict[str, Any] = msgspec.to_builtins(found)
+    for each in told["items"]:
+        del each["release"], each["inference"]  # who wrote an answer is not to be known by whoever scores it
+    return told
+
+
+def score(services: Services, call: Call) -> Any:
+    asked: Scored = call.body
+    made = services.evals.hand.score(asked.workflow, asked.example, asked.answer, asked.value, call.actor, asked.run)
+    return msgspec.to_builtins(made)
+
+
+def undo(services: Services, call: Call) -> Any:
+    return msgspec.to_builtins(
+        services.evals.hand.undo(call.body.workflow, call.body.example, call.body.answer, call.actor)
+    )
+
+
+def agreement(services: Services, call: Call) -> Any:
+    workflow = workflow_of(call)
+    scores = services.evals.hand.of(workflow)
+    return {
+        "scored": len({(each.example, each.answer) for each in scores}),
+        "raters": dict(Counter(each.rater for each in scores)),
+        "values": dict(Counter(each.value for each in scores)),
+        "agreement": msgspec.to_builtins(services.evals.hand.agreement(workflow)),
+    }
+
+
+ENDPOINTS = [
+    Endpoint("GET", "/v1/evals/hand", "answer", desk),
+    Endpoint("POST", "/v1/evals/hand", "answer", score, Scored),
+    Endpoint("POST", "/v1/evals/hand/undo", "answer", undo, Undone),
+    Endpoint("GET", "/v1/evals/agreement", "read", agreement),
+]
