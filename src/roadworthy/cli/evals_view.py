@@ -78,6 +78,22 @@ def verdict(console: Console, status: Facts) -> None:
     say(console, f"{made} {run['id']}.")
 
 
+def schedule(found: Facts, zone: tzinfo, now: float) -> list[str]:
+    """A line each."""
+    name = found["workflow"]
+    if found["release"] is None:
+        return [f"Nothing is run by itself: {name} serves no release whose gate has run. roadworthy evals gate {name}"]
+    cost = "nobody knows what it costs" if found["usd"] is None else f"about {words.dollars(found['usd'])} at most"
+    last = "never yet" if found["last"] is None else words.moment(found["last"], zone, now=now)
+    nightly = (
+        f"Every night, in the quietest hour: {words.plural(found['nightly'], 'example')} of release "
+        f"{found['release']}, {cost}; last: {last} {found['last_run']}".rstrip()
+        if found["nightly"]
+        else "No nightly sample: evals.nightly is 0 in workflow.yaml."
+    )
+    return [nightly, "Every month, a week before its receipt lapses: the whole gate, fresh."]
+
+
 def paired(pair: Facts) -> str:
     """``-2.5 %, from -6.0 % to +1.1 % (one-sided 95 % each); 3 better, 6 worse; McNemar p = 0.51``."""
     found = f"{signed(pair['difference'])}, from {signed(pair['lower'])} to {signed(pair['upper'])}"

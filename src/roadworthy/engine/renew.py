@@ -72,6 +72,8 @@ class Renewals:
         self._zone = zone
         self._clock = clock
         self._producers: dict[str, Producer] = {}
+        self._nightly: list[str] = []
+        """Kinds that are no evidence: they run every night."""
         self._night: set[tuple[str, str]] = set()
         self._day = ""
 
@@ -79,12 +81,22 @@ class Renewals:
         """From now on a machine renews this kind."""
         self._producers[kind] = producer
 
+    def every_night(self, kind: str, producer: Producer) -> None:
+        """From now on this is run for every workflow, each night, after what lapses and under the same cap."""
+        self._producers[kind] = producer
+        self._nightly.append(kind)
+
+    def quiet_hour(self) -> int:
+        """Of the day, in the install's time zone."""
+        return renewing.quiet_hour(self._hours())
+
     def round(self) -> None:
         """Warn of what is about to lapse; at the quiet hour, renew what a machine can."""
         now = self._clock()
         readings = self._readings()
-        if renewing.hour_of(now, self._zone()) == renewing.quiet_hour(self._hours()):
-            self.renew(renewing.due(readings, self._producers))
+        if renewing.hour_of(now, self._zone()) == self.quiet_hour():
+            nightly = [Due(0, kind, each.workflow) for kind in self._nightly for each in readings]
+            self.renew([*renewing.due(readings, self._producers), *nightly])
             readings = self._readings()
         self.warn([each for found in readings for each in renewing.warned(found, self._producers, now)])
 

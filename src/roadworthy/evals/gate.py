@@ -115,8 +115,8 @@ def judge(
     floors = [_floor(name, least, scores.get(name, {}), asked, terms, beside) for name, least in terms.floors.items()]
     pairs = [] if beside is None or beside.scores is None else paired(scores, beside.scores, asked, terms)
     slices = _slices(scores, beside, asked, terms)
-    failed = _critical_failed(scores, asked, terms)
-    there = {each: _critical_failed(found, asked, terms, each) for each, found in (elsewhere or {}).items()}
+    failed = critical_failed(scores, asked, terms)
+    there = {each: critical_failed(found, asked, terms, each) for each, found in (elsewhere or {}).items()}
     unanswered = max((_missing(scores.get(name, {}), asked.scored_by(name)) for name in terms.floors), default=n)
     why = _why(floors, pairs, slices, n, unanswered, terms)
     if beside is not None and beside.scores is None:
@@ -257,8 +257,9 @@ def _slice(
 # --- critical examples
 
 
-def _critical_failed(scores: Scores, asked: Asked, terms: Terms, target: str = "") -> list[CriticalFailure]:
-    """Those with a floored score that is not full; on another target, also those that were not answered."""
+def critical_failed(scores: Scores, asked: Asked, terms: Terms, target: str = "") -> list[CriticalFailure]:
+    """Critical examples with a floored score that is not full; on another ``target``, also those that were not
+    answered."""
     out = []
     for each in sorted(asked.critical):
         bad = [name for name, least in terms.floors.items() if _fails(each, name, least, scores, asked, terms, target)]

@@ -172,7 +172,7 @@ def schedule(work: Work, workflow: str, at_once: bool) -> None:
             work.emit(status)
         elif status["concluded"] is not None:
             view.verdict(work.console, status)
-        _whole(status)
+        whole(status)
         return
     answer = work.admin.get("/v1/evals/schedule", {"workflow": workflow})
     if work.json:

@@ -63,7 +63,7 @@ def compared(gate: Gate, one: str, other: str) -> Compared:
     changed = [_change(before[ident], after[ident]) for ident in both]
     return Compared(
         a=a, b=b, examples=len(both), left_out=len(before.keys() ^ after.keys()),
-        pairs=paired({name: new[name] for name in names}, old, asked, Terms(floors=dict.fromkeys(names, 0.0), margin=b.margin)),
+        pairs=paired(new, old, asked, Terms(floors=dict.fromkeys(names, 0.0), margin=b.margin)),
         better=[each for each in changed if _moved(each) > 0], worse=[each for each in changed if _moved(each) < 0],
     )  # fmt: skip
 

@@ -100,10 +100,10 @@ class History:
                     found[where] = each if same else msgspec.structs.replace(each, marks={})
         return found
 
-    def askings(self, run: Run) -> list[Scored]:
+    def askings(self, run: Run, *, any_model: bool = False) -> list[Scored]:
         """The run's own, and those of earlier runs of this behaviour on this set: averaged, never chosen among, not
         even by whoever stops a run that looks bad.  What was reused counts once.  An answer of another model under the
-        same name is no repeat."""
+        same name is no repeat, unless ``any_model``."""
         mine = self.scored(run)
         oldest = run.began - KINDS["eval_gate"].life
         models = {each.answer.model_answered for each in mine if each.answer is not None}
@@ -112,7 +112,7 @@ class History:
             same = (other.behaviour, other.set_version, other.scorers) == (run.behaviour, run.set_version, run.scorers)
             if same and other.id != run.id and oldest < other.began <= run.began:
                 for each in self.scored(other):
-                    if each.answer is not None and each.answer.model_answered in models:
+                    if each.answer is not None and (any_model or each.answer.model_answered in models):
                         found[each.answer.reused or other.id, each.slot] = each
         for each in mine:
             if each.answer is not None:

@@ -201,6 +201,10 @@ class Plans:
             self._evals.keep(answer)
         return run
 
+    def flow(self, workflow: str) -> Workflow:
+        """As applied.  Raises ``Unknown``."""
+        return self._workflows.named(workflow)
+
     def frozen(self, order: Order) -> FrozenRelease:
         """Raises ``Unknown`` and ``Refused``."""
         workflow, which = order.workflow, order.release

@@ -127,6 +127,15 @@ class Gate:
             uncarried=self._uncarried(run.workflow, scorers, self.ports.clock()),
         )  # fmt: skip
 
+    def served(self, workflow: str) -> str | None:
+        """Digest of the release that gateways serve, if its gate has run."""
+        snapshot = self.ports.snapshot()
+        found = None if snapshot is None else snapshot.workflows.get(workflow)
+        release = None if snapshot is None or found is None else snapshot.releases.get(found.release or "")
+        known = self._ledger.known(workflow).receipts
+        judged = release is not None and any(each.behaviour == release.behaviour_digest for each in known)
+        return release.digest if release is not None and judged else None
+
     def complete(self, run: Run) -> bool:
         return self.history.complete(run)
 
