@@ -2,6 +2,7 @@
 
 POST /v1/loads/plan       an order → what the test would do, cost and run into
 POST /v1/loads            an order → the test; look at it, or it stops
+POST /v1/loads/export     an order → a Locust file with the same calls, and a permit to make them with
 GET  /v1/loads            ?workflow= → {items}, newest first, without plots
 GET  /v1/loads/{id}       → the test as it is now; looking renews its lease
 POST /v1/loads/{id}/stop  → the test
@@ -37,6 +38,10 @@ def stop(services: Services, call: Call) -> Any:
     return shown(services.loads.stop(call.path["id"]))
 
 
+def export(services: Services, call: Call) -> Any:
+    return msgspec.to_builtins(services.loads.export(call.body, call.actor))
+
+
 def listed(services: Services, call: Call) -> Any:
     workflow = call.query.get("workflow")
     if not workflow:
@@ -59,6 +64,7 @@ def _short(run: LoadRun) -> dict[str, Any]:
 ENDPOINTS = [
     Endpoint("POST", "/v1/loads/plan", "read", plan, Order),
     Endpoint("POST", "/v1/loads", "tools", start, Order),
+    Endpoint("POST", "/v1/loads/export", "tools", export, Order),
     Endpoint("GET", "/v1/loads", "read", listed),
     Endpoint("GET", "/v1/loads/{id}", "read", look),
     Endpoint("POST", "/v1/loads/{id}/stop", "stop", stop),

@@ -266,16 +266,7 @@ class Leader:
         return made.id, sealed(made, self._ports.signer)
 
     def _unsealed(self, calls: int, usd: float) -> Permit:
-        """Each worker grants its part of the calls and counts dollars by itself, and calls spread unevenly: a permit
-        covers them were all to come to one worker; the generator is what keeps the sum."""
-        workers = self._ready.plan.workers
-        now = self._ports.clock()
-        return Permit(
-            id=f"prm_{secrets.token_hex(8)}", workflow=self._ready.order.workflow,
-            digest=self._ready.frozen.release.digest, traffic="load",
-            calls=(math.ceil(calls * MARGIN) + 100) * workers, usd=usd * min(1.0, 2.0 / workers), issued=now,
-            expires=now + LONGEST_LIFE, by=self._actor.id,
-        )  # fmt: skip
+        return permit_for(self._ready, calls, usd, now=self._ports.clock(), by=self._actor.id)
 
     async def _knock(self, token: str) -> None:
         """One call, until the gateway has heard of the release.  Raises ``Stopped``."""
@@ -330,6 +321,17 @@ class Leader:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         path.touch(mode=0o600)
         path.write_bytes(questions)
+
+
+def permit_for(ready: Ready, calls: int, usd: float, *, now: float, by: str) -> Permit:
+    """Each worker grants its part of the calls and counts dollars by itself, and calls spread unevenly: a permit
+    covers them were all to come to one worker, and twice the dollars at most.  The generator is what keeps the sum."""
+    workers = ready.plan.workers
+    return Permit(
+        id=f"prm_{secrets.token_hex(8)}", workflow=ready.order.workflow, digest=ready.frozen.release.digest,
+        traffic="load", calls=(math.ceil(calls * MARGIN) + 100) * workers, usd=usd * min(1.0, 2.0 / workers),
+        issued=now, expires=now + LONGEST_LIFE, by=by,
+    )  # fmt: skip
 
 
 def judged(

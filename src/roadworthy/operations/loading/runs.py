@@ -17,6 +17,7 @@ from collections.abc import Callable, Sequence
 import msgspec
 
 from roadworthy.operations.loading.concluding import concluded, evidence
+from roadworthy.operations.loading.exporting import Exported, exported
 from roadworthy.operations.loading.leading import Leader, Stopped
 from roadworthy.operations.loading.model import (
     LimitStep,
@@ -112,6 +113,20 @@ class LoadRuns:
         going.thread = threading.Thread(target=self._live, args=(going,), name=f"load {run.id}", daemon=True)
         going.thread.start()
         return self.look(run.id)
+
+    def export(self, order: Order, actor: Actor) -> Exported:
+        """The same workload for Locust, with a permit of its own.  Raises ``Unknown`` and ``LoadRefused``."""
+        if order.kind != "live":
+            raise LoadRefused("what Locust plays is a plan of calls: leave --rehearse and --find-limit out")
+        ready = self._planner.ready(order)
+        made = exported(ready, self._ports, actor)
+        event = Event(
+            actor=actor.id, on_behalf_of=actor.on_behalf_of, action="load.export", target=f"workflow/{order.workflow}",
+            team=ready.flow.team, after={"calls": made.calls, "usd": made.usd, "permit": made.permit},
+        )  # fmt: skip
+        with self._state.write() as tx:
+            tx.append_audit(chain(tx.last_audit(), event, self._ports.clock()))
+        return made
 
     def look(self, ident: str) -> LoadRun:
         """The test as it is now; looking renews its lease.  Raises ``Unknown``."""
