@@ -60,7 +60,7 @@ class Twin:
 
 def ask(scorer: Asking, twin: Twin, case: Case = CASE) -> Mark:
     try:
-        return asyncio.run(scorer.ask(case, twin))  # type: ignore[arg-type]
+        return asyncio.run(scorer.ask(case, twin))
     except CannotScore as cannot:
         return told(cannot)
 
@@ -81,7 +81,7 @@ def test_a_judge_is_shown_rubric_question_answer_and_the_reference_only_where_th
     plain, shown = Twin(verdict("good")), Twin(verdict("good"))
     ask(JUDGE, plain)
     ask(RubricJudge(workflow="judge", behaviour="b", rubric="## good = 1", values=VALUES, reference=True), shown)
-    for text in ("## good = 1", "Say thanks.", "Thank you.", "good | fair | bad"):
+    for text in ("## good = 1", "Say thanks.", "Thank you.", "good, fair, bad"):
         assert text in plain.heard[0]
     assert "Thanks!" not in plain.heard[0]
     assert "Thanks!" in shown.heard[0]
@@ -183,13 +183,15 @@ def test_a_pair_against_the_release_before_wants_its_answer() -> None:
 def test_similarity_is_the_cosine_or_with_least_an_assertion() -> None:
     vectors = [[1.0, 0.0], [0.6, 0.8]]
     score = ask(Embedding(workflow="e", behaviour="b"), Twin(vectors))
-    assert (score.value, score.reason) == (pytest.approx(0.6), "similarity 0.600")
+    assert score.value == pytest.approx(0.6)
+    assert score.reason == "similarity 0.600"
     judged = [Embedding(workflow="e", behaviour="b", least=least) for least in (0.6, 0.7)]
     assert [(each.kind, ask(each, Twin(vectors)).value) for each in judged] == [("assertion", 1), ("assertion", 0)]
 
 
 def test_vectors_that_cannot_be_compared_are_no_score() -> None:
-    for vectors in ([[1.0], [1.0, 2.0]], [[0.0, 0.0], [1.0, 0.0]], [[], []]):
+    cases: list[list[list[float]]] = [[[1.0], [1.0, 2.0]], [[0.0, 0.0], [1.0, 0.0]], [[], []]]
+    for vectors in cases:
         mark = ask(Embedding(workflow="e", behaviour="b"), Twin(vectors))
         assert (mark.value, mark.usd) == (None, 0.25)
 

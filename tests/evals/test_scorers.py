@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from roadworthy.evals.importing import set_of
+from roadworthy.evals.examples import set_of
 from roadworthy.evals.model import Example
 from roadworthy.evals.scorers.base import Asking, CannotScore, Case, Pure, marked
 from roadworthy.evals.scorers.contains import Contains
@@ -223,7 +223,7 @@ def table(one: str, two: str) -> int:
 @given(st.sets(st.integers(0, 8)), st.sets(st.integers(0, 8)))
 def test_overlap_is_symmetric_where_it_should_be_and_one_only_for_equals(one: set[int], two: set[int]) -> None:
     for measure in ("f1", "jaccard"):
-        scorer = SetOverlap("t", measure=measure)  # type: ignore[arg-type]
+        scorer = SetOverlap("t", measure=measure)
         forth = marked(scorer, said({"t": list(one)}, {"t": list(two)})).value
         back = marked(scorer, said({"t": list(two)}, {"t": list(one)})).value
         assert forth == back

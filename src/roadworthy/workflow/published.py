@@ -1,6 +1,7 @@
-"""What the field tables say, for others: JSON Schemas for editors and the key tables of docs/configuration.md.
+"""What the field tables say, for others: JSON Schemas for editors, the key tables of docs/configuration.md, the kinds
+of scorers of docs/scorers.md.
 
-``python -m roadworthy.workflow.published ROOT`` rewrites both below ROOT; a test fails while they differ.
+``python -m roadworthy.workflow.published ROOT`` rewrites them below ROOT; a test fails while they differ.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import Any, Final
 from roadworthy.workflow import evals_table
 from roadworthy.workflow.checks_kind import COMMON, ChecksKind
 from roadworthy.workflow.fields import Field, Kind, ListOf, MapOf, Section
+from roadworthy.workflow.scorer_kinds import COMPARED, SCORER_KINDS
 from roadworthy.workflow.tables import PEOPLE, ROADWORTHY
 from roadworthy.workflow.workflow_table import WORKFLOW
 
@@ -76,11 +78,45 @@ def with_tables(page: str) -> str:
     return page
 
 
+SCORERS_PAGE: Final = "docs/scorers.md"
+_GIVES: Final = {"assertion": "true or false", "score": "0 to 1", "label": "a word"}
+
+
+def scorer_tables() -> dict[str, str]:
+    """The tables of docs/scorers.md by the name in their markers."""
+    kinds = ["| kind | is 1 when, or is | gives | asks |", "|---|---|---|---|"]
+    options = ["| kind | option | value | default | says |", "|---|---|---|---|---|"]
+    for kind, row in SCORER_KINDS.items():
+        gives = "as it returns" if row.own else _GIVES[row.gives]
+        kinds.append(_row(f"`{kind}`", row.doc, gives, row.asks or "nobody"))
+        for name, field in row.options.items():
+            if COMPARED.get(name) is field:
+                continue  # said once, above the tables
+            default = "**required**" if field.required else field.default
+            options.append(_row(f"`{kind}`", f"`{name}`", field.kind.says, default, field.doc))
+    return {"kinds": "\n".join(kinds), "options": "\n".join(options)}
+
+
+def _row(*cells: str) -> str:
+    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+
+
+def with_scorers(page: str) -> str:
+    """docs/scorers.md with its tables written anew.  Raises ``ValueError`` when a marker is missing."""
+    for name, table in scorer_tables().items():
+        start, end = f"<!-- {name} of scorers: written from the table, do not edit -->", f"<!-- end of {name} -->"
+        head, tail = page.index(start) + len(start), page.index(end)
+        page = f"{page[:head]}\n{table}\n{page[tail:]}"
+    return page
+
+
 def main(root: Path) -> None:
     for name in FILES:
         (root / "schemas" / f"{name}.schema.json").write_text(schema_text(name), encoding="utf-8")
     page = root / "docs" / "configuration.md"
     page.write_text(with_tables(page.read_text(encoding="utf-8")), encoding="utf-8")
+    page = root / SCORERS_PAGE
+    page.write_text(with_scorers(page.read_text(encoding="utf-8")), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -46,7 +46,8 @@ _EXPECT: Final = Field(
     Text("the name of an expectation"), "What of the example it is compared with.",
     default="as 'field', else the whole expected text",
 )  # fmt: skip
-_COMPARED: Final = {"field": _FIELD, "expect": _EXPECT}
+COMPARED: Final[Mapping[str, Field]] = {"field": _FIELD, "expect": _EXPECT}
+"""What scorers have that compare with an expectation."""
 _CASE: Final = Field(Boolean(), "Does case count?", default="false")
 _CASE_COUNTS: Final = Field(Boolean(), "Does case count?", default="true")
 _LABELS: Final = Field(
@@ -69,14 +70,14 @@ SCORER_KINDS: Final[Mapping[str, ScorerRow]] = {
     "exact": ScorerRow(
         "The field, or the whole text but for space around it, is what is expected, to the letter.",
         "assertion",
-        _COMPARED,
+        COMPARED,
         example="topic: {kind: exact, field: topic}",
     ),
     "normalised": ScorerRow(
         "It is what is expected but for case, spacing, punctuation and forms of letters (Unicode NFKC).",
         "assertion",
         {
-            **_COMPARED,
+            **COMPARED,
             "punctuation": Field(Boolean(), "Does punctuation count?", default="false"),
             "accents": Field(Boolean(), "Do accents count?", default="true"),
         },
@@ -86,7 +87,7 @@ SCORER_KINDS: Final[Mapping[str, ScorerRow]] = {
         "The text holds all of 'all', one of 'any' and none of 'none'; without them, what is expected.",
         "assertion",
         {
-            **_COMPARED,
+            **COMPARED,
             "all": Field(_TEXTS, "Texts that must be there."),
             "any": Field(_TEXTS, "Texts of which one must be there."),
             "none": Field(_TEXTS, "Texts that may not be there."),
@@ -109,7 +110,7 @@ SCORER_KINDS: Final[Mapping[str, ScorerRow]] = {
         "The number is within a tolerance of the expected one; of several in a text, 'which' says which counts.",
         "assertion",
         {
-            **_COMPARED,
+            **COMPARED,
             "within": Field(Number(0.0, 1e15, "a number, 0 or more"), "Largest difference.", default="0"),
             "share": Field(Share(), "Largest difference as a share of the expected number.", default="none"),
             "which": Field(Choice(("only", "first", "last")), "Which number of a text counts.", default="only"),
@@ -146,7 +147,7 @@ SCORER_KINDS: Final[Mapping[str, ScorerRow]] = {
         "How much two sets have in common: lists of JSON, or a text cut at a separator and line ends.",
         "score",
         {
-            **_COMPARED,
+            **COMPARED,
             "measure": Field(Choice(("f1", "jaccard", "precision", "recall")), "Which share.", default="f1"),
             "separator": Field(Text("a separator"), "Where texts are cut.", default="','"),
             "case": _CASE,
@@ -157,7 +158,7 @@ SCORER_KINDS: Final[Mapping[str, ScorerRow]] = {
         "1 − Levenshtein's distance / length of the longer text (at most 20,000 units).",
         "score",
         {
-            **_COMPARED,
+            **COMPARED,
             "unit": Field(Choice(("characters", "words")), "What is counted.", default="characters"),
             "case": _CASE_COUNTS,
         },
@@ -198,7 +199,7 @@ SCORER_KINDS: Final[Mapping[str, ScorerRow]] = {
         "score",
         {
             "workflow": _judge("embeds (kind: embeddings)"),
-            **_COMPARED,
+            **COMPARED,
             "least": Field(Share(), "Similarity from which on it is right: an assertion.", default="none"),
         },
         asks="an embeddings workflow",

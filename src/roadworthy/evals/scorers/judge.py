@@ -52,8 +52,7 @@ class RubricJudge(Base, frozen=True, kw_only=True):
             ("rubric", self.rubric), ("question", question_of(case)), ("answer", case.text),
             ("reference", reference_of(case) if self.reference else ""),
         ]  # fmt: skip
-        wanted = f'Answer with JSON only: {{"reason": "one or two sentences", "value": "{" | ".join(values)}"}}'
-        said = await asker.chat(self.judge, judging.message(TASK, parts, wanted))
+        said = await asker.chat(self.judge, judging.message(TASK, parts, judging.wanted(values)))
         verdict = judging.read(said, values)
         return Mark(self.values[verdict.value], label=verdict.value, reason=verdict.reason, usd=said.usd)
 

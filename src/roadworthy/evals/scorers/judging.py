@@ -37,6 +37,14 @@ def message(task: str, parts: Iterable[Part], answer: str) -> list[dict[str, Any
     return [{"role": "user", "content": "\n\n".join([task, care, *blocks, answer])}]
 
 
+def wanted(values: Sequence[str]) -> str:
+    """How to answer.  It shows no JSON that a weak model could copy."""
+    return (
+        'Answer with JSON only: an object with "reason", one or two sentences, and then "value", exactly one of these '
+        f"words: {', '.join(values)}."
+    )
+
+
 def read(said: Said, values: Sequence[str]) -> Verdict:
     """Raises ``CannotScore`` for anything but ``{"value": one of them, "reason": text}``."""
     found = decoded(_unfenced(said.text))

@@ -24,7 +24,6 @@ TASK: Final = (
     "Compare the two answers by the rubric: decide which one is better. The order in which they stand says nothing."
 )
 CHOICES: Final = ("first", "second", "tie")
-WANTED: Final = 'Answer with JSON only: {"reason": "one or two sentences", "value": "first | second | tie"}'
 VALUES: Final = {"better": 1.0, "tie": 0.5, "worse": 0.0}
 
 
@@ -64,7 +63,7 @@ class Pairwise(Base, frozen=True, kw_only=True):
 
     async def _asked(self, case: Case, one: str, two: str, asker: Asker) -> tuple[judging.Verdict, Said]:
         parts = [("rubric", self.rubric), ("question", question_of(case)), ("first", one), ("second", two)]
-        said = await asker.chat(self.judge, judging.message(TASK, parts, WANTED))
+        said = await asker.chat(self.judge, judging.message(TASK, parts, judging.wanted(CHOICES)))
         return judging.read(said, CHOICES), said
 
     def _other(self, case: Case) -> str:
