@@ -14,7 +14,7 @@ import msgspec
 from roadworthy.api.app import Call, Endpoint
 from roadworthy.api.errors import Invalid
 from roadworthy.api.services import Services
-from roadworthy.operations.costing.alert_test import TestRefused
+from roadworthy.operations.costing.alert_test import NothingToTest
 
 
 def budgets(services: Services, call: Call) -> Any:
@@ -28,15 +28,15 @@ class Named(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     workflow: str
 
 
-def test_alert(services: Services, call: Call) -> Any:
+def send_test(services: Services, call: Call) -> Any:
     asked: Named = call.body
     try:
         return msgspec.to_builtins(services.finance.tests.run(asked.workflow, call.actor))
-    except TestRefused as error:
+    except NothingToTest as error:
         raise Invalid(str(error), param="workflow") from error
 
 
 ENDPOINTS = [
     Endpoint("GET", "/v1/budgets", "read", budgets),
-    Endpoint("POST", "/v1/budgets/test-alert", "tools", test_alert, Named),
+    Endpoint("POST", "/v1/budgets/test-alert", "tools", send_test, Named),
 ]

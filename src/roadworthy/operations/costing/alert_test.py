@@ -33,11 +33,11 @@ PATIENCE = 30.0
 LOOK = 0.2
 
 
-class TestRefused(ValueError):
+class NothingToTest(ValueError):
     """There is nothing to test yet; the message says what to declare."""
 
 
-class Tested(msgspec.Struct, frozen=True):
+class Arrived(msgspec.Struct, frozen=True):
     """How it ended."""
 
     evidence: Evidence
@@ -74,18 +74,18 @@ class AlertTests:
         self._sleep = sleep
         self._monotonic = monotonic
 
-    def run(self, workflow: str, actor: Actor) -> Tested:
-        """Raises ``Unknown``, ``TestRefused`` and ``evidence.rules.Refused``."""
+    def run(self, workflow: str, actor: Actor) -> Arrived:
+        """Raises ``Unknown``, ``NothingToTest`` and ``evidence.rules.Refused``."""
         configuration, flow = self._flow(workflow)
         thresholds = flow.policy.budgets.thresholds()
         ways = ways_of(configuration.settings)
         if not thresholds:
-            raise TestRefused(
+            raise NothingToTest(
                 f"{workflow} has no budget, so no alert can come: declare policy.budgets in workflow.yaml, for example "
                 "workflow: {month: 500}"
             )
         if not ways:
-            raise TestRefused(
+            raise NothingToTest(
                 "nobody is told of alerts: declare notify: {url, secret} or smtp: {host, from} in roadworthy.yaml "
                 "(docs/finance.md)"
             )
@@ -106,7 +106,7 @@ class AlertTests:
         )  # fmt: skip
         kept = self._ledger.keep(evidence, self._bindings(workflow), on_behalf_of=actor.on_behalf_of)
         said = [_said(each) for each in deliveries] or [f"nothing was sent within {PATIENCE:.0f} s"]
-        return Tested(kept, incident, said, took, self._incidents.find(incident).cause)
+        return Arrived(kept, incident, said, took, self._incidents.find(incident).cause)
 
     def _flow(self, workflow: str) -> tuple[Configuration, Workflow]:
         with self._state.read() as tx:

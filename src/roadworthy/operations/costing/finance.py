@@ -112,10 +112,11 @@ class Books:
                 differs[flow.name] = found.spent - closed.figures.spent
             figures.append(found if closed is None else closed.figures)
         finance = configuration.settings.finance
-        shown = {closed.currency for closed in kept.values()} if len(kept) == len(flows) else set()
+        shown = [closed.currency for closed in kept.values()]
+        same = len(shown) == len(flows) and all(each == shown[0] for each in shown)
         return Sheet(
             covers=covers, name=name, month=month, made_at=now, over=end <= now,
-            currency=shown.pop() if len(shown) == 1 else finance,
+            currency=shown[0] if same else finance,
             cost_centres=sorted({each.cost_centre for each in figures} - {NO_CENTRE}),
             most=pages.most(
                 [(flow.name, flow.team, flow.policy.budgets.workflow) for flow in flows],

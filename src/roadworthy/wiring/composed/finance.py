@@ -14,7 +14,7 @@ from roadworthy.engine.renew import Producer, RenewalFailed
 from roadworthy.engine.supervise import Module
 from roadworthy.evidence.rules import Refused
 from roadworthy.inference_log.service import Log
-from roadworthy.operations.costing.alert_test import AlertTests, TestRefused
+from roadworthy.operations.costing.alert_test import AlertTests, NothingToTest
 from roadworthy.operations.costing.alerts import Alerts
 from roadworthy.operations.costing.comparing import Comparer
 from roadworthy.operations.costing.finance import Books
@@ -65,7 +65,7 @@ class Finance:
         def run(workflow: str) -> None:
             try:
                 tested = self.tests.run(workflow, Actor("engine"))
-            except (TestRefused, Unknown, Refused) as error:
+            except (NothingToTest, Unknown, Refused) as error:
                 raise RenewalFailed(str(error)) from error
             if not tested.evidence.figures.delivered:  # type: ignore[union-attr]  # of the kind that was just kept
                 raise RenewalFailed("; ".join(tested.ways))
