@@ -23,6 +23,8 @@ AHEAD = 30
 """Days."""
 SEEN = (14, 21, 28, 42)
 """Days that a forecast of a made trace is made on, in turn."""
+SAMPLED = 200
+"""Calls of a day whose costs are known one by one."""
 IN, OUT = 0.15e-6, 0.60e-6
 """US dollars a token, for the Azure traces."""
 
@@ -61,9 +63,12 @@ def made(rng: np.random.Generator, days: int) -> Trace:
     for day in range(days):
         rate = volume * (weekend if day % 7 >= 5 else 1.0) * np.exp(growth * day) * noise[day]
         calls = int(rng.poisson(rate))
-        values = cost * drift[day] * rng.lognormal(-tail * tail / 2, tail, size=calls)
-        exact = float(values.mean()) if calls else 0.0
-        found.append(DayCalls(calls, exact, values[:200].tolist()))
+        sample = rng.lognormal(-tail * tail / 2, tail, size=min(calls, SAMPLED))
+        rest = calls - sample.size
+        # the mean of thousands is normal: drawn at once
+        total = sample.sum() + (rng.normal(rest, np.sqrt(rest * np.expm1(tail * tail))) if rest else 0.0)
+        mean = float(cost * drift[day] * total / calls) if calls else 0.0
+        found.append(DayCalls(calls, mean, (cost * drift[day] * sample).tolist()))
     return Trace(found)
 
 
@@ -130,7 +135,7 @@ def _blocks(path: Path, block: float) -> Iterator[DayCalls]:
     for number in range(whole):
         low, high = begin + number * block, begin + (number + 1) * block
         mine = [cost for at, cost in calls if low <= at < high]
-        yield DayCalls(len(mine), sum(mine) / len(mine) if mine else 0.0, mine[:200])
+        yield DayCalls(len(mine), sum(mine) / len(mine) if mine else 0.0, mine[:SAMPLED])
 
 
 def main() -> None:

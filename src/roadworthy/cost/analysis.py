@@ -160,6 +160,8 @@ class _Load:
         amplifies = rules.amplified(1.0 - served.first, self._plant.retries)
         reached = rules.reach(binding, multiple, WORDS[name], 1.0 - served.all, amplifies)
         notes = [reached] if reached else []
+        if name == "expected" and multiple > 1.005:
+            notes.append(f"its busiest hour has {multiple:.2g}× the projected peak, so the peak is projected too low")
         if abs(hits - 1.0) >= 0.005:
             notes.append(f"the provider's cache would make a call {100 * abs(hits - 1):.0f} % "
                          f"{'cheaper' if hits < 1 else 'dearer'}")  # fmt: skip

@@ -32,8 +32,8 @@ _PHI0, _PHI_DAYS = 0.04, 3.0
 """Before anything is seen, days vary by 20 %; as sure of that as after three days."""
 _ALIKE_DAYS = 5.0
 """Days that are needed to believe half of what is seen of the likeness of neighbours."""
-_MOST_CALLS = 200
-"""Calls of a day that are resampled; the spread is then scaled to how many there were."""
+_MOST_CALLS = 60
+"""Calls of a day that are resampled, spread over it; their spread is then scaled to how many there were."""
 
 
 class Prior(NamedTuple):
@@ -235,7 +235,7 @@ def _worth(means: NDArray[np.float64]) -> float:
 
 def _within(day: DayCalls, draws: int, rng: np.random.Generator) -> NDArray[np.float64]:
     """How far the mean of a day's resampled calls lies from the mean that was."""
-    sample = np.asarray(day.sample[:_MOST_CALLS], dtype=float)
+    sample = np.asarray(day.sample[:: math.ceil(len(day.sample) / _MOST_CALLS)], dtype=float)
     means = sample[rng.integers(0, sample.size, size=(draws, sample.size))].mean(axis=1)
     scale = math.sqrt(sample.size / max(day.calls, sample.size))
     return np.asarray((means - sample.mean()) * scale, dtype=float)
