@@ -1,4 +1,4 @@
-# make setup | demo [CHECK=1] | test | check | docs | bench [ROUNDS=3] [ONLY=roadworthy,nginx] [QUICK=1]
+# make setup | demo [CHECK=1] | test | check | docs | statistics [DATA=PATH] | bench [ROUNDS=3] [ONLY=roadworthy,nginx] [QUICK=1]
 VENV := .venv
 BIN := $(VENV)/bin
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
@@ -9,8 +9,9 @@ ROUNDS ?= 3
 ONLY ?=
 QUICK ?=
 CHECK ?=
+DATA ?=
 
-.PHONY: setup demo test check docs bench
+.PHONY: setup demo test check docs statistics bench
 .DEFAULT_GOAL := test
 
 setup: $(INSTALLED)
@@ -44,3 +45,6 @@ docs: setup
 
 bench: setup
 	$(BIN)/python -m bench.run --rounds $(ROUNDS) $(if $(ONLY),--only $(ONLY)) $(if $(QUICK),--quick)
+
+statistics: setup
+	$(BIN)/python -m bench.statistics $(DATA)

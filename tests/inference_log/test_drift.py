@@ -31,7 +31,7 @@ def nobody(digest: str, name: str) -> Gated | None:
 
 
 def test_a_fall_of_a_score_is_told_against_the_first_weeks_with_both_counts() -> None:
-    rows = rated(30, 0.95, 20, 1, NOON - 7 * DAY) + rated(3, 0.75, 20, 2)
+    rows = rated(30, 0.95, 20, 1, NOON - 14 * DAY) + rated(3, 0.75, 20, 2)
     [found] = drift.scores("triage", rows, NOON, nobody)
     assert (found.what, found.key) == ("score", f"drift/score/triage/{REL}/polite")
     assert "its first weeks" in found.text
@@ -57,13 +57,13 @@ def test_a_score_that_only_wavers_is_not_told() -> None:
 
 
 def test_one_user_who_is_badly_served_in_a_loop_is_no_drift() -> None:
-    rows = rated(30, 0.95, 20, 4, NOON - 7 * DAY) + rated(2, 0.95, 20, 5) + rated(0.5, 0.0, 60, 6, user="loop")
+    rows = rated(30, 0.95, 20, 4, NOON - 14 * DAY) + rated(2, 0.95, 20, 5) + rated(0.5, 0.0, 60, 6, user="loop")
     rows.sort(key=lambda each: each.ts)
     assert drift.scores("triage", rows, NOON, nobody) == []
 
 
 def test_a_few_bad_answers_are_no_drift() -> None:
-    rows = rated(30, 1.0, 20, 7, NOON - 8 * DAY) + rated(1, 0.0, drift.LEAST_SCORES - 1, 8)
+    rows = rated(30, 1.0, 20, 7, NOON - 15 * DAY) + rated(1, 0.0, drift.LEAST_SCORES - 1, 8)
     assert drift.scores("triage", rows, NOON, nobody) == []
 
 

@@ -1,7 +1,7 @@
 """Did something change that nobody changed?  Scores, what comes in, and the model that answers.  Pure.
 
 - *Scores* of one release: against its first weeks, else against its gate's run.  A sequential test is begun every day
-  and looked at for a week; each raises a false alarm with probability ``LEVEL`` at most, however often one looks, so
+  and looked at for two weeks; each raises a false alarm with probability ``LEVEL`` at most, however often one looks, so
   with one begun a day a false alarm comes once in 1/``LEVEL`` days on average, at most (J. Shin, A. Ramdas, A. Rinaldo,
   E-detectors, New England J. Stat. Data Sci. 2 (2024) 229-260).  Exact for scores in [0, 1], not for shares alone: the
   mixture's likelihood ratio is convex in each score.
@@ -25,11 +25,12 @@ from roadworthy.inference_log.counting import counted
 from roadworthy.inference_log.model import Rating, StatsRow
 from roadworthy.statistics.drift import Shift, mix_shift
 from roadworthy.statistics.eprocess import log_above
-from roadworthy.statistics.rates import wilson_interval
+from roadworthy.statistics.rates import wilson_upper
 
 DAY: Final = 86_400.0
+WEEK: Final = 7 * DAY
 
-RECENT: Final = 7 * DAY
+RECENT: Final = 14 * DAY
 """How long the test that is begun on a day is looked at."""
 FIRST_WEEKS: Final = 28 * DAY
 """Of a release: what its later scores are held against."""
@@ -108,7 +109,7 @@ def _score(
         if gate is None or gate.n < LEAST_REFERENCE:
             return None
         usual, regime = _Worth((1 - gate.mean) * gate.n, float(gate.n), gate.n), "its gate's run"
-    least = min(wilson_interval(round(usual.short), max(round(usual.n), round(usual.short)))[1] + TOLERANCE, 0.99)
+    least = min(wilson_upper(usual.short, usual.n) + TOLERANCE, 0.99)
     for start in (today - RECENT + day * DAY for day in range(int(RECENT / DAY) + 1)):
         since = [each for each in rows if each.ts >= max(start, end)]
         recent = _worth(since)
@@ -166,11 +167,11 @@ def periods(first: float, now: float) -> tuple[list[tuple[float, float]], str]:
     """(Spans of the reference, regime) for the last day; no spans: it is too early to say what is usual."""
     begin = now - DAY
     if now - first >= SEASONS_FROM:
-        return [(begin - week * 7 * DAY, now - week * 7 * DAY) for week in range(1, SEASONS + 1)], (
+        return [(begin - week * WEEK, now - week * WEEK) for week in range(1, SEASONS + 1)], (
             f"the same day of the {SEASONS} weeks before"
         )
     if begin - first >= MIX_FROM:
-        return [(max(first, begin - RECENT), begin)], "the days before"
+        return [(max(first, begin - WEEK), begin)], "the days before"
     return [], ""
 
 
@@ -255,9 +256,9 @@ def _model(
     usual = max(before, key=lambda each: before[each])
     when = datetime.fromtimestamp(since, zone).strftime("%a %d %b %H:%M")
     text = (
-        f"{model} answered {calls} of the {together} calls since {when}; {usual} did before ({before[usual]} of {known} "
-        f"in {MODEL_HISTORY / DAY:.0f} days). Release {digest[:12]} did not change: the provider did. Its gate was "
-        f"passed by the other model: roadworthy evals run {workflow}"
+        f"{model} answered {calls} of the {together} calls since {when}; {usual} did before ({before[usual]} of "
+        f"{known} in {MODEL_HISTORY / DAY:.0f} days). Release {digest[:12]} did not change: the provider did. Its gate "
+        f"was passed by the other model: roadworthy evals run {workflow}"
     )
     title = f"{workflow}: target {target} answers with another model ({model})"
     return Drift(workflow, "model", f"drift/model/{workflow}/{digest}/{target}/{model}", title, text)

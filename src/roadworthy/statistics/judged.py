@@ -169,6 +169,7 @@ def prediction_powered(
     if big > 1:
         variance += trust**2 * _variance(unlabelled) / big
     z = _NORMAL.inv_cdf(0.5 + confidence / 2)
+    z *= 1 + (z * z + 1) / (4 * (n - 1))  # Student's t, to first order: few hand scores
     plain = _variance(hand) / (n - 1)
     worth = float(n) if variance <= 0 or plain <= 0 else max(float(n), n * plain / variance)
     return Powered(Estimate(mean, mean - z * sqrt(variance), mean + z * sqrt(variance)), trust, n, worth)
