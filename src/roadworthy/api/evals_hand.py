@@ -3,7 +3,7 @@
 GET  /v1/evals/hand            ?workflow=&run=&share= → {rubric, items, …}: what the person who asks has to score
 POST /v1/evals/hand            {workflow, example, answer, value, run?} → the score
 POST /v1/evals/hand/undo       {workflow, example, answer} → the score that was taken back
-GET  /v1/evals/agreement       ?workflow= → {scored, raters, agreement}: how far people agree
+GET  /v1/evals/agreement       ?workflow= → {scored, raters, values, agreement, examples}: how far people agree
 """
 
 from __future__ import annotations
@@ -67,12 +67,18 @@ def undo(services: Services, call: Call) -> Any:
 
 def agreement(services: Services, call: Call) -> Any:
     workflow = workflow_of(call)
-    scores = services.evals.hand.of(workflow)
+    scores, agreed = services.evals.hand.of(workflow), services.evals.hand.agreement(workflow)
+    examples = {} if agreed is None else services.evals.pool.examples(workflow)
     return {
         "scored": len({(each.example, each.answer) for each in scores}),
         "raters": dict(Counter(each.rater for each in scores)),
         "values": dict(Counter(each.value for each in scores)),
-        "agreement": msgspec.to_builtins(services.evals.hand.agreement(workflow)),
+        "agreement": msgspec.to_builtins(agreed),
+        "examples": {
+            each[0]: msgspec.to_builtins(examples[each[0]])
+            for each in (() if agreed is None else agreed.differ)
+            if each[0] in examples
+        },
     }
 
 

@@ -32,7 +32,6 @@ class Done(msgspec.Struct):
 
     scored: int = 0
     skipped: int = 0
-    undone: int = 0
     quit: bool = False
 
 
@@ -49,8 +48,8 @@ class Session:
         self._rubric = msgspec.convert(desk["rubric"], Rubric)
         self._keys = self._rubric.keys()
         self._left: list[Facts] = list(desk["items"])
-        self._scored: list[tuple[Facts, str]] = []
-        self._skipped: list[Facts] = []
+        self._past: list[tuple[Facts, str]] = []
+        """Answers of this session, each with its value; empty: skipped."""
         self.done = Done()
 
     def work(self) -> Done:
@@ -69,7 +68,7 @@ class Session:
         if value is not None:
             return self._score(value.name)
         if key in (SKIP, " "):
-            self._skipped.append(self._left.pop(0))
+            self._past.append((self._left.pop(0), ""))
             self.done.skipped += 1
             return "skipped; it comes again next time"
         if key == UNDO:
@@ -90,19 +89,22 @@ class Session:
     def _score(self, value: str) -> str:
         item = self._left[0]
         self._post("/v1/evals/hand", {**self._named(item), "value": value, "run": self._run})
-        self._scored.append((self._left.pop(0), value))
+        self._past.append((self._left.pop(0), value))
         self.done.scored += 1
         return f"{value}  ·  u takes it back"
 
     def _undo(self) -> str:
-        if not self._scored:
+        if not self._past:
             return "nothing of this session to take back"
-        item, value = self._scored.pop()
-        self._post("/v1/evals/hand/undo", self._named(item))
+        item, value = self._past[-1]
+        if value:
+            self._post("/v1/evals/hand/undo", self._named(item))
+            self.done.scored -= 1
+        else:
+            self.done.skipped -= 1
+        self._past.pop()
         self._left.insert(0, item)
-        self.done.scored -= 1
-        self.done.undone += 1
-        return f"'{value}' was taken back; score it again"
+        return f"'{value or 'skipped'}' was taken back"
 
     def _named(self, item: Facts) -> dict[str, Any]:
         return {"workflow": self._desk["workflow"], "example": item["example"]["id"], "answer": item["answer"]}
@@ -113,7 +115,7 @@ class Session:
         console = self._console
         if console.is_terminal:
             console.clear()
-        at = self._desk["mine"] + len(self._scored) + len(self._skipped) + 1
+        at = self._desk["mine"] + len(self._past) + 1
         head = f"{self._desk['workflow']}  ·  answer {at} of {self._desk['of']}"
         self._print(f"{head}  ·  {line(said)}" if said else head, "dim")
         self._rule()

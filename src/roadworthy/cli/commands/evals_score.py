@@ -7,11 +7,12 @@ from typing import Any
 
 import click
 
-from roadworthy.cli import words
+from roadworthy.cli import evals_view, words
 from roadworthy.cli.commands.evals import evals
 from roadworthy.cli.context import Work, common, json_option, pass_work
 from roadworthy.cli.errors import BadInput, Finding
 from roadworthy.cli.tables import Column, print_table
+from roadworthy.cli.terminal import line
 
 
 @evals.command()
@@ -81,8 +82,12 @@ def agreement(work: Work, workflow: str) -> None:
     kappa, low, high = agreed["kappa"]
     work.say(f"Cohen's kappa {kappa:.2f}, from {low:.2f} to {high:.2f} (95 %): {reading(kappa)}.")
     if agreed["differ"]:
-        columns = [Column("example"), Column("", keep=12), Column("said"), Column("", keep=12), Column("said")]
-        print_table(work.console, columns, agreed["differ"])
+        columns = [
+            Column("example", keep=12, spare=1), Column("asked", keep=20), Column("one", keep=8, spare=2),
+            Column("said"), Column("other", keep=8, spare=3), Column("said"),
+        ]  # fmt: skip
+        rows = [[ident, _asked(found["examples"].get(ident)), *rest] for ident, *rest in agreed["differ"]]
+        print_table(work.console, columns, rows)
     work.say(f"What they disagree on says what the rubric leaves open; sign it anew: roadworthy evals sign {workflow}")
 
 
@@ -98,6 +103,10 @@ def reading(kappa: float) -> str:
         if kappa > least:
             return f"{word} beyond chance"
     return "no better than chance"
+
+
+def _asked(example: Mapping[str, Any] | None) -> str:
+    return "" if example is None else line(evals_view.asked(example), 60)
 
 
 def _interval(found: list[float]) -> str:

@@ -130,14 +130,15 @@ class EvalRuns:
                 return Status(
                     run=going.run, state="running", answered=going.answered, spent=going.spent, asked=going.asked
                 )
-        run = self.gate.evals.run(ident) if going is None else going.run
+        run = self.gate.evals.run(ident)  # as it is kept: users may have been forgotten since
         answers = self.gate.evals.answers(ident).values()
         concluded = self.gate.concluded(run)
         state: StateWord = "done" if concluded is not None else "interrupted" if going is None else going.state
         return Status(
             run=run, state=state, answered=sum(not unanswered(each) for each in answers),
             spent=sum(map(cost, answers)), detail="" if going is None else going.detail,
-            concluded=concluded, asked=self._asked_by(run) if going is None else going.asked,
+            concluded=concluded,
+            asked=going.asked if going is not None and going.run.set_version == run.set_version else self._asked_by(run),
         )  # fmt: skip
 
     def stop(self, ident: str) -> Status:
