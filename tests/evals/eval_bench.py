@@ -14,9 +14,12 @@ import msgspec
 
 from roadworthy.adapters.memory.state import MemoryState
 from roadworthy.adapters.signatures import Ed25519Signer, Ed25519Verifier
+from roadworthy.evals.examples import set_of
 from roadworthy.evals.importing import Columns
+from roadworthy.evals.model import Example
 from roadworthy.evals.scorers.base import Mark
 from roadworthy.evals.service import Evals
+from roadworthy.evidence.permit.tokens import opened
 from roadworthy.evidence.service import Ledger
 from roadworthy.gateway.snapshot import ServedWorkflow, Snapshot
 from roadworthy.operations.proving.eval_runs import EvalRuns, Order, Status
@@ -25,14 +28,17 @@ from roadworthy.workflow.digest import release
 from roadworthy.workflow.model import (
     Behaviour,
     Configuration,
+    EvalPlan,
     FrozenRelease,
     GatePolicy,
     Handling,
+    Ladder,
     Owners,
     Policy,
     Price,
     Prompt,
     Settings,
+    Step,
     TargetIdentity,
     Workflow,
 )
@@ -58,10 +64,17 @@ def right(message: str) -> str:
 class Gateway:
     """Answers chat calls: ``says(message)`` gives the text, or (status, headers, body) whole."""
 
-    def __init__(self) -> None:
+    def __init__(self, key: str) -> None:
+        self.key = key
+        """Public one, of whoever signs permits."""
         self.says: Callable[[str], Any] = right
+        self.elsewhere: Callable[[str], Any] = right
+        """What the other target of the ladder says, for a permit that names it."""
+        self.targets: list[str] = []
+        """What the permits named, call by call."""
         self.release = ""
         """Digest that its answers name."""
+        self.model = "m-2026"
         self.seen: list[str] = []
         self.tokens: set[str] = set()
         bench = self
@@ -73,8 +86,12 @@ class Gateway:
                 body = json.loads(self.rfile.read(int(self.headers["content-length"])))
                 message = body["messages"][-1]["content"]
                 bench.seen.append(message)
-                bench.tokens.add(self.headers["authorization"])
-                found = bench.says(message)
+                token = self.headers["authorization"]
+                bench.tokens.add(token)
+                permit = opened(token.removeprefix("Bearer ").encode(), [bench.key], Ed25519Verifier())
+                bench.targets.append(permit.target)
+                say = bench.elsewhere if permit.target else bench.says
+                found = say(message)
                 status, more, answer = found if isinstance(found, tuple) else bench.answer(found)
                 raw = json.dumps(answer).encode()
                 self.send_response(status)
@@ -95,11 +112,15 @@ class Gateway:
         headers = {"x-request-id": f"inf_{len(self.seen)}", "x-roadworthy-release": self.release}
         told = {"outcome": outcome, "cost_usd": 0.001, **more}
         choices = [{"message": {"content": text}, "finish_reason": "stop"}]
-        return 200, headers, {"choices": choices, "roadworthy": told}
+        usage = {"prompt_tokens": 30, "completion_tokens": 7, "prompt_tokens_details": {"cached_tokens": 10}}
+        return 200, headers, {"model": self.model, "choices": choices, "usage": usage, "roadworthy": told}
 
     def close(self) -> None:
         self._server.shutdown()
         self._server.server_close()
+
+
+LADDER: Ladder = {"unavailable": [Step("target", target="backup")]}
 
 
 class Asked:
@@ -124,13 +145,15 @@ class Asked:
 class Bench:
     def __init__(self, **gate: Any) -> None:
         self.state = MemoryState()
-        self.gateway = Gateway()
+        self.signer = Ed25519Signer(b"s" * 32)
+        self.gateway = Gateway(self.signer.public_key)
         self.now = NOW
         self.monotonic = 0.0
         self.judges: Callable[[Any], Mark] = lambda case: Mark(1.0, usd=0.001)
         self.judged: list[str] = []
         self.published = 0
-        self.signer = Ed25519Signer(b"s" * 32)
+        self.served: str | None = None
+        """Digest of the release that gateways serve."""
         self.policy = Policy(gate=GatePolicy(**{"floors": {"valid_json": 0.9, "topic": 0.8}, **gate}))
         self.version = 0
         self.apply()
@@ -155,36 +178,56 @@ class Bench:
     def publish(self) -> None:
         self.published += 1
 
-    def apply(self, rubric: str | None = RUBRIC) -> None:
+    def apply(self, rubric: str | None = RUBRIC, evals: EvalPlan | None = None) -> None:
         self.version += 1
-        flow = Workflow("support", "default", Owners("ada", "bo", "cy"), "enforce", policy=self.policy, rubric=rubric)
+        flow = Workflow(
+            "support", "default", Owners("ada", "bo", "cy"), "enforce", policy=self.policy, rubric=rubric,
+            evals=evals or EvalPlan(),
+        )  # fmt: skip
         configuration = Configuration(Settings(), {}, {}, {"support": flow})
         with self.state.write() as tx:
             tx.add_configuration(AppliedConfiguration(self.version, self.now, "ada", {}, configuration))
 
     def freeze(self, prompt: str) -> FrozenRelease:
         behaviour = Behaviour(
-            "chat", Prompt("managed", prompt), "main", {"main": TargetIdentity("openai", "m", "h")},
+            "chat", Prompt("managed", prompt), "main",
+            {name: TargetIdentity("openai", name, "h") for name in ("main", "backup")},
             schema={"type": "object", "required": ["topic"]},
         )  # fmt: skip
         with self.state.write() as tx:
             number = len(tx.releases("support")) + 1
             frozen = FrozenRelease(
-                release("support", behaviour, Handling(deadline=2.0)), "default", number, self.now, "ada"
+                release("support", behaviour, Handling(deadline=2.0, ladder=LADDER)), "default", number, self.now, "ada"
             )
             tx.add_release(frozen)
         self.gateway.release = frozen.release.digest
         return frozen
 
     def snapshot(self) -> Snapshot:
-        served = ServedWorkflow("support", "default", "enforce", self.policy)
-        price = {"main": Price(1e-6, 2e-6)}
-        return Snapshot(1, 1, 1, self.now, {"support": served}, {}, {}, {}, price, {})
+        served = ServedWorkflow("support", "default", "enforce", self.policy, release=self.served)
+        price = dict.fromkeys(("main", "backup"), Price(1e-6, 2e-6))
+        with self.state.read() as tx:
+            releases = {each.release.digest: each.release for each in tx.releases("support")}
+        return Snapshot(1, 1, 1, self.now, {"support": served}, releases, {}, {}, price, {})
 
     def ready(self, n: int = 60) -> Bench:
         """With examples, and a rubric that its owner signed."""
         self.evals.publish("support", rows(n), Columns(expect=["topic"]), ADA, "rows.jsonl")
         self.evals.sign("support", ADA)
+        return self
+
+    def publish_items(self, items: list[Example]) -> None:
+        """A set with what no file says."""
+        with self.state.write() as tx:
+            applied = tx.applied()
+            assert applied is not None
+            self.evals.publishing(tx, applied.configuration.workflows["support"], set_of(items), ADA)
+
+    def marked(self, *, critical: int = 0) -> Bench:
+        """The set in force with its first examples critical."""
+        items = self.evals.current("support").examples.items
+        self.now += 1
+        self.publish_items([msgspec.structs.replace(each, critical=at < critical) for at, each in enumerate(items)])
         return self
 
     def run(self, release: str = "", **more: Any) -> Status:

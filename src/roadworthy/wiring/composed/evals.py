@@ -82,7 +82,8 @@ class Evaluating:
         self.evals.publish_anew()
 
     def _by_hand(self, run: Run, found: Sequence[Scored]) -> dict[str, float]:
-        return self.hand.by_slot(run.workflow, {each.slot: each.answer for each in found if each.answer is not None})
+        answers = {each.slot: each.answer for each in found if each.answer is not None}
+        return self.hand.by_slot(run.workflow, answers, run.rubric)
 
     def _uncarried(self, workflow: str, scorers: Sequence[Scorer], now: float) -> dict[str, str]:
         rubric = rubric_digest(self._workflows.named(workflow).rubric or "")
