@@ -35,9 +35,7 @@ RATE = 3000.0
 ERROR = 0.002
 UPSTREAM_SECONDS = 0.02
 TAKEN = 0.005
-"""Share of the time for which another process had the generator's core, above which a measure is made again…"""
-TRIES = 5
-"""…and how often at most."""
+"""Share of the time for which another process had the generator's core, above which a measure is made again."""
 HEAD = (
     "| generator | calls/s planned | reached the upstream | p50 error | p99 error | p99.9 error | dropped or failed "
     "| its core | its core taken by others |\n|---|---|---|---|---|---|---|---|---|"
@@ -113,10 +111,10 @@ def measured(side: str, how: str, rate: float, seconds: float, core: int, port: 
     )  # fmt: skip
 
 
-def undisturbed(side: str, how: str, rate: float, seconds: float, core: int, port: int) -> Row:
+def undisturbed(side: str, how: str, rate: float, seconds: float, core: int, port: int, most: int) -> Row:
     """Measured while the machine leaves the core alone; where it does not, the least disturbed of a few tries."""
     tries: list[Row] = []
-    while not tries or (tries[-1].taken > TAKEN and len(tries) < TRIES):
+    while not tries or (tries[-1].taken > TAKEN and len(tries) < most):
         tries.append(measured(side, how, rate, seconds, core, port))
     return min(tries, key=lambda row: row.taken)
 
@@ -169,14 +167,14 @@ _NUMBERED = (
 """So that the upstream can note which call came when."""
 
 
-def run(sides: Sequence[str], rates: Sequence[float], seconds: float, cores: tuple[int, int]) -> list[Row]:
+def run(sides: Sequence[str], rates: Sequence[float], seconds: float, cores: tuple[int, int], most: int) -> list[Row]:
     rows: list[Row] = []
     with upstream(cores[1]) as port:
         for side in sides:
             for how in ("WHOLE", "STREAM") if side == "ours" else ("WHOLE",):
                 for rate in rates:
                     shown = rate / 4 if how == "STREAM" else rate
-                    row = undisturbed(side, how, shown, seconds, cores[0], port)
+                    row = undisturbed(side, how, shown, seconds, cores[0], port, most)
                     rows.append(row)
                     print(row.line(), file=sys.stderr, flush=True)
     return rows
@@ -187,6 +185,7 @@ def main() -> int:
     parser.add_argument("--only", nargs="*", choices=list(NAMES), default=None, help="sides to measure")
     parser.add_argument("--rates", nargs="*", type=float, default=[500.0, 1000.0, RATE], metavar="CALLS/S")
     parser.add_argument("--seconds", type=float, default=10.0, help="of every measure")
+    parser.add_argument("--tries", type=int, default=5, help="how often at most a measure is made that was disturbed")
     parser.add_argument("--write", type=Path, metavar="PAGE", help="put the table into this page")
     asked = parser.parse_args()
     free = sorted(os.sched_getaffinity(0))
@@ -196,7 +195,7 @@ def main() -> int:
     sides = asked.only or [side for side in NAMES if side != "locust" or installed]
     if asked.write:
         page.check(asked.write.read_text(), ["timing"])
-    rows = run(sides, asked.rates, asked.seconds, (free[0], free[1]))
+    rows = run(sides, asked.rates, asked.seconds, (free[0], free[1]), asked.tries)
     table = "\n".join([HEAD, *(row.line() for row in rows)])
     if not installed:
         table += "\n\nLocust was not installed here and is not compared."
