@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -13,7 +14,8 @@ from roadworthy.workflow.fields import NAME
 from roadworthy.workflow.problems import did_you_mean
 from roadworthy.workflow.source import SourceError, parse_yaml
 
-FILES: Final = ("workflow.yaml", "prompt.md", "verdict.schema.json")
+SCHEMA: Final = "verdict.schema.json"
+FILES: Final = ("workflow.yaml", "prompt.md", SCHEMA)
 
 
 def template() -> Path:
@@ -24,8 +26,11 @@ def template() -> Path:
     return Path(found.submodule_search_locations[0]) / "templates" / "judge"
 
 
-def write_judge(folder: Path, files: Mapping[str, str], name: str, target: str, owner: str) -> list[Path]:
-    """Write it as ``workflows/NAME/``; all or nothing.  Raises ``BadInput``."""
+def write_judge(
+    folder: Path, files: Mapping[str, str], name: str, target: str, owner: str, values: Sequence[str] = ()
+) -> list[Path]:
+    """Write it as ``workflows/NAME/``; nothing when something is wrong.  ``values``: the only ones that its schema lets
+    it give.  Raises ``BadInput``."""
     if re.fullmatch(NAME, name) is None:
         raise BadInput(f"--name {name}: expected a name of lower-case letters, digits, - and _")
     _known("--target", target, files, "roadworthy.yaml", "targets")
@@ -37,6 +42,10 @@ def write_judge(folder: Path, files: Mapping[str, str], name: str, target: str, 
     written = []
     for file in FILES:
         text = (template() / file).read_text(encoding="utf-8")
+        if file == SCHEMA and values:
+            schema = json.loads(text)
+            schema["properties"]["value"] = {"enum": list(values)}
+            text = json.dumps(schema, indent=2) + "\n"
         (place / file).write_text(text.replace("OWNER", owner).replace("TARGET", target), encoding="utf-8")
         written.append(place / file)
     return written

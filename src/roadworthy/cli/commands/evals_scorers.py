@@ -228,15 +228,17 @@ def _value(value: Any) -> Any:
               "and another one than it judges.")  # fmt: skip
 @click.option("--owner", metavar="PERSON", required=True, help="Id in people.yaml of who answers for it.")
 @click.option("--name", metavar="WORKFLOW", default="judge", show_default=True, help="Name of the new workflow.")
+@click.option("--value", "values", metavar="WORD", multiple=True, help="A value that it may give; may be repeated. "
+              "Its schema then allows no other word, which helps weak models.")  # fmt: skip
 @json_option
 @common
 @pass_work
-def new_judge(work: Work, folder: Path, target: str, owner: str, name: str) -> None:
+def new_judge(work: Work, folder: Path, target: str, owner: str, name: str, values: tuple[str, ...]) -> None:
     """Write a workflow that judges into the configuration folder DIR; nothing that exists is overwritten."""
     from roadworthy.cli.commands.configure import read_files
     from roadworthy.cli.judge import write_judge
 
-    written = [str(path) for path in write_judge(folder, read_files(folder), name, target, owner)]
+    written = [str(path) for path in write_judge(folder, read_files(folder), name, target, owner, values)]
     if work.json:
         work.emit({"written": written})
         return
