@@ -183,3 +183,14 @@ def test_calls_without_a_price_are_counted_and_not_taken_for_free() -> None:
 
     _run(scene)
     assert (heard[-1].usd, heard[-1].unpriced) == (0.0, 7)
+
+
+def test_a_sender_that_breaks_ends_the_test_and_is_not_taken_for_calls_that_never_were() -> None:
+    async def broken(arrival: Arrival, due: float) -> Sample:
+        raise RuntimeError("a defect")
+
+    async def scene(clock: Clock) -> list[Sample]:
+        return await drive(iter(_every(0.1, 20)), broken, most_under_way=50, clock=clock, sleep=clock.sleep)
+
+    with pytest.raises(RuntimeError, match="a defect"):
+        _run(scene)

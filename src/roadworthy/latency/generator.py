@@ -94,7 +94,7 @@ async def drive(
 
     ``told`` hears of the progress every ``EVERY`` seconds, ``seen`` of each sample as its call ends; both run between
     calls and must be quick.  After the last start, or a stop, calls under way are waited for: their own clocks bound
-    that; ``stop.cut`` cancels them.  Cancelling ``drive`` cancels them too.
+    that; ``stop.cut`` cancels them.  Cancelling ``drive`` cancels them too.  Raises what ``send`` ought not to raise.
     """
     run = _Run(send, most_under_way, told, seen, clock)
     stop = stop or Stop()
@@ -131,6 +131,8 @@ class _Run:
         self._recent: deque[Sample] = deque(maxlen=RECENT)
         self._tasks: set[asyncio.Task[None]] = set()
         self._since_collected = 0
+        self._fault: BaseException | None = None
+        """Of a ``send`` that raised: the test is worth nothing then, and says so."""
         self.samples: list[Sample] = []
 
     async def start(self, arrivals: Iterator[Arrival], stop: Stop, sleep: Callable[[float], Awaitable[None]]) -> None:
@@ -160,19 +162,25 @@ class _Run:
                 continue
             task = loop.create_task(self._call(arrival, due))
             tasks.add(task)
-            task.add_done_callback(tasks.discard)
+            task.add_done_callback(self._over)
 
     async def drain(self, stop: Stop, sleep: Callable[[float], Awaitable[None]]) -> None:
         """Wait until nothing is under way, or the rest is cut off."""
         while self._tasks and not stop.cut:
             self._between(EVERY)
             await sleep(0.005)
+        self._between(0.0)
 
     async def cancel(self) -> None:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._told(self._progress(done=True))
+
+    def _over(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (fault := task.exception()) is not None:
+            self._fault = self._fault or fault
 
     async def _call(self, arrival: Arrival, due: float) -> None:
         try:
@@ -201,6 +209,8 @@ class _Run:
         if self._planned - self._since_collected >= COLLECT or left > 4 * SPIN:
             self._since_collected = self._planned
             gc.collect(0)
+        if self._fault is not None:
+            raise self._fault
         if self._clock() - self._begun >= self._next_told:
             self._next_told += EVERY
             self._told(self._progress(done=False))

@@ -122,7 +122,7 @@ def _replayed(arrivals: Arrivals, bodies: int, trace: Sequence[Traced], sizes: S
         if at >= arrivals.seconds:
             return
         body = next(deal) if nearest is None or each.input_tokens is None else nearest.to(each.input_tokens)
-        yield Arrival(at, body, each.output_tokens)
+        yield Arrival(at, body, each.output_tokens or None)  # nobody can ask for an answer of no tokens
 
 
 def _seeded(seed: int) -> random.Random:
