@@ -49,13 +49,16 @@ class Tally:
 def tallied(calls: Iterable[Inference], price_of: PriceOf) -> Tally:
     """Parts of the calls whose cost is known; what is not known of one attempt is known of no part of its call."""
     found = Tally()
+    prices: dict[str, Price | None] = {}
     for call in calls:
         if call.cost_usd is None:
             continue
         for attempt in call.attempts:
             name = PARTS.get(attempt.step)
             if name is None:
-                _split(found, attempt, price_of(attempt.target))
+                if attempt.target not in prices:
+                    prices[attempt.target] = price_of(attempt.target)  # may be slow: once a target
+                _split(found, attempt, prices[attempt.target])
             else:
                 found.add(name, attempt.cost_usd or 0.0, 1)
         for check in call.checks:
