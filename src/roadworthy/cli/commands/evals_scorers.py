@@ -198,7 +198,7 @@ def _here(kind: str, options: Mapping[str, Any], case: Mapping[str, Any]) -> dic
     reading = Reading({f"{name}": Path(name).read_text("utf-8") for name in _files(options)} | files)
     written = Value(1, {"kind": Value(1, kind)} | {key: _value(value) for key, value in options.items()})
     spec = read_scorer(kind, written, At(reading, "--option"))
-    if spec is INVALID:
+    if spec is INVALID or reading.problems:
         raise BadInput("\n".join(str(problem) for problem in reading.problems))
     try:
         scorer = made(kind, spec, World())
