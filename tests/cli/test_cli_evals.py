@@ -104,14 +104,11 @@ def status(state: Any, found: Concluded | None, answered: int = 100, detail: str
 
 def answering(cli: Cli, ended: dict[str, Any]) -> Cli:
     plan = msgspec.to_builtins(PLAN)
-    publication = {"version": RUN.set_version, "count": 100, "at": NOW}
     cli.admin.answers |= {
         ("POST", "/v1/evals/plan"): (200, plan),
         ("POST", "/v1/evals/runs"): (200, status("running", None, 12)),
         ("GET", f"/v1/evals/runs/{RUN.id}"): (200, ended),
         ("GET", f"/v1/evals/runs/{RUN.id}/answers"): (200, {"run": msgspec.to_builtins(RUN), "items": ANSWERS}),
-        ("POST", "/v1/evals/sets"): (200, {"publication": publication, "created": True, "repeated": 2,
-                                           "passed_over": 51}),
         ("POST", "/v1/evals/sign"): (200, {"person": "ada", "rubric": "rub_" + "4" * 64, "at": NOW}),
         ("GET", "/v1/evals/runs"): (200, {"items": [
             {"id": RUN.id, "purpose": "gate", "number": 2, "began": NOW - 60, "by": "ada", "answered": 100,
@@ -154,38 +151,6 @@ def test_evals_print_what_was_agreed(cli: Cli, name: str) -> None:
     assert printed == path.read_text(encoding="utf-8")
     assert not set(result.output) & {chr(c) for c in [*range(9), *range(11, 32), *range(0x7F, 0xA0), 0x202E]}
     assert "owned" not in result.output
-
-
-def test_an_import_sends_the_rows_and_which_keys_mean_what(cli: Cli, tmp_path: Path) -> None:
-    rows = tmp_path / "rows.jsonl"
-    rows.write_text('{"message": "é", "topic": "other", "half": "test"}\n', encoding="utf-8")
-    result = answering(cli, {})(
-        "evals",
-        "import",
-        "support-triage",
-        str(rows),
-        "--expect",
-        "topic",
-        "--expect",
-        "urgency",
-        "--where",
-        "half=test",
-    )
-    assert result.exit_code == 0, result.output
-    assert "Published 100 examples for support-triage, version set_33333333.\n2 rows said the same" in result.output
-    _, _, _, sent = cli.admin.asked[-1]
-    assert sent == {
-        "workflow": "support-triage", "rows": rows.read_text(encoding="utf-8"), "source": "rows.jsonl",
-        "columns": {"input": "message", "expect": ["topic", "urgency"], "expect_text": "", "where": {"half": "test"}},
-    }  # fmt: skip
-
-
-def test_a_file_that_is_no_utf8_and_a_condition_that_is_none_are_refused(cli: Cli, tmp_path: Path) -> None:
-    rows = tmp_path / "rows.jsonl"
-    rows.write_bytes(b'{"message": "\xff"}')
-    assert "is not UTF-8 at byte 13" in cli("evals", "import", "w", str(rows), "--expect", "t").output
-    rows.write_bytes(b"{}")
-    assert "expected KEY=VALUE" in cli("evals", "import", "w", str(rows), "--where", "half").output
 
 
 def test_what_control_refuses_is_told_whole_before_any_call(cli: Cli) -> None:

@@ -76,11 +76,8 @@ class Install:
         self.up.ready("majority", "guesser").freeze("majority", "guesser", "modest")
         self.cli("login", self.up.said("login ada:").split()[4])
         self.cli("evals", "sign", "modest")
-        self.cli("evals", "import", "modest", str(self.messages), "--expect", "topic", "--where", "half=test")
-        rows = self.messages.read_text(encoding="utf-8")
-        for name in ("majority", "guesser"):
-            columns = {"expect": ["topic"], "where": {"half": "test"}}
-            self.up.admin("POST", "/v1/evals/sets", {"workflow": name, "rows": rows, "columns": columns})
+        for name in ("modest", "majority", "guesser"):
+            self.cli("evals", "import", name, str(self.messages), "--expect", "topic", "--where", "half=test")
         return self
 
 
@@ -99,11 +96,11 @@ def install(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Install]:
         yield made.ready()
 
 
-def test_always_saying_the_most_frequent_topic_does_not_get_past_the_samples_gate(install: Install) -> None:
-    status = install.gate("majority", "--concurrency", "32", code=2)
-    assert status["concluded"]["verdict"] == "INSUFFICIENT"
+def test_always_saying_the_most_frequent_topic_fails_the_samples_gate(install: Install) -> None:
+    status = install.gate("majority", "--concurrency", "32", code=1)
+    assert status["concluded"]["verdict"] == "FAIL"
     assert status["concluded"]["judgement"]["floors_met"] is False
-    assert status["concluded"]["receipt"]["floors_met"] is False  # testers only
+    assert status["concluded"]["receipt"]["verdict"] == "FAIL"  # testers only
 
 
 def test_guessing_fails_the_samples_gate_and_the_exit_code_says_so(install: Install) -> None:

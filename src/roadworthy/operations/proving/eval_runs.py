@@ -134,11 +134,12 @@ class EvalRuns:
         answers = self.gate.evals.answers(ident).values()
         concluded = self.gate.concluded(run)
         state: StateWord = "done" if concluded is not None else "interrupted" if going is None else going.state
+        here = going is not None and going.run.set_version == run.set_version
+        asked = going.asked if going is not None and here else self._asked_by(run)
         return Status(
             run=run, state=state, answered=sum(not unanswered(each) for each in answers),
             spent=sum(map(cost, answers)), detail="" if going is None else going.detail,
-            concluded=concluded,
-            asked=going.asked if going is not None and going.run.set_version == run.set_version else self._asked_by(run),
+            concluded=concluded, asked=asked,
         )  # fmt: skip
 
     def stop(self, ident: str) -> Status:
