@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -166,11 +167,12 @@ def test_without_critical_examples_no_other_target_is_asked(bench: Bench) -> Non
 
 
 def test_one_bad_critical_answer_of_the_release_fails_its_gate(bench: Bench) -> None:
-    bench.marked(critical=60)
-    bench.gateway.says = bad_every(30)
+    bench.marked(critical=2)
+    critical = [each.messages[0]["content"] for each in bench.evals.current("support").examples.items if each.critical]
+    bench.gateway.says = lambda message: '{"topic": "?"}' if message == critical[0] else right(message)
     status = bench.run()
     assert status.concluded is not None
-    assert (status.concluded.verdict, len(status.concluded.judgement.critical_failed)) == ("FAIL", 2)
+    assert (status.concluded.verdict, len(status.concluded.judgement.critical_failed)) == ("FAIL", 1)
 
 
 # --- whoever is asked by a scorer
@@ -250,7 +252,7 @@ def test_a_run_is_held_against_the_release_that_it_names(bench: Bench) -> None:
 def nights(bench: Bench) -> tuple[Nightly, list[Notice]]:
     told: list[Notice] = []
     bench.served = bench.run().run.release
-    return Nightly(bench.runs, told.extend, clock=bench.clock, sleep=lambda seconds: None), told
+    return Nightly(bench.runs, told.extend, clock=bench.clock, sleep=lambda seconds: time.sleep(0.005)), told
 
 
 def test_a_night_without_alarm_changes_nothing_and_is_due_once(bench: Bench) -> None:
@@ -286,17 +288,19 @@ def test_a_few_bad_answers_in_a_night_are_no_alarm(bench: Bench) -> None:
 
 
 def test_one_bad_critical_answer_in_a_night_is_an_alarm(bench: Bench) -> None:
-    bench.marked(critical=60)
+    bench.marked(critical=1)
+    [critical] = [each for each in bench.evals.current("support").examples.items if each.critical]
     nightly, told = nights(bench)
     bench.now += DAY
-    bench.gateway.says = bad_every(59)
+    bad = critical.messages[0]["content"]
+    bench.gateway.says = lambda message: '{"topic": "?"}' if message == bad else right(message)
     night = nightly.run("support")
     assert night is not None
     assert (night.verdict, len(told)) == ("FAIL", 1)
 
 
 def test_nothing_is_run_by_itself_before_a_gate_has_run(bench: Bench) -> None:
-    nightly = Nightly(bench.runs, lambda told: None, clock=bench.clock, sleep=lambda seconds: None)
+    nightly = Nightly(bench.runs, lambda told: None, clock=bench.clock, sleep=lambda seconds: time.sleep(0.005))
     assert nightly.run("support") is None
     assert nightly.schedule("support").release is None
     with pytest.raises(Refused, match="roadworthy evals gate support"):
