@@ -47,7 +47,7 @@ def test_a_judge_that_guesses_fails_whatever_it_says_most() -> None:
 @pytest.mark.parametrize(
     ("answers", "why"),
     [
-        (rated(49, 1.0), "49 hand-scored answers (all); at least 50 are needed"),
+        (rated(49, 1.0), "49 of at least 50 hand-scored answers (all)"),
         (rated(80, 1.0, good=1.0, seed=9), "of them bad; at least 10 are needed"),
         (rated(60, 0.45), "at least 0.4 must be proven"),
     ],

@@ -60,6 +60,11 @@ def test_who_always_says_the_same_agrees_as_chance_has_it(measure: object) -> No
     assert measure(["good"] * 9, ["good"] * 9) == 0.0
 
 
+def test_one_value_alone_says_nothing_of_agreement() -> None:
+    for found in (kappa_interval(["good"] * 9, ["good"] * 9), alpha_interval([("good", "good")] * 9)):
+        assert (found.lower, found.upper) == (-1.0, 1.0)
+
+
 def test_agreement_without_an_exception_is_not_taken_for_certain() -> None:
     for found in (kappa_interval([0, 1] * 25, [0, 1] * 25), alpha_interval([(0, 0), (1, 1)] * 25)):
         assert (found.value, found.upper) == (1.0, 1.0)

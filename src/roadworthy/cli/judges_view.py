@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 Facts = Mapping[str, Any]
-DAY = 86_400.0
+LEAST = 50
+"""Held-out answers from which they alone decide (``evals.calibration.LEAST``; a test holds the two together)."""
 
 
 def preview(plan: Facts) -> list[str]:
@@ -39,6 +40,9 @@ def concluded(console: Console, status: Facts, zone: tzinfo, now: float) -> None
         [Column("answers"), Column("figure"), Column("value", right=True), Column("95 %"), Column("means", wrap=True)],
         rows,
     )
+    apart = found["held_out"]
+    if apart is not None and apart["n"] < LEAST:
+        say(console, f"Decided on all of them: {apart['n']} are held out, and from {LEAST} on those alone decide.")
     if found["swapped"] is not None:
         say(console, f"Said the same with the answers swapped: {_of(found['swapped'])} of the pairs.")
     if found["unscored"]:
@@ -81,7 +85,7 @@ def judges(console: Console, items: Sequence[Facts], zone: tzinfo, now: float) -
             continue
         ended = found["concluded"]
         until = words.moment(ended["lapses_at"], zone, now=now)
-        stands = ended["held_out"] if ended["held_out"] and ended["held_out"]["n"] >= 50 else ended["whole"]
+        stands = ended["held_out"] if ended["held_out"] and ended["held_out"]["n"] >= LEAST else ended["whole"]
         rows.append([each["workflow"], each["scorer"], each["judge"], "yes", _of(stands["kappa"]), f"until {until}"])
     print_table(
         console,

@@ -179,14 +179,14 @@ def in_force(found: Calibration | None, identity: str, rubric: str, now: float) 
     """
     if found is None or found.concluded is None:
         return "it was never calibrated against hand scores"
-    if found.identity != identity:
-        return "its model, prompt, parameters or arguments are others than when it was calibrated"
     if found.rubric != rubric:
         return "the rubric was changed since it was calibrated"
+    if found.identity != identity:
+        return "its model, prompt, parameters or arguments are others than when it was calibrated"
     if now >= found.concluded.lapses_at:
         return f"its calibration lapsed: one is good for {LIFE / DAY:.0f} days"
     if found.concluded.verdict != "PASS":
-        return f"its calibration came to {found.concluded.verdict}: {'; '.join(found.concluded.why)}"
+        return f"its calibration came to {found.concluded.verdict}: {found.concluded.why[0]}"
     return ""
 
 
@@ -201,11 +201,11 @@ def _decided(found: Agreement, name: str, lost: float, swapped: Estimate | None)
         return "FAIL", [f"it could make nothing of {lost:.0%} of the answers"]
     why = []
     if found.n < LEAST:
-        why.append(f"{found.n} hand-scored answers ({name}); at least {LEAST} are needed")
+        why.append(f"{found.n} of at least {LEAST} hand-scored answers ({name})")
     for word, count in (("good", seen.good), ("bad", seen.bad)):
         if count < LEAST_OF_EACH:
             why.append(f"people called {count} of them {word}; at least {LEAST_OF_EACH} are needed")
-    if kappa.lower < LEAST_KAPPA:
+    if kappa.lower < LEAST_KAPPA and telling:
         why.append(f"kappa {_said(kappa)} ({name}); at least {LEAST_KAPPA} must be proven")
     if swapped is not None and swapped.value < LEAST_CONSISTENT:
         why.append(f"consistent in {_said(swapped)} of the pairs; at least {LEAST_CONSISTENT} is needed")

@@ -113,13 +113,18 @@ class Judges:
 
     # --- which may decide
 
-    def calibrated(self, identity: str, rubric: str, now: float) -> Calibration | str:
+    def calibrated(
+        self, identity: str, rubric: str, now: float, *, known_as: tuple[str, str] | None = None
+    ) -> Calibration | str:
         """The calibration that vouches for a judge under a rubric, or why none does, in words.
 
         The newest concluded one of this very identity decides, whatever an older one came to; so a judge that failed is
-        not made good by an earlier success.
+        not made good by an earlier success.  ``known_as``: workflow and score, by which the calibration of the judge
+        before it is found, to say what changed.
         """
-        mine = [each for each in self.known() if each.concluded is not None and each.identity == identity]
+        concluded = [each for each in self.known() if each.concluded is not None]
+        mine = [each for each in concluded if each.identity == identity]
+        mine = mine or [each for each in concluded if (each.workflow, each.scorer) == known_as]
         newest = max(mine, key=lambda each: each.concluded.at if each.concluded else 0.0, default=None)
         return in_force(newest, identity, rubric, now) or newest or ""
 
@@ -128,7 +133,7 @@ class Judges:
         found = {}
         for each in scorers:
             if isinstance(each, RubricJudge | Pairwise):
-                vouched = self.calibrated(identity_of(each), rubric, now)
+                vouched = self.calibrated(identity_of(each), rubric, now, known_as=(workflow, each.name))
                 if isinstance(vouched, str):
                     mend = f"roadworthy evals calibrate {workflow} {each.name}"
                     found[each.name] = f"the judge cannot decide: {vouched} ({mend})"

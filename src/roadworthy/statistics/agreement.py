@@ -28,6 +28,8 @@ UNSEEN = 1.0
 Weights = Literal["nominal", "linear", "quadratic"]
 """What a disagreement costs: all the same, by the distance of the values, by its square."""
 _Matrix = NDArray[np.float64]
+_NOTHING = Estimate(0.0, -1.0, 1.0)
+"""Where one value alone was given: it says nothing of agreement."""
 
 
 def cohen_kappa(
@@ -60,6 +62,8 @@ def kappa_interval(
 ) -> Estimate:
     """``cohen_kappa`` with its bootstrap interval over units."""
     counts, costs = _table(one, other, weights, scores)
+    if len(counts) < 2:
+        return _NOTHING
     n = counts.sum()
     outer = np.outer(counts.sum(1), counts.sum(0)) * (1 - np.eye(len(counts)))
     unseen = outer / outer.sum() if outer.sum() else _even(len(counts))
@@ -96,6 +100,8 @@ def alpha_interval(
 ) -> Estimate:
     """``krippendorff_alpha`` with its bootstrap interval over units."""
     patterns, coincidences, costs = _coincidences(units, weights, scores)
+    if len(costs) < 2:
+        return _NOTHING
     point = float(_alphas(patterns[None] @ coincidences, costs)[0])
     whole = patterns @ coincidences
     k = len(costs)

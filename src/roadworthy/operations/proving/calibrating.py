@@ -234,9 +234,15 @@ class Calibrating:
             answers=len(items), held_out=sum(each.held_out for each in items),
             twice=sum(len(each.people) > 1 for each in items), calls=len(pending),
             resumes="" if left is None else left.id, spent=sum(each.usd or 0.0 for each in kept.values()),
-            usd=self._ports.usd(scorer, pending), warnings=_warnings(items),
+            usd=self._ports.usd(scorer, pending), warnings=[*_warnings(items), *self._already(scorer, rubric)],
         )  # fmt: skip
         return _Ready(flow, scorer, items, plan, values), kept
+
+    def _already(self, scorer: AnyJudge, rubric: str) -> list[str]:
+        vouched = self.judges.calibrated(identity_of(scorer), rubric, self._ports.clock())
+        if isinstance(vouched, str):
+            return []
+        return [f"calibration {vouched.id} vouches for it already; this one replaces it, whatever it comes to"]
 
     def _judge(self, flow: Workflow, name: str) -> AnyJudge:
         found = {each.name: each for each in self.judges_of(flow.name)}

@@ -142,17 +142,20 @@ class OnlineScoring:
         try:
             async with self._ports.asker(flow.name, max(left, 0.0)) as asker:
                 for call in begun:
+                    one = Scored()
                     if asking and left - done.usd <= 0:
-                        done.passed_over += 1
+                        one.passed_over = 1
                     else:
-                        await self._call(flow, call, scorers, asker, done)
+                        await self._call(flow, call, scorers, asker, one)
                     self._seen[call.id] = call.ts
+                    await asyncio.to_thread(self._account, flow, one)
+                    for name in done.__struct_fields__:
+                        setattr(done, name, getattr(done, name) + getattr(one, name))
         except Unreached as gone:
             log.warning("live answers wait for their scorer", extra={"workflow": flow.name, "error": str(gone)})
             begun = []  # the next round tries again, from where this one began
         if begun or not calls:
             self._since[flow.name] = until if len(calls) <= MOST else begun[-1].ts
-        await asyncio.to_thread(self._account, flow, done)
         total.scored += done.scored
         total.passed_over += done.passed_over
         total.usd += done.usd
@@ -201,6 +204,7 @@ class OnlineScoring:
         return True
 
     def _account(self, flow: Workflow, done: Scored) -> None:
+        """At once, answer by answer: what was spent is not forgotten in a crash."""
         if done.scored or done.passed_over or done.usd:
             with self._ports.state.write() as tx:
                 tx.add_online(flow.team, flow.name, self._day(), done.usd, done.scored, done.passed_over)
