@@ -49,7 +49,7 @@ def test_a_users_alert_is_about_that_user_and_names_nobody() -> None:
     made.now += 1.0
     made.alerts.round()
     (said,) = made.told()
-    assert "this user of support spent $0.6000 today" in said["data"]["summary"]
+    assert "This user of support spent $0.6000 today" in said["data"]["summary"]
     assert "ann" not in said["data"]["summary"].replace("than", "")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -12,22 +13,27 @@ from costing_support import DAY, NOON, PRICE, ZONE, Install
 from roadworthy.adapters.signatures import Ed25519Signer, Ed25519Verifier
 from roadworthy.cost import sheet as pages
 from roadworthy.cost.model import Interval, Priced
+from roadworthy.cost.service import PriceList
 from roadworthy.cost.sheet import BadMonth, Sheet
 from roadworthy.operations.costing import sheet_page
+from roadworthy.operations.costing.comparing import Comparer, NothingRecorded
 from roadworthy.operations.costing.finance import Books, Refused
 from roadworthy.operations.costing.mailing import Mailing, NotMailed
 from roadworthy.operations.costing.reading import Costs
+from roadworthy.operations.costing.reconciling import Reconciler
 from roadworthy.workflow.model import Budget, Budgets, Finance, Smtp
 from roadworthy.workflow.service import Actor, Unknown
 
+DOCS = Path(__file__).parents[2] / "docs"
 ADA, BO = Actor("ada"), Actor("bo")  # bo is the cost owner
+KNOWN = Priced(PRICE)
 OCTOBER = datetime(2026, 10, 12, 12, tzinfo=UTC).timestamp()
 
 
-def books(made: Install, key: bytes = b"1" * 32, forecast: Interval | None = None) -> Books:
+def books(made: Install, key: bytes = b"1" * 32, forecast: Interval | None = None, priced: Priced = KNOWN) -> Books:
     return Books(
         made.state, made.log, Costs(made.log, price_of=lambda target: PRICE, zone=lambda: ZONE),
-        lambda: made.configuration, lambda target: Priced(PRICE), Ed25519Signer(key), Ed25519Verifier(),
+        lambda: made.configuration, lambda target: priced, Ed25519Signer(key), Ed25519Verifier(),
         zone=lambda: ZONE, clock=lambda: made.now, forecast=lambda workflow: forecast,
     )  # fmt: skip
 
@@ -183,6 +189,44 @@ def test_the_sheet_goes_to_the_cost_owner_by_mail_as_page_and_text() -> None:
     assert mail["html"].startswith("<!doctype html>")
     with pytest.raises(NotMailed, match="no mail server is declared"):
         Mailing(Install().state, zone=lambda: ZONE, clock=lambda: NOON).send(page, ADA)
+
+
+def test_without_any_known_price_no_budget_binds() -> None:
+    made = Install(Budgets(workflow=Budget(month=50.0)))
+    page = books(made, priced=Priced(None, "unknown")).sheet("all")
+    assert page.most.usd is None
+    assert "nothing can be reserved" in page.most.by
+
+
+def test_recorded_traffic_is_priced_on_configured_and_listed_models_and_unknown_ones_say_so() -> None:
+    made = Install()
+    made.called(NOON - DAY, usd=0.1, calls=10)
+    made.called(NOON - 60.0, usd=0.1, calls=10, traffic="eval")  # is no traffic of customers
+    comparer = Comparer(made.log, lambda: made.configuration, PriceList(), clock=lambda: made.now)
+    found = comparer.compare("support", ["gpt-4o-mini", "no-such-model"])
+    assert (found.recorded.calls, found.recorded.tokens.input, round(found.recorded.days, 3)) == (10, 100_000, 1.0)
+    rows = {row.candidate.name: row for row in found.rows}
+    assert rows["gpt-4o-mini"].month == pytest.approx(0.15 * 0.1 * 30)
+    assert rows["no-such-model"].month is None
+    with pytest.raises(NothingRecorded, match="roadworthy cost calculate"):
+        comparer.compare("support", days=0.5)
+
+
+def test_a_bill_is_held_against_the_calls_that_reach_a_provider() -> None:
+    made = Install()
+    made.called(NOON, usd=0.1, calls=10, model_answered="m-2026-01-01")
+    made.called(NOON, usd=0.1, traffic="drill", model_answered="m")
+    made.called(NOON, usd=0.1, model_answered=None, outcome="canned")
+    reconciler = Reconciler(made.log, lambda: made.configuration, lambda target: PRICE, PriceList())
+    found = reconciler.file("date,model,usd\n2026-11-23,m,1.00\n")
+    assert (found.agrees, round(found.logged, 6), found.notes) == (True, 1.0, [])
+    away = reconciler.file("date,model,usd\n2026-11-23,m,1.00\n2026-11-24,m,0.40\n")
+    assert {why: round(usd, 6) for why, usd in away.parts.items() if usd} == {"round": 0.4}
+
+
+def test_the_docs_begin_with_commands_that_work() -> None:
+    first = {name: (DOCS / name).read_text().split("```")[1].strip() for name in ("finance.md", "budgets.md")}
+    assert first == {"finance.md": "roadworthy cost sheet --all", "budgets.md": "roadworthy budgets"}
 
 
 def test_a_sheet_comes_through_json_as_it_was() -> None:

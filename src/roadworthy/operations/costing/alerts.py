@@ -210,11 +210,11 @@ def _where(subject: Subject, unit: str | None) -> Filter:
 def _whose(subject: Subject) -> str:
     match subject.scope:
         case "team":
-            return f"team {subject.owner}"
+            return f"Team {subject.owner}"
         case "key" | "tester":
-            return f"key {subject.who} on {subject.owner}"
+            return f"Key {subject.who} on {subject.owner}"
         case "user":
-            return f"this user of {subject.owner}"
+            return f"This user of {subject.owner}"
         case _:
             return subject.owner
 

@@ -29,6 +29,7 @@ from roadworthy.cost.sheet import (
     Expected,
     Figures,
     Line,
+    Most,
     PriceLine,
     Sheet,
 )
@@ -118,16 +119,21 @@ class Books:
             covers=covers, name=name, month=month, made_at=now, over=end <= now,
             currency=shown[0] if same else finance,
             cost_centres=sorted({each.cost_centre for each in figures} - {NO_CENTRE}),
-            most=pages.most(
-                [(flow.name, flow.team, flow.policy.budgets.workflow) for flow in flows],
-                configuration.settings.team_budgets, pages.days_in(first),
-            ),
+            most=self._most(configuration, flows, pages.days_in(first)),
             approved=_approved([flow.policy.budgets.workflow for flow in flows]),
             expected=None if end <= now else self._expected(flows, figures, now, end),
             figures=figures, closed=[kept[flow.name] for flow in flows if flow.name in kept], differs=differs,
             corrections=corrections, prices=self._prices(configuration, figures),
             notes=self._notes(flows, figures),
         )  # fmt: skip
+
+    def _most(self, configuration: Configuration, flows: Sequence[Workflow], days: int) -> Most:
+        """A budget binds by what calls may cost, so without any known price none does (``gateway/limits/plans``)."""
+        targets = configuration.targets.values()
+        if targets and all(self._price(target).price is None for target in targets):
+            return Most(None, "no target has a known price, so nothing can be reserved and no budget binds")
+        budgets = [(flow.name, flow.team, flow.policy.budgets.workflow) for flow in flows]
+        return pages.most(budgets, configuration.settings.team_budgets, days)
 
     def _figures(self, configuration: Configuration, flow: Workflow, month: str, since: float, until: float) -> Figures:
         where = Filter(workflow=flow.name, since=since, until=until)

@@ -146,7 +146,7 @@ def _against(sheet: Sheet, money: Money) -> str:
 def _expected(sheet: Sheet, money: Money) -> Card:
     head = "Expected for the month"
     if sheet.expected is None:
-        return Card(head, "–", "The month is over." if sheet.over else "Nothing was called yet.")
+        return Card(head, "–", "The month is over." if sheet.over else "No full day was seen yet.")
     found = sheet.expected
     spread = f"80 % between {money(found.low)} and {money(found.high)}: {found.basis}"
     if found.assumption:
@@ -279,7 +279,11 @@ def _bar(sheet: Sheet) -> str:
     filled = max(0.0, min(1.0, sheet.spent / whole)) * 100
     mark = "" if sheet.approved is None else f'<u style="left:calc({sheet.approved / whole * 100:.4g}% - 2px)"></u>'
     label = f"{money(sheet.spent)} spent of {money(whole)}"
-    return f'<div class="bar" role="img" aria-label="{_text(label)}"><i style="width:{filled:.4g}%"></i>{mark}</div>'
+    said = f"{label}{'' if sheet.approved is None else f'; the mark is the approved {money(sheet.approved)}'}"
+    return (
+        f'<div class="bar" role="img" aria-label="{_text(label)}"><i style="width:{filled:.4g}%"></i>{mark}</div>'
+        f'<p class="dim">{_text(said)}</p>'
+    )
 
 
 def _html_table(table: Table) -> str:
