@@ -78,7 +78,9 @@ def draw(calls: Sequence[Call], count: int, seed: str = "") -> Drawn:
     """At most ``count`` of them.  The same calls and seed give the same sample on any machine."""
     from roadworthy.statistics import texts
 
-    ordered = sorted(calls, key=lambda call: (not call.known, call.id))  # what is known stands for its repeats
+    often = Counter(call.outcome for call in calls)
+    # the first of those that are nearly the same stands for them: what is known, then what ended as few did
+    ordered = sorted(calls, key=lambda call: (not call.known, often[call.outcome], call.id))
     rows = texts.vectors([call.text for call in ordered])
     first = texts.repeats(rows)
     themes = texts.themes([call.text for call in ordered], rows, themes_for(len(ordered)))
