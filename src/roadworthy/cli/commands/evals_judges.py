@@ -50,7 +50,7 @@ def calibrate(work: Work, workflow: str, scorer: str, max_usd: float | None, ane
     status = _followed(work, work.admin.post("/v1/evals/calibrations", order))
     if work.json:
         work.emit(status)
-    elif status["calibration"]["concluded"] is not None:
+    elif status["calibration"].get("concluded") is not None:
         view.concluded(work.console, status, work.zone(), work.clock())
     _conclude(status)
 
@@ -153,7 +153,7 @@ def _followed(work: Work, status: dict[str, Any]) -> dict[str, Any]:
 def _conclude(status: Mapping[str, Any]) -> None:
     made = status["calibration"]
     again = f"roadworthy evals calibrate {made['workflow']} {made['scorer']} --yes goes on with it"
-    if made["concluded"] is None:
+    if made.get("concluded") is None:
         ended = "failed" if status["state"] == "failed" else "was interrupted"
         raise Undecided(f"calibration {made['id']} {ended}: {status['detail'] or 'not every answer was judged'}", again)
     name = f"{made['scorer']} of {made['workflow']}"

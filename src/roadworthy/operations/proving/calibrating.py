@@ -312,13 +312,19 @@ class Calibrating:
     async def _asked(self, going: _Going) -> None:
         scorer, waiting = _asker(going.ready.scorer), iter(going.pending)
         async with self._ports.asker(going.ready.plan.workflow, max(going.usd - going.spent, 0.0)) as asker:
+            gone: list[Unreached] = []
 
             async def worker() -> None:
                 for item in waiting:
                     if going.spent >= going.usd:
                         going.stopping = f"its {going.usd:.4f} dollars are spent"
+                    if going.stopping or gone:
                         return
-                    mark = await _mark(scorer, item.case, asker)
+                    try:
+                        mark = await _mark(scorer, item.case, asker)
+                    except Unreached as error:  # the others keep what they have paid for
+                        gone.append(error)
+                        return
                     await asyncio.to_thread(self.judges.keep, going.calibration.id, item.name, mark)
                     going.asked += 1
                     going.spent += mark.usd or 0.0
@@ -326,6 +332,8 @@ class Calibrating:
             async with asyncio.TaskGroup() as group:
                 for _ in range(min(AT_ONCE, len(going.pending))):
                     group.create_task(worker())
+            if gone:
+                raise gone[0]
 
 
 def concluded(ready: _Ready, marks: dict[str, Mark], now: float) -> Conclusion:
