@@ -62,6 +62,15 @@ def test_what_was_not_taken_is_kept_as_not_delivered(sent: Sent | None, said: st
     assert found.ways == [f"notify: {said}"]
 
 
+def test_without_an_engine_nothing_is_kept_for_nobody_was_told_and_nobody_could_be() -> None:
+    made = Install()
+    made.alerts.round = lambda: None  # type: ignore[method-assign]
+    with pytest.raises(NothingToTest, match="control does not run"):
+        arrived(made, None)
+    with made.state.read() as tx:
+        assert tx.evidence_about("support") == []
+
+
 def test_there_must_be_a_budget_and_a_way() -> None:
     with pytest.raises(NothingToTest, match="support has no budget"):
         arrived(Install(Budgets()), None)

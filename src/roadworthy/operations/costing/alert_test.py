@@ -31,6 +31,8 @@ from roadworthy.workflow.service import Actor, Unknown
 PATIENCE = 30.0
 """Seconds in which a test alert must have been taken: a try, and two more."""
 LOOK = 0.2
+STARTS = 15.0
+"""Seconds in which the engine must have looked the cause up; else none runs here."""
 
 
 class NothingToTest(ValueError):
@@ -130,13 +132,17 @@ class AlertTests:
         return found.id
 
     def _awaited(self, incident: str, ways: int) -> list[Delivery]:
-        """The messages that tell it, once all have ended or been tried in vain for long enough."""
-        end = self._monotonic() + PATIENCE
+        """The messages that tell it, once all have ended or been tried in vain for long enough.  Raises
+        ``NothingToTest`` where no engine runs: a command that stands in for control proves nothing about alerts."""
+        began = self._monotonic()
+        end = began + PATIENCE
         while True:
             found = [row for row in self._outbox.list(limit=200) if row.incident == incident]
             over = len(found) >= ways and all(each.state != "waiting" for each in found)
             if over or self._monotonic() >= end:
                 return found
+            if self._monotonic() - began >= STARTS and self._incidents.find(incident).unexplained:
+                raise NothingToTest("control does not run, and it is what tells alerts: start it with `roadworthy up`")
             self._sleep(LOOK)
 
     def _told(self, incident: str, configuration: Configuration) -> list[dict[str, str]]:
