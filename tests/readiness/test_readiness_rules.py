@@ -195,6 +195,28 @@ def test_it_is_told_seven_days_before_anything_lapses() -> None:
         ({}, "imported", "PASS", 0.10, "imported by ada"),
         ({"p95": 2.1}, "live", "FAIL", 0.0, "objective missed"),
         ({"p95": 2.1}, "imported", "FAIL", 0.0, "objective missed"),
+        ({"p95": 2.1}, "mocked", "INSUFFICIENT", PILOT, "without a live probe that agrees"),
+        ({"p95": 2.1, "rate": 60}, "live", "INSUFFICIENT", PILOT, "above twice the peak"),
+        ({"saturated": True, "seconds": 60}, "live", "FAIL", 0.0, "over-saturated"),
+        ({"p50": 0.5}, "live", "FAIL", 0.0, "p99/p50 is 4.0, above 3, and at first token it is not known"),
+        ({"p50": 0.5, "seconds": 60}, "live", "INSUFFICIENT", PILOT, "60 s of 3,600 s"),
+        (
+            {"p50": 0.5, "first_token_ratio": 2.0, "matched_ratio": 3.1},
+            "live",
+            "FAIL",
+            0.0,
+            "at matched length it is 3.1",
+        ),
+        ({"p50": 0.5, "first_token_ratio": 2.0, "matched_ratio": 2.0}, "live", "FAIL", 0.0, "no limit that its owner"),
+        (
+            {"p50": 0.5, "first_token_ratio": 2.0, "matched_ratio": 2.0, "objective_p99": 2.0},
+            "live",
+            "PASS",
+            1.0,
+            "for 60 min",
+        ),
+        ({"judged": "INSUFFICIENT", "why": "not clear of 3"}, "live", "INSUFFICIENT", PILOT, "not clear of 3"),
+        ({"p50": 0.5, "judged": "PASS"}, "live", "PASS", 1.0, "for 60 min"),
     ],
 )
 def test_what_a_load_test_allows(change: dict[str, Any], mode: str, verdict: str, cap: float, says: str) -> None:

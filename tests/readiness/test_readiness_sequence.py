@@ -46,7 +46,7 @@ def test_the_next_step_names_its_command() -> None:
     assert command(frozen=False) == ("freeze", "roadworthy freeze support")
     assert command("eval_gate") == ("capture", "roadworthy evals gate support")
     assert command("fallback_drills") == ("fallbacks", "roadworthy drill support --all")
-    assert command("load_test") == ("load test", "not built yet")
+    assert command("load_test") == ("load test", "roadworthy load support")
     assert command() == ("soft launch", "roadworthy rollout start support")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from html import escape
@@ -169,7 +170,7 @@ def _plot(
     if not shown:
         return ""
     every = [point for _, _, points in shown for point in points]
-    x_most = max(x for x, _ in every) or 1.0
+    x_most = _round_up(max(x for x, _ in every)) if percent else max(x for x, _ in every) or 1.0
     y_most = 1.0 if percent else _round_up(max([y for _, y in every] + ([level] if level else [])) or 1.0)
 
     def at(x: float, y: float) -> str:
@@ -216,10 +217,8 @@ def _stroke(points: str, colour: str, *, dashed: bool = False) -> str:
 
 def _round_up(value: float) -> float:
     """The next of 1, 2, 2.5, 4, 5, 8 and 10 times a power of ten."""
-    power = 10.0 ** len(str(int(value))) / 10 if value >= 1 else 1.0
-    while value < power and power > 1e-9:
-        power /= 10
-    return float(next(step * power for step in (1, 2, 2.5, 4, 5, 8, 10, 20) if step * power >= value * 0.9999))
+    power: float = 10.0 ** math.floor(math.log10(value)) if value > 0 else 1.0
+    return next((step * power for step in (1, 2, 2.5, 4, 5, 8) if step * power >= value * 0.9999), 10 * power)
 
 
 def _number(value: float) -> str:
@@ -304,10 +303,8 @@ def _kill(found: Facts) -> str:
     kill = found.get("kill")
     if kill is None:
         return ""
-    took = (
-        "not measured" if kill["seconds"] is None else f"{seconds(kill['seconds'])} from the press to the last attempt"
-    )
-    late = f", {plural(kill['late'], 'attempt')} after the acknowledgement" if kill.get("late") else ", none afterwards"
+    late = f", {plural(kill['late'], 'attempt')} after the acknowledgement" if kill.get("late") else ""
+    took = view.pressed(kill)
     return f"<h2>The kill switch under load</h2><p>{_text(took + late)}. Pressed: {_text(kill['said'])}.</p>"
 
 

@@ -133,11 +133,22 @@ def result(run: Facts, before: Facts | None) -> Iterator[str]:
             )
     kill = found.get("kill")
     if kill is not None:
-        took = "not measured" if kill["seconds"] is None else f"last attempt {seconds(kill['seconds'])} after the press"
+        took = pressed(kill)
         late = f", {plural(kill['late'], 'attempt')} after the acknowledgement" if kill.get("late") else ""
         yield f"  kill switch: {took}{late}; pressed: {line(kill['said'])}"
     if before is not None and before.get("came") and measured is not None:
         yield from _compared(measured, before)
+
+
+def pressed(kill: Facts) -> str:
+    """How long attempts went on after the press."""
+    if kill["seconds"] is None:
+        return "not measured"
+    last = (
+        f"last attempt {seconds(kill['seconds'])} after the press" if kill["seconds"] else "no attempt after the press"
+    )
+    told = kill.get("acknowledged")
+    return last if told is None else f"{last}, every gateway had confirmed after {seconds(told)}"
 
 
 def _measured(measured: Facts, found: Facts) -> Iterator[str]:

@@ -81,7 +81,7 @@ async def serve(control: Control) -> None:
         loop.add_signal_handler(number, stop.set)
     control.kill.start()
     control.kill_drills.recover()
-    control.loading.runs.recover()
+    control.loading.recover()
     engine = Engine(control.modules())
     control.board.engine = engine
     http = server(control.app)

@@ -124,10 +124,12 @@ def _figures(found: three.Verdict3) -> list[Figure]:
         "p99/p50 of the first token": found.first_token,
         "p99/p50 at matched output length": found.matched,
     }
-    return [
-        Figure(name, ratio, three.RATIO, None if ratio is None else ratio.value <= three.RATIO)
-        for name, ratio in named.items()
-    ]
+    return [Figure(name, ratio, three.RATIO, None if ratio is None else _clear(ratio)) for name, ratio in named.items()]
+
+
+def _clear(ratio: Interval) -> bool | None:
+    """``None``: the limit is inside of its interval."""
+    return True if ratio.upper <= three.RATIO else False if ratio.lower > three.RATIO else None
 
 
 def slots(samples: Sequence[Sample], seconds: float) -> list[Slot]:

@@ -41,7 +41,7 @@ SLOWEST_PROBE = 0.2
 KILL_SECONDS = 8.0
 """For which the full rate is held on after a rehearsal, while the kill switch of the copy is pressed."""
 KILL_AFTER = 2.0
-SHIPPING = 15.0
+SHIPPING, SHIPPING_STOPPED = 15.0, 2.0
 """Seconds in which the records of a stretch must be in the log."""
 SETTLING = 120.0
 MARGIN = 1.05
@@ -122,7 +122,7 @@ class Leader:
             await self._beside(stretch, ready.arrivals.seconds / 2, self._press_live)
         else:
             self._took(await stretch)
-        self.seen.records = await self._records(self._ports.records, permit, len(self.seen.samples))
+        self.seen.records = await self._records(self._ports.records, permit)
 
     async def _rehearsed(self) -> None:
         ready, order = self._ready, self._ready.order
@@ -153,7 +153,7 @@ class Leader:
             loose = Limits(errors=1.0, saturation=False)
             stretch = self._stretch("kill", more, held, loose, copy.base_url)
             await self._beside(stretch, KILL_AFTER, copy.kill, keep=False)
-        self.seen.records = await self._records(copy.records, made.id, len(self.seen.samples))
+        self.seen.records = await self._records(copy.records, made.id)
 
     async def _validated(self, fit: Fit, simulated: Sequence[Sample]) -> None:
         """The live probe, and how far the fit is from it."""
@@ -186,7 +186,7 @@ class Leader:
             if self.seen.stopped or self._spent >= ready.plan.max_usd:
                 self.seen.stopped = self.seen.stopped or f"its ${ready.plan.max_usd:,.4g} are spent"
                 break
-        self.seen.records = await self._records(self._ports.records, permit, 0)
+        self.seen.records = await self._records(self._ports.records, permit)
 
     # --- stretches
 
@@ -293,10 +293,11 @@ class Leader:
         finally:
             await client.close()
 
-    async def _records(self, read: Callable[[str], list[Inference]], permit: str, calls: int) -> list[Inference]:
+    async def _records(self, read: Callable[[str], list[Inference]], permit: str) -> list[Inference]:
         """What the log has, once it has all, or after a while what there is."""
         self._tell("closing", "reading the records of the calls")
-        until = time.monotonic() + SHIPPING
+        calls = sum(sample.sent is not None for sample in self.seen.samples)
+        until = time.monotonic() + (SHIPPING_STOPPED if self.seen.stopped else SHIPPING)
         while True:
             found = await asyncio.to_thread(read, permit)
             if len(found) >= calls or time.monotonic() > until:

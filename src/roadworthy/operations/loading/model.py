@@ -247,7 +247,7 @@ class Figure(msgspec.Struct, frozen=True):
     ratio: Interval | None
     most: float
     passes: bool | None
-    """``None``: it could not be measured."""
+    """``None``: it could not be measured, or its interval holds the limit."""
 
 
 class Slot(msgspec.Struct, frozen=True, omit_defaults=True):

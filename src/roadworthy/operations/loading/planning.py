@@ -282,7 +282,6 @@ def vet(order: Order) -> None:
         ("peak", order.peak, 0.0, HIGHEST_RATE),
         ("factor", order.factor, 0.0, 100.0),
         ("growth", order.growth, 0.0, 1000.0),
-        ("duration", order.seconds, 0.999, LONGEST),
         ("max cost", order.usd, 0.0, 1e6),
         ("errors", order.errors, 0.0, 1.0),
         ("cv", order.cv, 0.0, 100.0),
@@ -291,6 +290,10 @@ def vet(order: Order) -> None:
     for name, value, above, most in numbers:
         if value is not None and not (math.isfinite(value) and above < value <= most):
             raise LoadRefused(f"{name}: found {value:g}, expected more than {above:g} and at most {most:g}")
+    if not 1.0 <= order.seconds <= LONGEST:
+        raise LoadRefused(
+            f"duration: found {order.seconds:,.0f} s, expected 1 s to {LONGEST:,.0f} s: a permit holds for two hours"
+        )
     if not 0 <= order.probe <= MOST_PROBE:
         raise LoadRefused(f"probe: found {order.probe}, expected 0 to {MOST_PROBE} calls")
     if order.most_under_way and not 1 <= order.most_under_way <= MOST_UNDER_WAY:

@@ -75,7 +75,9 @@ class LoadRuns:
         self._lock = threading.Lock()
 
     def recover(self) -> None:
-        """At the start of control: what the one before was leading has ended with it."""
+        """At the start of control: what the one before was leading has ended with it, and its files are left."""
+        for left in self._ports.scratch.glob("lod_*"):
+            left.unlink(missing_ok=True)
         with self._kept.write() as tx:
             for run in tx.load_runs("", KEPT_RUNS):
                 if run.state == "running":

@@ -34,7 +34,8 @@ from roadworthy.operations.loading.ports import Kept, Ports, Rehearsed
 from roadworthy.operations.loading.runs import LoadRuns
 from roadworthy.wiring.composed.drills import leased
 from roadworthy.wiring.copies.copied import Original
-from roadworthy.wiring.copies.rehearsal import rehearsal
+from roadworthy.wiring.copies.install import sweep
+from roadworthy.wiring.copies.rehearsal import PREFIX, rehearsal
 from roadworthy.wiring.folders.data_folder import DataFolder
 from roadworthy.wiring.processes.launcher import LinuxLauncher
 from roadworthy.workflow.inference import Inference
@@ -132,6 +133,11 @@ class Loading:
             scratch=folder.run / "load", clock=clock,
         )  # fmt: skip
         self.runs = LoadRuns(state, state, self._planner, ports)
+
+    def recover(self) -> None:
+        """At the start of control: nothing of a test is left that an earlier one was leading when it was killed."""
+        sweep(PREFIX)
+        self.runs.recover()
 
     def _target(self, name: str) -> Target | None:
         with self._state.read() as tx:

@@ -145,11 +145,16 @@ class CopiedInstall:
 
 def new_root(prefix: str) -> Path:
     """A folder that the next maker removes should this one be killed; what killed ones have left is removed now."""
+    sweep(prefix)
+    return Path(tempfile.mkdtemp(prefix=f"{prefix}{os.getpid()}-"))
+
+
+def sweep(prefix: str) -> None:
+    """Remove the folders of copies whose maker was killed."""
     for left in Path(tempfile.gettempdir()).glob(f"{prefix}*-*"):
         maker = left.name.removeprefix(prefix).partition("-")[0]
         if maker.isdigit() and not Path(f"/proc/{maker}").exists() and left.stat().st_uid == os.geteuid():
             shutil.rmtree(left, ignore_errors=True)
-    return Path(tempfile.mkdtemp(prefix=f"{prefix}{os.getpid()}-"))
 
 
 def waive_enforcement(state: SqliteState, signer: Ed25519Signer, configuration: Configuration) -> None:
