@@ -51,13 +51,16 @@ class Trace(NamedTuple):
 
 
 def made(rng: np.random.Generator, days: int) -> Trace:
-    """A trace: weekends, growth, days that vary and resemble their neighbours, calls whose cost has a long tail."""
+    """A trace: weekends, growth, a level that drifts in one of three, days that vary and resemble their neighbours,
+    calls whose cost has a long tail."""
     volume = float(np.exp(rng.uniform(np.log(60.0), np.log(5000.0))))
     weekend = rng.uniform(0.3, 1.1)
     growth = rng.normal(0.0, 0.1) / 30.0
     sd, alike = rng.uniform(0.05, 0.3), rng.uniform(0.0, 0.5)
     cost, cost_sd, tail = 0.002, rng.uniform(0.02, 0.2), rng.uniform(0.3, 1.2)
     noise = _neighbours(rng, days, sd, alike)
+    if rng.random() < 1 / 3:
+        noise = noise * np.exp(rng.normal(0.0, rng.uniform(0.0, 0.05), size=days).cumsum())
     drift = _neighbours(rng, days, cost_sd, alike)
     found = []
     for day in range(days):
@@ -83,9 +86,8 @@ def _neighbours(rng: np.random.Generator, days: int, sd: float, alike: float) ->
 def held_out(trace: Trace, seen: int, ahead: int, rng: np.random.Generator, season: int = 7) -> tuple[float, ...]:
     """(what came, point, lower, upper) of a forecast that is made on the first ``seen`` days of a trace."""
     past, future = trace.days[:seen], trace.days[seen : seen + ahead]
-    prior = Prior()
-    volume = fit_volume([day.calls for day in past], 0, prior, season)
-    calls = volume_draws(volume, seen % season, ahead, prior, DRAWS, rng)
+    volume = fit_volume([day.calls for day in past], 0, Prior(), season)
+    calls = volume_draws(volume, seen % season, ahead, DRAWS, rng)
     costs = cost_draws(past, ahead, DRAWS, rng)
     return sum(day.calls * day.mean for day in future), *interval((calls * costs).sum(axis=1), COVERS)
 
@@ -107,6 +109,21 @@ def simulate(n: int = 200, seed: int = 5) -> dict[str, float]:
     for number in range(n):
         seen = SEEN[number % len(SEEN)]
         results.append(held_out(made(rng, seen + AHEAD), seen, AHEAD, rng))
+    return dict(_coverage(results)._asdict())
+
+
+def resampled(path: Path, n: int = 200, seed: int = 5, seen: int = 21, ahead: int = 30) -> dict[str, float]:
+    """``n`` traces whose days are minutes of an Azure trace, drawn in runs of five on average, so that neighbours are
+    as alike as they are there (D. Politis and J. Romano, J. American Statistical Association 89 (1994) 1303-1313)."""
+    blocks = list(_blocks(path, 60.0))
+    rng = np.random.default_rng(seed)
+    results = []
+    for _ in range(n):
+        at, days = int(rng.integers(len(blocks))), []
+        for _ in range(seen + ahead):
+            days.append(blocks[at])
+            at = int(rng.integers(len(blocks))) if rng.random() < 0.2 else (at + 1) % len(blocks)
+        results.append(held_out(Trace(days), seen, ahead, rng, season=1))
     return dict(_coverage(results)._asdict())
 
 
@@ -145,7 +162,8 @@ def main() -> None:
         print("Azure traces: skipped, no DATA was named")
         return
     for path in sorted((folder / "azure").glob("*.csv")):
-        print(f"{path.name}, minutes for days:", azure(path))
+        print(f"{path.name}, traces of its minutes:", resampled(path))
+        print(f"{path.name}, as it was, from every minute on:", azure(path))
 
 
 if __name__ == "__main__":

@@ -114,7 +114,7 @@ def test_seven_days_of_traffic_make_a_forecast_whose_limits_and_budget_are_told(
 def test_the_cost_owner_accepts_and_what_stays_inside_stays_accepted(
     install: Install, login: Callable[[str], str]
 ) -> None:
-    traffic(install, 30, 30)
+    traffic(install, 15, 15)
     first = forecast(install)
     assert first["accepted_by"] == ""
     install.good(

@@ -90,7 +90,7 @@ def foresee(seen: Seen, plant: Plant, asked: Assumptions) -> Foreseen:
     counts = [] if asked.calls_a_day is not None and live >= LEAST_DAYS else seen.counts
     volume = fit_volume(counts, seen.first, prior)
     future = futures(
-        volume, seen.next, seen.days, prior, horizons=HORIZONS, cost_sd=asked.cost_sd, covers=COVERS, seed=asked.seed
+        volume, seen.next, seen.days, horizons=HORIZONS, cost_sd=asked.cost_sd, covers=COVERS, seed=asked.seed
     )
     mean_rate = future.calls / rules.MONTH
     asked, peak = _peak(seen, plant, asked, mean_rate)

@@ -1,11 +1,13 @@
 """What the next days will bring: volume by a gamma-Poisson model with growth, the cost of a call by a bootstrap over
 days, then calls.
 
-**Volume.**  Calls of day t are Poisson with mean λ · w(t) · exp(g · t) · ε(t): a level λ, a factor of the weekday,
-growth g a day and a gamma noise ε of mean 1 and variance φ (so calls are negative binomial).  Growth has a normal
-prior, stated by whoever asks; λ has a gamma prior, and its posterior counts a day for what it tells: 1 / (1 + μφ) of a
-Poisson day, less where neighbouring days are alike.  (A. Gelman et al., Bayesian Data Analysis, 3rd ed., ch. 2.6, the
-conjugate update; P. McCullagh and J. A. Nelder, Generalized Linear Models, 2nd ed., ch. 6 and 9, the dispersion.)
+**Volume.**  Calls of day t are Poisson with mean λ(t) · w(t) · ε(t): a level λ, a factor w of the weekday and a gamma
+noise ε of mean 1 and variance φ (so calls are negative binomial).  From day to day the level grows by g and drifts by a
+normal step of variance q, both of its logarithm.  The level is gamma and stays so: a day updates its shape and rate by
+what it tells, 1 / (1 + μφ) of a Poisson day, and a day's drift discounts both (M. West and J. Harrison, Bayesian
+Forecasting and Dynamic Models, 2nd ed. 1997, ch. 10 and 14; A. Harvey and C. Fernandes, J. Business & Economic
+Statistics 7 (1989) 407-417).  g, q and φ are not known: each has a prior on a grid, that of g as
+whoever asks states it, and every point of the grid counts for how well it foretold each day from those before it.
 
 **Cost of a call.**  Calls of a day are alike (a prompt, a campaign, a long document), so days are resampled first and
 the calls within them second (A. C. Davison and D. V. Hinkley, Bootstrap Methods, 1997, ch. 3.8).
@@ -28,8 +30,17 @@ GROWTH_SPAN = 30.0
 """Days over which growth is stated."""
 _SHRINK = 0.5
 """Days of weight 1 that each weekday is given before it is seen."""
-_PHI0, _PHI_DAYS = 0.04, 3.0
-"""Before anything is seen, days vary by 20 %; as sure of that as after three days."""
+_GROWTHS = np.linspace(-2.5, 2.5, 11)
+"""Of the prior's standard deviation."""
+_DRIFTS: tuple[tuple[float, float], ...] = (
+    (0.0, 16.0), (0.0004, 3.0), (0.001, 2.5), (0.0025, 2.0), (0.006, 1.5), (0.015, 1.0), (0.04, 0.7), (0.1, 0.5),
+)  # fmt: skip
+"""(q, prior weight): most workflows keep their level for weeks, some do not."""
+_NOISES: tuple[tuple[float, float], ...] = (
+    (0.002, 1.0), (0.006, 1.5), (0.015, 2.0), (0.035, 2.0), (0.08, 2.0), (0.18, 1.0), (0.4, 0.5), (1.0, 0.3),
+    (2.5, 0.2),
+)  # fmt: skip
+"""(φ, prior weight): days vary by 4 to 160 per cent beyond chance."""
 _ALIKE_DAYS = 5.0
 """Days that are needed to believe half of what is seen of the likeness of neighbours."""
 _MOST_CALLS = 60
@@ -59,28 +70,37 @@ class DayCalls(NamedTuple):
 
 
 class Volume(NamedTuple):
-    """What days of the past say of those to come."""
+    """What days of the past say of those to come: a grid of models, each with its weight and its gamma level.
+
+    Arrays have a value for each point of the grid."""
 
     days: int
     effective_days: float
-    """As many independent days tell as much."""
+    """As many independent days would tell as much of today's level."""
     weekdays: NDArray[np.float64]
     """Factor of each day of the season, mean 1."""
-    growth: float
-    """A day: mean of its posterior, of the logarithm."""
-    growth_sd: float
-    dispersion: float
+    weight: NDArray[np.float64]
+    """Posterior: adds up to 1."""
+    growth: NDArray[np.float64]
+    """A day, of the logarithm."""
+    drift: NDArray[np.float64]
+    """q."""
+    noise: NDArray[np.float64]
     """φ."""
-    freedom: float
-    """Degrees of freedom by which φ is known."""
-    alike: float
-    """Correlation of neighbouring days, in [0, 0.9]."""
-    shape: float
+    shape: NDArray[np.float64]
     """Of the gamma posterior of the level on the last day…"""
-    rate: float
+    rate: NDArray[np.float64]
     """…and its rate."""
-    centre: float
-    """Days before the last one at which the level is known best: with more growth since, it is higher now."""
+
+    @property
+    def level(self) -> float:
+        """Calls of a mean day, now."""
+        return float((self.weight * self.shape / self.rate).sum())
+
+    @property
+    def growing(self) -> float:
+        """A day, of the logarithm: posterior mean."""
+        return float((self.weight * self.growth).sum())
 
 
 def fit_volume(counts: Sequence[int], first: int, prior: Prior, season: int = WEEK) -> Volume:
@@ -89,39 +109,72 @@ def fit_volume(counts: Sequence[int], first: int, prior: Prior, season: int = WE
     Raises ``ValueError`` when there are neither days nor a stated level.
     """
     y = np.asarray(counts, dtype=float)
-    if not y.size or not y.sum():
-        if prior.level is None:
-            raise ValueError("no calls and no stated volume: state one")
-        return Volume(int(y.size), 0.0, np.ones(season), prior.growth / GROWTH_SPAN, prior.growth_sd / GROWTH_SPAN,
-                      _PHI0, _PHI_DAYS, 0.0, prior.shape, prior.shape / prior.level, 0.0)  # fmt: skip
-    days = np.arange(y.size) - (y.size - 1.0)
+    if prior.level is None and not y.sum():
+        raise ValueError("no calls and no stated volume: state one")
     slots = (first + np.arange(y.size)) % season
-    weekdays = np.ones(season)
-    growth, growth_sd = prior.growth / GROWTH_SPAN, prior.growth_sd / GROWTH_SPAN
-    alike, phi = 0.0, _PHI0
-    for _ in range(3):  # each is estimated given the others; they settle at once
-        trend = np.exp(growth * days)
+    found = _filtered(y, np.ones(y.size), prior, np.ones(season))
+    if y.size >= season:
+        trend = np.exp(found.growing * np.arange(y.size))
         weekdays = _weekdays(y / trend, slots, season)
-        expected = weekdays[slots] * trend
-        mu = expected * y.sum() / expected.sum()
-        residual = y / np.maximum(mu, 1e-9) - 1.0
-        phi, freedom = _dispersion(y, mu, season)
-        alike = _alike(residual)
-        growth, growth_sd = _growth(y / weekdays[slots], days, phi, alike, prior)
-    expected = weekdays[slots] * np.exp(growth * days)
-    mu = expected * y.sum() / expected.sum()
-    worth = (1.0 - alike) / (1.0 + alike) / (1.0 + mu * phi)
-    shape, rate = float((worth * y).sum()) + 0.5, float((worth * expected).sum())
-    centre = -float((worth * expected * days).sum()) / rate
+        found = _filtered(y, weekdays[slots], prior, weekdays)
+    return found
+
+
+def _filtered(
+    y: NDArray[np.float64], factor: NDArray[np.float64], prior: Prior, weekdays: NDArray[np.float64]
+) -> Volume:
+    """Each day foretold and then seen, at every point of the grid at once."""
+    growth, drift, noise, log_weight = _grid(prior)
     if prior.level is not None:
-        shape, rate = shape + prior.shape, rate + prior.shape / prior.level
-    effective = y.size * (1.0 - alike) / (1.0 + alike)
-    return Volume(y.size, effective, weekdays, growth, growth_sd, phi, freedom, alike, shape, rate, centre)
+        shape, rate = np.full(growth.size, prior.shape), np.full(growth.size, prior.shape / prior.level)
+    else:  # knows next to nothing, about where the first days lie
+        shape, rate = np.full(growth.size, 0.5), np.full(growth.size, 0.5 / max(float(y[:3].mean()), 0.5))
+    told = np.zeros(growth.size)
+    for calls, times in zip(y, factor, strict=True):
+        kept = 1.0 / (1.0 + shape * drift)
+        shape, rate = shape * kept, rate * kept * np.exp(-growth)
+        told = told * kept
+        mean = times * shape / rate
+        log_weight = log_weight + _log_negative_binomial(float(calls), mean, 1.0 / (1.0 / shape + noise))
+        worth = 1.0 / (1.0 + mean * noise)
+        shape, rate, told = shape + worth * calls, rate + worth * times, told + 1.0
+    weight = np.exp(log_weight - log_weight.max())
+    weight /= weight.sum()
+    return Volume(int(y.size), float((weight * told).sum()), weekdays, weight, growth, drift, noise, shape, rate)
+
+
+def _grid(prior: Prior) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any]]:
+    """(growth, drift, noise, logarithm of the prior weight), each flat."""
+    sd = max(prior.growth_sd, 1e-6) / GROWTH_SPAN
+    axes = np.meshgrid(_GROWTHS, np.arange(len(_DRIFTS)), np.arange(len(_NOISES)), indexing="ij")
+    steps, at_drift, at_noise = (axis.ravel() for axis in axes)
+    drifts, noises = np.asarray(_DRIFTS), np.asarray(_NOISES)
+    log_weight = -steps * steps / 2.0 + np.log(drifts[at_drift, 1]) + np.log(noises[at_noise, 1])
+    return prior.growth / GROWTH_SPAN + steps * sd, drifts[at_drift, 0], noises[at_noise, 0], log_weight
+
+
+def _log_negative_binomial(k: float, mean: NDArray[np.float64], size: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Logarithm of the probability of ``k``, but for what does not depend on the parameters."""
+    mean = np.maximum(mean, 1e-12)
+    return np.asarray(
+        _log_gamma(k + size) - _log_gamma(size)
+        + size * np.log(size / (size + mean)) + k * np.log(mean / (size + mean))
+    )  # fmt: skip
+
+
+def _log_gamma(x: NDArray[np.float64]) -> NDArray[np.float64]:
+    """For positive arguments, to 1e-7: Stirling's series (NIST DLMF 5.11.1) eight steps further up."""
+    steps = np.zeros_like(x)
+    for step in range(8):
+        steps += np.log(x + step)
+    z = x + 8.0
+    return np.asarray(
+        (z - 0.5) * np.log(z) - z + 0.5 * math.log(2.0 * math.pi) + 1 / (12 * z) - 1 / (360 * z**3) - steps
+    )
 
 
 def _weekdays(y: NDArray[Any], slots: NDArray[np.int64], season: int) -> NDArray[np.float64]:
-    if y.size < season:
-        return np.ones(season)
+    """Each weekday over the mean, drawn a little towards 1."""
     mean = y.mean()
     factors = np.ones(season)
     for slot in range(season):
@@ -130,76 +183,16 @@ def _weekdays(y: NDArray[Any], slots: NDArray[np.int64], season: int) -> NDArray
     return np.asarray(factors / factors.mean())
 
 
-def _dispersion(y: NDArray[np.float64], mu: NDArray[np.float64], season: int) -> tuple[float, float]:
-    """(φ, degrees of freedom): excess of the squared residuals over Poisson, with ``_PHI_DAYS`` days of ``_PHI0``."""
-    spent = 1.0 + (season - 1.0) * min(1.0, y.size / (4.0 * season)) if y.size >= season else 1.0
-    free = max(1.0, y.size - spent)
-    excess = float((((y - mu) ** 2 - mu) / np.maximum(mu, 1e-9) ** 2).sum()) * y.size / free / y.size
-    return (max(excess, 0.0) * free + _PHI0 * _PHI_DAYS) / (free + _PHI_DAYS), free + _PHI_DAYS
-
-
-def _alike(residual: NDArray[np.float64]) -> float:
-    """Correlation of neighbours, drawn towards none while days are few; in [0, 0.9]."""
-    n = residual.size
-    if n < 4:
-        return 0.0
-    centred = residual - residual.mean()
-    spread = float((centred**2).sum())
-    if spread <= 0.0:
-        return 0.0
-    seen = float((centred[1:] * centred[:-1]).sum()) / spread + 1.0 / n  # its bias in short series
-    return min(0.9, max(0.0, seen * n / (n + _ALIKE_DAYS)))
-
-
-def _growth(y: NDArray[Any], days: NDArray[Any], phi: float, alike: float, prior: Prior) -> tuple[float, float]:
-    """(mean, standard deviation) of growth a day: the slope that is seen and the prior, each by its precision."""
-    mean0, sd0 = prior.growth / GROWTH_SPAN, max(prior.growth_sd, 1e-6) / GROWTH_SPAN
-    if y.size < 4:
-        return mean0, sd0
-    weight = 1.0 / (phi + 1.0 / np.maximum(y, 1.0))  # of the logarithm of a day
-    centre = (weight * days).sum() / weight.sum()
-    spread = float((weight * (days - centre) ** 2).sum())
-    slope = float((weight * (days - centre) * np.log(np.maximum(y, 0.5))).sum()) / spread
-    precision = spread * (1.0 - alike) / (1.0 + alike)
-    total = precision + sd0**-2
-    return (slope * precision + mean0 * sd0**-2) / total, total**-0.5
-
-
-def volume_draws(
-    found: Volume, next_slot: int, horizon: int, prior: Prior, draws: int, rng: np.random.Generator
-) -> Draws:
-    """Calls of the next ``horizon`` days, draws × days.  ``next_slot``: weekday of the first of them.
-
-    Days that are alike are given a common part of the noise, so that their sum varies as that of alike days does.
-    The growth of days to come is not the growth that was: it gets the prior's spread anew beside its own.
-    """
-    ahead = np.arange(1, horizon + 1)
-    level = rng.gamma(found.shape, 1.0 / found.rate, size=(draws, 1))
-    change = prior.growth_sd / GROWTH_SPAN / math.sqrt(2.0)
-    grew = rng.normal(0.0, found.growth_sd, size=(draws, 1))
-    growth = found.growth + grew + rng.normal(0.0, change, size=(draws, 1))
-    phi = np.maximum(found.dispersion * found.freedom / rng.chisquare(found.freedom, size=(draws, 1)), 1e-6)
-    common, own = _parted(found.alike, horizon)
-    noise = _noise(phi * common, (draws, 1), rng) * _noise(phi * own, (draws, horizon), rng)
+def volume_draws(found: Volume, next_slot: int, horizon: int, draws: int, rng: np.random.Generator) -> Draws:
+    """Calls of the next ``horizon`` days, draws × days.  ``next_slot``: weekday of the first of them."""
+    points = rng.choice(found.weight.size, size=draws, p=found.weight)
+    growth, drift, noise = (each[points][:, None] for each in (found.growth, found.drift, found.noise))
+    level = rng.gamma(found.shape[points], 1.0 / found.rate[points])[:, None]
+    steps = rng.normal(-drift / 2.0, np.sqrt(drift), size=(draws, horizon)).cumsum(axis=1)
+    shape = np.broadcast_to(1.0 / noise, (draws, horizon))
     season = found.weekdays[(next_slot + np.arange(horizon)) % found.weekdays.size]
-    rates = level * np.exp(grew * found.centre + growth * ahead) * season * noise
-    return rng.poisson(np.minimum(rates, 1e15)).astype(float)
-
-
-def _parted(alike: float, horizon: int) -> tuple[float, float]:
-    """(common, own) shares of the noise that give a mean over ``horizon`` alike days its variance."""
-    if horizon < 2 or alike <= 0.0:
-        return 0.0, 1.0
-    lags = np.arange(1, horizon)
-    inflation = 1.0 + 2.0 * float(((1.0 - lags / horizon) * alike**lags).sum())
-    common = (inflation - 1.0) / (horizon - 1.0)
-    return common, 1.0 - common
-
-
-def _noise(variance: NDArray[np.float64], size: tuple[int, int], rng: np.random.Generator) -> Draws:
-    """Gamma of mean 1."""
-    shape = np.broadcast_to(1.0 / np.maximum(variance, 1e-9), size)
-    return rng.gamma(shape, 1.0 / shape)
+    rates = level * np.exp(growth * np.arange(1, horizon + 1) + steps) * season * rng.gamma(shape, 1.0 / shape)
+    return np.asarray(rng.poisson(np.minimum(rates, 1e15)), dtype=float)
 
 
 def cost_draws(days: Sequence[DayCalls], horizon: int, draws: int, rng: np.random.Generator) -> Draws:
@@ -224,6 +217,19 @@ def cost_draws(days: Sequence[DayCalls], horizon: int, draws: int, rng: np.rando
     chosen = np.take_along_axis(world, picked, axis=1)
     values = np.maximum(means[chosen] + np.take_along_axis(spreads, chosen, axis=1), 0.0)
     return np.repeat(values, math.ceil(horizon / ahead), axis=1)[:, :horizon]
+
+
+def _alike(residual: NDArray[np.float64]) -> float:
+    """Correlation of neighbours, drawn towards none while days are few; in [0, 0.9]."""
+    n = residual.size
+    if n < 4:
+        return 0.0
+    centred = residual - residual.mean()
+    spread = float((centred**2).sum())
+    if spread <= 0.0:
+        return 0.0
+    seen = float((centred[1:] * centred[:-1]).sum()) / spread + 1.0 / n  # its bias in short series
+    return min(0.9, max(0.0, seen * n / (n + _ALIKE_DAYS)))
 
 
 def _worth(means: NDArray[np.float64]) -> float:
@@ -269,7 +275,7 @@ class Futures(NamedTuple):
 
 
 def futures(
-    volume: Volume, next_slot: int, days: Sequence[DayCalls], prior: Prior, *, horizons: Sequence[int],
+    volume: Volume, next_slot: int, days: Sequence[DayCalls], *, horizons: Sequence[int],
     cost_sd: float = 0.0, covers: float = 0.8, draws: int = 2000, seed: int = 0,
 ) -> Futures:  # fmt: skip
     """``cost_sd``: how far the cost of a call may lie from what ``days`` say (standard deviation of the logarithm),
@@ -278,7 +284,7 @@ def futures(
     totals: dict[int, tuple[float, float, float]] = {}
     longest = max(horizons)
     for horizon in sorted(horizons):
-        calls = volume_draws(volume, next_slot, horizon, prior, draws, rng)
+        calls = volume_draws(volume, next_slot, horizon, draws, rng)
         costs = cost_draws(days, horizon, draws, rng)
         if cost_sd > 0.0:
             costs = costs * np.exp(rng.normal(-cost_sd * cost_sd / 2.0, cost_sd, size=(draws, 1)))
