@@ -55,12 +55,21 @@ class Session:
     def work(self) -> Done:
         """Until nothing is left or the rater quits.  Raises what ``post`` raises; what was scored is kept."""
         said = ""
-        while self._left:
-            self._show(self._left[0], said)
-            said = self._act(self._key())
-            if self.done.quit:
+        while not self.done.quit:
+            if self._left:
+                self._show(self._left[0], said)
+                said = self._act(self._key())
+            elif self._wants_the_last_again(said):
+                said = self._undo()
+            else:
                 break
         return self.done
+
+    def _wants_the_last_again(self, said: str) -> bool:
+        if self._console.is_terminal:
+            self._console.clear()
+        self._print(f"That was the last one  ·  {line(said)}  ·  any other key ends", "")
+        return self._key() == UNDO
 
     def _act(self, key: str) -> str:
         """What a key does → what is said of it above the next answer."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -43,14 +44,16 @@ def score(work: Work, workflow: str, run: str, share: float) -> None:
             f"{words.plural(len(desk['items']), 'answer')} to score, and nobody is there to press a key",
             f"run it in a terminal: roadworthy evals score {workflow}",
         )
+    from roadworthy.cli.keyboard import keyboard
     from roadworthy.cli.scoring import Session
 
-    session = Session(work.console, desk, run=run, key=click.getchar, post=work.admin.post)
-    try:
-        session.work()
-    finally:
-        for text in _summary(workflow, run, desk, session.done.scored, session.done.skipped):
-            work.say(text)
+    with keyboard(sys.stdin) as keys:
+        session = Session(work.console, desk, run=run, key=keys.read, post=work.admin.post)
+        try:
+            session.work()
+        finally:
+            for text in _summary(workflow, run, desk, session.done.scored, session.done.skipped):
+                work.say(text)
 
 
 @evals.command()
