@@ -68,7 +68,7 @@ class Session:
     def _wants_the_last_again(self, said: str) -> bool:
         if self._console.is_terminal:
             self._console.clear()
-        self._print(f"That was the last one  ·  {line(said)}  ·  any other key ends", "")
+        self._print(f"That was the last  ·  {line(said)}  ·  any other key ends", "")
         return self._key() == UNDO
 
     def _act(self, key: str) -> str:
@@ -79,7 +79,7 @@ class Session:
         if key in (SKIP, " "):
             self._past.append((self._left.pop(0), ""))
             self.done.skipped += 1
-            return "skipped; it comes again next time"
+            return "skipped until next time  ·  u takes it back"
         if key == UNDO:
             return self._undo()
         if key in (QUIT, "\x04"):
