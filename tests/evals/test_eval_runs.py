@@ -276,6 +276,8 @@ def test_a_night_on_which_something_is_certainly_wrong_runs_the_gate_whose_fail_
     assert (newest.verdict, newest.run) == ("FAIL", night.gate)
     [notice] = told
     assert "only testers get the release now" in notice.summary
+    bench.now += DAY
+    assert nightly.run("support") is None, "what failed is not run every night"
 
 
 def test_a_few_bad_answers_in_a_night_are_no_alarm(bench: Bench) -> None:

@@ -124,6 +124,17 @@ def test_by_day_nothing_runs() -> None:
     assert night.ran == []
 
 
+def test_what_runs_every_night_runs_for_each_workflow_once_though_nothing_lapses() -> None:
+    night = Night()
+    night.renewals.every_night("nightly_evals", night.producer("nightly"))
+    night.renewals.round()
+    night.renewals.round()
+    assert night.ran == [f"nightly {subject().workflow}"]
+    night.now += DAY
+    night.renewals.round()
+    assert len(night.ran) == 2
+
+
 def test_what_costs_more_than_a_night_may_is_left_out() -> None:
     night = Night()
     night.renewals.register("canary", night.producer("canary", usd=NIGHT_DOLLARS + 0.01))

@@ -82,7 +82,8 @@ def schedule(found: Facts, zone: tzinfo, now: float) -> list[str]:
     """A line each."""
     name = found["workflow"]
     if found["release"] is None:
-        return [f"Nothing is run by itself: {name} serves no release whose gate has run. roadworthy evals gate {name}"]
+        why = f"{name} serves no release that its gate let pass"
+        return [f"Nothing is run by itself, for {why}: roadworthy evals gate {name}"]
     cost = "nobody knows what it costs" if found["usd"] is None else f"about {words.dollars(found['usd'])} at most"
     last = "never yet" if found["last"] is None else words.moment(found["last"], zone, now=now)
     nightly = (

@@ -49,7 +49,7 @@ class Schedule(msgspec.Struct, frozen=True, kw_only=True):
 
     workflow: str
     release: int | None
-    """Number of the served one; ``None``: none is served whose gate has run."""
+    """Number of the served one; ``None``: none is served that its gate did not fail."""
     nightly: int
     """Examples; 0: no nightly run."""
     usd: float | None
@@ -109,7 +109,7 @@ class Nightly:
         order = self._order(workflow)
         if order is None:
             raise Refused(
-                f"{workflow} serves no release whose gate has run, or asks for no nightly examples "
+                f"{workflow} serves no release whose gate let it pass, or asks for no nightly examples "
                 f"(evals.nightly in workflow.yaml); judge one first: roadworthy evals gate {workflow}"
             )
         status = self._runs.start(order, actor)

@@ -24,7 +24,7 @@ from roadworthy.evidence.kinds import EvalGate, Verdict
 from roadworthy.evidence.model import Evidence
 from roadworthy.evidence.permit.model import Permit
 from roadworthy.evidence.receipt.model import Receipt
-from roadworthy.evidence.receipt.rules import gate_verdict
+from roadworthy.evidence.receipt.rules import gate_verdict, newest
 from roadworthy.evidence.rules import Refused as EvidenceRefused
 from roadworthy.evidence.rules import binding, bindings, life
 from roadworthy.evidence.service import Ledger
@@ -128,13 +128,14 @@ class Gate:
         )  # fmt: skip
 
     def served(self, workflow: str) -> str | None:
-        """Digest of the release that gateways serve, if its gate has run."""
+        """Digest of the release that gateways serve, if its gate has run and did not fail it."""
         snapshot = self.ports.snapshot()
         found = None if snapshot is None else snapshot.workflows.get(workflow)
         release = None if snapshot is None or found is None else snapshot.releases.get(found.release or "")
-        known = self._ledger.known(workflow).receipts
-        judged = release is not None and any(each.behaviour == release.behaviour_digest for each in known)
-        return release.digest if release is not None and judged else None
+        if release is None:
+            return None
+        receipt = newest(self._ledger.known(workflow).receipts, workflow, release.behaviour_digest)
+        return None if receipt is None or receipt.verdict == "FAIL" else release.digest
 
     def complete(self, run: Run) -> bool:
         return self.history.complete(run)
