@@ -156,9 +156,8 @@ class _Load:
             self._seen.size, first.price, mean, self._mean_rate, self._asked.cached_for
         )  # fmt: skip
         other = 1.0 if self._other is None else rules.other_factor(self._seen.size, first.price, self._other.price)
-        binding = limits[0] if limits else None
         amplifies = rules.amplified(1.0 - served.first, self._plant.retries)
-        reached = rules.reach(binding, multiple, WORDS[name], 1.0 - served.all, amplifies)
+        reached = rules.reach(limits, multiple, WORDS[name], 1.0 - served.all, amplifies)
         notes = [reached] if reached else []
         if name == "expected" and multiple > 1.005:
             notes.append(f"its busiest hour has {multiple:.2g}× the projected peak, so the peak is projected too low")

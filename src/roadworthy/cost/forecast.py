@@ -164,15 +164,19 @@ def times(figure: Interval, factor: float) -> Interval:
     return Interval(figure.point * factor, figure.low * factor, figure.high * factor)
 
 
-def reach(first: Limit | None, multiple: float, word: str, away: float, amplifies: float) -> str:
-    """Why a load is not reachable, for a person; empty: it is."""
-    if first is None or first.binds_at >= multiple:
-        return ""
-    text = f"{word} is not reachable on today's limits: {first.name} of {first.of} bind at {first.binds_at:.2g}×"
-    if first.name.startswith("budget"):
-        text = f"{word} is not reachable: the {first.name} ends it at {first.binds_at:.2g}×"
-    if away >= 0.001:
-        text += f"; {100 * away:.0f} % of the calls would find no room"
-    if amplifies > 1.005:
-        text += f", and retries would make {amplifies:.2f} requests of each"
-    return text
+def reach(limits: Sequence[Limit], multiple: float, word: str, away: float, amplifies: float) -> str:
+    """Why a load is not reachable, for a person; empty: it is.  ``limits``: the one that binds first at the head."""
+    binding = [limit for limit in limits if limit.binds_at < multiple]
+    place = next((limit for limit in binding if not limit.name.startswith("budget")), None)
+    money = next((limit for limit in binding if limit.name.startswith("budget")), None)
+    why = []
+    if place is not None:
+        text = f"on today's limits: {place.name} of {place.of} bind at {place.binds_at:.2g}×"
+        if away >= 0.001:
+            text += f", {100 * away:.0f} % of the calls would find no room"
+        if amplifies > 1.005:
+            text += f", and retries would make {amplifies:.2f} requests of each"
+        why.append(text)
+    if money is not None:
+        why.append(f"within the {money.name}, which is spent at {money.binds_at:.2g}×")
+    return f"{word} is not reachable {'; nor '.join(why)}" if why else ""

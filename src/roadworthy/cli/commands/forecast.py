@@ -123,27 +123,28 @@ def _basis(figures: Mapping[str, Any]) -> str:
             f"forecast from {figures['days']} days of traffic, worth {figures['effective_days']:.1f} independent ones"
         )
     stated = asked.get("calls_a_day")
-    days = words.plural(int(figures["days"]), "day")
+    days = words.plural(int(figures["days"]), "whole day")
     volume = f"; {stated:,.6g} calls a day are stated" if stated is not None else ""
     return f"assumption, not forecast: {days} of traffic{volume}; the cost of a call is from {asked.get('cost_from')}"
 
 
 def _tell_why(work: Work, figures: Mapping[str, Any]) -> None:
-    drivers = [f"{KINDS.get(each['name'], each['name'])} ({line(each['text'])})" for each in figures["drivers"]]
-    work.say(f"what moves it: {', '.join(drivers)}")
+    work.say("what moves it:")
+    for each in figures["drivers"]:
+        work.say(f"  {KINDS.get(each['name'], each['name'])}: {line(each['text'])}")
     bound = figures["limits"][:LIMITS_SHOWN]
-    if bound:
-        told = [f"{line(each['name'])} of {line(each['of'])} at {each['binds_at']:.3g}× the peak" for each in bound]
-        work.say(f"limits that bind first: {', '.join(told)}")
-    else:
-        work.say("limits that bind first: none is declared; the provider has some all the same (targets.*.limits)")
+    work.say("limits, the one that binds first at the head:")
+    for each in bound:
+        work.say(f"  {line(each['name'])} of {line(each['of'])}: at {each['binds_at']:.3g}× the peak")
+    if not bound:
+        work.say("  none is declared (targets.*.limits, policy.budgets); a provider has some all the same")
     asked = figures.get("assumptions", {})
-    growth = asked.get("growth_a_month", 0.0)
-    work.say(
-        f"assumed: growth of {100 * growth:.3g} % a month before any was seen, give or take "
-        f"{100 * asked.get('growth_sd', 0.1):.0f} %; busiest hour {1 / asked.get('load_factor', 1 / 3):.2g} times the "
-        f"mean ({asked.get('load_factor_from')}); peak from {line(str(asked.get('peak_from')))}"
-    )
+    factor = 1 / asked.get("load_factor", 1 / 3)
+    work.say("assumed:")
+    work.say(f"  growth of {100 * asked.get('growth_a_month', 0.0):.3g} % a month before any was seen, give or take "
+             f"{100 * asked.get('growth_sd', 0.1):.0f} %")  # fmt: skip
+    work.say(f"  the busiest hour has {factor:.2g} times the mean: {line(str(asked.get('load_factor_from')))}")
+    work.say(f"  the peak: {line(str(asked.get('peak_from')))}")
     for note in figures.get("notes", []):
         work.say(f"note: {line(note)}")
 
