@@ -138,7 +138,7 @@ def test_json_is_valid_when_it_satisfies_the_releases_schema() -> None:
 def test_a_scorer_is_rebuilt_from_what_was_recorded() -> None:
     for scorer in (Exact("topic"), Exact(), ValidJson()):
         assert rebuilt(json.loads(json.dumps(recorded(scorer)))) == scorer
-    assert set(SCORERS) == {"exact", "valid_json"}
+    assert {"exact", "valid_json"} <= set(SCORERS)
     with pytest.raises(UnknownScorer):
         rebuilt({"scorer": "exact", "version": 99, "arguments": {}})
 

@@ -76,7 +76,8 @@ def difference_lower(
     else:
         z = _NORMAL.inv_cdf(confidence)
         low = mean - max(z * sqrt(squared_error(differences)), z * z / (n + z * z))
-    return max(mean - (mean - low) * sqrt(design_effect(differences, clusters)), -1.0)
+    effect = design_effect(differences, clusters)
+    return low if effect == 1.0 else max(mean - (mean - low) * sqrt(effect), -1.0)
 
 
 def difference_upper(
