@@ -90,10 +90,10 @@ async def naive(port: int, rate: float, seconds: float, stream: bool) -> dict[st
     return {"begun": begun, "planned": planned, "dropped": 0, "failed": failed}
 
 
-def waited_for_core() -> float:
-    """Seconds for which this process could have run and another had the core (Linux; else 0)."""
+def waited_for_core(process: int | str = "self") -> float:
+    """Seconds for which a process could have run and another had the core (Linux; else 0)."""
     try:
-        return int(Path("/proc/self/schedstat").read_text().split()[1]) / 1e9
+        return int(Path(f"/proc/{process}/schedstat").read_text().split()[1]) / 1e9
     except (OSError, IndexError, ValueError):
         return 0.0
 
