@@ -28,9 +28,14 @@ def test_the_same_again():
 
 @pytest.fixture
 def gate(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
-    """What was asked of a gate that passes; ``says`` makes it say another thing."""
+    """What was asked of a gate that passes."""
     asked: list[list[str]] = []
-    monkeypatch.setattr(pytest_plugin, "run_gate", lambda arguments: asked.append(arguments) or answer("PASS"))
+
+    def run_gate(arguments: list[str]) -> tuple[int, str, str]:
+        asked.append(arguments)
+        return answer("PASS")
+
+    monkeypatch.setattr(pytest_plugin, "run_gate", run_gate)
     return asked
 
 

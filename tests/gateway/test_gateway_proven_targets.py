@@ -17,16 +17,16 @@ from roadworthy.evidence.permit.tokens import sealed
 from roadworthy.evidence.receipt.tokens import RECEIPT
 from roadworthy.gateway.admission.permits import PermitPorts
 from roadworthy.gateway.snapshot import SNAPSHOT_FORMAT, Endpoint, Ramp, ServedWorkflow, Snapshot
-from roadworthy.workflow.model import Canned, Handling, Hedge, Policy, Release, Step, TargetIdentity
+from roadworthy.workflow.model import Canned, Handling, Hedge, Ladder, Policy, Release, Step, TargetIdentity
 from support.earning import SIGNER, receipt
 
 NOW = 1_700_000_000.0
-DOWN = (503, [], b"{}")
+DOWN: Any = (503, [], b"{}")
 
 
 def two_targets(**handling: Any) -> Release:
     named = {name: TargetIdentity("openai", f"{name}-model", f"{name}.test") for name in ("main", "backup")}
-    ladder = {"unavailable": [Step("target", target="backup"), Step("canned")]}
+    ladder: Ladder = {"unavailable": [Step("target", target="backup"), Step("canned")]}
     return release(
         behaviour={"targets": named}, handling=Handling(ladder=ladder, canned=Canned("Later."), **handling)
     )  # fmt: skip
@@ -35,7 +35,7 @@ def two_targets(**handling: Any) -> Release:
 def bench(folder: Path, *, critical: int, passed: list[str] | None, served: Release | None = None) -> Bench:
     """``passed``: targets that its receipt names; ``None``: it has no receipt."""
     served = served or two_targets()
-    upstream = FakeUpstream()
+    upstream: Any = FakeUpstream()
     ports = PermitPorts(Ed25519Verifier(), OpenAIWire, lambda name: "sk-up", upstream, lambda origins: upstream)
     made = Bench(folder, served=served, upstream=upstream, permits=ports)
     flow = ServedWorkflow(
