@@ -79,7 +79,7 @@ class Session:
         if key in (SKIP, " "):
             self._past.append((self._left.pop(0), ""))
             self.done.skipped += 1
-            return "skipped until next time  ·  u takes it back"
+            return "skipped  ·  u takes it back"
         if key == UNDO:
             return self._undo()
         if key in (QUIT, "\x04"):
