@@ -104,7 +104,7 @@ def foresee(seen: Seen, plant: Plant, asked: Assumptions) -> Foreseen:
         *(load.month(name, multiple, limits) for name, multiple in MULTIPLES),
     ]
     return Foreseen(
-        basis, live, volume.effective_days if counts else 0.0, scenarios, _drivers(future, seen.parts), limits,
+        basis, live, min(volume.effective_days, live) if counts else 0.0, scenarios, _drivers(future, seen.parts), limits,
         {days: Interval(*total) for days, total in future.totals.items()}, asked,
     )  # fmt: skip
 

@@ -144,6 +144,7 @@ def _tell_why(work: Work, figures: Mapping[str, Any]) -> None:
     work.say(f"  growth of {100 * asked.get('growth_a_month', 0.0):.3g} % a month before any was seen, give or take "
              f"{100 * asked.get('growth_sd', 0.1):.0f} %")  # fmt: skip
     work.say(f"  the busiest hour has {factor:.2g} times the mean: {line(str(asked.get('load_factor_from')))}")
+    work.say(f"  the cost of a call: from {line(str(asked.get('cost_from')))}")
     work.say(f"  the peak: {line(str(asked.get('peak_from')))}")
     for note in figures.get("notes", []):
         work.say(f"note: {line(note)}")
