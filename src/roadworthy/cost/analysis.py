@@ -103,8 +103,9 @@ def foresee(seen: Seen, plant: Plant, asked: Assumptions) -> Foreseen:
         load.expected(expected, future.calls, limits),
         *(load.month(name, multiple, limits) for name, multiple in MULTIPLES),
     ]
+    worth = min(volume.effective_days, live) if counts else 0.0
     return Foreseen(
-        basis, live, min(volume.effective_days, live) if counts else 0.0, scenarios, _drivers(future, seen.parts), limits,
+        basis, live, worth, scenarios, _drivers(future, seen.parts), limits,
         {days: Interval(*total) for days, total in future.totals.items()}, asked,
     )  # fmt: skip
 

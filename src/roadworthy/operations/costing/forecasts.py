@@ -159,11 +159,6 @@ class Forecasts:
         found = self.kept(workflow, 1)
         return found[0] if found else None
 
-    def month(self, workflow: str) -> Interval | None:
-        """Of the expected month, by the last forecast that was kept."""
-        found = self.newest(workflow)
-        return None if found is None else found.scenario("expected").usd
-
     def kept(self, workflow: str, limit: int = MOST_KEPT) -> list[ForecastFigures]:
         """Newest first; a row that we did not sign is none."""
         with self._state.read() as tx:
