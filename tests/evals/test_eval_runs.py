@@ -204,7 +204,7 @@ def test_marks_are_asked_once_kept_with_the_answer_and_never_computed_again(benc
 def test_what_a_judge_could_not_say_is_asked_again_and_until_then_nothing_is_decided(bench: Bench) -> None:
     judging(bench)
     bench.judges = lambda case: (
-        Mark(None, broke="the judge is away") if case.messages[-1]["content"][0] == "7" else Mark(1.0)
+        Mark(None, broke="the judge is away", again=True) if case.messages[-1]["content"][0] == "7" else Mark(1.0)
     )
     status = bench.run()
     assert (status.concluded, "the judge is away" in status.detail) == (None, True)
@@ -213,6 +213,15 @@ def test_what_a_judge_could_not_say_is_asked_again_and_until_then_nothing_is_dec
     again = bench.run()
     assert (again.run.id, bench.gateway.seen, len(bench.judged) - before) == (status.run.id, [], 1)
     assert again.concluded is not None
+
+
+def test_what_a_judge_made_nothing_of_is_lost_and_the_run_ends(bench: Bench) -> None:
+    """It would make nothing of it tomorrow: towards PASS it counts as bad."""
+    judging(bench)
+    bench.judges = lambda case: Mark(None, broke="no JSON") if case.messages[-1]["content"][0] == "7" else Mark(1.0)
+    status = bench.run()
+    assert status.concluded is not None
+    assert status.concluded.judgement.scores["tone"] == pytest.approx(60 / 61)
 
 
 # --- two runs beside each other

@@ -179,29 +179,31 @@ def paired(new: Scores, old: Scores, asked: Asked, terms: Terms) -> list[PairRes
     """Each deciding score and each with a floor, over the examples that say what is right for it."""
     names = list(dict.fromkeys([*terms.deciding, *terms.floors]))
     return [
-        _pair(name, new.get(name, {}), old.get(name, {}), asked, terms.margin, decides=name in terms.deciding)
+        _pair(name, new.get(name, {}), old.get(name, {}), asked, terms)
         for name in names
     ]
 
 
-def _pair(name: str, new: Found, old: Found, asked: Asked, margin: float, *, decides: bool) -> PairResult:
-    ids = asked.scored_by(name)
+def _pair(name: str, new: Found, old: Found, asked: Asked, terms: Terms) -> PairResult:
+    """What may not carry a floor decides nothing here either: neither for a release nor against it."""
+    ids, margin = asked.scored_by(name), terms.margin
     n = len(ids)
     known = [new[each] - old[each] for each in ids if each in new and each in old]
     gained, lost = sum(d for d in known if d > 0), -sum(d for d in known if d < 0)
     low, high = _bounds(new, old, ids, asked.labels(ids), ERROR)
     verdict: Verdict = "INSUFFICIENT"
-    if high < 0 and low <= -margin:
+    carried = name not in terms.uncarried
+    if high < 0 and low <= -margin and carried:
         verdict = "FAIL"
-    elif low > -margin:
+    elif low > -margin and carried:
         verdict = "PASS"
     needed = None
-    if verdict == "INSUFFICIENT" and 0 < margin < 1 and n:
+    if verdict == "INSUFFICIENT" and carried and 0 < margin < 1 and n:
         discordant = min(max((gained + lost) / n, margin**2, 1 / n), 1.0)
         needed = max(n + 1, pairs_to_pass(margin, discordant))
     return PairResult(
         name=name, gained=gained, lost=lost, difference=(gained - lost) / n if n else 0.0, lower=low, upper=high,
-        margin=margin, verdict=verdict, needed=needed, decides=decides, mcnemar=_mcnemar(known),
+        margin=margin, verdict=verdict, needed=needed, decides=name in terms.deciding, mcnemar=_mcnemar(known),
     )  # fmt: skip
 
 
@@ -289,7 +291,7 @@ def _why(
     if n < LEAST_EXAMPLES:
         why.append(f"{n} examples; a gate decides on {LEAST_EXAMPLES} at least")
     if unanswered:
-        why.append(f"{unanswered} examples were not answered; the same command asks them again")
+        why.append(f"{unanswered} examples have no score; the same command asks what was not answered")
     why += [
         f"{name} cannot carry a floor: {reason}" for name, reason in terms.uncarried.items() if name in terms.floors
     ]
@@ -305,7 +307,11 @@ def _why(
             why.append(
                 f"{each.name}: {percent(each.share)}, proven {percent(each.lower)} of {percent(each.floor)}{more}"
             )
-    why += [_of_pair(pair) for pair in pairs if pair.decides and pair.verdict != "PASS"]
+    why += [
+        _of_pair(pair)
+        for pair in pairs
+        if pair.decides and pair.verdict != "PASS" and pair.name not in terms.uncarried
+    ]
     why += [f"{each.name} where {each.tag} is {each.value}: {each.failed}" for each in slices if each.failed]
     return why
 
