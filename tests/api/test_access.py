@@ -40,9 +40,13 @@ def test_what_changes_state_is_never_a_read() -> None:
         if endpoint.publishes:
             assert endpoint.permission not in ("anyone", "read"), endpoint.path
         if endpoint.method == "POST" and endpoint.permission == "read":
-            assert endpoint.path in ("/v1/check", "/v1/evals/plan", "/v1/rollouts/prospect", "/v1/finance/reconcile"), (
-                endpoint.path
-            )
+            assert endpoint.path in (
+                "/v1/check",
+                "/v1/evals/plan",
+                "/v1/loads/plan",
+                "/v1/rollouts/prospect",
+                "/v1/finance/reconcile",
+            ), endpoint.path
 
 
 def test_an_os_user_never_approves_and_never_answers_a_customer() -> None:

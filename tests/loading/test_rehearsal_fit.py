@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import random
+from pathlib import Path
 
 import msgspec
 import pytest
 from load_cases import call, sample
 
+from roadworthy.adapters.providers.simulated import read_profile
 from roadworthy.operations.loading import fitting
 from roadworthy.operations.loading.fitting import NotFitted, Shown, fitted, validated
 from roadworthy.statistics.distances import kolmogorov, kolmogorov_bound
@@ -92,3 +94,11 @@ def test_two_samples_of_one_distribution_pass_the_bound_but_for_one_in_a_hundred
     assert kolmogorov([1, 2, 3], [4, 5]) == 1.0
     assert kolmogorov([1, 2, 3], [1, 2, 3]) == 0.0
     assert kolmogorov([], [1.0]) == 1.0
+
+
+def test_a_fitted_profile_survives_the_file_that_hands_it_over(tmp_path: Path) -> None:
+    calls = [call(n, seconds=1e-5 * (n + 1), tokens=9) for n in range(60)]
+    fit = fitted(calls, "main", Shown(), traffic="live")
+    file = tmp_path / "target-0.json"
+    file.write_bytes(msgspec.json.encode(fit.profile))
+    assert read_profile(file) == simulation.parse(fit.profile)

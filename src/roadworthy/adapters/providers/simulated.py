@@ -284,8 +284,10 @@ def read_profile(path: Path) -> Profile:
     import yaml
 
     try:
+        if path.suffix == ".json":  # YAML would take its 5e-06 for a text
+            return simulation.parse(msgspec.json.decode(path.read_bytes()))
         return simulation.parse(yaml.safe_load(path.read_bytes()))
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, msgspec.DecodeError) as error:
         raise ProfileError(str(path), str(error).replace("\n", " "), "YAML or JSON") from error
     except ProfileError as error:
         raise ProfileError(f"{path}: {error.field}", error.found, error.expected) from error

@@ -60,6 +60,8 @@ class Known(msgspec.Struct, frozen=True):
     workers: Callable[[], int]
     example: Callable[[object], object]
     """JSON Schema → what the simulated target would say to it."""
+    load_permits: Callable[[str], list[str]]
+    """Of the newest load tests of a workflow that called its real target at a rate that it was to hold."""
     clock: Callable[[], float]
 
 
@@ -214,10 +216,15 @@ class Planner:
                 yield entry.inference
 
     def _recorded(self, workflow: str, traffic: str) -> list[Inference]:
+        """The newest ones; of load tests those that held one rate, for a search for the limit goes past it."""
         since = self._known.clock() - 30 * DAY
-        return self._known.store.find(
-            Filter(workflow=workflow, traffic=traffic, since=since), limit=RECORDED
-        ).items  # fmt: skip
+        where = Filter(workflow=workflow, traffic=traffic, since=since)
+        if traffic != "load":
+            return self._known.store.find(where, limit=RECORDED).items
+        found: list[Inference] = []
+        for permit in self._known.load_permits(workflow):
+            found += self._known.store.find(msgspec.structs.replace(where, key=permit), limit=RECORDED).items
+        return found[:RECORDED]
 
     def _best_recorded(self, workflow: str) -> dict[str, list[Inference]]:
         """The first class that has enough of them."""

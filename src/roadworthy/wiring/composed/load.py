@@ -44,6 +44,8 @@ from roadworthy.workflow.service import Actor, Unknown
 from roadworthy.workflow.simulation import Seeded
 
 HOST = "roadworthy.wiring.processes.load"
+LOOKED_AT = 5
+"""Newest load tests whose calls are recorded ones to plan with."""
 LOOK = 0.2
 """Seconds between two looks at the kill drill."""
 
@@ -124,7 +126,8 @@ class Loading:
         self._workers = workers
         known = Known(
             flow=flow, frozen=frozen, target=self._target, snapshot=snapshot, price_of=prices.price_of,
-            examples=examples, store=store, switch=switch, workers=workers, example=_example, clock=clock,
+            examples=examples, store=store, switch=switch, workers=workers, example=_example,
+            load_permits=self._load_permits, clock=clock,
         )  # fmt: skip
         self._planner = Planner(known)
         ports = Ports(
@@ -138,6 +141,10 @@ class Loading:
         """At the start of control: nothing of a test is left that an earlier one was leading when it was killed."""
         sweep(PREFIX)
         self.runs.recover()
+
+    def _load_permits(self, workflow: str) -> list[str]:
+        newest = self.runs.runs(workflow, LOOKED_AT)
+        return [permit for run in newest if run.order.kind != "limit" for permit in run.permits]
 
     def _target(self, name: str) -> Target | None:
         with self._state.read() as tx:
