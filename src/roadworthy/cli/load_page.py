@@ -115,7 +115,9 @@ def _tiles(found: Facts) -> str:
         if measured.get("goodput") is not None:
             tiles.append(_tile(view.rate(measured["goodput"]), "goodput within the objective"))
         if measured.get("usd") is not None:
-            tiles.append(_tile(dollars(measured["usd"]), "spent"))
+            tiles.append(
+                _tile(dollars(measured["usd"]), "at the real price, not spent" if found.get("fit") else "spent")
+            )
     return f'<div class="tiles">{"".join(tiles)}</div>'
 
 

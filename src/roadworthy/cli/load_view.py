@@ -169,7 +169,8 @@ def _measured(measured: Facts, found: Facts) -> Iterator[str]:
     if measured.get("goodput") is not None:
         yield f"  goodput within the objective: {rate(measured['goodput'])}"
     if measured.get("usd") is not None:
-        yield f"  cost: {dollars(measured['usd'])}"
+        meant = " at the real target's price; nothing of it was spent" if found.get("fit") else ""
+        yield f"  cost: {dollars(measured['usd'])}{meant}"
 
 
 def _interval(found: Facts) -> str:
