@@ -18,7 +18,7 @@ from roadworthy.statistics.forecasting import DayCalls, Prior, cost_draws, fit_v
 from roadworthy.statistics.rates import wilson_interval
 
 COVERS = 0.8
-DRAWS = 1000
+DRAWS = 600
 AHEAD = 30
 """Days."""
 SEEN = (14, 21, 28, 42)

@@ -281,16 +281,14 @@ def futures(
     """``cost_sd``: how far the cost of a call may lie from what ``days`` say (standard deviation of the logarithm),
     beside what they say themselves.  The same seed gives the same figures.  Raises ``ValueError`` for no calls."""
     rng = np.random.default_rng(seed)
-    totals: dict[int, tuple[float, float, float]] = {}
     longest = max(horizons)
-    for horizon in sorted(horizons):
-        calls = volume_draws(volume, next_slot, horizon, draws, rng)
-        costs = cost_draws(days, horizon, draws, rng)
-        if cost_sd > 0.0:
-            costs = costs * np.exp(rng.normal(-cost_sd * cost_sd / 2.0, cost_sd, size=(draws, 1)))
-        totals[horizon] = interval((calls * costs).sum(axis=1), covers)
-        if horizon == longest:
-            each, volumes = costs.mean(axis=1), calls.sum(axis=1)
+    calls = volume_draws(volume, next_slot, longest, draws, rng)
+    costs = cost_draws(days, longest, draws, rng)
+    if cost_sd > 0.0:
+        costs = costs * np.exp(rng.normal(-cost_sd * cost_sd / 2.0, cost_sd, size=(draws, 1)))
+    spent = (calls * costs).cumsum(axis=1)
+    totals = {horizon: interval(spent[:, horizon - 1], covers) for horizon in sorted(horizons)}
+    each, volumes = costs.mean(axis=1), calls.sum(axis=1)
     of_volume, of_cost = log_variance(volumes), log_variance(each)
     spread = of_volume + of_cost
     share = of_volume / spread if spread > 0.0 else 0.0
