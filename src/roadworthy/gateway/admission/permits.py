@@ -310,9 +310,7 @@ def _asking(release: Release, target: str) -> Release:
     found = next((name for name in behaviour.targets if frozen_name(name) == target), None)
     if found is None:
         raise Refused(403, "permit_not_allowed", f"Release {release.digest} names no target '{target[:100]}'.")
-    ladder = {
-        failure: [step for step in steps if step.kind != "target"] for failure, steps in handling.ladder.items()
-    }
+    ladder = {failure: [step for step in steps if step.kind != "target"] for failure, steps in handling.ladder.items()}
     return msgspec.structs.replace(
         release, behaviour=msgspec.structs.replace(behaviour, target=found),
         handling=msgspec.structs.replace(handling, ladder=ladder, hedge=None, cache=None),
