@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from roadworthy.evals.model import Answer, Example, Scored
 from roadworthy.evals.scorers import judging
 from roadworthy.evals.scorers.base import Asking, CannotScore, Case, Embedded, Judge, Mark, Said, told
 from roadworthy.evals.scorers.embedding import Embedding, cosine_of
@@ -20,6 +21,8 @@ from roadworthy.evals.scorers.judge import RubricJudge
 from roadworthy.evals.scorers.pairwise import Pairwise, swapped
 from roadworthy.evals.scorers.python import Python
 from roadworthy.evals.scorers.verdicts import mark_of
+from roadworthy.evals.scoring import score
+from roadworthy.workflow.model import Behaviour, Handling, Release
 
 VALUES = {"good": 1.0, "fair": 0.5, "bad": 0.0}
 JUDGE = RubricJudge(workflow="judge", behaviour="beh_1", rubric="## good = 1", values=VALUES)
@@ -266,3 +269,18 @@ def test_a_function_is_told_what_was_asked_expected_and_called() -> None:
     assert (path, text, context["question"], context["expected_text"]) == (
         "scorers.a:b", "Thank you.", "Say thanks.", "Thanks!",
     )  # fmt: skip
+
+
+def test_a_score_that_a_judge_made_nothing_of_is_lost_and_one_that_it_was_not_asked_for_waits() -> None:
+    example = Example("exm_1", [{"role": "user", "content": "?"}])
+    release = Release("shop", "rel_1", "beh", "han", Behaviour("chat", None, "main", {}), Handling())
+
+    def scored(mark: Mark | None) -> Scored:
+        marks = {} if mark is None else {"judge": mark}
+        return score(example, Answer(run="r", example="exm_1", at=0, outcome="answered", marks=marks), [JUDGE], release)
+
+    assert scored(Mark(0.5)).scores == {"judge": 0.5}
+    assert scored(Mark(None, broke="no JSON")).lost == {"judge": "no JSON"}
+    assert scored(Mark(None, label="formal")).lost == {"judge": "'formal' is worth nothing"}
+    for waiting in (None, Mark(None, broke="down", again=True)):
+        assert (len(scored(waiting).unscored), scored(waiting).lost) == (1, {})

@@ -132,6 +132,15 @@ def test_only_what_the_judges_own_model_wrote_is_a_judgement() -> None:
         assert outcome in mark.broke
 
 
+def test_only_whom_nobody_could_reach_is_asked_again() -> None:
+    """A judge that makes nothing of an answer would make nothing of it tomorrow, and a run must end."""
+    body = {"error": {"code": "x"}, "roadworthy": {"outcome": "error", "failure": "slow"}}
+    assert run(lambda path, asked: (503, body), JUDGE)[0].again
+    truncated = {**body, "roadworthy": {"outcome": "error", "failure": "truncated"}}
+    assert not run(lambda path, asked: (503, truncated), JUDGE)[0].again
+    assert not run(gateway("no JSON"), JUDGE)[0].again
+
+
 def test_an_unknown_cost_stays_unknown() -> None:
     assert run(gateway(usd=None), JUDGE)[0].usd is None
 
@@ -140,6 +149,7 @@ def test_a_judge_that_was_frozen_anew_is_another_judge_and_is_not_asked() -> Non
     other = RubricJudge(workflow="judge", behaviour="beh_old", rubric="r", values={"good": 1.0, "bad": 0.0})
     mark, server = run(gateway(), other)
     assert "frozen anew" in mark.broke
+    assert mark.again
     assert server.heard == []
     gone = RubricJudge(workflow="gone", behaviour="b", rubric="r", values={"good": 1.0, "bad": 0.0})
     assert "no frozen release" in run(gateway(), gone)[0].broke

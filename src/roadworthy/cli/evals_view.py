@@ -234,7 +234,7 @@ def scores(each: Facts) -> str:
     if each["standing"] == "unanswered":
         return "not answered"
     said = [f"{name} {value:g}" for name, value in each["scores"].items()]
-    return ", ".join(said + [f"{name} ?" for name in each.get("unscored", {})])
+    return ", ".join(said + [f"{name} ?" for name in (*each.get("unscored", {}), *each.get("lost", {}))])
 
 
 def history(console: Console, rows: Sequence[Facts], zone: tzinfo, now: float) -> None:

@@ -255,7 +255,10 @@ class Scored(msgspec.Struct, frozen=True):
     """``unanswered``: nothing came that says anything about the release, and it is asked again."""
     scores: dict[str, float] = {}
     unscored: dict[str, str] = {}
-    """Score → why there is none, though the example says what is right."""
+    """Score → why there is none yet, though the example says what is right: it is asked again."""
+    lost: dict[str, str] = {}
+    """Score → why there is none and will be none: a judge that made nothing of the answer.  It counts as bad towards
+    PASS and as good towards FAIL."""
     slot: str = ""
     """Its place in the run; empty: the example's."""
 

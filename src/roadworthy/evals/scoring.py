@@ -42,6 +42,7 @@ def score(
         return Scored(example, answer, "unanswered", slot=where)
     scores: dict[str, float] = {}
     unscored: dict[str, str] = {}
+    lost: dict[str, str] = {}
     case = case_of(example, answer, release)
     for each in scorers:
         if lacks(each, example):
@@ -50,11 +51,13 @@ def score(
             scores[each.name] = 0.0
             continue
         mark = marked(each, case) if is_pure(each) else answer.marks.get(each.name)
-        if mark is None or mark.value is None:
+        if mark is None or mark.again:
             unscored[each.name] = "was not asked yet" if mark is None else mark.broke
+        elif mark.value is None:
+            lost[each.name] = mark.broke or f"'{mark.label}' is worth nothing"
         else:
             scores[each.name] = mark.value
-    return Scored(example, answer, how, scores, unscored, where)
+    return Scored(example, answer, how, scores, unscored, lost, where)
 
 
 def is_pure(scorer: Scorer) -> TypeGuard[Pure]:

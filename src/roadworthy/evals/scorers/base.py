@@ -52,6 +52,8 @@ class Mark(msgspec.Struct, frozen=True, omit_defaults=True):
     """What asking cost; ``None``: unknown."""
     broke: str = ""
     """Why it could not be scored, in words; empty: it was."""
+    again: bool = False
+    """Nobody could be asked just now, so it is asked again.  Else the mark is final, whatever it says."""
 
 
 class CannotScore(Exception):
@@ -196,7 +198,7 @@ def marked(scorer: Pure, case: Case, *, reasons: bool = False) -> Mark:
 
 
 def told(cannot: CannotScore) -> Mark:
-    return Mark(None, broke=str(cannot)[:LONGEST_REASON], usd=cannot.usd)
+    return Mark(None, broke=str(cannot)[:LONGEST_REASON], usd=cannot.usd, again=isinstance(cannot, Unreached))
 
 
 def decoded(text: str) -> Any:

@@ -239,7 +239,7 @@ class EvalRuns:
             )
             for where, answer in kept.items()
             for scorer in asking
-            if (mark := answer.marks.get(scorer.name)) is None or mark.value is None
+            if (mark := answer.marks.get(scorer.name)) is None or mark.again
         ]
         if not jobs:
             return

@@ -176,19 +176,19 @@ class Scoring:
     # --- inside
 
     def _called(self, judge: Judge, kind: str) -> _Called:
-        """Raises ``CannotScore``: the judge is another by now, or answers with something else."""
+        """Raises ``Unreached``: the judge is another by now, or answers with something else."""
         known = self._judges.get(judge)
         if known is not None:
             return known
         frozen = self._ports.newest(judge.workflow)
         if frozen is None:
-            raise CannotScore(f"the workflow '{judge.workflow}' has no frozen release any more; freeze one")
+            raise Unreached(f"the workflow '{judge.workflow}' has no frozen release any more; freeze one")
         if frozen.release.behaviour_digest != judge.behaviour:
-            raise CannotScore(
+            raise Unreached(
                 f"'{judge.workflow}' was frozen anew since, so another judge would answer; publish the set again"
             )
         if frozen.release.behaviour.kind != kind:
-            raise CannotScore(f"'{judge.workflow}' answers with {frozen.release.behaviour.kind}, not with {kind}")
+            raise Unreached(f"'{judge.workflow}' answers with {frozen.release.behaviour.kind}, not with {kind}")
         return self._judges.setdefault(judge, _Called(frozen))
 
     async def _asked(self, called: _Called, path: str, body: Mapping[str, Any]) -> Reply:
@@ -238,9 +238,9 @@ class Scoring:
     def _secret(self, name: str) -> bytes:
         found = self._ports.secret(name)
         if not found:
-            raise CannotScore(f"the secret {name} is not set where control runs")
+            raise Unreached(f"the secret {name} is not set where control runs")
         if any(not 32 <= ord(letter) < 127 for letter in found):
-            raise CannotScore(f"the secret {name} holds characters that no header can carry")
+            raise Unreached(f"the secret {name} holds characters that no header can carry")
         return found.encode()
 
 
