@@ -40,7 +40,8 @@ def taken(workflow: str, answer: Facts) -> list[str]:
         say = "They expect nothing" if many == "none" else f"{many} say what is right"
         said.append(f"{say}: a person or a judge scores the answers (roadworthy evals score {workflow}).")
     if answer["created"]:
-        next_ = f"roadworthy evals {'answer' if without == answer['read'] else 'gate'} {workflow}"
+        alone = without == answer["read"]  # nothing of it can be scored by a scorer that compares
+        next_ = f"roadworthy evals answer {workflow}" if alone else f"roadworthy evals gate {workflow}"
     else:
         next_ = f"roadworthy evals publish {workflow}, by {answer['owner']}"
     return [*said, f"Next: {next_}"] if answer["created"] or answer["waiting"] else said
