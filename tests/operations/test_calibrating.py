@@ -102,7 +102,7 @@ class Bench:
         return status
 
     def vouched(self) -> Any:
-        return self.judges.calibrated(identity_of(self.scorers[0]), rubric_digest(RUBRIC), self.now)  # type: ignore[arg-type]
+        return self.judges.calibrated("support", identity_of(self.scorers[0]), rubric_digest(RUBRIC), self.now)  # type: ignore[arg-type]
 
 
 def test_a_judge_that_people_agree_with_vouches_from_then_on() -> None:
@@ -206,6 +206,34 @@ def test_two_answers_that_one_person_scored_are_what_a_pairwise_judge_is_held_ag
     assert found.concluded.swapped is not None
     assert found.concluded.swapped.value == 1.0
     assert len(bench.asked) == 120
+
+
+def test_who_asks_a_judge_again_until_it_looks_well_gains_nothing() -> None:
+    bench = Bench()
+    asked, noise = bench.chat, {"until": 60}
+
+    async def chat(judge: Judge, messages: Sequence[Mapping[str, Any]]) -> Said:
+        said = await asked(judge, messages)
+        guess = len(bench.asked) <= noise["until"] and len(bench.asked) % 2
+        return Said('{"reason": "r", "value": "bad"}', 0.01) if guess else said
+
+    bench.chat = chat  # type: ignore[method-assign]
+    first = bench.run().calibration.concluded
+    assert first is not None
+    assert first.verdict != "PASS"
+    bench.now += 1
+    again = bench.run(anew=True).calibration.concluded
+    assert again is not None
+    assert (len(bench.asked), again.verdict, again.whole.kappa) == (120, first.verdict, first.whole.kappa)
+    bench.now += 91 * 86_400
+    assert bench.run(anew=True).calibration.concluded.verdict == "PASS"  # type: ignore[union-attr]
+
+
+def test_a_judge_that_was_held_against_answers_of_another_workflow_decides_nothing_here() -> None:
+    bench = Bench()
+    bench.run()
+    [why] = bench.judges.uncarried("returns", rubric_digest(RUBRIC), [quality()], bench.now).values()
+    assert "never calibrated" in why
 
 
 def test_what_cannot_be_calibrated_says_why() -> None:

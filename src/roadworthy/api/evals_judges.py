@@ -95,7 +95,7 @@ def _judges(services: Services, flow: Workflow) -> list[dict[str, Any]]:
     found = []
     for each in declared:
         vouched = services.judging.judges.calibrated(
-            identity_of(each), rubric_digest(flow.rubric or ""), services.clock(), known_as=(flow.name, each.name)
+            flow.name, identity_of(each), rubric_digest(flow.rubric or ""), services.clock(), score=each.name
         )
         why = vouched if isinstance(vouched, str) else ""
         found.append({

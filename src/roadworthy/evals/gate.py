@@ -178,10 +178,7 @@ def _floor(name: str, least: float, found: Found, asked: Asked, terms: Terms, be
 def paired(new: Scores, old: Scores, asked: Asked, terms: Terms) -> list[PairResult]:
     """Each deciding score and each with a floor, over the examples that say what is right for it."""
     names = list(dict.fromkeys([*terms.deciding, *terms.floors]))
-    return [
-        _pair(name, new.get(name, {}), old.get(name, {}), asked, terms)
-        for name in names
-    ]
+    return [_pair(name, new.get(name, {}), old.get(name, {}), asked, terms) for name in names]
 
 
 def _pair(name: str, new: Found, old: Found, asked: Asked, terms: Terms) -> PairResult:
@@ -308,9 +305,7 @@ def _why(
                 f"{each.name}: {percent(each.share)}, proven {percent(each.lower)} of {percent(each.floor)}{more}"
             )
     why += [
-        _of_pair(pair)
-        for pair in pairs
-        if pair.decides and pair.verdict != "PASS" and pair.name not in terms.uncarried
+        _of_pair(pair) for pair in pairs if pair.decides and pair.verdict != "PASS" and pair.name not in terms.uncarried
     ]
     why += [f"{each.name} where {each.tag} is {each.value}: {each.failed}" for each in slices if each.failed]
     return why

@@ -15,7 +15,7 @@ from typing import Any, Protocol, TypeVar
 import msgspec
 from msgspec.structs import replace
 
-from roadworthy.evals.calibration import Calibration, Conclusion, in_force
+from roadworthy.evals.calibration import LIFE, Calibration, Conclusion, in_force
 from roadworthy.evals.scorers.base import Mark, Scorer
 from roadworthy.evals.scorers.judge import RubricJudge
 from roadworthy.evals.scorers.pairwise import Pairwise
@@ -114,17 +114,18 @@ class Judges:
     # --- which may decide
 
     def calibrated(
-        self, identity: str, rubric: str, now: float, *, known_as: tuple[str, str] | None = None
+        self, workflow: str, identity: str, rubric: str, now: float, *, score: str = ""
     ) -> Calibration | str:
-        """The calibration that vouches for a judge under a rubric, or why none does, in words.
+        """The calibration that vouches for a judge of a workflow under a rubric, or why none does, in words.
 
-        The newest concluded one of this very identity decides, whatever an older one came to; so a judge that failed is
-        not made good by an earlier success.  ``known_as``: workflow and score, by which the calibration of the judge
-        before it is found, to say what changed.
+        Only one on answers of this workflow: who judges one kind of question well may judge another badly.  The newest
+        concluded one of this very identity decides, whatever an older one came to; so a judge that failed is not made
+        good by an earlier success, and ``said_before`` lets none be made good by asking until it looks well.
+        ``score``: by which the calibration of the judge before it is found, to say what changed.
         """
-        concluded = [each for each in self.known() if each.concluded is not None]
+        concluded = [each for each in self.known(workflow) if each.concluded is not None]
         mine = [each for each in concluded if each.identity == identity]
-        mine = mine or [each for each in concluded if (each.workflow, each.scorer) == known_as]
+        mine = mine or [each for each in concluded if score and each.scorer == score]
         newest = max(mine, key=lambda each: each.concluded.at if each.concluded else 0.0, default=None)
         return in_force(newest, identity, rubric, now) or newest or ""
 
@@ -133,7 +134,7 @@ class Judges:
         found = {}
         for each in scorers:
             if isinstance(each, RubricJudge | Pairwise):
-                vouched = self.calibrated(identity_of(each), rubric, now, known_as=(workflow, each.name))
+                vouched = self.calibrated(workflow, identity_of(each), rubric, now, score=each.name)
                 if isinstance(vouched, str):
                     mend = f"roadworthy evals calibrate {workflow} {each.name}"
                     found[each.name] = f"the judge cannot decide: {vouched} ({mend})"
@@ -178,6 +179,16 @@ class Judges:
             tokens = tx.judge_marks(calibration)
         opened = self._opened(JUDGE_MARK, tokens)
         return {each.item: each.mark for each in opened if each.calibration == calibration}
+
+    def said_before(self, made: Calibration) -> dict[str, list[Mark]]:
+        """Item → what this very judge said of it in earlier calibrations, concluded or not, while those are good."""
+        found: dict[str, list[Mark]] = {}
+        for each in self.known(made.workflow):
+            same = (each.identity, each.rubric) == (made.identity, made.rubric)
+            if same and each.id != made.id and made.began - LIFE < each.began <= made.began:
+                for item, mark in self.marks(each.id).items():
+                    found.setdefault(item, []).append(mark)
+        return found
 
     # --- inside
 

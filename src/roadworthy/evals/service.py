@@ -125,8 +125,8 @@ class Evals:
     def newest(self, tx: EvalTransaction, workflow: str, *, by_person: bool = False) -> Publication | None:
         """Inside a transaction of the caller's.  ``by_person``: not one that only followed a scorer of ours."""
         found = self._opened(PUBLICATION, tx.eval_sets(workflow))
-        mine = (each for each in found if each.workflow == workflow)
-        return next((each for each in mine if not by_person or each.by != "engine"), None)
+        mine = [each for each in found if each.workflow == workflow and not (by_person and each.by == "engine")]
+        return max(mine, key=lambda each: each.at, default=None)  # as it was signed, in whatever order the rows stand
 
     def kept(self, tx: EvalTransaction, version: str) -> Examples | None:
         """``examples`` inside a transaction of the caller's."""
@@ -250,7 +250,8 @@ class Evals:
         """Newest first."""
         with self._state.read() as tx:
             found = self._opened(RUN, tx.eval_runs(workflow, limit))
-            return self._left_of(tx, [each for each in found if each.workflow == workflow])
+            mine = [each for each in found if each.workflow == workflow]
+            return self._left_of(tx, sorted(mine, key=lambda each: each.began, reverse=True))
 
     def answers(self, run: str) -> dict[str, Answer]:
         """Slot → answer: those that we signed for this very run."""

@@ -11,14 +11,14 @@ import asyncio
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from itertools import pairwise
 from typing import Literal
 
 import msgspec
 
-from roadworthy.evals.calibration import LEAST, Calibration, Conclusion, Rated, conclude
+from roadworthy.evals.calibration import LEAST, Calibration, Conclusion, Rated, conclude, middle, nearest
 from roadworthy.evals.judges import Judges, identity_of
 from roadworthy.evals.model import HandScore
 from roadworthy.evals.rules import rubric_digest
@@ -234,15 +234,19 @@ class Calibrating:
             answers=len(items), held_out=sum(each.held_out for each in items),
             twice=sum(len(each.people) > 1 for each in items), calls=len(pending),
             resumes="" if left is None else left.id, spent=sum(each.usd or 0.0 for each in kept.values()),
-            usd=self._ports.usd(scorer, pending), warnings=[*_warnings(items), *self._already(scorer, rubric)],
+            usd=self._ports.usd(scorer, pending),
+            warnings=[*_warnings(items), *self._already(flow.name, scorer, rubric)],
         )  # fmt: skip
         return _Ready(flow, scorer, items, plan, values), kept
 
-    def _already(self, scorer: AnyJudge, rubric: str) -> list[str]:
-        vouched = self.judges.calibrated(identity_of(scorer), rubric, self._ports.clock())
+    def _already(self, workflow: str, scorer: AnyJudge, rubric: str) -> list[str]:
+        vouched = self.judges.calibrated(workflow, identity_of(scorer), rubric, self._ports.clock())
         if isinstance(vouched, str):
             return []
-        return [f"calibration {vouched.id} vouches for it already; this one replaces it, whatever it comes to"]
+        return [
+            f"calibration {vouched.id} vouches for it already; this one replaces it, whatever it comes to, and what "
+            "the judge says now counts together with what it said then"
+        ]
 
     def _judge(self, flow: Workflow, name: str) -> AnyJudge:
         found = {each.name: each for each in self.judges_of(flow.name)}
@@ -285,7 +289,9 @@ class Calibrating:
             state, going.detail = ("interrupted", going.stopping) if going.stopping else ("done", "")
             marks = self.judges.marks(going.calibration.id)
             if all(each.name in marks for each in going.ready.items):
-                self.judges.conclude(going.calibration, concluded(going.ready, marks, self._ports.clock()))
+                before = self.judges.said_before(going.calibration)
+                found = concluded(going.ready, marks, self._ports.clock(), before)
+                self.judges.conclude(going.calibration, found)
                 state, going.detail = "done", ""
         except* (Refused, Unreached, OSError) as failed:
             state, going.detail = "failed", "; ".join(dict.fromkeys(str(each) for each in _flat(failed)))
@@ -336,17 +342,26 @@ class Calibrating:
                 raise gone[0]
 
 
-def concluded(ready: _Ready, marks: dict[str, Mark], now: float) -> Conclusion:
-    """What the judge said of everything, compared with what people did.  Raises ``Refused``: it said nothing at all."""
-    said = [(item, marks[item.name]) for item in ready.items]
-    rated = [
-        Rated(item.name, item.people, mark.label, item.held_out) for item, mark in said if mark.label in ready.values
-    ]
+def concluded(ready: _Ready, marks: Mapping[str, Mark], now: float, before: Mapping[str, Sequence[Mark]]) -> Conclusion:
+    """What the judge said of everything, compared with what people did.  ``before``: what it said of the same earlier.
+
+    All that it said of an answer counts as one word, the middle one: nobody asks until it looks well.  Raises
+    ``Refused``: it said nothing at all.
+    """
+    said = [(item, [marks[item.name], *before.get(item.name, ())]) for item in ready.items]
+    words = [(item, _word([mark.label for mark in found], ready.values)) for item, found in said]
+    rated = [Rated(item.name, item.people, word, item.held_out) for item, word in words if word]
+    everything = [mark for _, found in said for mark in found]
     if not rated:
-        broke = next((mark.broke for _, mark in said if mark.broke), "it gave none of the rubric's values")
+        broke = next((mark.broke for mark in everything if mark.broke), "it gave none of the rubric's values")
         raise Refused(f"the judge could make nothing of any answer: {broke}")
-    lost = len(said) - len(rated)
-    return conclude(rated, ready.values, now, unscored=lost, swapped=_swapped([mark for _, mark in said]))
+    return conclude(rated, ready.values, now, unscored=len(said) - len(rated), swapped=_swapped(everything))
+
+
+def _word(labels: Sequence[str], values: Mapping[str, float]) -> str:
+    """The middle one; empty: of half of its askings, or more, nothing could be made."""
+    read = [each for each in labels if each in values]
+    return middle(read, values) if 2 * len(read) > len(labels) else ""
 
 
 def _asker(scorer: AnyJudge) -> AnyJudge:
@@ -388,7 +403,7 @@ def _valued(score: HandScore, values: dict[str, float]) -> str:
     """The judge's word for what a person said: the same name, else the value that scores nearest (of two the worse)."""
     if score.value in values:
         return score.value
-    return min(values, key=lambda name: (abs(values[name] - score.score), values[name]))
+    return nearest(score.score, values)
 
 
 def _pairs(subjects: Sequence[Subject]) -> Iterator[Item]:

@@ -5,8 +5,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-import msgspec
-
 from roadworthy.evals.model import Answer, Run, Scored
 from roadworthy.evals.rules import Scores, standing
 from roadworthy.evals.scoring import HAND, scores_of, with_hand
@@ -27,9 +25,7 @@ MOST_RUNS = 1000
 class History:
     """Blocking."""
 
-    def __init__(
-        self, state: State, evals: Evals, ledger: Ledger, hand: HandScored = lambda run, found: {}
-    ) -> None:
+    def __init__(self, state: State, evals: Evals, ledger: Ledger, hand: HandScored = lambda run, found: {}) -> None:
         self._state = state
         self._evals = evals
         self._ledger = ledger
@@ -86,18 +82,21 @@ class History:
     # --- other runs
 
     def reusable(self, run: Run, within: float) -> dict[str, Answer]:
-        """Slot → answer of the same release to the same example, not older than ``within``.  Never of a repeat."""
+        """Slot → answer of the same release to the same example, not older than ``within``.  Never of a repeat.
+
+        Only of runs with which ``run`` is averaged: who could bring an answer along from elsewhere would choose it.
+        """
         found: dict[str, Answer] = {}
         for other in self._evals.runs(run.workflow, MOST_RUNS):
             if other.began < run.began - 2 * within:
                 break
-            if other.release != run.release or other.id == run.id:
+            same = (other.set_version, other.scorers) == (run.set_version, run.scorers)
+            if other.release != run.release or other.id == run.id or not same:
                 continue
-            same = other.scorers == run.scorers
             for where, each in self._evals.answers(other.id).items():
                 fresh = not each.reused and not each.repeat and each.at >= run.began - within
                 if fresh and where not in found and standing(each.outcome, each.failure) != "unanswered":
-                    found[where] = each if same else msgspec.structs.replace(each, marks={})
+                    found[where] = each
         return found
 
     def askings(self, run: Run, *, any_model: bool = False) -> list[Scored]:

@@ -52,7 +52,8 @@ class Order(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Most that the run may cost, with what it cost before it was gone on with; ``None``: twice the estimate."""
     purpose: Purpose = "gate"
     against: str = ""
-    """Number or digest of the release to hold it against; empty: the newest one before it whose gate passed."""
+    """Number or digest of the release to hold it against, for a run that is no gate; empty: the newest one before it
+    whose gate passed."""
     repeat: int = 1
     """Times that each example is asked."""
     sample: int = 0
@@ -307,6 +308,11 @@ def _vet(order: Order) -> None:
         raise Refused(f"at most {order.usd} dollars: expected more than 0")
     if order.sample < 0:
         raise Refused(f"a sample of {order.sample} examples: expected 1 or more")
+    if order.against and order.purpose == "gate":
+        raise Refused(
+            "a gate is held against the newest release before it that passed, not against one that somebody names; "
+            "to see the two beside each other: roadworthy evals run --against N"
+        )
     if order.sample and order.purpose == "gate":
         raise Refused("a gate asks every example; a sample is asked by: roadworthy evals run --sample N")
 

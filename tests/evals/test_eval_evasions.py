@@ -1,0 +1,62 @@
+"""Claims about what nobody gains by: choosing what a gate is held against, what it reuses, which set is in force."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from eval_bench import ADA, Bench, right, rows
+
+from roadworthy.evals.gate import Asked, Beside, Terms, judge
+from roadworthy.evals.importing import Columns
+from roadworthy.evals.service import Refused
+from roadworthy.operations.proving.eval_runs import Order
+
+
+@pytest.fixture
+def bench() -> Iterator[Bench]:
+    made = Bench().ready()
+    yield made
+    made.close()
+
+
+def bad_every(n: int) -> Any:
+    return lambda message: '{"topic": "?"}' if int(message.split(":")[0]) % n == 0 else right(message)
+
+
+def test_nobody_names_the_release_that_a_gate_is_held_against(bench: Bench) -> None:
+    bench.run()
+    with pytest.raises(Refused, match="not against one that somebody names"):
+        bench.gate.ready(Order("support", against="1"))
+
+
+def test_an_answer_is_not_brought_along_from_another_set(bench: Bench) -> None:
+    """On that set it may have been asked until it was good, and none of those askings is averaged with this one."""
+    bench.run(purpose="check")
+    bench.now += 1
+    bench.evals.publish("support", rows(61), Columns(expect=["topic"]), ADA)
+    bench.gateway.seen.clear()
+    bench.run()
+    assert len(bench.gateway.seen) == 61
+
+
+def test_who_moves_rows_in_the_database_brings_no_older_set_back(bench: Bench) -> None:
+    bench.now += 1
+    bench.evals.publish("support", rows(80), Columns(expect=["topic"]), ADA)
+    with bench.state.read() as tx:
+        [newest, oldest] = tx.eval_sets("support")
+        rows_ = dict(tx._trials.publications)
+    found = {ident: (made, newest if token == oldest else oldest) for ident, (made, token) in rows_.items()}
+    bench.tampered(publications=found)
+    assert bench.evals.current("support").publication.count == 80
+
+
+def test_a_judge_that_nobody_calibrated_fails_nothing_either() -> None:
+    ids = tuple(f"exm_{at}" for at in range(100))
+    good, bad = dict.fromkeys(ids, 1.0), {each: float(at > 30) for at, each in enumerate(ids)}
+    found = judge(
+        {"tone": bad}, Asked(ids), Terms(floors={"tone": 0.5}, uncarried={"tone": "it was never calibrated"}),
+        beside=Beside(1, {"tone": good}),
+    )  # fmt: skip
+    assert (found.verdict, found.pairs[0].verdict, len(found.why)) == ("INSUFFICIENT", "INSUFFICIENT", 1)
