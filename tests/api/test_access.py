@@ -56,7 +56,8 @@ def test_an_os_user_never_approves_and_never_answers_a_customer() -> None:
 
 
 DECIDES = {
-    "/v1/approve", "/v1/backup/accept", "/v1/evals/pool/publish", "/v1/evals/sign", "/v1/evidence/accept", "/v1/evidence/attest",
+    "/v1/approve", "/v1/backup/accept", "/v1/evals/pool/publish", "/v1/evals/sign", "/v1/evidence/accept",
+    "/v1/evidence/attest",
     "/v1/evidence/import", "/v1/evidence/revoke", "/v1/finance/close",
     "/v1/finance/correct", "/v1/kill/restore", "/v1/rollouts", "/v1/rollouts/{workflow}/approve",
     "/v1/rollouts/{workflow}/resume", "/v1/rollouts/{workflow}/unlock", "/v1/waivers", "/v1/waivers/end",
