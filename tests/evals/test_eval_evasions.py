@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+import msgspec
 import pytest
-from eval_bench import ADA, Bench, right, rows
+from eval_bench import ADA, TOPICS, Bench, right, rows
+from msgspec.structs import replace
 
 from roadworthy.evals.gate import Asked, Beside, Terms, judge
 from roadworthy.evals.importing import Columns
 from roadworthy.evals.service import Refused
+from roadworthy.operations.proving.eval_comparing import compared
 from roadworthy.operations.proving.eval_runs import Order
 
 
@@ -50,6 +53,19 @@ def test_who_moves_rows_in_the_database_brings_no_older_set_back(bench: Bench) -
     found = {ident: (made, newest if token == oldest else oldest) for ident, (made, token) in rows_.items()}
     bench.tampered(publications=found)
     assert bench.evals.current("support").publication.count == 80
+
+
+def test_comparing_two_runs_says_nothing_of_what_a_held_out_example_asks(bench: Bench) -> None:
+    items = bench.evals.current("support").examples.items
+    bench.now += 1
+    bench.publish_items([replace(each, held_out=True) for each in items])
+    first = bench.run(purpose="check")
+    bench.gateway.says = bad_every(10)
+    found = compared(bench.gate, first.run.id, bench.run(purpose="check", fresh=True).run.id)
+    assert (len(found.worse), found.worse[0].before.scores["topic"]) == (6, 1.0)
+    told = msgspec.json.encode(found.worse).decode()
+    assert "about" not in told
+    assert not any(topic in told for topic in TOPICS[:5])
 
 
 def test_a_judge_that_nobody_calibrated_fails_nothing_either() -> None:

@@ -17,6 +17,7 @@ from roadworthy.api.app import Call, Endpoint
 from roadworthy.api.errors import Invalid
 from roadworthy.api.evals_examples import workflow_of
 from roadworthy.api.services import Services
+from roadworthy.evals.examples import unread
 from roadworthy.evals.hand import SHARE
 
 
@@ -75,7 +76,7 @@ def agreement(services: Services, call: Call) -> Any:
         "values": dict(Counter(each.value for each in scores)),
         "agreement": msgspec.to_builtins(agreed),
         "examples": {
-            each[0]: msgspec.to_builtins(examples[each[0]])
+            each[0]: msgspec.to_builtins(unread(examples[each[0]]))
             for each in (() if agreed is None else agreed.differ)
             if each[0] in examples
         },

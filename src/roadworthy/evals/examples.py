@@ -67,6 +67,15 @@ def with_held_out(items: Iterable[Example], share: float) -> list[Example]:
     return [msgspec.structs.replace(each, held_out=is_held_out(each, share)) for each in items]
 
 
+def unread(example: Example) -> Example:
+    """A held-out one without what it asks and expects: what may be told of it to whoever works on a prompt."""
+    if not example.held_out:
+        return example
+    return msgspec.structs.replace(
+        example, messages=[{"role": "user", "content": "(held out)"}], expected={}, text=None, inputs={}
+    )
+
+
 class Merge(msgspec.Struct, frozen=True):
     """A set in force and what waited, become one."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from roadworthy.evals.examples import unread
 from roadworthy.evals.gate import Asked, Terms, paired
 from roadworthy.evals.model import Example, PairResult, Run, Scored
 from roadworthy.evals.scoring import lacking, scores_of
@@ -22,7 +23,7 @@ class Side(msgspec.Struct, frozen=True):
 
 
 class Change(msgspec.Struct, frozen=True):
-    """An example on which the two differ in a score."""
+    """An example on which the two differ in a score; of a held-out one, only which it is and its scores."""
 
     example: Example
     before: Side
@@ -91,7 +92,11 @@ def _answered(gate: Gate, run: Run) -> dict[str, list[Scored]]:
 
 
 def _change(before: list[Scored], after: list[Scored]) -> Change:
-    return Change(after[0].example, _side(before), _side(after))
+    example = unread(after[0].example)
+    sides = _side(before), _side(after)
+    if example.held_out or before[0].example.held_out:
+        sides = msgspec.structs.replace(sides[0], text=""), msgspec.structs.replace(sides[1], text="")
+    return Change(example, *sides)
 
 
 def _side(found: list[Scored]) -> Side:
