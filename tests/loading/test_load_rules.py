@@ -37,8 +37,17 @@ def now(**more: Any) -> Progress:
 
 def test_it_stops_before_the_dollars_are_spent_for_calls_under_way_count() -> None:
     watch = Watch(Limits(usd=1.0, usd_each=0.1))
-    assert watch.why_stop(now(usd=0.7, under_way=2)) == ""
-    assert watch.why_stop(now(usd=0.7, under_way=3)) == "its $1 are spent"
+    assert watch.why_stop(now(usd=0.7, under_way=2, planned=10)) == ""
+    assert watch.why_stop(now(usd=0.7, under_way=3, planned=10)) == "its $1 are spent"
+    assert watch.why_stop(now(usd=0.7, under_way=2, planned=100)) != "", "five more would start before the next look"
+
+
+def test_it_stops_when_the_workflow_is_stopped_under_it() -> None:
+    watch = Watch(Limits())
+    watch.seen(sample(0.0))
+    assert watch.why_stop(now()) == ""
+    watch.seen(sample(1.0, outcome="bypassed"))
+    assert "the workflow was stopped under the test" in watch.why_stop(now())
 
 
 def test_it_stops_on_the_error_share_of_the_last_seconds_only() -> None:
@@ -180,6 +189,30 @@ def test_a_rehearsal_without_a_probe_that_agrees_is_never_a_pass() -> None:
         kept = evidence(ready(kind="rehearsal"), seen, came)
         assert kept is not None
         assert kept.live_probe is live_probe
+
+
+def test_calls_of_a_stopped_workflow_and_out_of_the_cache_are_no_load() -> None:
+    answered = samples()
+    stopped = [msgspec.structs.replace(one, outcome="bypassed") if one.at > 30 else one for one in answered]
+    came = concluded(ready(), Seen(samples=stopped))
+    assert came is not None
+    assert came.verdict == "FAIL"
+    cached = Seen(samples=[msgspec.structs.replace(one, outcome="cached") if one.at >= 30 else one for one in answered])
+    came = concluded(ready(), cached)
+    assert came is not None
+    assert "600 of 1,200 calls were answered out of the cache" in came.why[-1]
+    kept = evidence(ready(), cached, came)
+    assert kept is not None
+    assert kept.rate == 10.0
+
+
+def test_bursts_that_never_came_are_no_rate() -> None:
+    sparse = Seen(samples=samples()[::3])
+    came = concluded(ready(), sparse)
+    assert came is not None
+    kept = evidence(ready(), sparse, came)
+    assert kept is not None
+    assert kept.rate == pytest.approx(20 / 3, rel=0.01)
 
 
 def test_attempts_after_the_kill_switch_fail_the_test() -> None:

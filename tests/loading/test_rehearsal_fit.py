@@ -84,6 +84,20 @@ def test_probe_calls_that_were_not_answered_count_for_nothing() -> None:
     assert "0 of 60 live probe calls" in validated(fit, [sample(0)], failed).why
 
 
+def test_a_simulated_probe_without_answers_validates_nothing() -> None:
+    fit, live = fitted(recorded(), "main", Shown(), traffic="live"), [sample(n) for n in range(40)]
+    failed = [msgspec.structs.replace(one, outcome="error") for one in live]
+    assert "0 of 40 simulated probe calls" in validated(fit, failed, live).why
+    assert "0 of 0 simulated" in validated(fit, [], live).why
+
+
+def test_a_real_target_that_fails_more_often_than_the_simulated_one_is_no_fit() -> None:
+    fit, fine = fitted(recorded(), "main", Shown(), traffic="live"), [sample(n) for n in range(60)]
+    failing = [msgspec.structs.replace(one, outcome="error") if one.at < 20 else one for one in fine]
+    assert "20 of 60 live probe calls were not answered, 0 of 60 simulated" in validated(fit, fine, failing).why
+    assert validated(fit, failing, failing).why == ""
+
+
 def test_two_samples_of_one_distribution_pass_the_bound_but_for_one_in_a_hundred() -> None:
     rng = random.Random(7)
     over = 0

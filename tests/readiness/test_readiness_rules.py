@@ -217,6 +217,14 @@ def test_it_is_told_seven_days_before_anything_lapses() -> None:
         ),
         ({"judged": "INSUFFICIENT", "why": "not clear of 3"}, "live", "INSUFFICIENT", PILOT, "not clear of 3"),
         ({"p50": 0.5, "judged": "PASS"}, "live", "PASS", 1.0, "for 60 min"),
+        (
+            {"p95": 9.0, "calls": 5, "judged": "INSUFFICIENT", "why": "5 answers: too few to know a p99"},
+            "live",
+            "INSUFFICIENT",
+            PILOT,
+            "5 answers: too few",
+        ),
+        ({"rate": 19.0}, "live", "INSUFFICIENT", PILOT, "twice the peak is 20 calls/s"),
     ],
 )
 def test_what_a_load_test_allows(change: dict[str, Any], mode: str, verdict: str, cap: float, says: str) -> None:
@@ -242,7 +250,7 @@ def test_a_fail_counts_until_a_run_as_real_as_it_passes() -> None:
 def test_a_higher_peak_or_a_tighter_objective_asks_for_a_new_test_within_the_grace() -> None:
     from roadworthy.workflow.model import Objective
 
-    raised: dict[str, Any] = {"policy": Policy(projected_peak=11.0), "since": Since(policy=NOW - DAY)}
+    raised: dict[str, Any] = {"policy": Policy(projected_peak=11.0), "since": Since(policy=NOW - 60)}
     assert (look(1, **raised).age, look(1, **raised).cap) == ("stale", 0.5)
     tighter: dict[str, Any] = {
         "policy": Policy(projected_peak=10.0, objective=Objective(1.0)),

@@ -121,6 +121,8 @@ def _streamed(sample: Sample) -> bool:
 
 
 def _fell_back(sample: Sample) -> bool:
+    if sample.outcome == "bypassed":  # stopped under the test, or served by no release: no model was asked
+        return True
     return (
         sample.outcome not in SERVED_BY_MODEL
         and sample.outcome not in _NEVER_WAITED

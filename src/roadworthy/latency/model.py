@@ -127,7 +127,8 @@ class Measured(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     errors: int
     """Everything that was sent and came to no answer of a model, a cache or the ladder that the caller could use."""
     fell_back: int = 0
-    """Answered without a model by a step of the ladder, because the system was slow, full or not there."""
+    """Answered without a model by a step of the ladder, because the system was slow, full or not there; or sent to the
+    app's old path, because the workflow was stopped."""
     seconds: float
     """Held at the full rate."""
     rate: float

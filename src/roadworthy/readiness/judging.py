@@ -78,6 +78,8 @@ def _load_test(figures: LoadTest, evidence: Evidence, subject: Subject, _: Seque
     if evidence.mode == "mocked" and not figures.live_probe:
         return Judged("INSUFFICIENT", f"rehearsed without a live probe that agrees; {seen}")
     failed = _load_failed(figures)
+    if failed and figures.judged == "INSUFFICIENT":  # of too few calls, or by a generator that was late itself
+        return Judged("INSUFFICIENT", f"{figures.why or 'too little was measured'}; {seen}")
     if failed and peak is not None and figures.rate > ABOVE * PEAKS * peak:
         return Judged("INSUFFICIENT", f"{failed}: {seen}, above twice the peak of {peak:g} calls/s")
     if failed:
@@ -91,6 +93,8 @@ def _load_test(figures: LoadTest, evidence: Evidence, subject: Subject, _: Seque
         return Judged(verdict, f"{tail}; {seen}")
     cap = 1.0 if evidence.mode == "live" else REHEARSED_CAP
     objective = subject.policy.objective
+    if figures.rate < PEAKS * peak * ROUNDING and evidence.made_at >= subject.since.policy:
+        return Judged("INSUFFICIENT", f"{seen}; twice the peak is {PEAKS * peak:g} calls/s")
     if figures.rate < PEAKS * peak * ROUNDING:
         return Judged("PASS", f"{seen}; twice the peak is now {PEAKS * peak:g} calls/s", cap, subject.since.policy)
     if _missed(figures, objective.latency_p95, objective.error_share):
@@ -126,7 +130,8 @@ def _missed(figures: LoadTest, p95: float | None, errors: float | None) -> bool:
 
 
 def _forecast(figures: Forecast, evidence: Evidence, subject: Subject, history: Sequence[Evidence]) -> Judged:
-    seen = f"${figures.unit:.4f} each, ${figures.month_peak:,.0f} a month at the peak, ${figures.month_five:,.0f} at 5×"
+    months = f"${figures.month_peak:,.0f} a month at the peak, ${figures.month_five:,.0f} at 5×"
+    seen = f"${_digits(figures.unit)} each, {months}"
     if figures.assumed:
         seen = f"{seen} (assumption, not forecast: {figures.days} days of traffic)"
     owner = subject.owners.cost
@@ -137,6 +142,11 @@ def _forecast(figures: Forecast, evidence: Evidence, subject: Subject, history: 
     if subject.month_spent is not None and subject.month_spent > figures.most.month_peak:
         return Judged("PASS", f"{seen}; ${subject.month_spent:,.0f} were spent in 30 days", until=evidence.made_at)
     return Judged("PASS", f"{seen}; accepted by {owner}", until=_outgrown(evidence, subject.owners.cost, history))
+
+
+def _digits(usd: float) -> str:
+    """A call may cost a hundred thousandth of a dollar: at least two digits of it, never an exponent."""
+    return f"{usd:.4f}" if usd >= 0.01 or not usd else f"{usd:.{1 - math.floor(math.log10(usd))}f}"
 
 
 def _outgrown(evidence: Evidence, person: str, history: Sequence[Evidence]) -> float | None:

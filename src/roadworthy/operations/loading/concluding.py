@@ -21,6 +21,8 @@ from roadworthy.workflow.model import Objective
 SLOTS = 120
 LEAST_SLOT = 1.0
 """Seconds."""
+CHANCE = 3.0
+"""Standard deviations of a Poisson count below its mean that are still taken for chance."""
 SPREAD = (
     0.0, 0.01, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.999, 1.0,
 )  # fmt: skip
@@ -45,6 +47,10 @@ def concluded(ready: Ready, seen: Seen) -> Came | None:
         word, why = "INSUFFICIENT", [doubt, *why]
     if seen.kill is not None and seen.kill.late:
         word, why = "FAIL", [f"{seen.kill.late} attempts came after the kill switch was acknowledged", *why]
+    if cached := _cached(measured):
+        why.append(
+            f"{cached:,} of {measured.sent:,} calls were answered out of the cache: they are no part of its rate"
+        )
     if seen.stopped:
         why.append(f"it ended early: {seen.stopped}")
     return Came(
@@ -62,9 +68,9 @@ def evidence(ready: Ready, seen: Seen, came: Came) -> LoadTest | None:
     if seen.limit or measured is None or measured.whole is None or not measured.sent:
         return None
     objective, whole, fit = ready.policy.objective, measured.whole, seen.fit
-    reached = ready.plan.rate * measured.sent / measured.planned
     return LoadTest(
-        seconds=0.0 if ready.order.shape == "ramp" else measured.seconds, rate=reached, calls=measured.sent,
+        seconds=0.0 if ready.order.shape == "ramp" else measured.seconds, rate=reached(ready, measured),
+        calls=measured.sent,
         p50=whole.p50.value, p95=whole.p95.value, p99=whole.p99.value,
         error_share=min(1.0, (measured.errors + measured.fell_back) / measured.sent),
         objective_p95=objective.latency_p95, objective_errors=objective.error_share,
@@ -75,6 +81,22 @@ def evidence(ready: Ready, seen: Seen, came: Came) -> LoadTest | None:
         projected=None if ready.plan.peak is None else ready.plan.peak.rate,
         projected_from="" if ready.plan.peak is None else ready.plan.peak.said[:200],
     )  # fmt: skip
+
+
+def reached(ready: Ready, measured: Measured) -> float:
+    """Calls a second that the system really had to bear: neither what never started nor what the cache answered.
+
+    The planned rate stands for the starts, as long as they are as many as chance makes likely: bursts can be so rare
+    that an hour holds few of them.
+    """
+    rate, expected = ready.plan.rate, ready.plan.rate * measured.seconds
+    if measured.seconds > 0 and measured.planned < expected - CHANCE * math.sqrt(expected):
+        rate = measured.planned / measured.seconds
+    return rate * (measured.sent - _cached(measured)) / measured.planned
+
+
+def _cached(measured: Measured) -> int:
+    return measured.outcomes.get("cached", 0)
 
 
 def _doubt(ready: Ready, seen: Seen) -> str:

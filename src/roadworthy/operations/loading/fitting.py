@@ -16,6 +16,7 @@ import msgspec
 from roadworthy.latency.model import Sample
 from roadworthy.operations.loading.model import Distance, Fit
 from roadworthy.statistics.distances import kolmogorov, kolmogorov_bound
+from roadworthy.statistics.rates import wilson_interval
 from roadworthy.workflow import simulation
 from roadworthy.workflow.inference import SERVED_BY_MODEL, Attempt, Failure, Inference
 
@@ -176,17 +177,31 @@ def validated(fit: Fit, simulated: Sequence[Sample], live: Sequence[Sample]) -> 
     if len(b) < LEAST_PROBE:
         why = f"{len(b)} of {len(live)} live probe calls were answered; {LEAST_PROBE} are the least"
         return msgspec.structs.replace(fit, probe=len(b), why=why)
+    if len(a) < LEAST_PROBE:
+        why = f"{len(a)} of {len(simulated)} simulated probe calls were answered; {LEAST_PROBE} are the least"
+        return msgspec.structs.replace(fit, probe=len(b), why=why)
     distances = [
         _distance("first token", [one[0] for one in a], [one[0] for one in b]),
         _distance("whole answer", [one[1] for one in a], [one[1] for one in b]),
     ]
     far = [one for one in distances if not one.close]
-    why = "; ".join(
+    failed = _fails_more(simulated, live)
+    said = [
         f"the {one.clock} is {one.distance:.2f} away from the real target's (at most {one.allowed:.2f} at this size): "
         f"p50 {one.simulated_p50:.3g} s simulated, {one.live_p50:.3g} s live"
         for one in far
-    )
+    ]
+    why = "; ".join([failed, *said] if failed else said)
     return msgspec.structs.replace(fit, distances=distances, probe=len(b), why=why)
+
+
+def _fails_more(simulated: Sequence[Sample], live: Sequence[Sample]) -> str:
+    """Does the real target leave more calls unanswered than the simulated one?  By Wilson's intervals, two-sided 95 %
+    each; empty: not that these calls would show it."""
+    mine, theirs = (sum(_clocks(one) is None for one in probe) for probe in (simulated, live))
+    if not simulated or wilson_interval(theirs, len(live))[0] <= wilson_interval(mine, len(simulated))[1]:
+        return ""
+    return f"{theirs} of {len(live)} live probe calls were not answered, {mine} of {len(simulated)} simulated ones"
 
 
 def _clocks(sample: Sample) -> tuple[float, float] | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 
-from roadworthy.latency.generator import Progress, is_error
+from roadworthy.latency.generator import EVERY, Progress, is_error
 from roadworthy.latency.model import Sample
 from roadworthy.latency.saturation import WINDOWS, Point, judge
 from roadworthy.operations.loading.job import Limits
@@ -29,6 +29,7 @@ class Watch:
         self._latest: deque[tuple[float, bool]] = deque()
         self._errors_in_window = 0
         self._slow = [0] * len(limits.slower_than)
+        self._bypassed = False
         self._errors = 0
         self._slot = (0, 0.0, 0.0)
         """(looks, sum of calls under way, sum of first tokens) of the slot under way."""
@@ -42,13 +43,17 @@ class Watch:
             self._latest.append((sample.at + (sample.ended or 0.0), wrong))
             self._errors_in_window += wrong
         self._errors += wrong
+        self._bypassed |= sample.outcome == "bypassed"
         for place, (seconds, _) in enumerate(self._limits.slower_than):
             self._slow[place] += sample.ended is not None and sample.ended > seconds and not wrong
 
     def why_stop(self, now: Progress) -> str:
         """Empty: go on."""
         limits = self._limits
-        if limits.usd is not None and now.usd + now.under_way * limits.usd_each >= limits.usd:
+        if self._bypassed:
+            return "calls were bypassed: the workflow was stopped under the test (roadworthy status)"
+        ahead = EVERY * now.planned / max(now.seconds, EVERY)  # may start before the next look
+        if limits.usd is not None and now.usd + (now.under_way + ahead) * limits.usd_each >= limits.usd:
             return f"its ${limits.usd:,.4g} are spent"
         while self._latest and self._latest[0][0] < now.seconds - WINDOW:
             self._errors_in_window -= self._latest.popleft()[1]
