@@ -64,3 +64,14 @@ def test_what_scoring_live_answers_cost_adds_up_by_the_day(state: Store) -> None
     with state.read() as tx:
         assert tx.online("support", "2026-11-23") == (0.75, 3, 1)
         assert tx.online("other", "2026-11-23") == (0.0, 0, 0)
+
+
+def test_what_judges_said_of_an_example_goes_with_it(state: Store) -> None:
+    gone, kept = f"exm_{1:016x}/ans_1", f"exm_{2:016x}/ans_1"
+    with state.write() as tx:
+        tx.put_calibration(calibration("a", 1.0), "a")
+        tx.put_judge_mark("a", gone, "gone")
+        tx.put_judge_mark("a", kept, "kept")
+    with state.write() as tx:
+        assert tx.forget_judged([gone[:20], "exm_none"]) == 1
+        assert tx.judge_marks("a") == ["kept"]

@@ -66,6 +66,10 @@ class JudgeTransaction(Transaction, Protocol):
         """By item."""
         ...
 
+    def forget_judged(self, examples: Sequence[str]) -> int:
+        """Delete what judges said of answers to these → rows."""
+        ...
+
     def add_online(self, team: str, workflow: str, day: str, usd: float, scored: int, passed_over: int) -> None:
         """Add to what scoring live answers came to on a day."""
         ...

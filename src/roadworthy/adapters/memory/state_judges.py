@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from roadworthy.evals.calibration import Calibration
+from roadworthy.evals.examples import ID_LENGTH
 from roadworthy.workflow.ports import StateConflict
 
 
@@ -51,6 +52,12 @@ class JudgeTables:
 
     def judge_marks(self, calibration: str) -> Sequence[str]:
         return [token for key, token in sorted(self._bench.marks.items()) if key[0] == calibration]
+
+    def forget_judged(self, examples: Sequence[str]) -> int:
+        gone = [key for key in self._bench.marks if key[1][:ID_LENGTH] in examples]
+        for key in gone:
+            del self._bench_change.marks[key]
+        return len(gone)
 
     def add_online(self, team: str, workflow: str, day: str, usd: float, scored: int, passed_over: int) -> None:
         before = self.online(workflow, day)

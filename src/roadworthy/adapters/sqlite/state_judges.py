@@ -10,6 +10,7 @@ from sqlalchemy.dialects.sqlite import insert
 
 from roadworthy.adapters.sqlite import state_tables as t
 from roadworthy.evals.calibration import Calibration
+from roadworthy.evals.examples import ID_LENGTH
 
 
 class JudgeRows:
@@ -54,6 +55,10 @@ class JudgeRows:
                 sa.select(c.token).where(c.calibration == calibration).order_by(c.item)
             )
         ]
+
+    def forget_judged(self, examples: Sequence[str]) -> int:
+        of = sa.func.substr(t.judge_mark.c.item, 1, ID_LENGTH)
+        return sum(self._change(sa.delete(t.judge_mark).where(of == each)).rowcount for each in examples)
 
     def add_online(self, team: str, workflow: str, day: str, usd: float, scored: int, passed_over: int) -> None:
         c = t.online_day.c

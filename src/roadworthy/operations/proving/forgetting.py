@@ -7,13 +7,15 @@ so it is in force from the same day on, and gates that were run on the one befor
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
 from typing import Final, Protocol
 
 from msgspec.structs import replace
 
 from roadworthy.evals.examples import set_of
+from roadworthy.evals.judges import JudgeTransaction
 from roadworthy.evals.model import Example, Publication
-from roadworthy.evals.ports import EvalState, EvalTransaction
+from roadworthy.evals.ports import EvalTransaction
 from roadworthy.evals.sealed import Sealed
 from roadworthy.evals.tokens import CAPTURED, PUBLICATION, WAITING
 from roadworthy.workflow.audit import Event, chain
@@ -23,6 +25,18 @@ SCORING: Final = "eval-scoring"
 """User of the calls in which a judge reads examples: nobody knows which of them, so all go."""
 BORN: Final = slice(4, 16)
 """Digits of an inference's id that say when it was."""
+
+
+class ForgettingTransaction(EvalTransaction, JudgeTransaction, Protocol):
+    """Examples, and what judges said of answers to them."""
+
+
+class ForgettingState(Protocol):
+    """The state store, as far as forgetting needs it."""
+
+    def read(self) -> AbstractContextManager[ForgettingTransaction]: ...
+
+    def write(self) -> AbstractContextManager[ForgettingTransaction]: ...
 
 
 class UserLog(Protocol):
@@ -46,7 +60,7 @@ class ExampleEraser:
     name = "examples"
 
     def __init__(
-        self, state: EvalState, sealed: Sealed, log: UserLog, *, scrub: Callable[[], None],
+        self, state: ForgettingState, sealed: Sealed, log: UserLog, *, scrub: Callable[[], None],
         changed: Callable[[], None], clock: Callable[[], float],
     ) -> None:  # fmt: skip
         """``changed``: what is published changed."""
@@ -89,7 +103,7 @@ class ExampleEraser:
             if not gone:
                 return 0, gone
             count = sum(self._shrunk(tx, version, gone) for version in tx.eval_versions())
-            count += tx.forget_examples(sorted(gone))
+            count += tx.forget_examples(sorted(gone)) + tx.forget_judged(sorted(gone))
         self._scrub()
         return count, gone
 
