@@ -73,6 +73,29 @@ def test_what_is_no_bill_is_refused_by_line_and_column(text: str, said: str) -> 
     assert said in str(refused.value)
 
 
+@pytest.mark.parametrize(
+    ("text", "usd"),
+    [
+        ("1,234.56", 1234.56), ("1.234,56", 1234.56), ("0,56", 0.56), ("1,234,567", 1234567.0), ("$1,000.5", 1000.5),
+        ("-12.30", -12.3), ("(12.30)", -12.3), ("1e-05", 1e-5), ("1,234", None), ("12,34,56", None), ("1_000", None),
+    ],
+)  # fmt: skip
+def test_an_amount_is_read_as_it_was_written_or_not_at_all(text: str, usd: float | None) -> None:
+    bill = f"date;model;usd;input_tokens\n2026-11-01;m;{text};1,234\n"
+    if usd is None:
+        with pytest.raises(NotRead, match="is no number for usd, or two"):
+            read(bill)
+    else:
+        row = read(bill).rows[0]
+        assert (row.usd, row.tokens) == (usd, Tokens(input=1234))
+
+
+def test_rows_that_stand_twice_are_added_up_and_said() -> None:
+    bill = read("date,model,usd\n2026-11-01,m,1.5\n2026-11-01,m,1.5\n")
+    assert (bill.rows[0].usd, bill.repeated) == (3.0, 1)
+    assert any("1 rows of the file are another one" in note for note in reconcile(bill, [], lambda _: None).notes)
+
+
 @given(st.text(max_size=200))
 def test_any_text_is_read_or_refused(text: str) -> None:
     try:

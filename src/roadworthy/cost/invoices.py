@@ -69,6 +69,8 @@ class Bill(msgspec.Struct, frozen=True):
     """One a day and model, by day."""
     passed_over: int = 0
     """Rows without any amount."""
+    repeated: int = 0
+    """Rows that are another one to the letter; they are added up as the rest."""
 
 
 class Logged(msgspec.Struct, frozen=True):
@@ -175,7 +177,9 @@ def _columns(header: Sequence[str], name: str) -> dict[str, int]:
 
 def _bill(rows: Iterator[list[str]], header: Sequence[str], at: Mapping[str, int], name: str) -> Bill:
     sums: dict[tuple[str, str], Billed] = {}
-    passed_over = 0
+    passed_over = repeated = 0
+    known: set[int] = set()
+    """Hashes: half a million rows are kept in no other way."""
     for number, row in enumerate(rows, 2):
         if number > MOST_ROWS:
             raise NotRead(f"{name}: more than {MOST_ROWS:,} rows: export fewer days at once")
@@ -187,6 +191,9 @@ def _bill(rows: Iterator[list[str]], header: Sequence[str], at: Mapping[str, int
         if billed is None:
             passed_over += 1
             continue
+        at_all = len(known)
+        known.add(hash(tuple(row)))
+        repeated += len(known) == at_all
         key = billed.day, model_of(billed.model)
         sums[key] = billed if key not in sums else _sum(sums[key], billed)
     if not sums:
@@ -196,7 +203,7 @@ def _bill(rows: Iterator[list[str]], header: Sequence[str], at: Mapping[str, int
         maker = "anthropic"
     elif "num_model_requests" in header or "line_item" in header or "organization_id" in header:
         maker = "openai"
-    return Bill(maker, [sums[key] for key in sorted(sums)], passed_over)
+    return Bill(maker, [sums[key] for key in sorted(sums)], passed_over, repeated)
 
 
 def _row(row: Sequence[str], at: Mapping[str, int], where: str) -> Billed | None:
@@ -241,13 +248,35 @@ def _day(text: str, where: str) -> str:
 def _number(text: str, where: str, field: str) -> float | None:
     if not text:
         return None
-    try:
-        found = float(text.replace(",", "").removeprefix("$"))
-    except ValueError:
-        found = math.nan
+    found = float(plain) if (plain := _plain(text, whole=field != "usd")) is not None else math.nan
     if not -1e12 < found < 1e15:
-        raise NotRead(f"{where}: {text[:40]!r} is no number for {field}: write it as 1234.56")
+        raise NotRead(f"{where}: {text[:40]!r} is no number for {field}, or two: write it as 1234.56")
     return found
+
+
+_PLAIN = re.compile(r"\d*\.?\d+(e[+-]?\d{1,3})?|\d+\.", re.ASCII | re.IGNORECASE)
+_GROUPED = re.compile(r"\d{1,3}(,\d{3})+(\.\d+)?", re.ASCII)
+_DECIMAL_COMMA = re.compile(r"(\d+|\d{1,3}(\.\d{3})+),\d+", re.ASCII)
+
+
+def _plain(text: str, *, whole: bool) -> str | None:
+    """The number as Python writes it; ``None``: it is none, or can be read in two ways.  ``whole``: it is a count.
+
+    ``1,234.56`` and ``1.234,56`` are told by their last sign, ``0,56`` by its digits.  An amount of ``1,234`` may be
+    either, and a bill that is wrong by a thousand must not pass for one that is right.
+    """
+    sign, rest = ("-", text[1:]) if text[:1] in "-−" else ("", text)
+    if rest.startswith("(") and rest.endswith(")"):  # a credit, as accountants write it
+        sign, rest = "-", rest[1:-1]
+    rest = rest.strip().removeprefix("$").strip()
+    if _PLAIN.fullmatch(rest):
+        return sign + rest
+    grouped, comma = _GROUPED.fullmatch(rest), _DECIMAL_COMMA.fullmatch(rest)
+    if grouped and comma and not whole:
+        return None
+    if grouped:
+        return sign + rest.replace(",", "")
+    return sign + rest.replace(".", "").replace(",", ".") if comma else None
 
 
 def _sum(one: Billed, other: Billed) -> Billed:
@@ -294,6 +323,11 @@ def reconcile(bill: Bill, logged: Sequence[Logged], price_of: Callable[[str], Pr
     notes += _shifted(rows)
     if bill.passed_over:
         notes.append(f"{bill.passed_over:,} rows of the file have neither amounts nor tokens")
+    if bill.repeated:
+        notes.append(
+            f"{bill.repeated:,} rows of the file are another one to the letter, and are added up: was it put together "
+            "of exports that overlap?"
+        )
     days = [row.day for row in bill.rows]
     return Reconciled(bill.maker, min(days), max(days), rows, notes)
 
