@@ -12,9 +12,11 @@ from msgspec.structs import replace
 
 from roadworthy.evals.gate import Asked, Beside, Terms, judge
 from roadworthy.evals.importing import Columns
+from roadworthy.evals.scorers.base import Mark
 from roadworthy.evals.service import Refused
 from roadworthy.operations.proving.eval_comparing import compared
 from roadworthy.operations.proving.eval_runs import Order
+from roadworthy.workflow.model import EvalPlan, ScorerSpec
 
 
 @pytest.fixture
@@ -76,3 +78,22 @@ def test_a_judge_that_nobody_calibrated_fails_nothing_either() -> None:
         beside=Beside(1, {"tone": good}),
     )  # fmt: skip
     assert (found.verdict, found.pairs[0].verdict, len(found.why)) == ("INSUFFICIENT", "INSUFFICIENT", 1)
+
+
+def test_a_preview_counts_what_judges_cost_and_the_run_may_spend_it(bench: Bench) -> None:
+    plain = bench.gate.ready(Order("support", fresh=True)).plan
+    assert (plain.marks, plain.usd_asks) == (0, 0.0)
+    options = {"workflow": "support", "criteria": "Be kind.", "values": {"good": 1.0, "bad": 0.0}}
+    bench.apply(evals=EvalPlan(scorers={"topic": ScorerSpec("exact", {"field": "topic"}),
+                                        "tone": ScorerSpec("judge", options)}))  # fmt: skip
+    bench.policy = replace(bench.policy, gate=replace(bench.policy.gate, floors={"topic": 0.8}))
+    bench.now += 1
+    bench.evals.publish("support", rows(60), Columns(expect=["topic"]), ADA)
+    plan = bench.gate.ready(Order("support")).plan
+    assert plan.usd is not None
+    assert plan.usd_asks is not None
+    assert (plan.marks, plan.usd_asks > 60 * 1000 * 2e-6, plan.usd > plan.usd_asks) == (60, True, True)
+    bench.judges = lambda case: Mark(None, broke="away", again=True)
+    assert bench.run().concluded is None
+    again = bench.gate.ready(Order("support")).plan
+    assert (again.calls, again.marks, 0 < again.usd_asks < plan.usd_asks) == (0, 60, True)  # type: ignore[operator]

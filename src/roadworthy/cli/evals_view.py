@@ -44,9 +44,16 @@ def preview(plan: Facts) -> list[str]:
             f"{words.plural(plan['critical'], 'critical example')} asked of {', '.join(plan['targets'])} as well: a "
             "ladder uses no target that fails one"
         )
-    if plan.get("asks"):
-        said.append(f"asks somebody for {', '.join(plan['asks'])}; what that costs is not in the estimate")
+    if plan.get("marks"):
+        said.append(f"asks for {', '.join(plan['asks'])} {words.plural(plan['marks'], 'time')}{_asking(plan)}")
     return said + [f"note: {warning}" for warning in plan["warnings"]]
+
+
+def _asking(plan: Facts) -> str:
+    usd = plan.get("usd_asks", 0.0)
+    if usd is None:
+        return "; nobody knows what that costs"
+    return f", for about {words.dollars(usd)} of that" if usd else "; what an endpoint charges for it is not counted"
 
 
 def verdict(console: Console, status: Facts) -> None:

@@ -235,7 +235,7 @@ def ordered(work: Work, order: dict[str, Any], max_usd: float | None, yes: bool)
     plan = work.admin.post("/v1/evals/plan", order)
     for text in view.preview(plan):
         work.note(text)
-    if plan["calls"] and not yes and max_usd is None:
+    if (plan["calls"] or plan.get("marks")) and not yes and max_usd is None:
         if not work.interactive:
             raise BadInput("nobody is there to ask whether these calls may be made", "give --yes, or --max-usd DOLLARS")
         click.confirm("Make these calls?", abort=True, err=True)

@@ -4,7 +4,7 @@ costs, what it can see; and the run itself, fixed then."""
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 import msgspec
 
@@ -13,7 +13,7 @@ from roadworthy.evals.gate import DEFAULT_FLOOR
 from roadworthy.evals.model import Answer, Example, Purpose, Run
 from roadworthy.evals.planning import what_it_sees
 from roadworthy.evals.rules import other_targets, policy_hash, rubric_digest, sampled, standing
-from roadworthy.evals.scorers.base import Asking, Scorer
+from roadworthy.evals.scorers.base import Asking, Case, Scorer
 from roadworthy.evals.scorers.recorded import of_records
 from roadworthy.evals.scorers.registry import UnknownScorer
 from roadworthy.evals.scoring import HAND, slots
@@ -23,6 +23,7 @@ from roadworthy.evidence.ports import Signer
 from roadworthy.evidence.receipt.rules import LEAST_EXAMPLES
 from roadworthy.gateway.snapshot import Snapshot
 from roadworthy.operations.proving.eval_history import History
+from roadworthy.operations.proving.judge_costs import CHARACTERS_A_TOKEN, most_tokens, usd_of
 from roadworthy.workflow.model import FrozenRelease, Policy, Workflow
 from roadworthy.workflow.ports import State
 from roadworthy.workflow.problems import did_you_mean
@@ -32,10 +33,6 @@ RESUMED_WITHIN = DAY
 """Seconds after which a run that was left open is not gone on with: the model may be another by now."""
 REUSED_WITHIN = DAY
 """Seconds for which an answer of the same release to the same example may stand for another call."""
-CHARACTERS_A_TOKEN = 3.0
-"""For the estimate: on the safe side for European languages."""
-LONGEST_ANSWER = 1000
-"""Tokens that an answer is thought to have at most where the release sets no limit."""
 AT_ONCE = 4
 MOST_AT_ONCE = 64
 MOST_REPEATS = 20
@@ -95,7 +92,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     against: int | None
     rubric_signed_by: str
     usd: float | None
-    """About the most that it costs; ``None``: nobody knows the price."""
+    """About the most that it costs, judges and all; ``None``: nobody knows the price."""
     sees: str
     warnings: list[str] = []
     purpose: Purpose = "gate"
@@ -109,6 +106,10 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """Other targets of which the critical examples are asked."""
     asks: list[str] = []
     """Scores for which somebody else is asked: a judge, an endpoint, a function."""
+    marks: int = 0
+    """Times that somebody is asked for one of them."""
+    usd_asks: float | None = 0.0
+    """Of ``usd``, what that costs; what an endpoint charges nobody here knows."""
 
 
 class Question(msgspec.Struct, frozen=True):
@@ -175,6 +176,9 @@ class Plans:
             ]
         except CannotAsk as error:
             raise Refused(str(error)) from error
+        asking = [each for each in scorers if isinstance(each, Asking)]
+        jobs = [(scorer, case) for scorer in asking for case in _unmarked(scorer, frozen, asked, {**reused, **kept})]
+        calls, judges = self._estimate(frozen, questions), self._judges(jobs)
         n, before = len({each.id for _, each, _ in asked}), self._history.incumbent(run)
         now = self._ports.clock()
         plan = Plan(
@@ -182,13 +186,13 @@ class Plans:
             resumes=resumed.id if resumed else "", spent=sum(map(cost, kept.values())),
             set_version=run.set_version, floors=run.floors, margin=run.margin,
             against=None if before is None else before.number, rubric_signed_by=run.signed_by,
-            usd=self._estimate(frozen, questions),
+            usd=None if calls is None or judges is None else calls + judges,
             sees=what_it_sees(n, run.floors, run.margin, compared=before is not None),
             warnings=_warnings(flow, n, run.signed_by) if run.purpose == "gate" else [],
             purpose=run.purpose, repeat=run.repeat, reused=len(reused),
             reused_age=max((now - each.at for each in reused.values()), default=0.0),
             critical=sum(each.critical for each in published.examples.items), targets=run.targets,
-            asks=[each.name for each in scorers if isinstance(each, Asking)],
+            asks=[each.name for each in asking], marks=len(jobs), usd_asks=judges,
         )  # fmt: skip
         copies = [msgspec.structs.replace(each, run=run.id, reused=each.run) for each in reused.values()]
         return Ready(frozen, flow, run, plan, scorers, questions, copies)
@@ -261,9 +265,7 @@ class Plans:
         snapshot, behaviour = self._ports.snapshot(), frozen.release.behaviour
         prices = {} if snapshot is None else snapshot.prices
         system = len(behaviour.prompt.system) if behaviour.prompt else 0
-        most = behaviour.parameters.get("max_tokens") or behaviour.parameters.get("max_completion_tokens")
-        output = most if isinstance(most, int) else LONGEST_ANSWER
-        total = 0.0
+        output, total = most_tokens(frozen), 0.0
         for each in questions:
             price = prices.get(each.target or behaviour.target)
             if price is None:
@@ -271,6 +273,39 @@ class Plans:
             asked = (system + len(each.body)) / CHARACTERS_A_TOKEN
             total += asked * price.input + output * price.output + price.per_request
         return total if behaviour.target in prices else None
+
+    def _judges(self, jobs: Sequence[tuple[Asking, Case]]) -> float | None:
+        """What asking them costs."""
+        snapshot, total = self._ports.snapshot(), 0.0
+        cases: dict[str, tuple[Asking, list[Case]]] = {}
+        for scorer, case in jobs:
+            cases.setdefault(scorer.name, (scorer, []))[1].append(case)
+        for scorer, found in cases.values():
+            usd = usd_of(scorer, found, self._newest(scorer), {} if snapshot is None else snapshot.prices)
+            if usd is None:
+                return None
+            total += usd
+        return total
+
+    def _newest(self, scorer: Asking) -> FrozenRelease | None:
+        """Of the workflow that it asks."""
+        with self._state.read() as tx:
+            return next(iter(tx.releases(getattr(scorer, "workflow", ""))), None)
+
+
+def _unmarked(
+    scorer: Asking, frozen: FrozenRelease, asked: Sequence[tuple[str, Example, str]], kept: Mapping[str, Answer]
+) -> Iterator[Case]:
+    """What a scorer is still to be asked about; an answer that is not there yet is thought as long as one can be."""
+    longest = "x" * int(most_tokens(frozen) * CHARACTERS_A_TOKEN)
+    for where, example, _ in asked:
+        answer = kept.get(where)
+        there = None if answer is None or unanswered(answer) else answer
+        mark = None if there is None else there.marks.get(scorer.name)
+        good = there is None or standing(there.outcome, there.failure) == "good"
+        if good and (mark is None or mark.again):
+            text = longest if there is None else there.text
+            yield Case(text, example.expected, example.text, messages=example.messages, inputs=example.inputs)
 
 
 def cost(answer: Answer) -> float:

@@ -30,8 +30,6 @@ from roadworthy.evidence.rules import binding, bindings, life
 from roadworthy.evidence.service import Ledger
 from roadworthy.operations.proving.eval_history import HandScored, History
 from roadworthy.operations.proving.eval_plans import (
-    CHARACTERS_A_TOKEN,
-    LONGEST_ANSWER,
     RESUMED_WITHIN,
     Order,
     Plan,
@@ -46,7 +44,7 @@ from roadworthy.workflow.ports import State
 from roadworthy.workflow.service import Actor, Workflows
 
 __all__ = [
-    "CHARACTERS_A_TOKEN", "LONGEST_ANSWER", "RESUMED_WITHIN", "Concluded", "Gate", "Order", "Plan", "Ports", "Ready",
+    "RESUMED_WITHIN", "Concluded", "Gate", "Order", "Plan", "Ports", "Ready",
     "in_force", "unanswered",
 ]  # fmt: skip
 

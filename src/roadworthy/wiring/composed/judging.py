@@ -11,10 +11,8 @@ from roadworthy.engine.supervise import Module
 from roadworthy.evals.judges import Judges
 from roadworthy.evals.model import Example
 from roadworthy.evals.scorers.base import Case, Scorer
-from roadworthy.evals.scorers.pairwise import Pairwise
 from roadworthy.evals.scorers.registry import NotReady, World, made
 from roadworthy.evals.scorers.valid_json import ValidJson
-from roadworthy.evals.scorers.verdicts import question_of
 from roadworthy.evals.service import Refused
 from roadworthy.evidence.kinds import EvalGate
 from roadworthy.evidence.service import Ledger
@@ -24,7 +22,7 @@ from roadworthy.operations.proving.calibrating import AnyJudge, Calibrating
 from roadworthy.operations.proving.calibrating import Ports as CalibratingPorts
 from roadworthy.operations.proving.capture import Capture
 from roadworthy.operations.proving.drifting import DriftPorts, DriftWatch
-from roadworthy.operations.proving.eval_plans import CHARACTERS_A_TOKEN, LONGEST_ANSWER
+from roadworthy.operations.proving.judge_costs import usd_of
 from roadworthy.operations.proving.online import OnlinePorts, OnlineScoring, online_scorers
 from roadworthy.operations.proving.scoring import Scoring
 from roadworthy.operations.proving.subjects import Subjects
@@ -33,9 +31,6 @@ from roadworthy.wiring.composed.evals import Evaluating
 from roadworthy.workflow.inference import Inference
 from roadworthy.workflow.model import FrozenRelease, Price, Workflow
 from roadworthy.workflow.service import Actor, Unknown, Workflows
-
-ROUND_WORDS = 400
-"""Characters around what a judge is shown."""
 
 
 class Judging:
@@ -152,17 +147,4 @@ class Judging:
         return Gated(newest[1].scores[score], newest[1].examples)
 
     def _usd(self, judge: AnyJudge, cases: Sequence[Case]) -> float | None:
-        frozen = self._asking.newest(judge.workflow)
-        price = None if frozen is None else self._prices().get(frozen.release.behaviour.target)
-        if frozen is None or price is None:
-            return None
-        behaviour = frozen.release.behaviour
-        most = behaviour.parameters.get("max_tokens") or behaviour.parameters.get("max_completion_tokens")
-        output = most if isinstance(most, int) else LONGEST_ANSWER
-        around = ROUND_WORDS + len(judge.rubric) + (len(behaviour.prompt.system) if behaviour.prompt else 0)
-        times = 2 if isinstance(judge, Pairwise) else 1
-        total = 0.0
-        for case in cases:
-            shown = around + len(case.text) + len(case.other or "") + len(question_of(case))
-            total += times * (shown / CHARACTERS_A_TOKEN * price.input + output * price.output + price.per_request)
-        return total
+        return usd_of(judge, cases, self._asking.newest(judge.workflow), self._prices())
