@@ -270,7 +270,17 @@ def test_a_forecast_stays_accepted_while_it_stays_inside_the_accepted_one() -> N
     assert (look(2, outside).age, look(2, outside).cap) == ("stale", 0.5)
     assert look(2, evidence("cost_forecast"), without=("cost_forecast",)).verdict == "INSUFFICIENT"
     assert look(2, prices="p2", since=Since(prices=NOW - DAY)).age == "stale"
+    assert look(2, prices="", since=Since(prices=NOW - DAY)).age == "stale", "a price that got lost is another price"
     assert look(2, month_spent=1000.0).age == "stale"
+
+
+def test_a_higher_projected_peak_asks_for_a_new_forecast() -> None:
+    made = replace(shown()["cost_forecast"], figures=replace(FIGURES["cost_forecast"], peak=10.0))
+    kept: dict[str, Any] = {"without": ("cost_forecast",), "since": Since(policy=NOW - 60)}
+    assert look(2, made, **kept).age == "fresh"
+    raised = look(2, made, policy=Policy(projected_peak=10.5), **kept)
+    assert (raised.age, raised.cap) == ("stale", 0.5)
+    assert "policy now projects 10.5" in raised.figure
 
 
 def test_a_lost_canary_is_insufficient_and_no_failure() -> None:

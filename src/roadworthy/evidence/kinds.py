@@ -75,17 +75,19 @@ class Forecast(_Figures, frozen=True, tag="cost_forecast"):
     month_five: Usd
     """A month at five times of it."""
     month_spent: Usd
-    """Spent in the thirty days before."""
+    """Spent in the thirty days before, by live calls: what it foretells."""
     prices: Name
     """Hash of the prices that it was made with."""
     unit_high: Usd = 0.0
-    """Upper ends of the 80 % intervals: what a later forecast, or what is spent, stays inside.  0: the figure itself."""
+    """Upper ends of the 80 % intervals: a later forecast, and what is spent, stay inside.  0: the figure itself."""
     month_peak_high: Usd = 0.0
     month_five_high: Usd = 0.0
     days: Count = 0
     """With live calls that it was made from."""
     assumed: bool = False
     """Made from too few days: an assumption, no forecast."""
+    peak: Annotated[float, Meta(ge=0)] = 0.0
+    """Calls a second of the peak that it was made for; 0: not known."""
 
     @property
     def most(self) -> Forecast:

@@ -138,7 +138,12 @@ def _forecast(figures: Forecast, evidence: Evidence, subject: Subject, history: 
     if acceptance(evidence, history, owner) is None:
         return Judged("INSUFFICIENT", f"{seen}; {owner} has not accepted it")
     if subject.prices is not None and subject.prices != figures.prices:
-        return Judged("PASS", f"{seen}; prices have changed", until=subject.since.prices)
+        changed = "prices have changed" if subject.prices else "a price is not known any more"
+        return Judged("PASS", f"{seen}; {changed}", until=subject.since.prices)
+    peak = subject.policy.projected_peak
+    if figures.peak and peak is not None and peak * ROUNDING > figures.peak:
+        said = f"made for a peak of {figures.peak:.3g} calls/s, and policy now projects {peak:g}"
+        return Judged("PASS", f"{seen}; {said}", until=subject.since.policy)
     if subject.month_spent is not None and subject.month_spent > figures.most.month_peak:
         return Judged("PASS", f"{seen}; ${subject.month_spent:,.0f} were spent in 30 days", until=evidence.made_at)
     return Judged("PASS", f"{seen}; accepted by {owner}", until=_outgrown(evidence, subject.owners.cost, history))

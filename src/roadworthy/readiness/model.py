@@ -103,9 +103,9 @@ class Subject(msgspec.Struct, frozen=True, kw_only=True):
     calls_a_day: float | None = None
     """``None``: unknown."""
     prices: str | None = None
-    """Hash of the prices in force; ``None``: unknown, and not compared."""
+    """Hash of the prices in force; empty: one of them is not known; ``None``: nobody looked, so nothing is compared."""
     month_spent: float | None = None
-    """US dollars in the last thirty days."""
+    """US dollars of live calls in the last thirty days."""
     gateways: dict[str, float] | None = None
     """Gateway → when it joined; ``None``: unknown, and not compared."""
     published: Published | None = None

@@ -276,7 +276,7 @@ def proven(figures: ForecastFigures) -> kinds.Forecast:
     return kinds.Forecast(
         unit=each.point, month_peak=peak.point, month_five=five.point, month_spent=figures.month_spent,
         prices=figures.prices, unit_high=each.high, month_peak_high=peak.high, month_five_high=five.high,
-        days=figures.days, assumed=figures.basis == "assumption",
+        days=figures.days, assumed=figures.basis == "assumption", peak=figures.scenario("peak").rate,
     )  # fmt: skip
 
 

@@ -131,7 +131,7 @@ class Board:
                 raise Unknown(f"no workflow '{workflow}': {did_you_mean(workflow, flows)}")
             releases = tx.releases(workflow)
             frozen = _chosen(releases, digest or (rollout.digest if rollout is not None else None), workflow)
-            prices = None if frozen is None else self._prices(applied.configuration.targets, frozen.release)
+            prices = None if frozen is None else self._prices(applied.configuration.targets, frozen.release) or ""
             since = self._changed(tx, applied, workflow, None if frozen is None else frozen.release)
         known = self._ledger.known(workflow)
         traffic = self._heard(workflow)
@@ -174,9 +174,9 @@ class Board:
         if kept is not None and 0 <= now - kept[0] < REMEMBERED:
             return kept[1]
         week = self._log.stats("workflow", Filter(workflow=workflow, traffic="live", since=now - WEEK)).rows
-        month = self._log.stats("workflow", Filter(workflow=workflow, since=now - MONTH)).rows
+        month = self._log.stats("workflow", Filter(workflow=workflow, traffic="live", since=now - MONTH)).rows
         calls = sum(row.count for row in week)
-        paid = [row.cost_usd for row in month if row.cost_usd is not None and row.group.get("traffic") != "drill"]
+        paid = [row.cost_usd for row in month if row.cost_usd is not None]
         first = None if kept is None else kept[1].first_live_at
         first = self._first_live(workflow) if first is None else first
         days = 7.0 if first is None else min(max((now - first) / DAY, 1.0), 7.0)  # a new workflow's week is shorter
