@@ -21,7 +21,7 @@ from roadworthy.operations.costing.finance import Books, Refused
 from roadworthy.operations.costing.mailing import Mailing, NotMailed
 from roadworthy.operations.costing.reading import Costs
 from roadworthy.operations.costing.reconciling import Reconciler
-from roadworthy.workflow.model import Budget, Budgets, Finance, Smtp
+from roadworthy.workflow.model import Budget, Budgets, Finance, Smtp, Target
 from roadworthy.workflow.service import Actor, Unknown
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -30,10 +30,15 @@ KNOWN = Priced(PRICE)
 OCTOBER = datetime(2026, 10, 12, 12, tzinfo=UTC).timestamp()
 
 
-def books(made: Install, key: bytes = b"1" * 32, forecast: Interval | None = None, priced: Priced = KNOWN) -> Books:
+def books(
+    made: Install, key: bytes = b"1" * 32, forecast: Interval | None = None, priced: Priced = KNOWN,
+    unpriced: tuple[str, ...] = (),
+) -> Books:  # fmt: skip
     return Books(
         made.state, made.log, Costs(made.log, price_of=lambda target: PRICE, zone=lambda: ZONE),
-        lambda: made.configuration, lambda target: priced, Ed25519Signer(key), Ed25519Verifier(),
+        lambda: made.configuration,
+        lambda target: Priced(None, "nobody knows it") if target.name in unpriced else priced,
+        Ed25519Signer(key), Ed25519Verifier(),
         zone=lambda: ZONE, clock=lambda: made.now, forecast=lambda workflow: forecast,
     )  # fmt: skip
 
@@ -93,6 +98,17 @@ def test_the_most_is_the_least_that_bounds_all_calls_and_says_when_nothing_does(
     usd, by = most(("a", Budget(month=5.0)), ("b", Budget()))
     assert usd is None
     assert by.startswith("nothing limits b: declare policy.budgets.workflow")
+
+
+def test_what_permits_spend_and_what_has_no_price_is_said_with_the_most() -> None:
+    made = Install(Budgets(workflow=Budget(month=5.0)))
+    made.configuration.targets["other"] = Target("other", "simulated", "x")
+    made.called(NOON - 60.0, usd=1.0, traffic="tester")
+    made.called(NOON - 60.0, usd=7.0, traffic="eval")
+    page = books(made, unpriced=("other",)).sheet("workflow", "support")
+    assert (page.most.usd, page.permitted) == (5.0, 7.0)
+    assert "calls of other, whose price nobody knows, count at the dearest known price" in page.most.by
+    assert "each under a permit with a cap of its own: $7.00 in this month" in sheet_page.markdown(page, ZONE)
 
 
 def test_a_day_too_few_is_an_assumption_and_no_day_is_no_figure() -> None:

@@ -105,7 +105,10 @@ def _tiles(found: Facts) -> str:
         tiles.append(_tile(f"{sent:,}", f"calls at {view.rate(measured['rate'])} for {seconds(measured['seconds'])}"))
         lost = measured["errors"] + measured.get("fell_back", 0) + measured["dropped"]
         tiles.append(
-            _tile(share(lost / max(measured["planned"], 1)), f"without a model's answer: {lost:,} of {sent:,}")
+            _tile(
+                share(lost / max(measured["planned"], 1)),
+                f"without a model's answer: {lost:,} of {measured['planned']:,}",
+            )
         )
         for name, key in (("whole answer", "whole"), ("first token", "first_token")):
             if measured.get(key):

@@ -1,6 +1,7 @@
 """The finance sheet: what a month may cost at most, will cost, and has cost.  Pure figures, US dollars inside.
 
-*The most this can cost in a month* is what enforced budgets let through, so it is told only where one bounds all calls.
+*The most this can cost in a month* is what enforced budgets let through, so it is told only where one bounds all calls
+of callers and testers; what permits let through beside it (evals, load tests, shadow calls) is said with it.
 *Resolved* are live calls that ended with an answer of the workflow itself (``RESOLVED``): what a person had to answer,
 was withheld or failed is a cost and no result.
 """
@@ -18,6 +19,8 @@ from roadworthy.workflow.model import Budget, Finance
 RESOLVED = ("answered", "recovered", "cached")
 SAFETY = ("eval", "load", "drill", "shadow", "tester")
 """Classes of traffic that serve no customer."""
+PERMITTED = ("eval", "load", "shadow")
+"""Those of them that spend by a permit's own dollars (``gateway/admission/permits.py``).  Drills reach no provider."""
 Covers = Literal["workflow", "team", "all"]
 
 
@@ -191,6 +194,11 @@ class Sheet(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     @property
     def safety_usd(self) -> float:
         return sum(each.safety_usd for each in self.figures)
+
+    @property
+    def permitted(self) -> float:
+        """By calls under permits, which no budget of a workflow or team bounds."""
+        return sum(line.usd or 0.0 for line in self.safety if line.name in PERMITTED)
 
 
 # --- rules

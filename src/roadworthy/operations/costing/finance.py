@@ -130,10 +130,15 @@ class Books:
     def _most(self, configuration: Configuration, flows: Sequence[Workflow], days: int) -> Most:
         """A budget binds by what calls may cost, so without any known price none does (``gateway/limits/plans``)."""
         targets = configuration.targets.values()
-        if targets and all(self._price(target).price is None for target in targets):
+        unknown = [target.name for target in targets if self._price(target).price is None]
+        if targets and len(unknown) == len(targets):
             return Most(None, "no target has a known price, so nothing can be reserved and no budget binds")
         budgets = [(flow.name, flow.team, flow.policy.budgets.workflow) for flow in flows]
-        return pages.most(budgets, configuration.settings.team_budgets, days)
+        found = pages.most(budgets, configuration.settings.team_budgets, days)
+        if found.usd is None or not unknown:
+            return found
+        said = f"calls of {', '.join(unknown)}, whose price nobody knows, count at the dearest known price"
+        return msgspec.structs.replace(found, by=f"{found.by}; {said}")
 
     def _figures(self, configuration: Configuration, flow: Workflow, month: str, since: float, until: float) -> Figures:
         where = Filter(workflow=flow.name, since=since, until=until)

@@ -118,8 +118,9 @@ def cards(sheet: Sheet) -> list[Card]:
     limit = Card(
         "The most this can cost in a month",
         "nothing limits it" if most.usd is None else money(most.usd),
-        most.by if most.usd is None else f"Enforced before a provider is called: {most.by}. Beyond it, at most what "
-        "calls under way write past their reserve.",
+        most.by if most.usd is None else f"Enforced before a provider is called, for all that callers and testers ask: "
+        f"{most.by}. Beyond it come what calls under way write past their reserve, and evals, judges, load tests and "
+        f"shadow calls, each under a permit with a cap of its own: {money(sheet.permitted)} in this month.",
         "bad" if most.usd is None else "",
     )  # fmt: skip
     return [

@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 from roadworthy.adapters.signatures import Ed25519Signer, Ed25519Verifier
 from roadworthy.adapters.sqlite.state import SqliteState
+from roadworthy.cost.forecast import MONTH
 from roadworthy.cost.model import Interval
 from roadworthy.engine.renew import Producer, RenewalFailed
 from roadworthy.evidence.rules import Refused
@@ -45,6 +46,7 @@ class Forecasting:
         self._zone = zone
         self._configuration = configuration
         self._price_of = price_of
+        self._clock = clock
         self.costs = Costs(log, price_of=self._price, zone=zone, judges=self._judges, minutes=self._minutes)
         gatherer = Gatherer(log, self.costs, configuration, price_of, zone=zone, workers=workers)
         self.forecasts = Forecasts(
@@ -65,11 +67,11 @@ class Forecasting:
         return Producer("forecast", run)
 
     def expected(self, workflow: str) -> Interval | None:
-        """The newest forecast of thirty days, while it is one; an assumption is not."""
-        newest = self.forecasts.past(workflow, 1)
-        if not newest or newest[0].figures.basis != "forecast":
+        """The newest forecast, within the thirty days that it is about; an assumption is none."""
+        newest = self.forecasts.newest(workflow)
+        if newest is None or newest.basis != "forecast" or self._clock() - newest.starts > MONTH:
             return None
-        return newest[0].figures.scenario("expected").usd
+        return newest.scenario("expected").usd
 
     def _price(self, target: str) -> Price | None:
         configuration = self._configuration()
