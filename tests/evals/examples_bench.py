@@ -15,7 +15,7 @@ from roadworthy.evals.pool import Pool, Taken
 from roadworthy.evals.sealed import Sealed
 from roadworthy.evals.service import Evals
 from roadworthy.workflow.audit import AuditRecord
-from roadworthy.workflow.model import Configuration, Owners, Settings, Workflow
+from roadworthy.workflow.model import Configuration, EvalPlan, Owners, Settings, Workflow
 from roadworthy.workflow.ports import AppliedConfiguration
 from roadworthy.workflow.service import Actor
 
@@ -40,9 +40,11 @@ class ExampleBench:
     def clock(self) -> float:
         return self.now
 
-    def apply(self, rubric: str | None = RUBRIC) -> None:
+    def apply(self, rubric: str | None = RUBRIC, evals: EvalPlan | None = None) -> None:
         self.version += 1
-        flow = Workflow("support", "default", Owners("ada", "bo", "cy"), "enforce", rubric=rubric)
+        flow = Workflow(
+            "support", "default", Owners("ada", "bo", "cy"), "enforce", rubric=rubric, evals=evals or EvalPlan()
+        )
         configuration = Configuration(Settings(), {}, {}, {"support": flow})
         with self.state.write() as tx:
             tx.add_configuration(AppliedConfiguration(self.version, self.now, "ada", {}, configuration))

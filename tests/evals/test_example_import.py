@@ -149,3 +149,15 @@ def test_another_argument_is_another_hash_and_the_order_is_none() -> None:
     )
     fields = read_rows(rows(row()), TOPIC).examples
     assert [each.name for each in scorers_of(fields)] == ["valid_json", "topic"]
+
+
+@pytest.mark.parametrize(
+    ("row", "why"),
+    [
+        ('{"message": "a", "topic": ' + "[" * 900 + "]" * 900 + "}", "line 1: is nested too deeply"),
+        ('{"message": [{"role": 5, "content": "a"}], "topic": "b"}', "line 1: message: holds a list"),
+    ],
+)
+def test_what_nobody_could_ask_is_refused_with_its_line(row: str, why: str) -> None:
+    with pytest.raises(NotImported, match=why):
+        read_rows(row, Columns(expect=["topic"]))

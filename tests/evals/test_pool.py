@@ -12,6 +12,7 @@ from roadworthy.evals.examples import is_held_out, question_of, sound
 from roadworthy.evals.importing import Columns
 from roadworthy.evals.model import Example
 from roadworthy.evals.service import Refused
+from roadworthy.workflow.model import EvalPlan, ScorerSpec
 from roadworthy.workflow.service import Actor, Unknown
 
 
@@ -165,3 +166,18 @@ def test_what_is_asked_can_be_redacted_before_anything_is_kept(bench: ExampleBen
     bench.pool.take("support", rows, Columns(expect=["topic"]), UID, redacted=redacted)
     [waiting] = bench.pool.look("support").items
     assert waiting.example.messages[0]["content"] == "I am [email]"
+
+
+def test_other_scorers_are_published_though_no_example_waits(bench: ExampleBench) -> None:
+    bench.take(20)
+    with pytest.raises(Refused, match="nothing waits"):
+        bench.pool.publish("support", ADA, reason="again")
+    bench.apply(evals=EvalPlan(scorers={"topic": ScorerSpec("normalised", {"field": "topic"})}))
+    before = bench.evals.published("support")
+    assert before is not None
+    assert bench.pool.look("support").anew
+    bench.now += 1
+    made = bench.pool.publish("support", ADA, reason="capitals are fine").publication
+    assert (made.version, made.scorers == before.scorers) == (before.version, False)
+    with pytest.raises(Refused, match="nothing waits"):
+        bench.pool.publish("support", ADA, reason="again")

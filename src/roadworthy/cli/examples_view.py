@@ -111,6 +111,10 @@ def pooled(workflow: str, answer: Facts, now: float) -> list[str]:
         f"The next version would have {words.plural(answer['count'], 'example')} ({before}): {_changes(merge)}; "
         f"{answer['held_out']} held out, {answer['critical']} critical."
     ]
+    if answer.get("anew"):
+        said.append(
+            "It would be scored by other scorers than now: what workflow.yaml declares, or a judge, was changed."
+        )
     wait = answer["due"] - now
     if wait > 0:
         said.append(

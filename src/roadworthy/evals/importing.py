@@ -96,6 +96,9 @@ class _Reader:
         except BadRow as bad:
             self.problems.append(f"{row.place}: {bad}")
             return
+        except RecursionError:
+            self.problems.append(f"{row.place}: is nested too deeply; make it flatter")
+            return
         before = self._asked.setdefault(question_of(example), (row.place, example.id))
         if before[1] != example.id:
             self.problems.append(f"{row.place}: asks what {before[0]} asks and expects something else; keep one")
@@ -131,7 +134,7 @@ class _Reader:
             if not found.strip():
                 raise BadRow(f"{key}: is empty; expected what a customer writes")
             return [{"role": "user", "content": str(found)}]
-        if isinstance(found, list) and found and all(isinstance(each, dict) and each.get("role") for each in found):
+        if isinstance(found, list) and found and all(map(_said_by_somebody, found)):
             asked = [each for each in found if self._columns.keep_system or each["role"] not in SYSTEM_ROLES]
             self.system_dropped += len(asked) < len(found)
             if asked:
@@ -163,6 +166,10 @@ def read_rows(
     if problems:
         raise NotImported(problems)
     return Imported(set_of(kept), reader.repeated, reader.passed_over, reader.system_dropped, found.notes)
+
+
+def _said_by_somebody(message: Any) -> bool:
+    return isinstance(message, dict) and isinstance(message.get("role"), str) and bool(message["role"])
 
 
 def _line(problem: str) -> int:

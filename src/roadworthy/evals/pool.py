@@ -55,6 +55,8 @@ class Pooled(msgspec.Struct, frozen=True, kw_only=True):
     critical: int
     publication: Publication | None
     """In force."""
+    anew: bool
+    """What it is scored by is not what the workflow declares now."""
     due: float
     """From when on the owner may publish without a reason."""
     owner: str
@@ -169,16 +171,18 @@ class Pool:
             items = self._waiting(tx, workflow)
             publication, due = self._evals.newest(tx, workflow), self._due(tx, flow)
             merge = _merge([] if replace else self._set(tx, workflow), items)
+            anew = self._evals.scored_otherwise(tx, flow)
         share = flow.evals.held_out
         return Pooled(
             items=items, merge=msgspec.structs.replace(merge, items=[]), count=len(merge.items),
             held_out=sum(is_held_out(each, share) for each in merge.items),
-            critical=sum(each.critical for each in merge.items), publication=publication, due=due,
+            critical=sum(each.critical for each in merge.items), publication=publication, anew=anew, due=due,
             owner=flow.owners.workflow,
         )  # fmt: skip
 
     def publish(self, workflow: str, actor: Actor, *, reason: str = "", replace: bool = False) -> Made:
-        """What waits becomes part of the next version, by which the workflow is judged from now on.
+        """What waits becomes part of the next version, by which the workflow is judged from now on; with nothing that
+        waits, the same examples by the scorers that are declared now.
 
         ``reason``: why it cannot wait until it is due; ``replace``: nothing of the set in force stays.  Raises
         ``Unknown`` and ``Refused``, audited.
@@ -188,7 +192,8 @@ class Pool:
             flow = named(tx, workflow)
             items = self._waiting(tx, workflow)
             merge = _merge([] if replace else self._set(tx, workflow), items)
-            why = _may_not_publish(flow, actor, items, merge, self._due(tx, flow) - now, reason)
+            news = bool(items) or self._evals.scored_otherwise(tx, flow)
+            why = _may_not_publish(flow, actor, news, merge, self._due(tx, flow) - now, reason)
             if not why:
                 examples = set_of(with_held_out(merge.items, flow.evals.held_out))
                 made, created = self._evals.publishing(tx, flow, examples, actor, _sources(items), reason)
@@ -294,16 +299,14 @@ def _said(example: Example) -> dict[str, object]:
     return {**marks(example), "held_out": None, "label": example.label}
 
 
-def _may_not_publish(
-    flow: Workflow, actor: Actor, items: Sequence[Waiting], merge: Merge, left: float, reason: str
-) -> str:
+def _may_not_publish(flow: Workflow, actor: Actor, news: bool, merge: Merge, left: float, reason: str) -> str:
     again = f"roadworthy evals publish {flow.name}"
     if not is_owner(flow, actor):
         return (
             f"{actor.id} cannot publish examples of {flow.name}: its owner {flow.owners.workflow} does, after signing "
             f"in with roadworthy login: {again}"
         )
-    if not items:
+    if not news:
         return f"nothing waits in the pool of {flow.name}; roadworthy evals import or evals capture puts examples there"
     if not merge.items:
         return f"no example of {flow.name} would be left; leave some in"

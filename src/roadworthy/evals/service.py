@@ -128,6 +128,18 @@ class Evals:
         mine = [each for each in found if each.workflow == workflow and not (by_person and each.by == "engine")]
         return max(mine, key=lambda each: each.at, default=None)  # as it was signed, in whatever order the rows stand
 
+    def scored_otherwise(self, tx: EvalTransaction, flow: Workflow) -> bool:
+        """Would the set in force be published with other scorers now?  A declared one was changed, or a judge frozen
+        anew, or one cannot be made as things are."""
+        newest = self.newest(tx, flow.name)
+        examples = None if newest is None else self._examples(tx, newest.version)
+        if newest is None or examples is None:
+            return False
+        try:
+            return newest.scorers != hash_of(_declared(tx, flow, examples))
+        except Refused:
+            return True
+
     def kept(self, tx: EvalTransaction, version: str) -> Examples | None:
         """``examples`` inside a transaction of the caller's."""
         return self._examples(tx, version)
