@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import msgspec
@@ -16,12 +17,14 @@ from roadworthy.operations.loading import limit
 from roadworthy.operations.loading.concluding import concluded, evidence, slots
 from roadworthy.operations.loading.job import Limits
 from roadworthy.operations.loading.leading import Seen, judged
-from roadworthy.operations.loading.model import Distance, Fit, Kill, LimitStep
+from roadworthy.operations.loading.model import Distance, Fit, Kill, LimitStep, LoadRefused
 from roadworthy.operations.loading.planning import Ready
+from roadworthy.operations.loading.runs import LoadRuns
 from roadworthy.operations.loading.stopping import Watch
 from roadworthy.operations.loading.whereabouts import helps, parts, spent
 from roadworthy.workflow.inference import Attempt, Check
 from roadworthy.workflow.model import Objective, Policy
+from roadworthy.workflow.service import Actor
 
 
 def now(**more: Any) -> Progress:
@@ -78,6 +81,14 @@ def test_it_stops_when_calls_under_way_and_first_token_both_keep_rising() -> Non
     said = [watch.why_stop(now(seconds=5.0 * n, under_way=4 * n, first_token=0.1 * n)) for n in range(1, 25)]
     assert any("over-saturated" in text for text in said)
     assert not any(flat.why_stop(now(seconds=5.0 * n, under_way=40, first_token=0.1 * n)) for n in range(1, 25))
+
+
+def test_a_test_that_the_provider_s_limits_would_refuse_is_not_begun_unless_that_is_said() -> None:
+    planned = msgspec.structs.replace(ready(), plan=plan(predicted_429=0.3))
+    planner: Any = SimpleNamespace(ready=lambda _: planned)
+    runs = LoadRuns(None, None, planner, None)  # type: ignore[arg-type]
+    with pytest.raises(LoadRefused, match=r"30 % of the calls would be refused .* --past-limits"):
+        runs.start(order(), Actor("ada"))
 
 
 # --- the search

@@ -87,6 +87,7 @@ class Span(click.ParamType[float]):
 @click.option("--max-errors", type=click.FloatRange(min=0, max=1, min_open=True), default=0.2, show_default=True,
               help="Stop at this share of errors.")  # fmt: skip
 @click.option("--past-objective", is_flag=True, help="Go on when the objective cannot be met any more.")
+@click.option("--past-limits", is_flag=True, help="Go past the provider's limits, though live calls share them.")
 @click.option("--seed", type=int, default=1, show_default=True, help="Of arrivals and bodies: the same plan again.")
 @click.option("--yes", is_flag=True, help="Do not ask; needs --max-cost where calls cost money.")
 @click.option("--preflight", is_flag=True, help="Say what the test would do and cost, and do nothing.")
@@ -127,6 +128,7 @@ def load(work: Work, /, workflow: str, **asked: Any) -> None:
     if asked["preflight"]:
         return None
     _confirmed(work, plan, asked["yes"], asked["max_cost"])
+    order["past_limits"] |= not asked["yes"]  # what is foretold was read before it was confirmed
     run = _followed(work, work.admin.post("/v1/loads", order))
     _told(work, run, asked["html"])
     return _conclude(run)
@@ -155,7 +157,8 @@ def _order(workflow: str, asked: dict[str, Any]) -> dict[str, Any]:
         "workflow": workflow, "release": asked["release"], "kind": kind, "factor": asked["factor"],
         "growth": asked["growth"], "seconds": asked["duration"] if asked["duration"] is not None else least,
         "shape": asked["shape"], "cv": asked["cv"], "compression": asked["compression"], "errors": asked["max_errors"],
-        "on_objective": not asked["past_objective"], "kill": asked["with_kill"], "probe": asked["probe"],
+        "on_objective": not asked["past_objective"], "past_limits": asked["past_limits"],
+        "kill": asked["with_kill"], "probe": asked["probe"],
         "stream": not asked["whole"], "seed": asked["seed"],
     }  # fmt: skip
     for name, key in (("peak", "peak"), ("usd", "max_cost")):

@@ -59,6 +59,8 @@ class Order(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
     """Share of errors at which it stops by itself."""
     on_objective: bool = True
     """Stop as soon as the objective cannot be met any more (a limit search always goes by it)."""
+    past_limits: bool = False
+    """Go past what the provider grants, though it is foretold: live calls are refused with the test's then."""
     kill: bool = False
     probe: int = 40
     """Live calls that validate a rehearsal; 0: none, and it proves nothing."""

@@ -42,6 +42,8 @@ ENDING = 10.0
 """Seconds that a stopped test waits for its calls under way before it cuts them off."""
 CLOSING = 20.0
 """Seconds that control waits for a test to end when it ends itself."""
+MOST_REFUSED = 0.01
+"""Share of its calls that the provider's limits may be foretold to refuse, unless whoever starts it says so."""
 KEPT_RUNS = 50
 """Of each workflow."""
 
@@ -96,6 +98,13 @@ class LoadRuns:
     def start(self, order: Order, actor: Actor) -> LoadRun:
         """Begin a test and return it.  Raises ``Unknown`` and ``LoadRefused``."""
         ready = self._planner.ready(order)
+        refused = ready.plan.predicted_429
+        if order.kind == "live" and refused > MOST_REFUSED and not order.past_limits:
+            raise LoadRefused(
+                f"about {100 * refused:.0f} % of the calls would be refused by the provider of {ready.plan.target}, "
+                "and live calls with them, for its limits are shared: test a lower rate, ask it for more, --rehearse, or say "
+                "--past-limits"
+            )
         with self._lock:
             other = self._going
             if other is not None:
