@@ -105,8 +105,10 @@ def test_what_permits_spend_and_what_has_no_price_is_said_with_the_most() -> Non
     made.configuration.targets["other"] = Target("other", "simulated", "x")
     made.called(NOON - 60.0, usd=1.0, traffic="tester")
     made.called(NOON - 60.0, usd=7.0, traffic="eval")
+    made.called(NOON - 60.0, usd=9.0, traffic="drill")
     page = books(made, unpriced=("other",)).sheet("workflow", "support")
     assert (page.most.usd, page.permitted) == (5.0, 7.0)
+    assert page.spent == 8.0, "a drill reaches no provider, so nobody is billed for it"
     assert "calls of other, whose price nobody knows, count at the dearest known price" in page.most.by
     assert "each under a permit with a cap of its own: $7.00 in this month" in sheet_page.markdown(page, ZONE)
 

@@ -17,10 +17,10 @@ import msgspec
 from roadworthy.workflow.model import Budget, Finance
 
 RESOLVED = ("answered", "recovered", "cached")
-SAFETY = ("eval", "load", "drill", "shadow", "tester")
-"""Classes of traffic that serve no customer."""
+SAFETY = ("eval", "load", "shadow", "tester")
+"""Classes of traffic that serve no customer and are billed.  Drills reach no provider: they are in no figure."""
 PERMITTED = ("eval", "load", "shadow")
-"""Those of them that spend by a permit's own dollars (``gateway/admission/permits.py``).  Drills reach no provider."""
+"""Those of them that spend by a permit's own dollars (``gateway/admission/permits.py``)."""
 Covers = Literal["workflow", "team", "all"]
 
 

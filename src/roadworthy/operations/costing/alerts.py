@@ -17,7 +17,7 @@ from roadworthy.cost import causes, spikes
 from roadworthy.cost.budgets import Period, period_at
 from roadworthy.inference_log.model import Filter
 from roadworthy.inference_log.service import Log
-from roadworthy.operations.costing.spending import Spends, spent, usual
+from roadworthy.operations.costing.spending import PAID, Spends, spent, usual
 from roadworthy.operations.costing.subjects import Subject, day_of
 from roadworthy.people.incident.model import Incident, Notice
 from roadworthy.people.incident.service import Incidents
@@ -194,8 +194,6 @@ class Alerts:
 
 
 UTC = ZoneInfo("UTC")
-PAID = "live,tester,load,eval,shadow"
-"""Classes of traffic that a budget's owner pays for by way of business; drills are our own doing and few."""
 
 
 def _where(subject: Subject, unit: str | None) -> Filter:

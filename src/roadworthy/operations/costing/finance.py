@@ -39,6 +39,7 @@ from roadworthy.evidence.sealing import Forged, Seal, TooLong
 from roadworthy.inference_log.model import Filter, StatsRow
 from roadworthy.inference_log.service import Log
 from roadworthy.operations.costing.reading import Costs
+from roadworthy.operations.costing.spending import PAID
 from roadworthy.workflow.audit import Event, chain
 from roadworthy.workflow.model import Budget, Configuration, Target, Workflow
 from roadworthy.workflow.problems import did_you_mean
@@ -141,7 +142,7 @@ class Books:
         return msgspec.structs.replace(found, by=f"{found.by}; {said}")
 
     def _figures(self, configuration: Configuration, flow: Workflow, month: str, since: float, until: float) -> Figures:
-        where = Filter(workflow=flow.name, since=since, until=until)
+        where = Filter(workflow=flow.name, traffic=PAID, since=since, until=until)
         rows = self._log.stats("traffic,outcome", where, self._zone()).rows
         live = [row for row in rows if row.group["traffic"] == "live"]
         spent, of_live = _usd(rows), _usd(live)
@@ -201,7 +202,7 @@ class Books:
         today = period_at("day", now, zone).begin
         by_day: dict[str, float] = {}
         for workflow in workflows:
-            where = Filter(workflow=workflow, since=today - LOOKED_AT * DAY, until=today)
+            where = Filter(workflow=workflow, traffic=PAID, since=today - LOOKED_AT * DAY, until=today)
             for row in self._log.stats("day", where, zone).rows:
                 day = (row.group["day"] or "")[:10]
                 by_day[day] = by_day.get(day, 0.0) + (row.cost_usd or 0.0)

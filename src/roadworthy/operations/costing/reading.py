@@ -157,7 +157,7 @@ class Costs:
             per_customer=usd * share / customers if usd is not None and customers else None,
             parts=unit.parts(unit.tallied(sample.read, self._price_of), usd or 0.0, sample.more, beside),
             read=len(sample.read), minutes=minutes, minute_usd=minute_usd,
-            other_classes={name: spent for name, spent in classes.items() if name != "live"},
+            other_classes={name: spent for name, spent in classes.items() if name not in ("live", "drill")},
         )  # fmt: skip
 
 

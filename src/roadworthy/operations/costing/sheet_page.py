@@ -36,6 +36,7 @@ h1{font-size:1.5rem;margin:0 0 .1rem}h2{font-size:1.05rem;margin:1.6rem 0 .4rem}
 table{border-collapse:collapse;width:100%}th,td{text-align:left;padding:.35rem .7rem .35rem 0;
 border-bottom:1px solid var(--line);vertical-align:top}th{color:var(--dim);font-weight:600;font-size:.85rem}
 .num{text-align:right;white-space:nowrap;font-variant-numeric:tabular-nums}tr.sum td{font-weight:600}
+.wide{overflow-x:auto;overflow-wrap:normal}
 @media print{.card,.note{border:1px solid #999}}
 """.replace("\n", "")
 
@@ -140,8 +141,8 @@ def cards(sheet: Sheet) -> list[Card]:
 def _against(sheet: Sheet, money: Money) -> str:
     if sheet.approved is None:
         return "No budget of a month is approved for all of it."
-    share = sheet.spent / sheet.approved * 100 if sheet.approved else 0.0
-    return f"{share:.0f} % of the approved {money(sheet.approved)}."
+    share = sheet.spent / sheet.approved if sheet.approved else 0.0
+    return f"{_share(share)} of the approved {money(sheet.approved)}."
 
 
 def _expected(sheet: Sheet, money: Money) -> Card:
@@ -164,8 +165,14 @@ def _expected(sheet: Sheet, money: Money) -> Card:
 
 
 def _safety(sheet: Sheet) -> str:
-    share = sheet.safety_usd / sheet.spent * 100 if sheet.spent else 0.0
-    return f"{share:.0f} % of what was spent: evals, load tests, drills, shadow calls, testers, hedges."
+    parts = "evals, load tests, shadow calls, testers, hedges."
+    share = sheet.safety_usd / sheet.spent if sheet.spent > 0 else 0.0
+    return f"{_share(share)} of what was spent: {parts}" if share else f"What it would be for: {parts}"
+
+
+def _share(share: float) -> str:
+    """Whole percents; what is something is never told as nothing."""
+    return "under 1 %" if 0 < share < 0.01 else f"{max(share, 0.0) * 100:.0f} %"
 
 
 def tables(sheet: Sheet) -> list[Table]:
@@ -195,7 +202,7 @@ def _by_workflow(figures: Sequence[Figures], money: Money) -> Table:
 
 
 _CLASSES = {
-    "eval": "evals and judges", "load": "load tests", "drill": "drills", "shadow": "shadow calls",
+    "eval": "evals and judges", "load": "load tests", "shadow": "shadow calls",
     "tester": "testers", "hedges": "of live calls: hedges",
 }  # fmt: skip
 
@@ -297,7 +304,8 @@ def _html_table(table: Table) -> str:
     for number, row in enumerate(table.rows, 1):
         sums = ' class="sum"' if table.sums and number == len(table.rows) else ""
         rows += f"<tr{sums}>{''.join(cell('td', at, text) for at, text in enumerate(row))}</tr>"
-    return f"<h2>{_text(table.title)}</h2><table><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table>"
+    whole = f"<table><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table>"
+    return f'<h2>{_text(table.title)}</h2><div class="wide">{whole}</div>'
 
 
 def markdown(sheet: Sheet, zone: tzinfo) -> str:

@@ -16,6 +16,8 @@ from roadworthy.inference_log.service import Log
 
 DAYS = 7
 """Earlier days that a day is compared with."""
+PAID = "live,tester,load,eval,shadow"
+"""Classes of traffic that somebody is billed for: drills are priced as live calls are, but reach no provider."""
 SAMPLED = 1000
 """Calls of a window of which attempts are counted, about."""
 
@@ -34,8 +36,8 @@ class Usual(msgspec.Struct, frozen=True):
 def spent(log: Log, where: Filter, window: Window) -> Spends:
     """By class of traffic and target that answered.  Of attempts a sample is counted."""
     since, until = window
-    narrowed = replace(where, since=since, until=until)
-    rows = [row for row in log.stats("traffic,target", narrowed).rows if row.group["traffic"] != "drill"]
+    narrowed = replace(where, traffic=PAID, since=since, until=until)
+    rows = log.stats("traffic,target", narrowed).rows
     calls = sum(row.count for row in rows)
     if not calls:
         return {}

@@ -102,8 +102,8 @@ class LoadRuns:
         if order.kind == "live" and refused > MOST_REFUSED and not order.past_limits:
             raise LoadRefused(
                 f"about {100 * refused:.0f} % of the calls would be refused by the provider of {ready.plan.target}, "
-                "and live calls with them, for its limits are shared: test a lower rate, ask it for more, --rehearse, or say "
-                "--past-limits"
+                "and live calls with them, for its limits are shared: test a lower rate, ask it for more, --rehearse, "
+                "or say --past-limits"
             )
         with self._lock:
             other = self._going
