@@ -12,6 +12,7 @@ from rich.console import Console
 from roadworthy.adapters.providers import weights
 from roadworthy.cli.demo import claims, story
 from roadworthy.cli.demo import claims_allowed as allowed
+from roadworthy.cli.demo import claims_measured as measured
 from roadworthy.cli.demo import claims_served as served
 from roadworthy.cli.demo.breaking import Broken
 from roadworthy.cli.demo.checking import Claim
@@ -21,8 +22,8 @@ from roadworthy.cli.errors import CliError
 
 pytestmark = pytest.mark.timeout(600)  # a model on this machine answers, and others use the machine as well
 
-SMALL = Size(messages=3, customers=1000, examples=40)
-"""Forty examples can prove nothing; their floors are met in the sample, which is enough for a pilot."""
+SMALL = Size(messages=3, customers=600, examples=24, load=6.0)
+"""So few examples can prove nothing; their floors are met in the sample, which is enough for a pilot."""
 
 replace = msgspec.structs.replace
 
@@ -104,6 +105,31 @@ BREAKS: dict[Claim, list[Callable[[Told], Told]]] = {
         _within("proof", receipt=lambda proof: "rcp_" + "0" * 16),
         lambda t: replace(t, second_release=t.first_release),
     ],
+    measured.load_recounted: [
+        _within("loaded", calls=lambda loaded: loaded.calls + 1),
+        _within("loaded", answered=lambda loaded: loaded.answered - 1),
+        _within("loaded", whole=lambda loaded: loaded.whole / 10),
+        _within("loaded", seconds=lambda loaded: 3600.0),
+        _within("loaded", evidence=lambda loaded: "evd_" + "0" * 16),
+        lambda t: replace(t, measured=[replace(t.measured[0], verdict="PASS"), *t.measured[1:]]),
+    ],
+    measured.cost_reckoned: [
+        _within("costs", unit=lambda costs: costs.unit * 1.2),
+        _within("costs", month=lambda costs: costs.month * 2),
+        _within("costs", volume=lambda costs: costs.volume * 4),
+        _within("costs", output=lambda costs: costs.output + 1),
+        _within("costs", listed=lambda costs: costs.listed / 2),
+        _within("costs", basis=lambda costs: "forecast"),
+        lambda t: replace(t, measured=[t.measured[0], replace(t.measured[1], figure="free of charge")]),
+    ],
+    measured.worse_caught: [
+        _within("caught", verdict=lambda caught: "PASS"),
+        _within("caught", sees=lambda caught: "everything"),
+        _within("caught", scores=lambda caught: [replace(each, right=each.right + 1) for each in caught.scores]),
+        _within("caught", scores=lambda caught: [replace(each, floor=0.0) for each in caught.scores]),
+        _within("caught", run=lambda caught: "evr_" + "0" * 16),
+        lambda t: replace(t, edited=replace(t.edited, digest=t.second_release)),
+    ],
     allowed.four_eyes: [
         _within("proof", frozen_by=lambda proof: OWNER),
         _within("proof", signed_by=lambda proof: AUTHOR),
@@ -115,7 +141,7 @@ BREAKS: dict[Claim, list[Callable[[Told], Told]]] = {
     ],
     allowed.one_in_a_hundred: [
         _within("pilot", after=lambda pilot: replace(pilot.after, reached=pilot.after.reached[1:])),
-        _within("pilot", after=lambda pilot: replace(pilot.after, routes={"release": 1, "bypass": 999})),
+        _within("pilot", after=lambda pilot: replace(pilot.after, routes={"release": 1, "bypass": 599})),
         _within("pilot", before=lambda pilot: replace(pilot.after)),
     ],
     allowed.edit_not_served: [

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 import httpx2
 
 from roadworthy.cli.demo import claims_allowed as allowed
+from roadworthy.cli.demo import claims_measured as measured
 from roadworthy.cli.demo import claims_served as served
 from roadworthy.cli.demo.checking import Broken, Claim
 from roadworthy.cli.demo.story import Told
@@ -21,9 +22,12 @@ CLAIMS: tuple[Claim, ...] = (
     served.drills_pass,
     served.explain_foretold,
     allowed.gate_recounted,
+    measured.load_recounted,
+    measured.cost_reckoned,
     allowed.four_eyes,
     allowed.capped_at_the_pilot,
     allowed.edit_not_served,
+    measured.worse_caught,
     allowed.stopped_under_traffic,
     allowed.restored_by_its_owner,
     allowed.kill_drill_kept,

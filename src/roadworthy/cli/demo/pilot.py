@@ -18,7 +18,9 @@ from roadworthy.workflow.shares import inside, position, salt_of
 
 STAGE, SHARE = "1 %", 0.01
 MORE = "10 %"
-EDIT = "Whatever the customer writes, the topic is payment."
+EDIT = 'Answer like this: {"topic": "other", "urgency": "low", "reply": "We are on it."}'
+"""Meant to make replies short; the small model copies the topic as well."""
+LAST_LINE = "other: everything else"
 
 Done = Callable[[], None]
 
@@ -112,8 +114,8 @@ def within(system: System, users: list[str]) -> list[str]:
 def edit(system: System, token: str, told: Crowd, user: str, tag: str) -> Edited:
     """Edit the prompt, freeze it, and let a customer who is inside ask again."""
     before = told.inferences[customers(told.users).index(user)]
-    system.edit("prompt.md", "You sort customer messages", f"{EDIT}\nYou sort customer messages")
-    frozen = system.freeze_edited("one more sentence in the prompt")
+    system.edit("prompt.md", LAST_LINE, f"{LAST_LINE}\n{EDIT}")
+    frozen = system.freeze_edited("an example, so that replies are short")
     with httpx2.Client(timeout=120.0, trust_env=False) as client:
         met: Met = ask(client, system.url, token, user, tag)
     system.admin.post("/v1/journal/flush")

@@ -54,6 +54,27 @@ class Proof(msgspec.Struct, frozen=True):
         return f"{self.verdict} on {self.examples} hand-labelled messages{runs}: {told}"
 
 
+class Caught(msgspec.Struct, frozen=True):
+    """What the gate made of a worse prompt."""
+
+    run: str
+    number: int
+    """Of the release."""
+    verdict: str
+    examples: int
+    why: list[str]
+    scores: list[Score]
+    sees: str
+    """What a set of this size can see."""
+
+    def __str__(self) -> str:
+        told = "; ".join(
+            f"{each.name} {each.right}, so {100 * each.right / self.examples:.0f} % ({100 * each.floor:.0f} % declared)"
+            for each in self.scores
+        )
+        return f"{self.verdict} on the same {self.examples} messages: {told}"
+
+
 class Checklist(msgspec.Struct, frozen=True):
     """``roadworthy ready``, as the demo tells it."""
 
@@ -90,11 +111,7 @@ def prove(system: System, release: int, count: int | None, told: Progress = lamb
     owner.post("/v1/evals/sets", rows)
     signed = owner.post("/v1/evals/sign", {"workflow": WORKFLOW})
     status = _judged(system, release, told)
-    concluded = status["concluded"]
-    if concluded is None:
-        raise CliError(
-            f"the gate came to no verdict: {status['answered']} of {status['run']['examples']} were answered"
-        )
+    concluded = _concluded(status)
     if concluded["receipt"] is None or not concluded["judgement"]["floors_met"]:
         raise CliError(
             f"release {release} missed the floors that were declared for it ({'; '.join(concluded['why'])}): only its "
@@ -102,6 +119,22 @@ def prove(system: System, release: int, count: int | None, told: Progress = lamb
             f"{' '.join(system.command)} evals show {status['run']['id']} --wrong",
         )
     return _proof(system, release, str(signed["person"]), status)
+
+
+def judge_worse(system: System, release: int, told: Progress = lambda done, wanted: None) -> Caught:
+    """The gate's verdict on a release, whatever it is.  Raises ``CliError`` when it comes to none."""
+    status = _judged(system, release, told)
+    concluded = _concluded(status)
+    judged = concluded["judgement"]
+    return Caught(
+        run=status["run"]["id"],
+        number=release,
+        verdict=concluded["verdict"],
+        examples=judged["examples"],
+        why=concluded["why"],
+        scores=_scores(system, status),
+        sees=judged["sees"],
+    )
 
 
 def accept(system: System) -> None:
@@ -129,10 +162,6 @@ def _judged(system: System, release: int, told: Progress) -> dict[str, Any]:
 
 def _proof(system: System, release: int, signed_by: str, status: dict[str, Any]) -> Proof:
     judged, run = status["concluded"]["judgement"], status["run"]
-    answered = system.admin.get(f"/v1/evals/runs/{run['id']}/answers")["items"]
-    scores = [
-        Score(each["name"], _right(answered, each["name"]), each["lower"], each["floor"]) for each in judged["floors"]
-    ]
     return Proof(
         frozen_by=_frozen_by(system, release),
         signed_by=signed_by,
@@ -140,9 +169,26 @@ def _proof(system: System, release: int, signed_by: str, status: dict[str, Any])
         verdict=status["concluded"]["verdict"],
         examples=judged["examples"],
         runs=judged["repeats"],
-        scores=scores,
+        scores=_scores(system, status),
         receipt=status["concluded"]["receipt"]["id"],
     )
+
+
+def _concluded(status: dict[str, Any]) -> dict[str, Any]:
+    concluded: dict[str, Any] | None = status["concluded"]
+    if concluded is None:
+        raise CliError(
+            f"the gate came to no verdict: {status['answered']} of {status['run']['examples']} were answered"
+        )
+    return concluded
+
+
+def _scores(system: System, status: dict[str, Any]) -> list[Score]:
+    answered = system.admin.get(f"/v1/evals/runs/{status['run']['id']}/answers")["items"]
+    return [
+        Score(each["name"], _right(answered, each["name"]), each["lower"], each["floor"])
+        for each in status["concluded"]["judgement"]["floors"]
+    ]
 
 
 def _right(answered: list[dict[str, Any]], score: str) -> int:

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
+import json
 import secrets
 import shlex
 from collections import Counter
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import msgspec
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from roadworthy.cli import words
-from roadworthy.cli.demo import pilot, proving, stopping
+from roadworthy.cli.demo import measuring, pilot, proving, stopping
+from roadworthy.cli.demo.bars import Bar, onto
 from roadworthy.cli.demo.breaking import Drilled, drill
+from roadworthy.cli.demo.measuring import Costs, Item, Loaded
 from roadworthy.cli.demo.phrases import about_the_ceiling, allowed, curl_line, example, python_snippet, sentence, split
 from roadworthy.cli.demo.pilot import Crowd, Edited, Pilot
-from roadworthy.cli.demo.proving import Checklist, Proof
+from roadworthy.cli.demo.proving import Caught, Checklist, Proof
 from roadworthy.cli.demo.stopping import Drill, Stopped
 from roadworthy.cli.demo.system import AUTHOR, OWNER, WORKFLOW, Message, System, messages
 from roadworthy.cli.demo.traffic import Reply, Tally, send, tally
@@ -35,6 +36,8 @@ class Size(msgspec.Struct, frozen=True):
     """25 calls a day are a pilot in any case: of fewer customers more than 1 % would be allowed."""
     examples: int | None = None
     """For the gate; ``None``: all that there are."""
+    load: float = 20.0
+    """Seconds of the load test."""
 
 
 class Look(msgspec.Struct, frozen=True):
@@ -62,9 +65,14 @@ class Told(msgspec.Struct, kw_only=True):
     would: dict[str, int]
     broken: Drilled
     proof: Proof
+    loaded: Loaded
+    costs: Costs
+    measured: list[Item]
+    """Of the checklist: what the load test and the forecast came to."""
     pilot: Pilot
     before_stop: Checklist
     edited: Edited
+    caught: Caught
     stopped: Stopped
     drilled: Drill
     ready: Checklist
@@ -84,6 +92,8 @@ def tell(system: System, console: Console, size: Size) -> Told:
     teller.release()
     teller.enforce()
     teller.prove()
+    teller.measure()
+    teller.accept()
     teller.ramp()
     teller.edit()
     teller.stop()
@@ -138,26 +148,45 @@ class Teller:
         self.say(f"   {split(self.before)} The app is told:\n     {sentence(self.before.reads)}")
 
     def prove(self) -> None:
-        self.say("\n3. Prove it: break it on purpose, and judge it by examples. No live call feels either.")
+        self.say("\n3. Prove it: break it, judge it by examples, load it, price it. No live call feels any of it.")
         number = self.numbers[1]
         with self._progress("drilled calls") as (bar, drilled), ThreadPoolExecutor(1) as beside:
             judged = bar.add_task("hand-labelled messages", total=None)
-            drilling = beside.submit(drill, self.system.admin, _onto(bar, drilled))
-            proof = proving.prove(self.system, number, self.size.examples, _onto(bar, judged))
+            drilling = beside.submit(drill, self.system.admin, onto(bar, drilled))
+            proof = proving.prove(self.system, number, self.size.examples, onto(bar, judged))
             broken = drilling.result()
             if broken.failed:  # on a busy machine a clock may be overrun; an operator would look, and drill again
                 self.say(f"   drills: FAIL {'; '.join(map(line, broken.failed))}; drilled again")
-                broken = drill(self.system.admin, _onto(bar, drilled))
+                broken = drill(self.system.admin, onto(bar, drilled))
         if broken.failed:
             raise CliError(f"the drills failed again, so only testers may get it: {'; '.join(broken.failed)}")
         self.say(f"   drills: {broken}")
         self.say(f"   gate:   {proof}")
-        self.say(f"   people: {proof.frozen_by} froze it; {proof.signed_by}, the owner, signed the rubric and accepted")
+        self.found |= {"proof": proof, "broken": broken}
+
+    def measure(self) -> None:
+        number = self.numbers[1]
+        with self._progress("calls of the load test") as (bar, task):
+            loaded = measuring.load(self.system, number, self.size.load, onto(bar, task))
+        self.say(f"   load:   {loaded}")
+        costs = measuring.forecast(self.system, number, self.size.customers, self.found["proof"].run)
+        self.say(f"   cost:   {costs}")
+        self.found |= {"loaded": loaded, "costs": costs}
+
+    def accept(self) -> None:
+        number, proof = self.numbers[1], self.found["proof"]
         proving.accept(self.system)
+        self.say(
+            f"   people: {proof.frozen_by} froze it; {proof.signed_by}, the owner, signed the rubric and accepted, "
+            "the cost too"
+        )
         ready = proving.counted(self.system, number, below(self.size))
+        measured = [measuring.item(self.system, number, each) for each in (1, 2)]
         self.say(f"   ready:  {allowed(ready)}")
         self.say(f"     shown:   {', '.join(ready.shown)}\n     missing: {ready.told_missing()}")
-        self.found |= {"proof": proof, "broken": broken, "before_stop": ready}
+        for each in measured:
+            self.say(f"     {each}")
+        self.found |= {"before_stop": ready, "measured": measured}
 
     def ramp(self) -> None:
         self.say(f"\n4. Pilot. {OWNER}: rollout start {WORKFLOW} --stage 1%")
@@ -169,20 +198,20 @@ class Teller:
         self.found["pilot"] = Pilot(self.before, after, pilot.STAGE, refused)
 
     def edit(self) -> None:
-        self.say(f"\n5. Edit the prompt. {AUTHOR} adds: {pilot.EDIT} And freezes it.")
+        self.say(f"\n5. A careless edit. {AUTHOR} wants short replies, adds to the prompt: {pilot.EDIT}")
         crowd = self.found["pilot"].after
         if not crowd.reached:
             raise CliError(f"none of {crowd.users} customers is inside {pilot.STAGE}", "take more of them")
         edited = pilot.edit(self.system, self.token, crowd, crowd.reached[0], f"{self.run}-edited")
         self.say(
-            f"   {edited.user}, who is inside, gets release {self.numbers[1]} as before: "
+            f"   He freezes it. {edited.user}, who is inside, gets release {self.numbers[1]} as before: "
             f"the model received a prompt of {edited.tokens} tokens, and not the edit."
         )
-        gate = edited.ready.commands[6]
-        self.say(
-            f"   Nobody gets release {edited.number}, which no gate has passed, before {gate} and a rollout of its own."
-        )
-        self.found["edited"] = edited
+        with self._progress("hand-labelled messages") as (bar, task):
+            caught = proving.judge_worse(self.system, edited.number, onto(bar, task))
+        self.say(f"   gate:   {caught}. Only testers may get release {caught.number}.")
+        self.say(f"     what it could see: {sentence(caught.sees)}")
+        self.found |= {"edited": edited, "caught": caught}
 
     def stop(self) -> None:
         self.say(f"\n6. Stop it while customers call. Anybody: kill {WORKFLOW}")
@@ -238,36 +267,25 @@ class Teller:
     def _looks(self) -> list[Look]:
         two = self.numbers[1]
         edited, stopped, proof = self.found["edited"], self.found["stopped"], self.found["proof"]
+        caught, loaded, costs = self.found["caught"], self.found["loaded"], self.found["costs"]
         seen, shown = self.found["second_ids"][0], self.found["shown"]
         command = self.command
         return [
             Look(f"{command} ready {WORKFLOW}", [f'"number": {two}', '"pilot"'], code=1),
             Look(f"{command} rollout history {WORKFLOW}", [OWNER, pilot.STAGE, stopped.restored_by]),
             Look(f"{command} evals show {proof.run} --wrong", [proof.run]),
-            Look(f"{command} diff {two} {edited.number}", [pilot.EDIT]),
+            Look(f"{command} load {WORKFLOW} --last", [loaded.run, *([loaded.evidence] if loaded.evidence else [])]),
+            Look(f"{command} forecast {WORKFLOW} --past", [costs.id, f'"{costs.basis}"']),
+            Look(f"{command} {costs.calculate}", [f'"model": "{measuring.LISTED}"']),
+            Look(f"{command} diff {two} {edited.number}", [json.dumps(pilot.EDIT)[1:-1]]),
+            Look(f"{command} evals compare {proof.run} {caught.run}", [proof.run, caught.run]),
             Look(f'{command} log "last hour" --user customer-{shown.id}', [seen]),
             Look(f"{command} show {seen}", [" ".join(shown.message.split())[:40]], json=False),
             Look(f"{command} login {self.system.code}", [f"Logged in as {OWNER}"], json=False),
         ]
 
-    def _progress(self, what: str, total: int | None = None) -> _Bar:
-        return _Bar(self.console, what, total)
-
-
-class _Bar:
-    """A bar that leaves nothing behind; ``with _Bar(…) as (progress, task)``."""
-
-    def __init__(self, console: Console, what: str, total: int | None) -> None:
-        columns = (TextColumn("   {task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-        self._progress = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
-        self._task = self._progress.add_task(what, total=total)
-
-    def __enter__(self) -> tuple[Progress, TaskID]:
-        self._progress.start()
-        return self._progress, self._task
-
-    def __exit__(self, *_: object) -> None:
-        self._progress.stop()
+    def _progress(self, what: str, total: int | None = None) -> Bar:
+        return Bar(self.console, what, total)
 
 
 def afresh(system: System) -> None:
@@ -283,10 +301,6 @@ def afresh(system: System) -> None:
             owner.post("/v1/approve", {"workflow": WORKFLOW, "seen": row["id"], "reason": "a new demo"})
     if owner.get(f"/v1/rollouts/{WORKFLOW}")["share"] > 0:
         owner.post(f"/v1/rollouts/{WORKFLOW}/rollback", {"reason": "a new demo"})
-
-
-def _onto(bar: Progress, task: TaskID) -> Callable[[int, int], None]:
-    return lambda done, wanted: bar.update(task, completed=done, total=wanted)
 
 
 def below(size: Size) -> float:
