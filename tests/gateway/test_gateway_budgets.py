@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import msgspec
 import pytest
 from gateway_support import HELLO, TESTER, Bench, Pause, chat, chunk, completion, events, header, on_loop, release, said
 from hypothesis import HealthCheck, given, settings
@@ -282,6 +283,26 @@ async def test_the_record_that_crosses_a_share_of_a_budget_says_so_once(tmp_path
     noted = [(index, note) for index, record in enumerate(made.records()) for note in record.notes]
     # the fifth call of two cents, and the tenth
     assert noted == [(4, "budget:workflow:day:alert:10"), (9, "budget:workflow:day:alert:20")]
+
+
+@on_loop
+async def test_the_shares_of_a_budget_that_was_raised_are_told_again_and_those_of_a_lowered_one_are_not(
+    tmp_path: Path,
+) -> None:
+    made = bench(tmp_path, policy(workflow=Budget(day=1.0), alert_at=(0.1,)))
+    told = []
+    for limit in (1.0, 2.0, 0.9):
+        now = made.gateway.world
+        assert now is not None
+        flow = msgspec.structs.replace(
+            now.snapshot.workflows["support"], policy=policy(workflow=Budget(day=limit), alert_at=(0.1,))
+        )
+        made.load(workflows={"support": flow}, releases=now.snapshot.releases, keys=now.snapshot.keys)
+        made.gateway.purses.follow(made.gateway.world)
+        for _ in range(6):
+            await made.post(asked())
+        told.append([note for record in made.records()[-6:] for note in record.notes])
+    assert told == [["budget:workflow:day:alert:10"], ["budget:workflow:day:alert:10"], []]
 
 
 @on_loop

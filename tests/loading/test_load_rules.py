@@ -41,7 +41,7 @@ def now(**more: Any) -> Progress:
 def test_it_stops_before_the_dollars_are_spent_for_calls_under_way_count() -> None:
     watch = Watch(Limits(usd=1.0, usd_each=0.1))
     assert watch.why_stop(now(usd=0.7, under_way=2, planned=10)) == ""
-    assert watch.why_stop(now(usd=0.7, under_way=3, planned=10)) == "its $1 are spent"
+    assert watch.why_stop(now(usd=0.7, under_way=3, planned=10)).startswith("its $1 are spent")
     assert watch.why_stop(now(usd=0.7, under_way=2, planned=100)) != "", "five more would start before the next look"
 
 

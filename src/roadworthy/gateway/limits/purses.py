@@ -132,7 +132,7 @@ class Purses:
         self._others: dict[str, int] = {}
         """Scope → what the other workers hold of it, as control said last."""
         self._told: dict[Ident, int] = {}
-        """Scope → how many of its alerts a record has carried."""
+        """Scope → nanodollars of the highest alert that a record has carried: a raised budget has others beyond it."""
         self._recent: dict[str, Recent] = {}
         self.active = False
         """Has any workflow a budget?"""
@@ -238,7 +238,7 @@ class Purses:
             words[place.at + RESERVED] -= reserved
             words[place.at + SPENT] += actual
             alerts = scope.alerts
-            if alerts and actual and self._told.get(place.ident, 0) < len(alerts):
+            if alerts and actual and self._told.get(place.ident, 0) < alerts[-1][0]:
                 self._tell(call, scope, place)
         tokens = attempt.tokens
         if tokens is None or attempt.tokens_estimated:
@@ -491,15 +491,15 @@ class Purses:
     def _tell(self, call: Call, scope: Scope, place: Place) -> None:
         high, low, stamp = place.ident
         held = self.ledger.held(place.at) + self._others.get(f"{high:x}.{low:x}.{stamp}", 0)
-        passed = self._told.get(place.ident, 0)
+        told = self._told.get(place.ident, 0)
         note = ""
-        while passed < len(scope.alerts) and held >= scope.alerts[passed][0]:
-            note = scope.alerts[passed][1]  # of several, the record names the highest
-            passed += 1
+        for amount, said in scope.alerts:
+            if told < amount <= held:
+                told, note = amount, said  # of several, the record names the highest
         if note:
             if len(self._told) >= MOST_TOLD:
                 self._told.clear()
-            self._told[place.ident] = passed
+            self._told[place.ident] = told
             _note(call, note)
 
     # --- estimates

@@ -54,7 +54,7 @@ class Watch:
             return "calls were bypassed: the workflow was stopped under the test (roadworthy status)"
         ahead = EVERY * now.planned / max(now.seconds, EVERY)  # may start before the next look
         if limits.usd is not None and now.usd + (now.under_way + ahead) * limits.usd_each >= limits.usd:
-            return f"its ${limits.usd:,.4g} are spent"
+            return f"its ${limits.usd:,.4g} are spent, calls under way counted"
         while self._latest and self._latest[0][0] < now.seconds - WINDOW:
             self._errors_in_window -= self._latest.popleft()[1]
         ended = len(self._latest)
