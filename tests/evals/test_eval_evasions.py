@@ -97,3 +97,37 @@ def test_a_preview_counts_what_judges_cost_and_the_run_may_spend_it(bench: Bench
     assert bench.run().concluded is None
     again = bench.gate.ready(Order("support")).plan
     assert (again.calls, again.marks, 0 < again.usd_asks < plan.usd_asks) == (0, 60, True)  # type: ignore[operator]
+
+
+def test_a_set_that_was_made_easier_says_so_before_the_gate_and_in_its_verdict(bench: Bench) -> None:
+    bench.marked(critical=2)
+    items = bench.evals.current("support").examples.items
+    bench.now += 1
+    bench.publish_items([replace(each, critical=False) for each in items[:-5]])
+    [note] = bench.gate.ready(Order("support")).plan.warnings
+    assert "5 left out, 2 critical no more (published by ada)" in note
+    found = bench.run().concluded
+    assert found is not None
+    assert (found.verdict, note in found.why) == ("PASS", True)
+    with bench.state.read() as tx:
+        [*_, last] = [record for record in tx.audit() if record.action == "evals.publish"]
+    assert "5 left out" in str(last.after)
+
+
+def test_a_slice_that_no_example_has_is_told(bench: Bench) -> None:
+    bench.policy = replace(bench.policy, gate=replace(bench.policy.gate, slices=["langauge"]))
+    assert "no example has the tag 'langauge'" in bench.gate.ready(Order("support")).plan.warnings[0]
+
+
+def test_a_gate_that_failed_when_control_was_killed_gets_its_receipt_afterwards(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.run()
+    bench.now += 1
+    bench.gateway.says = bad_every(1)
+    with monkeypatch.context() as killed:
+        killed.setattr(bench.ledger, "issue", lambda *_: None)  # the last thing that it would have done
+        run = bench.run(fresh=True).run.id
+    assert [each.verdict for each in bench.receipts()] == ["PASS"]
+    assert (bench.gate.caught_up(), bench.gate.caught_up()) == ([run], [])
+    assert max(bench.receipts(), key=lambda each: each.issued).verdict == "FAIL"

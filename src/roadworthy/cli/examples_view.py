@@ -111,6 +111,8 @@ def pooled(workflow: str, answer: Facts, now: float) -> list[str]:
         f"The next version would have {words.plural(answer['count'], 'example')} ({before}): {_changes(merge)}; "
         f"{answer['held_out']} held out, {answer['critical']} critical."
     ]
+    if answer.get("eased"):
+        said.append(f"Of the examples in force: {', '.join(answer['eased'])}. The next gate says so.")
     if answer.get("anew"):
         said.append(
             "It would be scored by other scorers than now: what workflow.yaml declares, or a judge, was changed."

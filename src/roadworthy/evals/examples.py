@@ -110,6 +110,18 @@ def merged(before: Sequence[Example], waiting: Sequence[Example], dropped: Itera
     return Merge(list(found.values()), added, changed, corrected, lost)
 
 
+def eased(before: Iterable[Example], after: Iterable[Example]) -> list[str]:
+    """What can make the next set easier to pass than the one before, in words; empty: nothing."""
+    now = {question_of(each): each for each in after}
+    found = [(each, now.get(question_of(each))) for each in before]
+    counts = [
+        (sum(there is None for _, there in found), "left out"),
+        (sum(each.critical and not (there and there.critical) for each, there in found), "critical no more"),
+        (sum(there is not None and there.id != each.id for each, there in found), "with another expectation"),
+    ]
+    return [f"{count} {what}" for count, what in counts if count]
+
+
 def _entry(example: Example) -> str:
     said = marks(example)
     return example.id + (f" {canonical(said)}" if said else "")

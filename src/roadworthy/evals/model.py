@@ -78,6 +78,8 @@ class Publication(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True)
     """Critical examples in it."""
     forgotten_from: list[str] = []
     """Versions that this one stands for since users were forgotten: the same, but for their examples."""
+    eased: list[str] = []
+    """What became of examples of the version before: left out, critical no more, corrected; in words."""
 
 
 class Waiting(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):

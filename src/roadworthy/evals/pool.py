@@ -12,7 +12,7 @@ from typing import Final
 
 import msgspec
 
-from roadworthy.evals.examples import Merge, is_held_out, marks, merged, set_of, with_held_out
+from roadworthy.evals.examples import Merge, eased, is_held_out, marks, merged, set_of, with_held_out
 from roadworthy.evals.importing import MOST_EXAMPLES, Columns, Imported, read_rows
 from roadworthy.evals.model import Captured, Example, Publication, Waiting
 from roadworthy.evals.ports import EvalState, EvalTransaction
@@ -55,6 +55,8 @@ class Pooled(msgspec.Struct, frozen=True, kw_only=True):
     critical: int
     publication: Publication | None
     """In force."""
+    eased: list[str]
+    """What would become of examples of the set in force, in words."""
     anew: bool
     """What it is scored by is not what the workflow declares now."""
     due: float
@@ -171,12 +173,13 @@ class Pool:
             items = self._waiting(tx, workflow)
             publication, due = self._evals.newest(tx, workflow), self._due(tx, flow)
             merge = _merge([] if replace else self._set(tx, workflow), items)
-            anew = self._evals.scored_otherwise(tx, flow)
+            anew, easier = self._evals.scored_otherwise(tx, flow), eased(self._set(tx, workflow), merge.items)
         share = flow.evals.held_out
         return Pooled(
             items=items, merge=msgspec.structs.replace(merge, items=[]), count=len(merge.items),
             held_out=sum(is_held_out(each, share) for each in merge.items),
-            critical=sum(each.critical for each in merge.items), publication=publication, anew=anew, due=due,
+            critical=sum(each.critical for each in merge.items), publication=publication, eased=easier, anew=anew,
+            due=due,
             owner=flow.owners.workflow,
         )  # fmt: skip
 

@@ -14,7 +14,7 @@ from typing import TypeVar
 import msgspec
 from msgspec.structs import replace
 
-from roadworthy.evals.examples import sound
+from roadworthy.evals.examples import eased, sound
 from roadworthy.evals.importing import Columns, Imported, read_rows
 from roadworthy.evals.model import Answer, Examples, Publication, Run, Scored, Signature
 from roadworthy.evals.ports import EvalState, EvalTransaction
@@ -107,16 +107,19 @@ class Evals:
         name = hash_of(scorers)
         if before is not None and (before.version, before.scorers) == (examples.version, name):
             return before, False
+        was = None if before is None else self._examples(tx, before.version)
+        changed = [] if was is None else eased(was.items, examples.items)
         made = Publication(
             id=self._new_id("evs_"), team=flow.team, workflow=flow.name, version=examples.version,
             scorers=name, at=self._clock(), by=actor.id, count=len(examples.items), source=source[:200],
             scorer_records=[recorded(each) for each in scorers], critical=sum(each.critical for each in examples.items),
+            eased=changed,
         )  # fmt: skip
         tx.add_eval_set(made, examples, PUBLICATION.sealed(made, self._signer))
         event = Event(
             actor.id, "evals.publish", f"workflow/{flow.name}", on_behalf_of=actor.on_behalf_of, team=flow.team,
             before=None if before is None else {"set": before.version, "examples": before.count},
-            after={"set": made.version, "examples": made.count, "source": made.source}, reason=reason,
+            after={"set": made.version, "examples": made.count, "source": made.source, "eased": changed}, reason=reason,
             evidence=made.id,
         )  # fmt: skip
         self._audit(tx, event)

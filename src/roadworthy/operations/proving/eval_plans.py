@@ -10,7 +10,7 @@ import msgspec
 
 from roadworthy.evals.asking import CannotAsk, question
 from roadworthy.evals.gate import DEFAULT_FLOOR
-from roadworthy.evals.model import Answer, Example, Purpose, Run
+from roadworthy.evals.model import Answer, Example, Publication, Purpose, Run
 from roadworthy.evals.planning import what_it_sees
 from roadworthy.evals.rules import other_targets, policy_hash, rubric_digest, sampled, standing
 from roadworthy.evals.scorers.base import Asking, Case, Scorer
@@ -188,7 +188,7 @@ class Plans:
             against=None if before is None else before.number, rubric_signed_by=run.signed_by,
             usd=None if calls is None or judges is None else calls + judges,
             sees=what_it_sees(n, run.floors, run.margin, compared=before is not None),
-            warnings=_warnings(flow, n, run.signed_by) if run.purpose == "gate" else [],
+            warnings=_warnings(flow, n, run, published) if run.purpose == "gate" else [],
             purpose=run.purpose, repeat=run.repeat, reused=len(reused),
             reused_age=max((now - each.at for each in reused.values()), default=0.0),
             critical=sum(each.critical for each in published.examples.items), targets=run.targets,
@@ -293,6 +293,13 @@ class Plans:
             return next(iter(tx.releases(getattr(scorer, "workflow", ""))), None)
 
 
+def eased_by(publication: Publication) -> list[str]:
+    """What whoever reads a verdict should know of the set that it is about."""
+    if not publication.eased:
+        return []
+    return [f"of the examples of the set before: {', '.join(publication.eased)} (published by {publication.by})"]
+
+
 def _unmarked(
     scorer: Asking, frozen: FrozenRelease, asked: Sequence[tuple[str, Example, str]], kept: Mapping[str, Answer]
 ) -> Iterator[Case]:
@@ -368,11 +375,13 @@ def _vet_floors(workflow: str, floors: Mapping[str, float], names: Sequence[str]
             )
 
 
-def _warnings(flow: Workflow, n: int, signed: str) -> list[str]:
-    said = []
+def _warnings(flow: Workflow, n: int, run: Run, found: Published) -> list[str]:
+    said = eased_by(found.publication)
+    missing = [tag for tag in run.slices if not any(tag in each.tags for each in found.examples.items)]
+    said += [f"no example has the tag '{tag}', so policy.gate.slices judges nothing by it" for tag in missing]
     if n < LEAST_EXAMPLES:
         said.append(f"{n} examples: under {LEAST_EXAMPLES} no gate passes")
     owner = flow.owners.workflow
-    if signed != owner:
+    if run.signed_by != owner:
         said.append(f"{owner} has not signed the rubric, so this run cannot PASS: roadworthy evals sign {flow.name}")
     return said

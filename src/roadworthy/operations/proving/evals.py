@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 import msgspec
@@ -36,12 +37,13 @@ from roadworthy.operations.proving.eval_plans import (
     Plans,
     Ports,
     Ready,
+    eased_by,
     unanswered,
 )
 from roadworthy.readiness.model import Published
 from roadworthy.workflow.model import FrozenRelease
 from roadworthy.workflow.ports import State
-from roadworthy.workflow.service import Actor, Workflows
+from roadworthy.workflow.service import Actor, Unknown, Workflows
 
 __all__ = [
     "RESUMED_WITHIN", "Concluded", "Gate", "Order", "Plan", "Ports", "Ready",
@@ -202,6 +204,28 @@ class Gate:
         )  # fmt: skip
         return self._kept(run, frozen, judgement, figures)
 
+    def caught_up(self) -> list[str]:
+        """Sign the receipts of gates that were kept when control was killed before it signed them → their runs.
+
+        Or a FAIL would leave the receipt before it in force.
+        """
+        done = []
+        applied = self._workflows.configuration()
+        for workflow in () if applied is None else applied.configuration.workflows:
+            known = self._ledger.known(workflow)
+            signed = {each.evidence for each in known.receipts}
+            mine = [each for each in known.evidence if isinstance(each.figures, EvalGate) and each.mode == "live"]
+            for behaviour in {each.bound.get("behaviour", "") for each in mine}:
+                newest_ = max((each for each in mine if each.bound.get("behaviour") == behaviour), key=_made_at)
+                if newest_.id in signed or newest_.lapses_at <= self.ports.clock():
+                    continue
+                with suppress(EvidenceRefused, Unknown):
+                    self.evals.run(newest_.run)
+                    owner = self._workflows.named(workflow).owners.workflow
+                    if self._ledger.issue(newest_.id, owner, self.ports.epoch()) is not None:
+                        done.append(newest_.run)
+        return done
+
     def _kept(self, run: Run, frozen: FrozenRelease, judgement: Judgement, figures: EvalGate) -> Concluded:
         at = max(each.at for each in self.evals.answers(run.id).values())
         about = bindings(run.behaviour, run.handling, run.workflow)
@@ -223,7 +247,10 @@ class Gate:
         self, run: Run, judgement: Judgement, figures: EvalGate, evidence: str, receipt: Receipt | None
     ) -> Concluded:
         owner = self._workflows.named(run.workflow).owners.workflow
+        published = self.evals.published(run.workflow)
         verdict, why = gate_verdict(figures, owner), _why(judgement)
+        if published is not None and published.version == run.set_version:
+            why += eased_by(published)
         if figures.verdict == "PASS" and figures.rubric_signed_by != owner:
             why.append(
                 f"{owner} had not signed the rubric before it began: roadworthy evals sign {run.workflow}, then again"
@@ -238,6 +265,10 @@ def in_force(published: Publication | None) -> Published | None:
     return Published(
         published.version, published.scorers, published.at, list(published.forgotten_from), published.critical
     )
+
+
+def _made_at(evidence: Evidence) -> float:
+    return evidence.made_at
 
 
 def _why(judgement: Judgement) -> list[str]:

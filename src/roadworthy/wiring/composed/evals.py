@@ -80,6 +80,7 @@ class Evaluating:
         self.trials = Trials(self.asking)
         self.runs = EvalRuns(self.gate, lambda by, usd: Scoring(self.asking, by=by, usd=usd))
         self.evals.publish_anew()
+        self.gate.caught_up()
 
     def _by_hand(self, run: Run, found: Sequence[Scored]) -> dict[str, float]:
         answers = {each.slot: each.answer for each in found if each.answer is not None}
