@@ -93,6 +93,18 @@ def test_an_alert_is_closed_when_its_period_is_over_and_the_next_one_is_told_ane
     assert len(made.told()) == 3  # two days and one month
 
 
+def test_a_share_of_a_budget_that_was_raised_is_told_though_nobody_looked_into_the_alert_before() -> None:
+    made = Install()
+    for day in (10.0, 10.0, 20.0):
+        flow = made.configuration.workflows["support"]
+        policy = msgspec.structs.replace(flow.policy, budgets=Budgets(workflow=Budget(day=day)))
+        made.configuration.workflows["support"] = msgspec.structs.replace(flow, policy=policy)
+        made.alerts.round()
+        made.passed("budget:workflow:day:alert:80", usd=1.0)
+        made.alerts.round()
+    assert len(made.told()) == 2, "once for each budget, and not again for the same one"
+
+
 def test_whoever_has_an_address_is_told_by_mail_as_well() -> None:
     made = Install(smtp=Smtp("mail.example", "rw@x.example"))
     record = made.passed("budget:workflow:day:alert:50")

@@ -59,6 +59,8 @@ class Alerts:
         self._tried: set[str] = set()
         """Incidents whose cause was being looked up when a round ended."""
         self._first_seen: dict[str, float] = {}
+        self._budgets: dict[tuple[str, str], object] = {}
+        """As they were when the last round ended: (``team`` or ``workflow``, name) → its budgets."""
 
     # --- causes
 
@@ -73,10 +75,31 @@ class Alerts:
             elif self._logged(incident, now):
                 self._tried.add(incident.id)
                 self._incidents.explain(incident.id, self._cause(incident, now))
+        changed = self._changed()
         for incident in self._incidents.list(open_only=True, limit=1000):
             subject = Subject.of(incident.key.partition("/drill/")[0])
-            if subject is not None and subject.when != day_of(now, zone, subject.period):
+            if subject is None:
+                continue
+            held = "team" if subject.scope == "team" else "workflow", subject.owner
+            if subject.when != day_of(now, zone, subject.period):
                 self._incidents.close(incident.id, f"its {subject.period} is over")
+            elif subject.kind == "budget" and held in changed and not incident.unexplained:
+                # an open one would only be counted when a share of the new budget is passed
+                self._incidents.close(incident.id, "its budget was changed")
+
+    def _changed(self) -> set[tuple[str, str]]:
+        """Whose budgets are others than a round ago."""
+        configuration = self._configuration()
+        if configuration is None:
+            return set()
+        before, self._budgets = (
+            self._budgets,
+            {
+                **{("workflow", name): flow.policy.budgets for name, flow in configuration.workflows.items()},
+                **{("team", name): budget for name, budget in configuration.settings.team_budgets.items()},
+            },
+        )
+        return {each for each, budgets in before.items() if self._budgets.get(each) != budgets}
 
     def why(self, subject: Subject, at: float, unit: str | None = None) -> str:
         """One sentence: what was spent until ``at``, how that differs from the usual, and what made the difference.
