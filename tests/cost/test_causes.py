@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from roadworthy.cost.budgets import NANO
@@ -29,6 +29,9 @@ groups: st.SearchStrategy[Group] = st.tuples(
 times = st.dictionaries(groups, spents, max_size=5)
 
 
+@example(
+    {("live", "small"): Spent(1.0, 0.0, 5e-324, output=1.0)}, {("live", "small"): Spent(1.0, 0.0, 0.0)}
+)  # fmt: skip
 @given(times, times)
 def test_causes_add_up_to_the_whole_difference(before: dict[Group, Spent], after: dict[Group, Spent]) -> None:
     found = split(before, after, LISTED.get)

@@ -211,7 +211,8 @@ class _Sides:
     def measures(self) -> dict[Factor, tuple[float, float]]:
         """Each factor as one number, before and after."""
         base = self.cost(0)
-        alone = {factor: self.cost(1 << bit) / base if base else 1.0 for bit, factor in enumerate(FACTORS)}
+        told = base * NANO >= 0.5  # what is no nanodollar is the base of no index
+        alone = {factor: self.cost(1 << bit) / base if told else 1.0 for bit, factor in enumerate(FACTORS)}
         found: dict[Factor, tuple[float, float]] = {
             "volume": self._volumes,
             "mix": (1.0, alone["mix"]),
