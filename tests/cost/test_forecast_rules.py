@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import msgspec
 import pytest
 
 from roadworthy.cost import forecast as rules
@@ -13,6 +14,7 @@ from roadworthy.cost.forecast import Money, Place, Size
 from roadworthy.cost.model import Assumptions, Interval
 from roadworthy.cost.service import PriceList
 from roadworthy.cost.unit import parts, tallied
+from roadworthy.operations.costing.gathering import _repriced
 from roadworthy.statistics.forecasting import DayCalls
 from roadworthy.workflow.inference import Attempt, Check, Inference, Tokens
 from roadworthy.workflow.model import Price
@@ -158,3 +160,16 @@ def test_a_call_is_taken_apart_at_what_it_was_charged_even_if_prices_moved() -> 
     assert sum(part.usd or 0.0 for part in found) == pytest.approx(0.0102)
     assert found[0].name == "input"
     assert next(part for part in found if part.name == "people").count == 12.0
+
+
+def test_calls_that_were_free_cost_what_they_would_now() -> None:
+    tokens = Tokens(input=100, output=10)
+    attempts = [
+        Attempt("main", tokens=tokens, cost_usd=0.0), Attempt("main", cost_usd=0.0, failure="unavailable"),
+        Attempt("gone", tokens=tokens, cost_usd=0.5),
+    ]  # fmt: skip
+    call = Inference(
+        id="inf_1", ts=0.0, team="default", workflow="support", outcome="answered", attempts=attempts, cost_usd=0.5
+    )
+    assert _repriced(call, {"main": Price(1e-3, 2e-3)}) == pytest.approx(0.5 + 0.12)
+    assert _repriced(msgspec.structs.replace(call, cost_usd=None), {}) is None

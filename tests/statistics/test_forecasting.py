@@ -65,6 +65,9 @@ def test_a_stated_volume_gives_way_to_what_is_seen() -> None:
     assert levels[2] > 600
     with pytest.raises(ValueError, match="state one"):
         fit_volume([], 0, Prior())
+    silent = fit_volume([0] * 9, 0, Prior(level=2000.0))  # a few calls on a day that was left out, then none
+    assert 0.0 < silent.level < 2000.0
+    assert silent.weekdays.tolist() == [1.0] * 7
 
 
 def test_a_level_that_drifts_is_known_from_fewer_days_and_foretold_less_surely() -> None:

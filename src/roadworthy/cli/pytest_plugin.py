@@ -64,7 +64,7 @@ def roadworthy(request: pytest.FixtureRequest) -> Result:
     """What the gate of the test's ``roadworthy`` mark came to."""
     asked = _asked(request.node)
     if asked is None:
-        raise pytest.UsageError("the fixture 'roadworthy' is about a workflow: mark the test with @pytest.mark.roadworthy(workflow=…)")
+        raise pytest.UsageError("mark the test with @pytest.mark.roadworthy(workflow=…): its fixture is about one")
     return _result(request.config, asked)
 
 

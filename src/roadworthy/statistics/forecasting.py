@@ -175,8 +175,9 @@ def _log_gamma(x: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def _weekdays(y: NDArray[Any], slots: NDArray[np.int64], season: int) -> NDArray[np.float64]:
     """Each weekday over the mean, drawn a little towards 1."""
-    mean = y.mean()
-    factors = np.ones(season)
+    mean, factors = y.mean(), np.ones(season)
+    if not mean > 0.0:  # days without one call, and a stated volume
+        return factors
     for slot in range(season):
         mine = y[slots == slot]
         factors[slot] = (mine.sum() / mean + _SHRINK) / (mine.size + _SHRINK)

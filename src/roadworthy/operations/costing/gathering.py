@@ -95,6 +95,8 @@ class Gatherer:
         after = sum(usd for _, usd in known)
         if before > 0.0 and abs(after / before - 1.0) > REPRICED:
             notes.append(f"calls are priced as prices are now: {100 * (after / before - 1):+.0f} % of what was charged")
+        elif not before and after > 0.0:
+            notes.append("calls are priced as prices are now: they were free")
         if calls and len(known) < len(calls):
             share = 1 - len(known) / len(calls)
             notes.append(f"the cost of {100 * share:.1f} % of the calls is not known: they count as the others")
@@ -240,7 +242,7 @@ def _repriced(call: Inference, prices: Mapping[str, Price]) -> float | None:
     usd = call.cost_usd
     for attempt in call.attempts:
         price = prices.get(attempt.target)
-        if price is not None and attempt.tokens is not None and attempt.cost_usd:
+        if price is not None and attempt.tokens is not None and attempt.cost_usd is not None:
             usd += cost_of(attempt.tokens, price) - attempt.cost_usd
     return max(0.0, usd)
 
