@@ -89,8 +89,8 @@ def quantiles(values: Sequence[float], confidence: float = 0.95, seed: int = 0) 
 def matched(values: Sequence[float], lengths: Sequence[float]) -> list[float]:
     """Every value over what calls of its length usually take: 1 is usual.  In the order given.
 
-        "Usually" is the line through the medians of groups of neighbouring lengths (at least 50 calls each, at most 25
-        groups), drawn on beyond the last and level before the first.  Of a system whose time is a linear function of length
+    "Usually" is the line through the medians of groups of neighbouring lengths (at least 50 calls each, at most 25
+    groups), drawn on beyond the last and level before the first.  Of a system whose time is a linear function of length
     all are 1, but for the shortest, which may be under it.
     """
     taken, length = np.asarray(values, dtype=np.float64), np.asarray(lengths, dtype=np.float64)
