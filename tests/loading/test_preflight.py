@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -65,6 +66,12 @@ def test_it_says_calls_tokens_cost_and_what_it_proves() -> None:
 )
 def test_what_it_can_prove_is_said_before(change: dict[str, Any], calls: float, says: str) -> None:
     assert preflight(order(**change), grounds(), calls, PEAK).proves.startswith(says)
+
+
+def test_a_simulated_target_is_said_to_prove_nothing() -> None:
+    simulated = msgspec.structs.replace(grounds().target, provider="simulated")
+    found = preflight(order(), grounds(target=simulated), 72_000, PEAK)
+    assert found.proves.startswith("nothing: main is simulated")
 
 
 def test_limits_that_bind_are_foretold_with_the_share_that_will_be_refused() -> None:

@@ -71,8 +71,12 @@ class Admin:
         self._client.close()
 
     def _json(self, method: str, path: str, **options: Any) -> Any:
+        try:
+            request = self._client.build_request(method, path, **options)
+        except ValueError as error:  # JSON has no such number
+            raise BadInput("found nan or inf, expected a number", "give one that is finite") from error
         with self._failures():
-            response = self._client.request(method, path, **options)
+            response = self._client.send(request)
         if response.status_code >= 400:
             raise refusal(response)
         try:

@@ -63,7 +63,7 @@ def _summary(run: Facts, now: float) -> str:
     found, plan = run.get("came"), run["plan"]
     began = datetime.fromtimestamp(run["began"], UTC).strftime("%Y-%m-%d %H:%M UTC")
     made = datetime.fromtimestamp(now, UTC).strftime("%Y-%m-%d %H:%M UTC")
-    about = f"Release {plan['number']} ({run['digest'][:16]}), {view.KINDS[plan['kind']]}, by {run['by']}, {began}."
+    about = f"Release {plan['number']} ({run['digest'][:16]}), {view.against(plan)}, by {run['by']}, {began}."
     if found is None:
         state = run.get("state", "running")
         return f'<p class="sum">{_text(state)}: {_text(run.get("detail", ""))}</p><p class="dim">{_text(about)}</p>'
@@ -140,7 +140,7 @@ def _plots(found: Facts) -> str:
         return [(slot["at"], slot[key] * scale(slot)) for slot in slots if slot.get(key) is not None]
 
     def a_second(slot: Facts) -> float:
-        return 1.0 / slot["seconds"]
+        return 1.0 / float(slot["seconds"])
 
     objective = found.get("objective", {})
     lines = [("p99", "var(--b)", of("p99")), ("p95", "var(--c)", of("p95")), ("p50", "var(--a)", of("p50"))]

@@ -30,9 +30,15 @@ def span(value: float) -> str:
     return f"{value:g} s"
 
 
+def against(plan: Facts) -> str:
+    """What answers the calls of the test."""
+    simulated = plan["kind"] == "live" and plan["provider"].startswith("simulated")
+    return "against a simulated target" if simulated else KINDS[plan["kind"]]
+
+
 def preflight(plan: Facts) -> Iterator[str]:
     """Before the first call."""
-    yield f"Load test of {plan['workflow']}, release {plan['number']}, {KINDS[plan['kind']]}"
+    yield f"Load test of {plan['workflow']}, release {plan['number']}, {against(plan)}"
     peak = plan.get("peak")
     yield f"  peak       {line(peak['said']) if peak else 'not known'}"
     if plan["kind"] == "limit":

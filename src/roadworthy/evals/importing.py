@@ -164,12 +164,21 @@ def read_rows(
             f"no row has {where}" if reader.passed_over else "the file holds no row; expected one example a row"
         )
     if problems:
-        raise NotImported(problems)
+        raise NotImported([_named(problem, name) for problem in problems])
     return Imported(set_of(kept), reader.repeated, reader.passed_over, reader.system_dropped, found.notes)
 
 
 def _said_by_somebody(message: Any) -> bool:
     return isinstance(message, dict) and isinstance(message.get("role"), str) and bool(message["role"])
+
+
+def _named(problem: str, name: str) -> str:
+    """With the name of the file, where it is known and the problem is the file's."""
+    if not name:
+        return problem
+    if problem.startswith("the file"):
+        return name + problem.removeprefix("the file")
+    return f"{name}, {problem}" if problem.startswith(("line ", "item ")) else problem
 
 
 def _line(problem: str) -> int:

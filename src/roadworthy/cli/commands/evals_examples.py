@@ -67,7 +67,13 @@ def import_(
 
 @evals.command()
 @click.argument("workflow")
-@click.option("--count", type=click.IntRange(1, 200), default=100, show_default=True, help="Examples, 50 to 200.")
+@click.option(
+    "--count",
+    type=click.IntRange(1, 200),
+    default=100,
+    show_default=True,
+    help="Examples; 50 are the least that a gate can pass.",
+)
 @click.option("--from", "source", type=click.Choice(["live", "observe", "drafts", "shadow"]), default="live",
               show_default=True, help="Calls that are looked at.")  # fmt: skip
 @click.option("--days", type=click.FloatRange(min=0, min_open=True), default=30.0, show_default=True,

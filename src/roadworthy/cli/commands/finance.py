@@ -159,12 +159,16 @@ def compare(work: Work, workflow: str, to: tuple[str, ...], days: float) -> None
         raise Finding(f"{line(str(unknown[0]['name']))}: {line(str(unknown[0]['why_unknown']))}")
 
 
+def _span(days: float) -> str:
+    return f"{days:.3g} days" if days >= 1 else f"{days * 24:.2g} hours"
+
+
 def _compared(work: Work, found: Mapping[str, Any]) -> None:
     from roadworthy.cli.tables import Column, print_table
 
     recorded = found["recorded"]
     work.say(
-        f"{line(str(found['workflow']))}: {recorded['calls']:,} live calls in {recorded['days']:.3g} days, "
+        f"{line(str(found['workflow']))}: {recorded['calls']:,} live calls in {_span(recorded['days'])}, "
         f"{words.dollars(recorded['usd'])} recorded; a month of them on each model:"
     )
     work.say()

@@ -135,7 +135,7 @@ def _tell_why(work: Work, figures: Mapping[str, Any]) -> None:
     bound = figures["limits"][:LIMITS_SHOWN]
     work.say("limits, the one that binds first at the head:")
     for each in bound:
-        work.say(f"  {line(each['name'])} of {line(each['of'])}: at {each['binds_at']:.3g}× the peak")
+        work.say(f"  {line(each['name'])} of {line(each['of'])}: at {_times(each['binds_at'])}× the peak")
     if not bound:
         work.say("  none is declared (targets.*.limits, policy.budgets); a provider has some all the same")
     asked = figures.get("assumptions", {})
@@ -200,6 +200,11 @@ def _past(item: Mapping[str, Any], zone: Any, now: float) -> list[str]:
     held = "" if item["held"] is None else "yes" if item["held"] else "no"
     between = f"{words.dollars(told['low'])} – {words.dollars(told['high'])}"
     return [*row, f"{item['days']} d", words.dollars(told["point"]), between, words.dollars(item["came"]), held]
+
+
+def _times(factor: float) -> str:
+    """``5.46``, ``16.1``, ``1,440``: three figures, never an exponent."""
+    return f"{float(f'{factor:.3g}'):,.10g}"
 
 
 def _rate(calls: float) -> str:

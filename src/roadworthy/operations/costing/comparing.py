@@ -65,7 +65,7 @@ class Comparer:
         serving = [] if first is None else [msgspec.structs.replace(self._of(first), serves=True)]
         others = [each for each in named if not serving or each.name != serving[0].name]
         rows = compare(recorded, [*serving, *others])
-        return Comparison(workflow, since, until, recorded, rows, list(ASSUMPTIONS))
+        return Comparison(workflow, since, until, recorded, rows, [*_short(recorded.days), *ASSUMPTIONS])
 
     def _recorded(self, workflow: str, since: float, until: float) -> Recorded:
         where = Filter(workflow=workflow, traffic="live", since=since, until=until)
@@ -111,6 +111,13 @@ class Comparer:
         }  # fmt: skip
         nearest = sorted(cheaper, key=lambda name: (-(cheaper[name].input + cheaper[name].output), name))[:OFFERED]
         return [*found, *(Candidate(name, first.provider, cheaper[name]) for name in nearest)]
+
+
+def _short(days: float) -> list[str]:
+    """What must be said of a month that is made of so little."""
+    if days >= 7:
+        return []
+    return ["Under a week was recorded, so the volume of the month is a guess: compare the models, not the amounts."]
 
 
 def _first(configuration: Configuration, flow: Workflow) -> Target | None:

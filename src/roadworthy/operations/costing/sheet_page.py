@@ -52,6 +52,7 @@ class Money:
         if usd is None:
             return "unknown"
         amount = usd * self.finance.per_usd
+        small = small or 0 < abs(amount) < 0.005  # nothing that was spent is shown as nothing
         digits = 2 if not small or abs(amount) >= 1.0 else 4 if abs(amount) >= 0.01 else 6
         sign = "−" if amount < 0 else ""
         text = f"{abs(amount):,.{digits}f}"

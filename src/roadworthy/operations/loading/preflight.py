@@ -161,7 +161,7 @@ def preflight(order: Order, grounds: Grounds, calls: float, peak: Peak | None) -
         output_tokens=math.ceil(live_calls * each.output), usd=usd, usd_lower=lower, usd_upper=upper,
         max_usd=order.usd if order.usd is not None else max(2 * (upper or 0.0), LEAST_USD),
         live_calls=live_calls, headroom=room, predicted_429=refused, bodies=grounds.bodies,
-        bodies_from=grounds.bodies_from, workers=grounds.workers, proves=_proves(order, rate, peak),
+        bodies_from=grounds.bodies_from, workers=grounds.workers, proves=_proves(order, rate, peak, grounds.target),
         does=_does(order, live_calls, grounds), stops=_stops(order, grounds.policy),
         warnings=list(_warnings(order, grounds, room, each, rate)),
     )  # fmt: skip
@@ -173,7 +173,7 @@ def _total(each: PerCall, calls: int) -> tuple[float | None, float | None, float
     return calls * each.usd, calls * each.usd_lower, calls * each.usd_upper
 
 
-def _proves(order: Order, rate: float, peak: Peak | None) -> str:
+def _proves(order: Order, rate: float, peak: Peak | None, target: Target) -> str:
     """The most that readiness may make of it (``readiness/judging.py`` decides)."""
     if order.kind == "limit":
         return "nothing: it looks for the highest rate; test at twice the projected peak for evidence"
@@ -181,6 +181,8 @@ def _proves(order: Order, rate: float, peak: Peak | None) -> str:
         return "nothing: a ramp holds its full rate for an instant only"
     if peak is None:
         return "nothing: nobody knows the projected peak; declare policy.projected_peak"
+    if order.kind == "live" and target.provider == "simulated":
+        return f"nothing: {target.name} is simulated, so this counts as a rehearsal without a live probe"
     if peak.source == "log" or peak.source == "order":
         known = "; readiness compares it with policy.projected_peak"
     else:
