@@ -53,13 +53,14 @@ def three(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Three]:
     ):
         local.said("control ")
         control = local.data / "run" / "control.sock"
-        with Joined(root, control, "a") as a, Joined(root, control, "b") as b:
-            for gateway in (a, b):
-                gateway.said("gateway http")
-            local.freeze("triage")
-            token = local.key("app")
-            all_current(local)
-            yield Three(local, a, b, upstream, token)
+        with Joined(root, control, "a") as a:
+            a.said("gateway http")  # so that it is the first to join, and its workers have the lower numbers
+            with Joined(root, control, "b") as b:
+                b.said("gateway http")
+                local.freeze("triage")
+                token = local.key("app")
+                all_current(local)
+                yield Three(local, a, b, upstream, token)
 
 
 def hang(gateway: Joined, token: str) -> None:

@@ -109,7 +109,7 @@ def test_ctrl_c_restores(two: Two) -> None:
     with subprocess.Popen(command, env=clean_env(), stdout=piped, stderr=piped, text=True) as process:
         until(lambda: "off" in two.states().values(), "press")
         process.send_signal(signal.SIGINT)
-        _, said = process.communicate(timeout=30)
+        _, said = process.communicate(timeout=90)
     assert process.returncode == 130
     assert "what is stopped is restored" in said
     assert set(two.states().values()) == {"on"}
