@@ -15,6 +15,7 @@ import msgspec
 import pytest
 from fake_admin import EVIL, NOW, Cli, refusal
 
+from roadworthy.cli.evals_reports import junit
 from roadworthy.evals.gate import Asked, Beside, Terms, judge
 from roadworthy.evals.model import Answer, CriticalFailure, Example, Run, Scored, SliceResult
 from roadworthy.evidence.kinds import EvalGate
@@ -183,6 +184,16 @@ def test_reports_hold_every_example_and_nothing_of_theirs_acts(cli: Cli, tmp_pat
     assert text.startswith("# INSUFFICIENT: release 2 of support-triage\n")
     assert "<script>" not in text
     assert "\x1b" not in text + junit.read_text(encoding="utf-8")
+
+
+def test_a_gate_that_passed_has_no_failures_in_its_report() -> None:
+    passed = {"run": {"workflow": "w", "number": 1, "id": "r", "floors": {"topic": 0.5}}, "detail": "",
+              "concluded": {"verdict": "PASS", "why": []}}  # fmt: skip
+    wrong = {"example": {"id": "m1", "expected": {"topic": "return"}}, "standing": "answered", "scores": {"topic": 0.0},
+             "answer": {"text": "other", "seconds": 0.1}, "repeat": 0}  # fmt: skip
+    suite = ElementTree.fromstring(junit(passed, [wrong]).encode())
+    assert (suite.attrib["failures"], suite.attrib["skipped"]) == ("0", "1")
+    assert suite[1][0].text == "other"
 
 
 def test_a_report_that_cannot_be_written_is_refused_before_any_call(cli: Cli, tmp_path: Path) -> None:

@@ -64,7 +64,7 @@ def roadworthy(request: pytest.FixtureRequest) -> Result:
     """What the gate of the test's ``roadworthy`` mark came to."""
     asked = _asked(request.node)
     if asked is None:
-        raise pytest.UsageError("mark the test with @pytest.mark.roadworthy(workflow=…): its fixture is about one")
+        pytest.fail("mark the test with @pytest.mark.roadworthy(workflow=…): its fixture is about one", pytrace=False)
     return _result(request.config, asked)
 
 
@@ -111,9 +111,9 @@ def _asked(item: pytest.Item) -> dict[str, Any] | None:
     strange = sorted(asked.keys() - set(ARGUMENTS))
     if strange or not asked.get("workflow"):
         said = f"it knows no '{strange[0]}'" if strange else "it lacks the workflow"
-        raise pytest.UsageError(f"{item.nodeid}: @pytest.mark.roadworthy(workflow=…): {said}; {', '.join(ARGUMENTS)}")
+        pytest.fail(f"@pytest.mark.roadworthy(workflow=…): {said}; expected {', '.join(ARGUMENTS)}", pytrace=False)
     if asked.get("insufficient", "fail") not in ("fail", "skip"):
-        raise pytest.UsageError(f"{item.nodeid}: insufficient={asked['insufficient']!r}: expected 'fail' or 'skip'")
+        pytest.fail(f"insufficient={asked['insufficient']!r}: expected 'fail' or 'skip'", pytrace=False)
     return asked
 
 

@@ -132,7 +132,8 @@ def lacking(scorers: Sequence[Scorer], examples: Examples) -> list[str]:
             what = " and ".join(f"'{key}'" if key else "a whole text" for key in keys)
             problems.append(
                 f"{scorer.name}: {len(missing)} of {len(examples.items)} examples do not say what is expected "
-                f"({what}), the first is {missing[0].label or missing[0].id}"
+                f"({what}), the first is {missing[0].label or missing[0].id}; import them with it, leave them out "
+                "(roadworthy evals drop), or declare a scorer that needs nothing"
             )
     return problems
 
