@@ -16,6 +16,7 @@ from roadworthy.cli.demo import claims_measured as measured
 from roadworthy.cli.demo import claims_served as served
 from roadworthy.cli.demo.breaking import Broken
 from roadworthy.cli.demo.checking import Claim
+from roadworthy.cli.demo.pilot import customers
 from roadworthy.cli.demo.story import Size, Told, tell
 from roadworthy.cli.demo.system import AUTHOR, OWNER, System, lay_out
 from roadworthy.cli.errors import CliError
@@ -54,6 +55,12 @@ def test_a_true_story_passes_its_own_check(told: Told, system: System) -> None:
 
 def _wrong_key(text: str, told: Told) -> str:
     return text.replace(told.token, "rw-" + "0" * 40)
+
+
+def _outsider(told: Told) -> str:
+    """A customer whose hash is outside of the pilot; a made-up name is inside in one install of a hundred."""
+    after = told.pilot.after
+    return next(each for each in customers(after.users) if each not in after.reached)
 
 
 def _misread(fault: Broken) -> Broken:
@@ -96,7 +103,7 @@ BREAKS: dict[Claim, list[Callable[[Told], Told]]] = {
     served.calls_work: [
         lambda t: replace(t, curl=_wrong_key(t.curl, t)),
         lambda t: replace(t, snippet=_wrong_key(t.snippet, t)),
-        lambda t: replace(t, snippet=t.snippet.replace(t.insider, "customer-of-nobody-2")),
+        lambda t: replace(t, snippet=t.snippet.replace(t.insider, _outsider(t))),
     ],
     served.printed_commands_work: [_first_look(finds=["all is well"]), _first_look(code=0)],
     allowed.gate_recounted: [
