@@ -30,7 +30,7 @@ demo: setup
 	@$(BIN)/roadworthy demo $(if $(CHECK),--check)
 
 test: setup
-	$(BIN)/pytest -n 2 --dist loadfile $(ARGS)
+	$(BIN)/pytest -n 3 --dist loadfile $(ARGS)
 
 check: setup
 	$(BIN)/ruff check .
