@@ -160,7 +160,7 @@ def compare(work: Work, workflow: str, to: tuple[str, ...], days: float) -> None
 
 
 def _span(days: float) -> str:
-    return f"{days:.3g} days" if days >= 1 else f"{days * 24:.2g} hours"
+    return f"{days:.3g} days" if days >= 1 else words.plural(round(days * 24), "hour")
 
 
 def _compared(work: Work, found: Mapping[str, Any]) -> None:
