@@ -82,7 +82,7 @@ class Traffic(ExampleBench):
 
 @pytest.fixture
 def traffic() -> Iterator[Traffic]:
-    yield Traffic()
+    return Traffic()
 
 
 def test_a_sample_waits_in_the_pool_with_what_was_answered(traffic: Traffic) -> None:

@@ -183,7 +183,9 @@ class Caller:
             self._vet_check(call)
         held = sent = False
         try:
-            held = self._enter(call, target, attempt, (outgoing.body, output)) or await self._queue(call, target, attempt)
+            held = self._enter(call, target, attempt, (outgoing.body, output)) or await self._queue(
+                call, target, attempt
+            )
             if target.problem is not None:
                 raise Unusable(*target.problem)
             assert target.origin is not None
