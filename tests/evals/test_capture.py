@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import msgspec
@@ -81,7 +80,7 @@ class Traffic(ExampleBench):
 
 
 @pytest.fixture
-def traffic() -> Iterator[Traffic]:
+def traffic() -> Traffic:
     return Traffic()
 
 
