@@ -20,8 +20,9 @@ from roadworthy.evals.scorers.base import Mark, Scorer
 from roadworthy.evals.scorers.judge import RubricJudge
 from roadworthy.evals.scorers.pairwise import Pairwise
 from roadworthy.evals.scorers.registry import recorded
+from roadworthy.evals.sealed import Sealed
 from roadworthy.evidence.ports import Signer, Verifier
-from roadworthy.evidence.sealing import Forged, Seal
+from roadworthy.evidence.sealing import Seal
 from roadworthy.workflow.audit import Event, chain
 from roadworthy.workflow.digest import canonical
 from roadworthy.workflow.ports import Transaction
@@ -109,9 +110,7 @@ class Judges:
     ) -> None:
         """``keys``: public keys of earlier signers of this install, whose signatures still count."""
         self._state = state
-        self._signer = signer
-        self._verifier = verifier
-        self._keys = (signer.public_key, *keys)
+        self._sealed = Sealed(signer, verifier, keys)
         self._clock = clock
         self.new_id = new_id
 
@@ -148,13 +147,13 @@ class Judges:
         """Newest first: those that we signed."""
         with self._state.read() as tx:
             tokens = tx.calibrations(workflow)
-        return [each for each in self._opened(CALIBRATION, tokens) if workflow in ("", each.workflow)]
+        return [each for each in self._sealed.opened(CALIBRATION, tokens) if workflow in ("", each.workflow)]
 
     def find(self, ident: str) -> Calibration:
         """Raises ``Unknown``: there is none that we signed."""
         with self._state.read() as tx:
             token = tx.calibration(ident)
-        found = [] if token is None else self._opened(CALIBRATION, [token])
+        found = [] if token is None else self._sealed.opened(CALIBRATION, [token])
         if not found or found[0].id != ident:
             raise Unknown(f"there is no calibration '{ident}'; roadworthy evals judges lists them")
         return found[0]
@@ -175,13 +174,13 @@ class Judges:
         """Each in a transaction of its own: whatever ends us, what was said is not asked again."""
         made = JudgeMark(calibration=calibration, item=item, mark=mark, at=self._clock())
         with self._state.write() as tx:
-            tx.put_judge_mark(calibration, item, JUDGE_MARK.sealed(made, self._signer))
+            tx.put_judge_mark(calibration, item, self._sealed.seal(JUDGE_MARK, made))
 
     def marks(self, calibration: str) -> dict[str, Mark]:
         """Item → what the judge said: those that we signed for this very calibration."""
         with self._state.read() as tx:
             tokens = tx.judge_marks(calibration)
-        opened = self._opened(JUDGE_MARK, tokens)
+        opened = self._sealed.opened(JUDGE_MARK, tokens)
         return {each.item: each.mark for each in opened if each.calibration == calibration}
 
     def said_before(self, made: Calibration) -> dict[str, list[Mark]]:
@@ -198,19 +197,10 @@ class Judges:
 
     def _put(self, made: Calibration, action: str, after: dict[str, Any]) -> Calibration:
         with self._state.write() as tx:
-            tx.put_calibration(made, CALIBRATION.sealed(made, self._signer))
+            tx.put_calibration(made, self._sealed.seal(CALIBRATION, made))
             event = Event(
                 made.by, action, f"workflow/{made.workflow}", on_behalf_of=made.on_behalf_of, team=made.team,
                 after=after, evidence=made.id,
             )  # fmt: skip
             tx.append_audit(chain(tx.last_audit(), event, self._clock()))
         return made
-
-    def _opened(self, seal: Seal[T], tokens: Iterable[str]) -> list[T]:
-        found: list[T] = []
-        for token in tokens:
-            try:
-                found.append(seal.opened(token.encode("utf-8", "replace"), self._keys, self._verifier))
-            except Forged:
-                continue
-        return found

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import secrets
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar
 
 import msgspec
@@ -23,10 +23,10 @@ from roadworthy.evals.scorers.base import Scorer
 from roadworthy.evals.scorers.recorded import declared, of_records, of_this_version
 from roadworthy.evals.scorers.registry import NotReady, UnknownScorer, hash_of, recorded
 from roadworthy.evals.scoring import score, slots
+from roadworthy.evals.sealed import Sealed
 from roadworthy.evals.tokens import ANSWER, PUBLICATION, RUN, SIGNATURE
 from roadworthy.evidence.ports import Signer, Verifier
 from roadworthy.evidence.rules import Refused as NotTaken
-from roadworthy.evidence.sealing import Forged, Seal
 from roadworthy.workflow.audit import Event, chain
 from roadworthy.workflow.model import Release, Workflow
 from roadworthy.workflow.problems import did_you_mean
@@ -77,9 +77,7 @@ class Evals:
     ) -> None:
         """``keys``: public keys of earlier signers of this install, whose signatures still count."""
         self._state = state
-        self._signer = signer
-        self._verifier = verifier
-        self._keys = (signer.public_key, *keys)
+        self._sealed = Sealed(signer, verifier, keys)
         self._clock = clock
         self._new_id = new_id
 
@@ -115,7 +113,7 @@ class Evals:
             scorer_records=[recorded(each) for each in scorers], critical=sum(each.critical for each in examples.items),
             eased=changed,
         )  # fmt: skip
-        tx.add_eval_set(made, examples, PUBLICATION.sealed(made, self._signer))
+        tx.add_eval_set(made, examples, self._sealed.seal(PUBLICATION, made))
         event = Event(
             actor.id, "evals.publish", f"workflow/{flow.name}", on_behalf_of=actor.on_behalf_of, team=flow.team,
             before=None if before is None else {"set": before.version, "examples": before.count},
@@ -127,7 +125,7 @@ class Evals:
 
     def newest(self, tx: EvalTransaction, workflow: str, *, by_person: bool = False) -> Publication | None:
         """Inside a transaction of the caller's.  ``by_person``: not one that only followed a scorer of ours."""
-        found = self._opened(PUBLICATION, tx.eval_sets(workflow))
+        found = self._sealed.opened(PUBLICATION, tx.eval_sets(workflow))
         mine = [each for each in found if each.workflow == workflow and not (by_person and each.by == "engine")]
         return max(mine, key=lambda each: each.at, default=None)  # as it was signed, in whatever order the rows stand
 
@@ -185,7 +183,7 @@ class Evals:
                     before, id=self._new_id("evs_"), scorers=now, at=self._clock(), by="engine",
                     scorer_records=[recorded(each) for each in scorers],
                 )  # fmt: skip
-                tx.add_eval_set(made, examples, PUBLICATION.sealed(made, self._signer))
+                tx.add_eval_set(made, examples, self._sealed.seal(PUBLICATION, made))
                 after = {"set": made.version, "scorers": made.scorers}
                 event = Event("engine", "evals.publish", f"workflow/{workflow}", team=made.team, after=after,
                               reason="scorers of a newer version", evidence=made.id)  # fmt: skip
@@ -216,7 +214,7 @@ class Evals:
                     id=self._new_id("sgn_"), team=flow.team, workflow=workflow, rubric=digest, person=actor.id,
                     at=self._clock(),
                 )  # fmt: skip
-                tx.add_rubric_signature(made, SIGNATURE.sealed(made, self._signer))
+                tx.add_rubric_signature(made, self._sealed.seal(SIGNATURE, made))
                 self._audit(tx, dataclasses.replace(event, team=flow.team, after={"rubric": digest}, evidence=made.id))
                 return made
             self._audit(tx, dataclasses.replace(event, team=flow.team, outcome="denied", reason=why))
@@ -234,7 +232,7 @@ class Evals:
     def begin(self, run: Run) -> Run:
         """Fix what a run is about before its first call; audited."""
         with self._state.write() as tx:
-            tx.add_eval_run(run, RUN.sealed(run, self._signer))
+            tx.add_eval_run(run, self._sealed.seal(RUN, run))
             after = {
                 "run": run.id, "release": run.release, "set": run.set_version, "floors": run.floors,
                 "policy": run.policy, "examples": run.examples,
@@ -249,13 +247,13 @@ class Evals:
     def keep(self, answer: Answer) -> None:
         """Each in a transaction of its own: whatever ends us, what was answered is not asked again."""
         with self._state.write() as tx:
-            tx.put_eval_answer(answer, ANSWER.sealed(answer, self._signer))
+            tx.put_eval_answer(answer, self._sealed.seal(ANSWER, answer))
 
     def run(self, ident: str) -> Run:
         """Raises ``Unknown``: there is none that we signed."""
         with self._state.read() as tx:
             token = tx.eval_run(ident)
-            found = [] if token is None else self._opened(RUN, [token])
+            found = [] if token is None else self._sealed.opened(RUN, [token])
             found = self._left_of(tx, found)
         if not found or found[0].id != ident:
             raise Unknown(f"there is no eval run '{ident}'; roadworthy evals runs WORKFLOW lists them")
@@ -264,7 +262,7 @@ class Evals:
     def runs(self, workflow: str, limit: int = 50) -> list[Run]:
         """Newest first."""
         with self._state.read() as tx:
-            found = self._opened(RUN, tx.eval_runs(workflow, limit))
+            found = self._sealed.opened(RUN, tx.eval_runs(workflow, limit))
             mine = [each for each in found if each.workflow == workflow]
             return self._left_of(tx, sorted(mine, key=lambda each: each.began, reverse=True))
 
@@ -272,7 +270,7 @@ class Evals:
         """Slot → answer: those that we signed for this very run."""
         with self._state.read() as tx:
             tokens = tx.eval_answers(run)
-        return {each.slot: each for each in self._opened(ANSWER, tokens) if each.run == run}
+        return {each.slot: each for each in self._sealed.opened(ANSWER, tokens) if each.run == run}
 
     def basis(self, run: Run) -> Basis:
         """What a run is judged by.
@@ -305,7 +303,7 @@ class Evals:
         """A run on a set from which users were forgotten since is a run on what is left of it."""
         left: dict[tuple[str, str], Publication] = {}
         for workflow in {run.workflow for run in runs}:
-            for each in self._opened(PUBLICATION, tx.eval_sets(workflow)):
+            for each in self._sealed.opened(PUBLICATION, tx.eval_sets(workflow)):
                 left |= {(workflow, version): each for version in each.forgotten_from}
         if not left:
             return runs
@@ -320,17 +318,9 @@ class Evals:
         return found if found is not None and found.version == version and sound(found) else None
 
     def _signatures(self, tx: EvalTransaction, workflow: str) -> list[Signature]:
-        return [each for each in self._opened(SIGNATURE, tx.rubric_signatures(workflow)) if each.workflow == workflow]
-
-    def _opened(self, seal: Seal[T], tokens: Iterable[str]) -> list[T]:
-        """What we signed."""
-        found: list[T] = []
-        for token in tokens:
-            try:
-                found.append(seal.opened(token.encode("utf-8", "replace"), self._keys, self._verifier))
-            except Forged:
-                continue
-        return found
+        return [
+            each for each in self._sealed.opened(SIGNATURE, tx.rubric_signatures(workflow)) if each.workflow == workflow
+        ]
 
     def _audit(self, tx: EvalTransaction, event: Event) -> None:
         tx.append_audit(chain(tx.last_audit(), event, self._clock()))

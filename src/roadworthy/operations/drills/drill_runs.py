@@ -21,6 +21,7 @@ from roadworthy.fallback.drills.model import Drill, DrillRun, Result
 from roadworthy.fallback.drills.ports import DrillState
 from roadworthy.fallback.drills.registry import drills
 from roadworthy.operations.drills.drill import Ports, Runner, Step, Subject, estimate, plan
+from roadworthy.operations.leasing import LEASE
 from roadworthy.workflow.audit import Event, chain
 from roadworthy.workflow.ports import State
 from roadworthy.workflow.problems import did_you_mean
@@ -28,8 +29,6 @@ from roadworthy.workflow.service import Actor, Unknown
 
 log = logging.getLogger("roadworthy.drills")
 
-LEASE = 30.0
-"""Seconds without a look after which a run is interrupted."""
 CLEARING = 5.0
 """Seconds that a stopped run has to clear its faults before it is interrupted in that, too."""
 KEPT_RUNS = 50

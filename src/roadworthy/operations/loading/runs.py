@@ -16,6 +16,7 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
+from roadworthy.operations.leasing import LEASE, reasons
 from roadworthy.operations.loading.concluding import concluded, evidence
 from roadworthy.operations.loading.exporting import Exported, exported
 from roadworthy.operations.loading.leading import Leader, Stopped
@@ -36,8 +37,6 @@ from roadworthy.workflow.service import Actor, Unknown
 
 log = logging.getLogger("roadworthy.load")
 
-LEASE = 30.0
-"""Seconds without a look after which a test stops."""
 ENDING = 10.0
 """Seconds that a stopped test waits for its calls under way before it cuts them off."""
 CLOSING = 20.0
@@ -190,7 +189,7 @@ class LoadRuns:
             if going.stopping:
                 state, detail = "interrupted", going.stopping
         except* (OSError, Stopped, LoadRefused) as failed:
-            detail = "; ".join(_flat(failed))
+            detail = "; ".join(reasons(failed))
             log.error("load test failed", extra={"error": detail})
         finally:
             self._conclude(going, leader, state, detail)
@@ -263,11 +262,3 @@ class LoadRuns:
         )  # fmt: skip
         with self._state.write() as tx:
             tx.append_audit(chain(tx.last_audit(), event, self._ports.clock()))
-
-
-def _flat(group: BaseExceptionGroup[BaseException]) -> list[str]:
-    """What went wrong, each once."""
-    found: dict[str, None] = {}
-    for each in group.exceptions:
-        found.update(dict.fromkeys(_flat(each) if isinstance(each, BaseExceptionGroup) else [str(each)]))
-    return list(found)

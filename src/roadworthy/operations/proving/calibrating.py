@@ -27,6 +27,7 @@ from roadworthy.evals.scorers.judge import RubricJudge
 from roadworthy.evals.scorers.pairwise import VALUES, Pairwise, swapped
 from roadworthy.evals.service import Refused
 from roadworthy.evidence.kinds import DAY
+from roadworthy.operations.leasing import LEASE, led, reasons
 from roadworthy.statistics.estimate import Estimate
 from roadworthy.statistics.judged import swap_consistency
 from roadworthy.workflow.model import Workflow
@@ -35,8 +36,6 @@ from roadworthy.workflow.service import Actor, Unknown
 
 log = logging.getLogger("roadworthy.calibration")
 
-LEASE = 30.0
-"""Seconds without a look after which a calibration stops."""
 AT_ONCE = 4
 RESUMED_WITHIN = DAY
 """Seconds after which one that was left open is begun anew: the judge's model may be another by now."""
@@ -285,7 +284,7 @@ class Calibrating:
         state: StateWord = "failed"
         going.detail = "control failed; its log says where"
         try:
-            asyncio.run(self._led(going))
+            asyncio.run(led(going, self._asked(going), self._monotonic))
             state, going.detail = ("interrupted", going.stopping) if going.stopping else ("done", "")
             marks = self.judges.marks(going.calibration.id)
             if all(each.name in marks for each in going.ready.items):
@@ -294,7 +293,7 @@ class Calibrating:
                 self.judges.conclude(going.calibration, found)
                 state, going.detail = "done", ""
         except* (Refused, Unreached, OSError) as failed:
-            state, going.detail = "failed", "; ".join(dict.fromkeys(str(each) for each in _flat(failed)))
+            state, going.detail = "failed", "; ".join(reasons(failed))
             log.error("calibration failed", extra={"error": going.detail})
         finally:
             with self._lock:
@@ -303,17 +302,6 @@ class Calibrating:
                 self._ended[going.calibration.id] = going
                 while len(self._ended) > 100:
                     self._ended.pop(next(iter(self._ended)))
-
-    async def _led(self, going: _Going) -> None:
-        runner = asyncio.ensure_future(self._asked(going))
-        while not runner.done():
-            await asyncio.wait([runner], timeout=0.2)
-            if self._monotonic() - going.looked > LEASE and not going.stopping:
-                going.stopping = f"nobody looked for {LEASE:g} s"
-            if going.stopping:
-                runner.cancel()
-        if not runner.cancelled():
-            await runner
 
     async def _asked(self, going: _Going) -> None:
         scorer, waiting = _asker(going.ready.scorer), iter(going.pending)
@@ -453,8 +441,3 @@ def _dollars(estimate: float | None) -> float:
     if estimate is None:
         raise Refused("nobody knows what the judge costs; say what it may: --max-usd DOLLARS")
     return max(2 * estimate, LEAST_DOLLARS)
-
-
-def _flat(group: BaseExceptionGroup[BaseException]) -> Iterator[BaseException]:
-    for each in group.exceptions:
-        yield from _flat(each) if isinstance(each, BaseExceptionGroup) else [each]

@@ -25,6 +25,7 @@ from roadworthy.evidence.permit.tokens import sealed
 from roadworthy.http1.client import Client
 from roadworthy.http1.guard import AddressGuard
 from roadworthy.http1.origin import Origin
+from roadworthy.operations.leasing import LEASE, led, reasons
 from roadworthy.operations.proving.eval_asking import Caller, Stopped
 from roadworthy.operations.proving.eval_plans import AT_ONCE, MOST_AT_ONCE, Order, Question, cost
 from roadworthy.operations.proving.evals import Concluded, Gate, Ready, unanswered
@@ -35,8 +36,6 @@ __all__ = ["AT_ONCE", "LEASE", "MOST_AT_ONCE", "EvalRuns", "Order", "Status"]
 
 log = logging.getLogger("roadworthy.evals")
 
-LEASE = 30.0
-"""Seconds without a look after which a run stops."""
 CHUNK = 100
 """Calls of one permit."""
 PERMIT_LIFE = 2 * 3600.0
@@ -161,7 +160,7 @@ class EvalRuns:
         going.detail = "control failed; its log says where"
         try:
             self.gate.ports.publish()  # so that gateways hold the release
-            asyncio.run(self._led(going))
+            asyncio.run(led(going, self._asked(going), self._monotonic))
             state, going.detail = ("interrupted", going.stopping) if going.stopping else ("done", "")
             missing = self.gate.history.open(going.run)
             if not missing:
@@ -171,7 +170,7 @@ class EvalRuns:
                 where, what = next(iter(missing.items()))
                 going.detail = f"{len(missing)} askings miss something, the first is {where} ({what})"
         except* (Stopped, Refused, OSError) as failed:
-            state, going.detail = "failed", "; ".join(_flat(failed))
+            state, going.detail = "failed", "; ".join(reasons(failed))
             log.error("eval run failed", extra={"error": going.detail})
         finally:
             with self._lock:
@@ -180,17 +179,6 @@ class EvalRuns:
                 self._ended[going.run.id] = going
                 while len(self._ended) > 100:
                     self._ended.pop(next(iter(self._ended)))
-
-    async def _led(self, going: _Going) -> None:
-        runner = asyncio.ensure_future(self._asked(going))
-        while not runner.done():
-            await asyncio.wait([runner], timeout=0.2)
-            if self._monotonic() - going.looked > LEASE and not going.stopping:
-                going.stopping = f"nobody looked for {LEASE:g} s"
-            if going.stopping:
-                runner.cancel()
-        if not runner.cancelled():
-            await runner
 
     async def _asked(self, going: _Going) -> None:
         base = self.gate.ports.base_url()
@@ -278,11 +266,3 @@ def _chunks(questions: list[Question]) -> Iterator[tuple[str, list[Question]]]:
 def _dollars(estimate: float | None) -> float:
     """Most that a run may cost whose caller set no limit."""
     return UNBOUNDED if estimate is None else max(2 * estimate, LEAST_DOLLARS)
-
-
-def _flat(group: BaseExceptionGroup[BaseException]) -> list[str]:
-    """What went wrong, each once."""
-    found: dict[str, None] = {}
-    for each in group.exceptions:
-        found.update(dict.fromkeys(_flat(each) if isinstance(each, BaseExceptionGroup) else [str(each)]))
-    return list(found)
