@@ -14,6 +14,7 @@ import signal
 import tempfile
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from roadworthy.adapters.signatures import Ed25519Signer, Ed25519Verifier
@@ -150,11 +151,14 @@ def new_root(prefix: str) -> Path:
 
 
 def sweep(prefix: str) -> None:
-    """Remove the folders of copies whose maker was killed."""
+    """Remove the folders of copies whose maker was killed.  Two sweep at once: what is gone already is no error."""
     for left in Path(tempfile.gettempdir()).glob(f"{prefix}*-*"):
         maker = left.name.removeprefix(prefix).partition("-")[0]
-        if maker.isdigit() and not Path(f"/proc/{maker}").exists() and left.stat().st_uid == os.geteuid():
-            shutil.rmtree(left, ignore_errors=True)
+        if not maker.isdigit() or Path(f"/proc/{maker}").exists():
+            continue
+        with suppress(FileNotFoundError):
+            if left.stat().st_uid == os.geteuid():
+                shutil.rmtree(left, ignore_errors=True)
 
 
 def waive_enforcement(state: SqliteState, signer: Ed25519Signer, configuration: Configuration) -> None:
