@@ -103,7 +103,7 @@ class Work:
 
     def zone(self, name: str | None = None) -> tzinfo:
         """The zone of ``--tz``, else of the applied settings, else of this machine.  Raises ``BadInput``."""
-        from roadworthy.cli.when import Unreadable, zone_named
+        from roadworthy.inference_log.when import Unreadable, zone_named
 
         if name:
             try:

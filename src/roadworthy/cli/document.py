@@ -14,7 +14,7 @@ from pathlib import Path
 import click
 
 from roadworthy.cli.main import SECTIONS, root
-from roadworthy.cli.when import EXAMPLES
+from roadworthy.inference_log.when import EXAMPLES
 
 HEAD = """\
 # The command line

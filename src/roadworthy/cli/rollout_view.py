@@ -10,7 +10,7 @@ from roadworthy.cli.commands.releases import short
 from roadworthy.cli.context import Work
 from roadworthy.cli.tables import Column, print_table
 from roadworthy.cli.terminal import line
-from roadworthy.cli.when import Window
+from roadworthy.inference_log.when import Window
 
 Facts = Mapping[str, Any]
 

@@ -12,7 +12,7 @@ from roadworthy.cli.admin import Refused
 from roadworthy.cli.commands.releases import items
 from roadworthy.cli.context import Work
 from roadworthy.cli.errors import BadInput, suggestion
-from roadworthy.cli.when import Unreadable, Window, parse
+from roadworthy.inference_log.when import Unreadable, Window, parse
 from roadworthy.workflow.inference import FAILURES, OUTCOMES, ROUTES, TRAFFIC_CLASSES
 
 KILLED = ("guarded", "assist", "off")

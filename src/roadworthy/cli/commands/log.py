@@ -13,7 +13,7 @@ from roadworthy.cli.commands.filters import filters, flush, in_words, query, win
 from roadworthy.cli.context import Work, common, json_option, pass_work
 from roadworthy.cli.errors import AlreadyTold, BadInput
 from roadworthy.cli.terminal import line
-from roadworthy.cli.when import Window
+from roadworthy.inference_log.when import Window
 
 SHORT_ID = 24
 """Characters of an id in a table: ``inf_``, its time and 8 random digits; `show` takes such a beginning."""

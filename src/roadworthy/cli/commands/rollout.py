@@ -12,7 +12,7 @@ from roadworthy.cli import rollout_view as view
 from roadworthy.cli.commands.filters import flush
 from roadworthy.cli.context import Work, common, json_option, pass_work
 from roadworthy.cli.errors import BadInput, Finding
-from roadworthy.cli.when import Unreadable, parse
+from roadworthy.inference_log.when import Unreadable, parse
 
 Facts = Mapping[str, Any]
 

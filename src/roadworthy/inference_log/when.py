@@ -21,8 +21,8 @@ from collections.abc import Callable
 from datetime import UTC, datetime, time, timedelta, timezone, tzinfo
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from roadworthy.cli import wallclock
-from roadworthy.cli.wallclock import Grain
+from roadworthy.inference_log import wallclock
+from roadworthy.inference_log.wallclock import Grain
 
 EXAMPLES = (
     "tuesday 2pm",

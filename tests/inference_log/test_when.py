@@ -8,8 +8,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
-from roadworthy.cli.when import EXAMPLES, Unreadable, Window, parse, zone_named
+from roadworthy.inference_log.when import EXAMPLES, Unreadable, Window, parse, zone_named
 
 BERLIN = ZoneInfo("Europe/Berlin")
 NOW = datetime(2026, 11, 19, 10, 30, tzinfo=BERLIN)  # a Thursday
