@@ -1,9 +1,36 @@
-"""Who may do what to a workflow: by its named owners, until roles come with people."""
+"""Who may do what.
+
+Permissions come from roles (``people.roles``) and open a surface's doors; the rights on a kill switch come from a
+workflow's named owners.  A service asks for both.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from roadworthy.kill_switch.model import Right
-from roadworthy.workflow.model import Owners
+from roadworthy.people.roles import Grant, Permission, Standing, standing
+from roadworthy.workflow.model import Configuration, Owners
+
+
+def permissions_of(
+    person: str,
+    configuration: Configuration | None,
+    granted: Sequence[Grant] = (),
+    left: frozenset[str] = frozenset(),
+    *,
+    team: str | None = None,
+    workflow: str | None = None,
+) -> frozenset[Permission]:
+    """What a person may do on a workflow, in a team, or (neither given) to the whole install.
+
+    Fails closed: nobody knows the person, or the workflow is not configured, gives what is held everywhere, which for
+    a stranger is nothing.
+    """
+    held: Standing = standing(person, configuration, granted, left)
+    if workflow is not None:
+        return held.of(workflow)
+    return held.everywhere() if team is None else held.within(team)
 
 
 def rights_of(person: str, owners: Owners | None) -> frozenset[Right]:

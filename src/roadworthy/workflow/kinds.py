@@ -284,15 +284,20 @@ def address_problem(url: str, allow_private: bool) -> tuple[str, str, str] | Non
 @dataclass(frozen=True)
 class Address:
     says: str = "host:port"
+    off: bool = False
+    """May it say ``off``?"""
 
     def read(self, value: Value, at: At) -> Any:
+        if self.off and value.data in ("off", False):  # YAML reads a bare ``off`` as false
+            return "off"
         parts = re.fullmatch(r"(\[[0-9a-fA-F:]+\]|[A-Za-z0-9.-]+):(\d{1,5})", str(value.data))
         if parts is None or int(parts[2]) > 65535:
             return at.problem(value.line, show(value.data), self.says, "write for example 127.0.0.1:8400")
         return value.data
 
     def schema(self) -> dict[str, Any]:
-        return {"type": "string", "pattern": r"^(\[[0-9a-fA-F:]+\]|[A-Za-z0-9.-]+):\d{1,5}$"}
+        address = {"type": "string", "pattern": r"^(\[[0-9a-fA-F:]+\]|[A-Za-z0-9.-]+):\d{1,5}$"}
+        return {"anyOf": [address, {"enum": ["off", False]}]} if self.off else address
 
 
 @dataclass(frozen=True)

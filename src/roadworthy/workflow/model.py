@@ -20,6 +20,8 @@ Enforcement = Literal["enforce", "observe"]
 StreamMode = Literal["passthrough", "windowed", "buffered"]
 Prefill = Literal["native", "prompted", "none"]
 WorkflowKind = Literal["chat", "embeddings"]
+Role = Literal["viewer", "scorer", "agent", "operator", "owner", "admin"]
+"""What a person may do (``people.roles``); each later one may more, but an agent does not score."""
 
 DEFAULT_TEAM = "default"
 
@@ -517,6 +519,14 @@ class Person(_Frozen, frozen=True):
     email: str = ""
     phone: str = ""
     team: str = DEFAULT_TEAM
+    roles: tuple[Role, ...] = ("operator",)
+    """Held in the team; owners are owners of their workflows besides."""
+    hours: str = ""
+    """Working hours (``Mon-Fri 09:00-17:00``, ``workflow.hours``); empty: always."""
+    zone: str = ""
+    """IANA zone of those hours; empty: the install's."""
+    left: bool = False
+    """Gone: may do nothing any more, and owns what somebody else must take over."""
 
 
 class Retention(_Frozen, frozen=True):
@@ -567,6 +577,10 @@ class Settings(_Frozen, frozen=True):
 
     listen: str = "127.0.0.1:8400"
     metrics: str = "127.0.0.1:8401"
+    console: str = "127.0.0.1:8402"
+    """Where people open the console; ``off``: nowhere."""
+    console_url: str | None = None
+    """What people type to reach it, and what links in messages begin with; ``None``: at ``console``."""
     workers: int = 1
     timezone: str = "UTC"
     retention: Retention = Retention()

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 import msgspec
 
 from roadworthy.workflow.fields import NAME, Field, ListOf, MapOf, Section
+from roadworthy.workflow.hours import Hours
 from roadworthy.workflow.kinds import (
     Address,
     Boolean,
@@ -27,6 +28,7 @@ from roadworthy.workflow.model import (
     Finance,
     Price,
     Retention,
+    Role,
     Smtp,
     TargetLimits,
     Webhook,
@@ -224,6 +226,10 @@ ROADWORTHY: Final = Section(
         "version": Field(Number(1, 1, "1, the format of these files", whole=True), "Format of the files.", True),
         "listen": Field(Address(), "Where apps reach the gateway.", default="127.0.0.1:8400"),
         "metrics": Field(Address(), "Where /metrics is served.", default="127.0.0.1:8401"),
+        "console": Field(
+            Address("host:port, or off", off=True), "Where people open the console.", default="127.0.0.1:8402"
+        ),
+        "console_url": Field(Url(), "What people type to reach the console, when that differs from `console`."),
         "workers": Field(Number(1, 256, "a whole number of processes", whole=True), "Gateway processes.", default="1"),
         "timezone": Field(Timezone(), "Time zone in which times are read and printed.", default="UTC"),
         "targets": Field(MapOf(TARGET, "targets by name"), "Exact models at providers, by name.", True),
@@ -297,6 +303,11 @@ ROADWORTHY: Final = Section(
     },
 )
 
+
+def _person(read: dict[str, Any]) -> dict[str, Any]:
+    return read | ({"roles": tuple(dict.fromkeys(read["roles"]))} if "roles" in read else {})
+
+
 PEOPLE: Final = Section(
     "the people",
     {
@@ -309,7 +320,20 @@ PEOPLE: Final = Section(
                         "email": Field(Text("a mail address", r"[^@\s]+@[^@\s]+"), "Mail address.", True),
                         "phone": Field(Text("a phone number", r"\+?[0-9 ()/.-]{4,30}"), "For pages."),
                         "team": Field(Text("the name of a team", NAME), "Team.", default="default"),
+                        "roles": Field(
+                            ListOf(Choice(get_args(Role)), 6),
+                            "Roles in the team (docs/people.md); owners are owners of their workflows besides.",
+                            default="[operator]",
+                        ),
+                        "hours": Field(
+                            Hours(), "Working hours, for what is no page: 'Mon-Fri 09:00-17:00'.", default="always"
+                        ),
+                        "zone": Field(Timezone(), "Time zone of those hours.", default="that of the install"),
+                        "left": Field(
+                            Boolean(), "Left: may do nothing any more; what they owned shows at once.", default="false"
+                        ),
                     },
+                    _person,
                 ),
                 "people by id",
                 r"(?!engine$)[A-Za-z0-9][A-Za-z0-9._-]{0,62}",
