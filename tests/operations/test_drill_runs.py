@@ -190,3 +190,20 @@ def test_names_that_are_none_are_refused_before_anything_starts(bench: Bench) ->
     with pytest.raises(Unknown):
         bench.runs.look("drl_none")
     assert bench.faults.open_now == 0
+
+
+def test_a_run_that_a_page_began_goes_on_when_the_page_is_closed_and_is_found_again(bench: Bench) -> None:
+    run = bench.runs.start(Order("support", faults=["server-error-once"]), ADA, leased=False)
+    until(lambda: bench.faults.open_now)
+    bench.runs.look(run.id)  # a look is no beginning of a lease
+    bench.monotonic = 100 * LEASE
+    bench.faults.go.set()
+    assert bench.ended(run).state == "done"
+    assert bench.runs.going("support") == ""
+
+
+def test_what_is_under_way_is_told_by_its_workflow(bench: Bench) -> None:
+    run = bench.start()
+    assert (bench.runs.going("support"), bench.runs.going("other")) == (run.id, "")
+    bench.runs.stop(run.id)
+    assert bench.ended(run).state == "interrupted"

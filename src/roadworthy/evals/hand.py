@@ -8,7 +8,9 @@ second rater, so that it is known how far people agree.
 from __future__ import annotations
 
 import hashlib
+import statistics
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import pairwise
 from typing import Final
 
 import msgspec
@@ -21,6 +23,7 @@ from roadworthy.evals.rules import rubric_digest
 from roadworthy.evals.sealed import Sealed
 from roadworthy.evals.service import Evals, Refused, named
 from roadworthy.evals.tokens import HAND_SCORE
+from roadworthy.evals.turns import Turns
 from roadworthy.workflow.audit import Event, chain
 from roadworthy.workflow.inference import SERVED_BY_MODEL
 from roadworthy.workflow.model import Workflow
@@ -33,6 +36,10 @@ FEWEST_AGREED: Final = 2
 """Answers scored twice under which nothing can be said of agreement."""
 MOST_KNOWN: Final = 64
 """Places whose answers are remembered."""
+PACE: Final = 30.0
+"""Seconds an answer, of a rater of whom nothing is known."""
+PAUSE: Final = 300.0
+"""Seconds between two scores above which somebody did something else."""
 
 
 class Question(msgspec.Struct, frozen=True, kw_only=True):
@@ -66,6 +73,20 @@ class Desk(msgspec.Struct, frozen=True, kw_only=True):
     """Runs that the answers are of."""
 
 
+class Turn(msgspec.Struct, frozen=True, kw_only=True):
+    """The one answer that a person scores now."""
+
+    desk: Desk
+    question: Question | None
+    """``None``: nothing is left, or others have all that is left."""
+    left: int
+    """Answers of the desk that were not skipped."""
+    others: list[str]
+    """Who else is scoring now."""
+    pace: float
+    """Seconds that an answer takes this rater."""
+
+
 class Agreement(msgspec.Struct, frozen=True, kw_only=True):
     """How far two people say the same of the same answers.  Intervals at 95 %."""
 
@@ -92,6 +113,7 @@ class HandScores:
         self._pool = pool
         self._sealed = sealed
         self._clock = clock
+        self.turns = Turns(clock)
         self._known: dict[tuple[str, str], dict[tuple[str, str], Question]] = {}
 
     # --- scoring
@@ -117,6 +139,35 @@ class HandScores:
             runs=sorted({each.run for each in questions if each.run}),
         )  # fmt: skip
 
+    def turn(
+        self, workflow: str, actor: Actor, run: str = "", share: float = SHARE, skipped: Iterable[tuple[str, str]] = ()
+    ) -> Turn:  # fmt: skip
+        """The next answer that nobody else has before them; it is the rater's for as long as their page is heard of.
+
+        ``skipped``: (example, answer) that they pass over for now.  Raises ``Unknown`` and ``Refused``.
+        """
+        desk, passed = self.desk(workflow, actor, run, share), frozenset(skipped)
+        items = {_key(each): each for each in desk.items if _key(each) not in passed}
+        key = self.turns.next(workflow, actor.id, list(items))
+        return Turn(
+            desk=desk, question=None if key is None else items[key], left=len(items),
+            others=self.turns.others(workflow, actor.id),
+            pace=pace(each.at for each in self.of(workflow, desk.digest) if each.rater == actor.id),
+        )  # fmt: skip
+
+    def hold(
+        self, workflow: str, example: str, answer: str, actor: Actor, share: float = SHARE
+    ) -> str:  # fmt: skip
+        """Have an answer before oneself, or have it longer → why not; empty: the person has it.  Raises ``Unknown``."""
+        holder = self.turns.take(workflow, actor.id, (example, answer))
+        if holder:
+            return f"{holder} is scoring this answer now"
+        raters = {each.rater for each in self.of(workflow, examples=[example]) if each.answer == answer}
+        if raters and not wanted((example, answer), raters, actor.id, share):
+            self.turns.leave(workflow, actor.id)
+            return f"{' and '.join(sorted(raters))} scored this answer meanwhile"
+        return ""
+
     def score(self, workflow: str, example: str, answer: str, value: str, actor: Actor, run: str = "") -> HandScore:
         """Keep what a person thinks of an answer; what they thought before is replaced.  Audited.
 
@@ -130,6 +181,9 @@ class HandScores:
         if chosen is None:
             names = [each.name for each in rubric.values]
             raise Refused(f"the rubric of {workflow} has no value '{value[:40]}'; {did_you_mean(value, names)}")
+        holder = self.turns.other(workflow, actor.id, (example, answer))
+        if holder:
+            raise Refused(f"{holder} is scoring this answer now, and two never score one at once; take the next one")
         with self._state.write() as tx:
             others = [
                 each for each in self._read(tx, workflow, example)
@@ -142,6 +196,7 @@ class HandScores:
             )  # fmt: skip
             tx.put_hand_score(made, self._sealed.seal(HAND_SCORE, made))
             self._audit(tx, _event(actor, "evals.score", flow, {"example": example, "answer": answer, "value": value}))
+        self.turns.leave(workflow, actor.id)
         return made
 
     def undo(self, workflow: str, example: str, answer: str, actor: Actor) -> HandScore:
@@ -278,6 +333,13 @@ def wanted(answer: tuple[str, str], raters: set[str], rater: str, share: float) 
     if rater in raters:
         return False
     return not raters or (len(raters) == 1 and _drawn("second", *answer) < share)
+
+
+def pace(at: Iterable[float]) -> float:
+    """Seconds that an answer takes a rater, by when they scored; the middle of what lies between two scores.  Pure."""
+    instants = sorted(at)
+    gaps = [later - earlier for earlier, later in pairwise(instants) if later - earlier <= PAUSE]
+    return statistics.median(gaps) if len(gaps) >= 3 else PACE
 
 
 def agreed(pairs: Sequence[Sequence[HandScore]]) -> Agreement | None:

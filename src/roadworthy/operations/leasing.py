@@ -1,13 +1,20 @@
-"""What runs that control leads have in common: they go on for as long as somebody looks, and end in words."""
+"""What runs that control leads have in common: they go on for as long as somebody looks, and end in words.
+
+A run that a command began is leased, so that Ctrl-C, a lost terminal and a killed process end it.  One that a page
+began is not: it goes on when the page is closed, and whoever opens the page again finds it.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Callable, Coroutine
 from typing import Any, Protocol
 
 LEASE = 30.0
 """Seconds without a look after which a run stops."""
+UNLEASED = math.inf
+"""Last look of a run that goes on though nobody looks: a page that may be closed began it; its own limits end it."""
 ROUND = 0.2
 """Seconds between two looks at whether it is to stop."""
 

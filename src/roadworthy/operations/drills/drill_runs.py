@@ -21,7 +21,7 @@ from roadworthy.fallback.drills.model import Drill, DrillRun, Result
 from roadworthy.fallback.drills.ports import DrillState
 from roadworthy.fallback.drills.registry import drills
 from roadworthy.operations.drills.drill import Ports, Runner, Step, Subject, estimate, plan
-from roadworthy.operations.leasing import LEASE
+from roadworthy.operations.leasing import LEASE, UNLEASED
 from roadworthy.workflow.audit import Event, chain
 from roadworthy.workflow.ports import State
 from roadworthy.workflow.problems import did_you_mean
@@ -87,8 +87,14 @@ class DrillRuns:
         self._running: dict[str, _Run] = {}
         self._lock = threading.Lock()
 
-    def start(self, order: Order, actor: Actor) -> DrillRun:
-        """Begin a run and return it.  Raises ``Unknown`` and ``DrillRefused``."""
+    def going(self, workflow: str) -> str:
+        """Id of the run of a workflow that is under way; empty: none is."""
+        with self._lock:
+            return next((each.run.id for each in self._running.values() if each.run.workflow == workflow), "")
+
+    def start(self, order: Order, actor: Actor, *, leased: bool = True) -> DrillRun:
+        """Begin a run and return it.  ``leased``: it stops when nobody looks.  Raises ``Unknown`` and
+        ``DrillRefused``."""
         wanted = chosen(order)
         subject = self._subject_of(order.workflow, actor.id, order.release)
         steps, skipped = plan(wanted, subject)
@@ -106,13 +112,13 @@ class DrillRuns:
             estimate=estimate(steps, release),
             results=sorted(skipped, key=_order),
         )
-        going = _Run(run, self._monotonic())
+        going = _Run(run, self._monotonic() if leased else UNLEASED)
         with self._lock:
             other = next((kept for kept in self._running.values() if kept.run.workflow == order.workflow), None)
             if other is not None:
                 raise DrillRefused(
-                    f"run {other.run.id} of '{order.workflow}' is under way (by {other.run.by}); wait for it, or end "
-                    f"its command: a run that nobody looks at stops after {LEASE:g} s"
+                    f"run {other.run.id} of '{order.workflow}' is under way (by {other.run.by}); wait for it, or stop "
+                    "it where it was begun"
                 )
             self._running[run.id] = going
         self._audit(actor, run)
@@ -125,7 +131,7 @@ class DrillRuns:
         going = self._running.get(ident)
         if going is not None:
             with going.lock:
-                going.looked = self._monotonic()
+                going.looked = max(going.looked, self._monotonic())
                 return msgspec.structs.replace(going.run, results=list(going.run.results))
         with self._kept.read() as tx:
             found = tx.drill_run(ident)

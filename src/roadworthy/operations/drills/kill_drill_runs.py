@@ -23,14 +23,13 @@ from roadworthy.kill_switch.drill.model import Press, Report
 from roadworthy.kill_switch.rules import Refused
 from roadworthy.kill_switch.service import NotKept
 from roadworthy.operations.drills.kill_drill import Drill, Place, Ports, recover, stopped_already
+from roadworthy.operations.leasing import LEASE, UNLEASED
 from roadworthy.workflow.problems import did_you_mean
 from roadworthy.workflow.reserved import DRILLED
 from roadworthy.workflow.service import Actor, Unknown
 
 log = logging.getLogger("roadworthy.kill_drill")
 
-LEASE = 30.0
-"""Seconds without a look after which a run is interrupted."""
 PRESSES = 3
 """Of each reserved workflow."""
 MOST_PRESSES = 200
@@ -112,15 +111,25 @@ class KillDrills:
         self._going: _Going | None = None
         self._kept: OrderedDict[str, KillDrillRun] = OrderedDict()
 
-    def start(self, order: Order, actor: Actor) -> KillDrillRun:
-        """Begin a run and return it.  Raises ``Unknown`` and ``KillDrillRefused``."""
+    def newest(self) -> KillDrillRun | None:
+        """The run under way, else the last one since control started."""
+        with self._lock:
+            going, last = self._going, next(reversed(self._kept.values()), None)
+        if going is None:
+            return last
+        with going.lock:
+            return msgspec.structs.replace(going.run, presses=list(going.run.presses))
+
+    def start(self, order: Order, actor: Actor, *, leased: bool = True) -> KillDrillRun:
+        """Begin a run and return it.  ``leased``: it stops when nobody looks.  Raises ``Unknown`` and
+        ``KillDrillRefused``."""
         if not 1 <= order.presses <= MOST_PRESSES:
             raise KillDrillRefused(f"presses: found {order.presses}, expected 1 to {MOST_PRESSES}")
         with self._lock:
             other = self._going
             if other is not None:
                 raise KillDrillRefused(
-                    f"kill drill {other.run.id} is under way (by {other.run.by}); wait for it, or end its command"
+                    f"kill drill {other.run.id} is under way (by {other.run.by}); wait for it, or stop it"
                 )
             recover(self._ports.kills)
             places, missing = self._places(order.gateways)
@@ -134,7 +143,8 @@ class KillDrills:
                 gateways=[place.name for place in places], missing=missing, wanted=count,
                 estimate=count * self._ports.times.press,
             )  # fmt: skip
-            going = self._going = _Going(run, actor, places, self._monotonic())
+            looked = self._monotonic() if leased else UNLEASED
+            going = self._going = _Going(run, actor, places, looked)
         going.thread = threading.Thread(target=self._live, args=(going,), name=f"kill drill {run.id}", daemon=True)
         going.thread.start()
         return self.look(run.id)
@@ -145,7 +155,7 @@ class KillDrills:
             going, kept = self._going, self._kept.get(ident)
         if going is not None and going.run.id == ident:
             with going.lock:
-                going.looked = self._monotonic()
+                going.looked = max(going.looked, self._monotonic())
                 return msgspec.structs.replace(going.run, presses=list(going.run.presses))
         if kept is None:
             raise Unknown(f"there is no kill drill '{ident}' that control remembers; roadworthy evidence keeps them")

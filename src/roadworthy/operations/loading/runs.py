@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
-from roadworthy.operations.leasing import LEASE, reasons
+from roadworthy.operations.leasing import LEASE, UNLEASED, reasons
 from roadworthy.operations.loading.concluding import concluded, evidence
 from roadworthy.operations.loading.exporting import Exported, exported
 from roadworthy.operations.loading.leading import Leader, Stopped
@@ -94,8 +94,17 @@ class LoadRuns:
         """What it would do and cost.  Raises ``Unknown`` and ``LoadRefused``."""
         return self._planner.ready(order).plan
 
-    def start(self, order: Order, actor: Actor) -> LoadRun:
-        """Begin a test and return it.  Raises ``Unknown`` and ``LoadRefused``."""
+    def going(self) -> LoadRun | None:
+        """The test under way, as it is now; its lease is not renewed."""
+        going = self._going
+        if going is None:
+            return None
+        with going.lock:
+            return msgspec.structs.replace(going.run, steps=list(going.run.steps))
+
+    def start(self, order: Order, actor: Actor, *, leased: bool = True) -> LoadRun:
+        """Begin a test and return it.  ``leased``: it stops when nobody looks.  Raises ``Unknown`` and
+        ``LoadRefused``."""
         ready = self._planner.ready(order)
         refused = ready.plan.predicted_429
         if order.kind == "live" and refused > MOST_REFUSED and not order.past_limits:
@@ -109,7 +118,7 @@ class LoadRuns:
             if other is not None:
                 raise LoadRefused(
                     f"test {other.run.id} of {other.run.workflow} is under way (by {other.run.by}), and two would "
-                    f"measure each other; wait for it, or end its command: unlooked at, it stops after {LEASE:g} s"
+                    "measure each other; wait for it, or stop it where it was begun"
                 )
             run = LoadRun(
                 id=f"lod_{secrets.token_hex(8)}", team=ready.flow.team, workflow=order.workflow,
@@ -118,7 +127,7 @@ class LoadRuns:
                 order=msgspec.structs.replace(order, rows=[], trace=[]),
             )  # fmt: skip
             self._keep(run)
-            going = self._going = _Going(run, ready, actor, self._monotonic())
+            going = self._going = _Going(run, ready, actor, self._monotonic() if leased else UNLEASED)
         self._audit(actor, run)
         going.thread = threading.Thread(target=self._live, args=(going,), name=f"load {run.id}", daemon=True)
         going.thread.start()
@@ -143,7 +152,7 @@ class LoadRuns:
         going = self._going
         if going is not None and going.run.id == ident:
             with going.lock:
-                going.looked = self._monotonic()
+                going.looked = max(going.looked, self._monotonic())
                 return msgspec.structs.replace(going.run, steps=list(going.run.steps))
         return self.shown(ident)
 

@@ -27,7 +27,7 @@ from roadworthy.evals.scorers.judge import RubricJudge
 from roadworthy.evals.scorers.pairwise import VALUES, Pairwise, swapped
 from roadworthy.evals.service import Refused
 from roadworthy.evidence.kinds import DAY
-from roadworthy.operations.leasing import LEASE, led, reasons
+from roadworthy.operations.leasing import UNLEASED, led, reasons
 from roadworthy.statistics.estimate import Estimate
 from roadworthy.statistics.judged import swap_consistency
 from roadworthy.workflow.model import Workflow
@@ -164,23 +164,32 @@ class Calibrating:
         """Raises ``Unknown`` and ``Refused``."""
         return self._ready(order)[0].plan
 
-    def start(self, order: Order, actor: Actor) -> Status:
-        """Begin, or go on with the one that was left open.  Raises ``Unknown`` and ``Refused``."""
+    def going(self, workflow: str) -> str:
+        """Id of the calibration of a workflow that is under way; empty: none is."""
+        with self._lock:
+            mine = (each for each in self._running.values() if each.ready.plan.workflow == workflow)
+            return next((each.calibration.id for each in mine), "")
+
+    def start(self, order: Order, actor: Actor, *, leased: bool = True) -> Status:
+        """Begin, or go on with the one that was left open.  ``leased``: it stops when nobody looks.
+
+        Raises ``Unknown`` and ``Refused``.
+        """
         if order.usd is not None and order.usd <= 0:
             raise Refused(f"at most {order.usd} dollars: expected more than 0")
         with self._lock:
             other = next((each for each in self._running.values() if each.ready.plan.workflow == order.workflow), None)
             if other is not None:
                 raise Refused(
-                    f"calibration {other.calibration.id} of '{order.workflow}' is under way; wait for it, or end its "
-                    f"command: one that nobody looks at stops after {LEASE:g} s"
+                    f"calibration {other.calibration.id} of '{order.workflow}' is under way; wait for it, or stop it "
+                    "where it was begun"
                 )
             ready, kept = self._ready(order)
             usd = order.usd if order.usd is not None else ready.plan.spent + _dollars(ready.plan.usd)
             if usd <= ready.plan.spent and ready.plan.calls:
                 raise Refused(f"{ready.plan.resumes} has cost {ready.plan.spent:.4f} dollars already; give more")
             made = self.judges.find(ready.plan.resumes) if ready.plan.resumes else self._begun(ready, usd, actor)
-            going = _Going(made, ready, usd, kept, self._monotonic())
+            going = _Going(made, ready, usd, kept, self._monotonic() if leased else UNLEASED)
             self._running[made.id] = going
             self._ended.pop(made.id, None)
         threading.Thread(target=self._live, args=(going,), name=f"calibration {made.id}", daemon=True).start()
@@ -191,7 +200,7 @@ class Calibrating:
         with self._lock:
             going = self._running.get(ident) or self._ended.get(ident)
         if going is not None:
-            going.looked = self._monotonic()
+            going.looked = max(going.looked, self._monotonic())
             if going.state == "running":
                 return Status(calibration=going.calibration, state="running", asked=going.asked, spent=going.spent)
         found, marks = self.judges.find(ident), self.judges.marks(ident)

@@ -25,7 +25,7 @@ from roadworthy.evidence.permit.tokens import sealed
 from roadworthy.http1.client import Client
 from roadworthy.http1.guard import AddressGuard
 from roadworthy.http1.origin import Origin
-from roadworthy.operations.leasing import LEASE, led, reasons
+from roadworthy.operations.leasing import LEASE, UNLEASED, led, reasons
 from roadworthy.operations.proving.eval_asking import Caller, Stopped
 from roadworthy.operations.proving.eval_plans import AT_ONCE, MOST_AT_ONCE, Order, Question, cost
 from roadworthy.operations.proving.evals import Concluded, Gate, Ready, unanswered
@@ -98,14 +98,22 @@ class EvalRuns:
         with self._lock:
             return frozenset(going.run.release for going in self._running.values())
 
-    def start(self, order: Order, actor: Actor) -> Status:
-        """Begin a run, or go on with the one that was left open.  Raises ``Unknown`` and ``Refused``."""
+    def going(self, workflow: str) -> str:
+        """Id of the run of a workflow that is under way; empty: none is."""
+        with self._lock:
+            return next((each.run.id for each in self._running.values() if each.run.workflow == workflow), "")
+
+    def start(self, order: Order, actor: Actor, *, leased: bool = True) -> Status:
+        """Begin a run, or go on with the one that was left open.  ``leased``: it stops when nobody looks.
+
+        Raises ``Unknown`` and ``Refused``.
+        """
         with self._lock:
             other = next((each for each in self._running.values() if each.run.workflow == order.workflow), None)
             if other is not None:
                 raise Refused(
-                    f"run {other.run.id} of '{order.workflow}' is under way (by {other.run.by}); wait for it, or end "
-                    f"its command: a run that nobody looks at stops after {LEASE:g} s"
+                    f"run {other.run.id} of '{order.workflow}' is under way (by {other.run.by}); wait for it, or stop "
+                    "it where it was begun"
                 )
             ready = self.gate.ready(order)
             if order.usd is not None and order.usd <= ready.plan.spent:
@@ -113,7 +121,8 @@ class EvalRuns:
                     f"run {ready.plan.resumes} is gone on with and has cost {ready.plan.spent:.4f} dollars already; "
                     f"at most {order.usd} leaves nothing: give more"
                 )
-            going = _Going(self.gate.begin(ready, actor), ready, order, self._monotonic())
+            looked = self._monotonic() if leased else UNLEASED
+            going = _Going(self.gate.begin(ready, actor), ready, order, looked)
             self._running[going.run.id] = going
             self._ended.pop(going.run.id, None)
         threading.Thread(target=self._live, args=(going,), name=f"eval {going.run.id}", daemon=True).start()
@@ -124,7 +133,7 @@ class EvalRuns:
         with self._lock:
             going = self._running.get(ident) or self._ended.get(ident)
         if going is not None:
-            going.looked = self._monotonic()
+            going.looked = max(going.looked, self._monotonic())
             if going.state == "running":
                 return Status(
                     run=going.run, state="running", answered=going.answered, spent=going.spent, asked=going.asked

@@ -1,0 +1,101 @@
+"""Claims about turns: two people never score the same answer at once, and nobody waits for somebody who has left."""
+
+from __future__ import annotations
+
+import pytest
+from examples_bench import ADA, BO, CY, ExampleBench
+
+from roadworthy.evals.hand import PACE, pace
+from roadworthy.evals.service import Refused
+from roadworthy.evals.turns import LIFE, Turns
+
+
+class Watch:
+    now = 1_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+KEYS = [("exm_a", "ans_1"), ("exm_b", "ans_2")]
+
+
+def test_the_first_to_come_has_it_and_the_next_person_gets_the_next_one() -> None:
+    turns = Turns(Watch())
+    assert turns.next("support", "ada", KEYS) == KEYS[0]
+    assert turns.next("support", "bo", KEYS) == KEYS[1]
+    assert turns.next("support", "cy", KEYS) is None
+    assert turns.next("other", "cy", KEYS) == KEYS[0], "turns are of a workflow"
+    assert turns.others("support", "cy") == ["ada", "bo"]
+    assert turns.take("support", "cy", KEYS[0]) == "ada", "and cy is told who has it"
+
+
+def test_looking_again_keeps_the_turn_and_silence_gives_it_back() -> None:
+    watch = Watch()
+    turns = Turns(watch)
+    turns.next("support", "ada", KEYS)
+    watch.now += LIFE - 1
+    assert turns.next("support", "ada", KEYS) == KEYS[0]
+    watch.now += LIFE - 1
+    assert turns.other("support", "bo", KEYS[0]) == "ada"
+    watch.now += 2
+    assert turns.next("support", "bo", KEYS) == KEYS[0]
+    assert turns.take("support", "ada", KEYS[0]) == "bo", "whoever went away does not take it back"
+
+
+def test_a_person_has_one_turn_so_that_a_forgotten_tab_keeps_nothing_from_others() -> None:
+    turns = Turns(Watch())
+    turns.take("support", "ada", KEYS[0])
+    turns.take("support", "ada", KEYS[1])
+    assert turns.other("support", "bo", KEYS[0]) == ""
+    turns.leave("support", "ada")
+    assert turns.others("support", "bo") == []
+
+
+@pytest.fixture
+def bench() -> ExampleBench:
+    made = ExampleBench()
+    made.take(3)
+    made.evals.sign("support", ADA)
+    made.answered()
+    return made
+
+
+def test_three_people_at_one_desk_have_three_answers_before_them_and_the_fourth_is_told_who_they_are(
+    bench: ExampleBench,
+) -> None:
+    found = [bench.hand.turn("support", actor).question for actor in (ADA, BO, CY)]
+    assert len({each.example.id for each in found if each is not None}) == 3
+    assert bench.hand.turn("support", ADA).question == found[0], "the page may be loaded again"
+    late = bench.hand.turn("support", type(ADA)("dee"))
+    assert (late.question, late.left, late.others) == (None, 3, ["ada", "bo", "cy"])
+
+
+def test_what_another_has_before_them_cannot_be_scored_until_they_have_gone(bench: ExampleBench) -> None:
+    taken = bench.hand.turn("support", ADA).question
+    assert taken is not None
+    with pytest.raises(Refused, match="ada is scoring this answer now, and two never score one at once"):
+        bench.hand.score("support", taken.example.id, taken.answer, "good", BO)
+    assert bench.hand.hold("support", taken.example.id, taken.answer, BO) == "ada is scoring this answer now"
+    bench.hand.score("support", taken.example.id, taken.answer, "good", ADA)
+    said = bench.hand.hold("support", taken.example.id, taken.answer, BO, share=0.0)
+    assert said == "ada scored this answer meanwhile"
+    assert bench.hand.hold("support", taken.example.id, taken.answer, BO, share=1.0) == "", "a second person may"
+
+
+def test_what_is_skipped_comes_back_later_and_is_free_for_others(bench: ExampleBench) -> None:
+    first = bench.hand.turn("support", ADA).question
+    assert first is not None
+    second = bench.hand.turn("support", ADA, skipped=[(first.example.id, first.answer)])
+    assert second.left == 2
+    assert second.question is not None
+    assert second.question.example.id != first.example.id
+    assert bench.hand.hold("support", first.example.id, first.answer, BO) == ""
+    done = bench.hand.turn("support", CY, skipped=[(each.example.id, each.answer) for each in second.desk.items])
+    assert (done.question, done.left) == (None, 0)
+
+
+def test_how_long_it_takes_is_learned_from_the_rater_and_a_break_is_no_work() -> None:
+    assert pace([]) == PACE
+    assert pace([0.0, 10.0]) == PACE, "one gap says nothing"
+    assert pace([0.0, 10.0, 20.0, 32.0, 5_000.0, 5_010.0]) == 10.0
