@@ -8,10 +8,12 @@ from typing import Protocol
 
 import msgspec
 
-from roadworthy.people.escalation.model import Escalation, State
+from roadworthy.people.escalation.model import Escalation, State, Worked
 from roadworthy.people.incident.model import Incident
+from roadworthy.people.links.service import LinkTransaction
 from roadworthy.people.model import LoginCode, LoginSession
 from roadworthy.people.outbox.model import Delivery, DeliveryState, Kind
+from roadworthy.people.paging.ports import PageTransaction
 from roadworthy.workflow.ports import Transaction
 
 
@@ -32,6 +34,8 @@ class WhichEscalations(msgspec.Struct, frozen=True):
 
     workflow: str | None = None
     states: tuple[State, ...] | None = None
+    unit: str | None = None
+    team: str | None = None
 
 
 class EscalationTransaction(Protocol):
@@ -65,6 +69,10 @@ class EscalationTransaction(Protocol):
 
     def escalations_after(self, seq: int, limit: int) -> Sequence[Escalation]:
         """Changed after ``seq``, in that order."""
+        ...
+
+    def worked_escalations(self, workflow: str | None, since: float, limit: int) -> Sequence[Worked]:
+        """Opened since then, newest first, without their texts; drills are left out."""
         ...
 
     def escalated_units(self) -> Sequence[tuple[str, float]]:
@@ -135,7 +143,14 @@ class IncidentTransaction(Protocol):
 
 
 class PeopleTransaction(
-    Transaction, LoginTransaction, EscalationTransaction, DeliveryTransaction, IncidentTransaction, Protocol
+    Transaction,
+    LoginTransaction,
+    EscalationTransaction,
+    DeliveryTransaction,
+    IncidentTransaction,
+    PageTransaction,
+    LinkTransaction,
+    Protocol,
 ):
     """All of them: one transaction."""
 

@@ -14,6 +14,7 @@ from roadworthy.adapters.memory.state_evidence import EvidenceTables, Proofs
 from roadworthy.adapters.memory.state_forecasts import Forecasts, ForecastTables
 from roadworthy.adapters.memory.state_judges import Bench, JudgeTables
 from roadworthy.adapters.memory.state_loads import Loads, LoadTables
+from roadworthy.adapters.memory.state_pages import Paged, PageTables
 from roadworthy.adapters.memory.state_people import PeopleTables, Tables
 from roadworthy.adapters.memory.state_rollouts import RolloutTables
 from roadworthy.fallback.drills.model import DrillRun
@@ -21,6 +22,7 @@ from roadworthy.people.model import LoginCode, LoginSession
 from roadworthy.workflow.audit import AuditRecord
 from roadworthy.workflow.model import ApiKey, FrozenRelease
 from roadworthy.workflow.ports import AppliedConfiguration, InForce, StateConflict, as_applied
+from roadworthy.workflow.wording import Wording
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -31,11 +33,13 @@ class _Rows:
     configurations: dict[int, AppliedConfiguration] = field(default_factory=dict)
     releases: dict[str, FrozenRelease] = field(default_factory=dict)
     served: dict[str, str] = field(default_factory=dict)
+    wordings: dict[str, Wording] = field(default_factory=dict)
     keys: dict[str, ApiKey] = field(default_factory=dict)
     login_codes: dict[str, LoginCode] = field(default_factory=dict)
     login_sessions: dict[str, LoginSession] = field(default_factory=dict)
     audit: dict[int, AuditRecord] = field(default_factory=dict)
     people: Tables = field(default_factory=Tables)
+    paged: Paged = field(default_factory=Paged)
     drill_runs: dict[str, DrillRun] = field(default_factory=dict)
     proofs: Proofs = field(default_factory=Proofs)
     trials: Trials = field(default_factory=Trials)
@@ -52,11 +56,13 @@ class _Rows:
             configurations=dict(self.configurations),
             releases=dict(self.releases),
             served=dict(self.served),
+            wordings=dict(self.wordings),
             keys=dict(self.keys),
             login_codes=dict(self.login_codes),
             login_sessions=dict(self.login_sessions),
             audit=dict(self.audit),
             people=self.people.copy(),
+            paged=self.paged.copy(),
             drill_runs=dict(self.drill_runs),
             proofs=self.proofs.copy(),
             trials=self.trials.copy(),
@@ -92,7 +98,15 @@ class MemoryState:
 
 
 class MemoryTransaction(
-    PeopleTables, EvidenceTables, EvalTables, JudgeTables, RolloutTables, ForecastTables, BookTables, LoadTables
+    PeopleTables,
+    PageTables,
+    EvidenceTables,
+    EvalTables,
+    JudgeTables,
+    RolloutTables,
+    ForecastTables,
+    BookTables,
+    LoadTables,
 ):
     """What every property needs of the state store, on a copy of the rows."""
 
@@ -114,6 +128,14 @@ class MemoryTransaction(
     @property
     def _people_change(self) -> Tables:
         return self._change.people
+
+    @property
+    def _paged(self) -> Paged:
+        return self._rows.paged
+
+    @property
+    def _paged_change(self) -> Paged:
+        return self._change.paged
 
     @property
     def _proofs(self) -> Proofs:
@@ -211,6 +233,16 @@ class MemoryTransaction(
         if release is None or release.release.workflow != workflow:
             raise StateConflict(f"workflow {workflow} has no release {digest}")
         self._change.served[workflow] = digest
+
+    # words
+    def wording(self, workflow: str) -> Wording | None:
+        return self._rows.wordings.get(workflow)
+
+    def wordings(self) -> Sequence[Wording]:
+        return [self._rows.wordings[name] for name in sorted(self._rows.wordings)]
+
+    def put_wording(self, wording: Wording) -> None:
+        self._change.wordings[wording.workflow] = wording
 
     # keys
     def keys(self) -> Sequence[ApiKey]:

@@ -30,12 +30,14 @@ from roadworthy.adapters.sqlite.state_forecasts import ForecastRows
 from roadworthy.adapters.sqlite.state_judges import JudgeRows
 from roadworthy.adapters.sqlite.state_loads import LoadRows
 from roadworthy.adapters.sqlite.state_migrations import migrate
+from roadworthy.adapters.sqlite.state_pages import PageRows
 from roadworthy.adapters.sqlite.state_people import PeopleRows
 from roadworthy.adapters.sqlite.state_rollouts import RolloutRows
 from roadworthy.people.model import LoginCode, LoginSession
 from roadworthy.workflow.audit import AuditRecord
 from roadworthy.workflow.model import DEFAULT_TEAM, ApiKey, Configuration, FrozenRelease
 from roadworthy.workflow.ports import AppliedConfiguration, InForce, StateConflict, as_applied
+from roadworthy.workflow.wording import Wording
 
 BUSY_TIMEOUT = 5.0
 """Seconds to wait for another process (a backup) before giving up."""
@@ -59,6 +61,8 @@ class SqliteState:
         self.path = Path(path)
         self._in_force = in_force
         self._writer = threading.Lock()
+        self.writes = 0
+        """Transactions that were committed here, for whoever shows what changes."""
         try:
             os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
         except OSError as error:
@@ -81,6 +85,7 @@ class SqliteState:
             connection.begin(),
         ):
             yield SqliteTransaction(connection, writable=True, in_force=self._in_force)
+        self.writes += 1
 
     def scrub(self) -> None:
         """Let the write-ahead log keep nothing of what was deleted (pages are overwritten as they are freed)."""
@@ -96,7 +101,7 @@ class SqliteState:
 
 
 class SqliteTransaction(
-    PeopleRows, DrillRows, EvidenceRows, EvalRows, JudgeRows, RolloutRows, ForecastRows, BookRows, LoadRows
+    PeopleRows, PageRows, DrillRows, EvidenceRows, EvalRows, JudgeRows, RolloutRows, ForecastRows, BookRows, LoadRows
 ):
     """What every property needs of the state store, on one connection."""
 
@@ -169,6 +174,17 @@ class SqliteTransaction(
         if release is None or release.release.workflow != workflow:
             raise StateConflict(f"workflow {workflow} has no release {digest}")
         self._put(t.served, "workflow", workflow=workflow, team=release.team, digest=digest)
+
+    # words
+    def wording(self, workflow: str) -> Wording | None:
+        return self._one(t.wording, t.wording.c.workflow == workflow, Wording)
+
+    def wordings(self) -> Sequence[Wording]:
+        query = sa.select(t.wording.c.record).order_by(t.wording.c.workflow)
+        return [msgspec.json.decode(text, type=Wording) for text in self._connection.scalars(query)]
+
+    def put_wording(self, wording: Wording) -> None:
+        self._put(t.wording, "workflow", workflow=wording.workflow, team=wording.team, record=_text(wording))
 
     # keys
     def keys(self) -> Sequence[ApiKey]:

@@ -47,6 +47,14 @@ served = Table(
     Column("digest", Text, ForeignKey("release.digest"), nullable=False),
 )
 
+wording = Table(
+    "wording",
+    metadata,
+    Column("workflow", Text, primary_key=True),
+    Column("team", Text, nullable=False),
+    Column("record", Text, nullable=False),
+)
+
 api_key = Table(
     "api_key",
     metadata,
@@ -161,6 +169,36 @@ incident = Table(
     Column("record", Text, nullable=False),
     Index(None, "key", "opened_at"),
     Index(None, "seen_at"),
+)
+
+link = Table(
+    "link",
+    metadata,
+    Column("hash", Text, primary_key=True),
+    Column("team", Text, nullable=False),
+    Column("person", Text, nullable=False),
+    Column("expires_at", Float, nullable=False),
+    Column("record", Text, nullable=False),
+)
+
+page = Table(
+    "page",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("team", Text, nullable=False),
+    Column("incident", Text, nullable=False),
+    Column("person", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("made_at", Float, nullable=False),
+    Column("hop", Integer, nullable=False),
+    Column("due_at", Float),
+    Column("sent_at", Float),
+    Column("ended_at", Float),
+    Column("record", Text, nullable=False),
+    Index(None, "incident", "made_at"),
+    Index(None, "due_at"),
+    Index(None, "person", "sent_at"),
+    Index(None, "state", "made_at"),
 )
 
 drill_run = Table(

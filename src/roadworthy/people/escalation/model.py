@@ -32,6 +32,18 @@ class Answer(msgspec.Struct, frozen=True, omit_defaults=True):
     at: float = 0.0
     json: msgspec.Raw = msgspec.Raw(b"null")
     """The text as JSON where it satisfies the release's schema."""
+    reading: float = 0.0
+    """Seconds that somebody takes to read the message and the draft (``rules.reading_time``)."""
+    hidden: bool = False
+    """The draft was not shown before the agent had written."""
+
+
+class Committed(msgspec.Struct, frozen=True):
+    """What an agent wrote before the draft was shown."""
+
+    text: str
+    by: str
+    at: float
 
 
 class Escalation(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -61,6 +73,10 @@ class Escalation(msgspec.Struct, frozen=True, omit_defaults=True):
     claimed_by: str | None = None
     claimed_until: float | None = None
     """Until then nobody else may answer; afterwards it is back in the queue."""
+    claimed_at: float | None = None
+    """When who holds it (or answered it) took it; renewing a claim does not change it."""
+    committed: Committed | None = None
+    """Of whoever wrote last before they saw the draft, where it is hidden until then."""
     returned: int = 0
     """How often it came back to the queue unanswered."""
     answer: Answer | None = None
@@ -87,3 +103,11 @@ def opened(line: inference.Escalation, helpdesk: str | None) -> Escalation:
         draft=line.draft, holding=line.holding, callback=line.callback, structured=line.structured,
         own_schema=line.own_schema, helpdesk=helpdesk,
     )  # fmt: skip
+
+
+class Worked(msgspec.Struct, frozen=True):
+    """An escalation without a word that anybody said: what is counted."""
+
+    escalation: Escalation
+    drafted: bool
+    """There was a draft."""
