@@ -11,6 +11,7 @@ from typing import Any
 from roadworthy.cli import load_view as view
 from roadworthy.cli.terminal import clean
 from roadworthy.cli.words import dollars, plural, seconds, share
+from roadworthy.operations.loading import words
 
 Facts = Mapping[str, Any]
 Point = tuple[float, float]
@@ -263,27 +264,10 @@ def _where(found: Facts) -> str:
 
 
 def _compared(run: Facts, before: Facts | None) -> str:
-    measured = (run.get("came") or {}).get("measured")
-    then = ((before or {}).get("came") or {}).get("measured")
-    if before is None or not measured or not then or not measured.get("whole") or not then.get("whole"):
+    rows = words.compared(run, before)
+    if before is None or not rows:
         return ""
-    rows = []
-    for title, key in (("whole answer", "whole"), ("first token", "first_token")):
-        for name in ("p50", "p95", "p99", "ratio") if measured.get(key) and then.get(key) else ():
-            was, now = then[key][name], measured[key][name]
-            said = (lambda value: f"{value:.2f}") if name == "ratio" else seconds
-            apart = now["lower"] > was["upper"] or now["upper"] < was["lower"]
-            word = "no clear difference" if not apart else "more" if now["value"] > was["value"] else "less"
-            rows.append(
-                [f"{title}, {'p99/p50' if name == 'ratio' else name}", _range(was, said), _range(now, said), word]
-            )
-    rates = [["rate", view.rate(then["rate"]), view.rate(measured["rate"]), ""]]
-    head = ["", f"{before['id']}", f"{run['id']}", ""]
-    return f"<h2>Against the last test</h2>{_table(head, rates + rows)}"
-
-
-def _range(found: Facts, said: Callable[[float], str]) -> str:
-    return f"{said(found['value'])} [{said(found['lower'])}, {said(found['upper'])}]"
+    return f"<h2>Against the last test</h2>{_table(['', before['id'], run['id'], ''], rows)}"
 
 
 def _fit(found: Facts) -> str:
