@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
+from roadworthy.adapters.memory.state_accounts import Accounts, AccountTables
 from roadworthy.adapters.memory.state_books import Books, BookTables
 from roadworthy.adapters.memory.state_evals import EvalTables, Trials
 from roadworthy.adapters.memory.state_evidence import EvidenceTables, Proofs
@@ -39,6 +40,7 @@ class _Rows:
     login_sessions: dict[str, LoginSession] = field(default_factory=dict)
     audit: dict[int, AuditRecord] = field(default_factory=dict)
     people: Tables = field(default_factory=Tables)
+    known: Accounts = field(default_factory=Accounts)
     paged: Paged = field(default_factory=Paged)
     drill_runs: dict[str, DrillRun] = field(default_factory=dict)
     proofs: Proofs = field(default_factory=Proofs)
@@ -62,6 +64,7 @@ class _Rows:
             login_sessions=dict(self.login_sessions),
             audit=dict(self.audit),
             people=self.people.copy(),
+            known=self.known.copy(),
             paged=self.paged.copy(),
             drill_runs=dict(self.drill_runs),
             proofs=self.proofs.copy(),
@@ -99,6 +102,7 @@ class MemoryState:
 
 class MemoryTransaction(
     PeopleTables,
+    AccountTables,
     PageTables,
     EvidenceTables,
     EvalTables,
@@ -136,6 +140,18 @@ class MemoryTransaction(
     @property
     def _paged_change(self) -> Paged:
         return self._change.paged
+
+    @property
+    def _known(self) -> Accounts:
+        return self._rows.known
+
+    @property
+    def _known_change(self) -> Accounts:
+        return self._change.known
+
+    @property
+    def _sessions(self) -> dict[str, LoginSession]:
+        return self._rows.login_sessions
 
     @property
     def _proofs(self) -> Proofs:

@@ -22,6 +22,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.sqlite import insert
 
 from roadworthy.adapters.sqlite import state_tables as t
+from roadworthy.adapters.sqlite.state_accounts import AccountRows
 from roadworthy.adapters.sqlite.state_books import BookRows
 from roadworthy.adapters.sqlite.state_drills import DrillRows
 from roadworthy.adapters.sqlite.state_evals import EvalRows
@@ -101,7 +102,17 @@ class SqliteState:
 
 
 class SqliteTransaction(
-    PeopleRows, PageRows, DrillRows, EvidenceRows, EvalRows, JudgeRows, RolloutRows, ForecastRows, BookRows, LoadRows
+    PeopleRows,
+    AccountRows,
+    PageRows,
+    DrillRows,
+    EvidenceRows,
+    EvalRows,
+    JudgeRows,
+    RolloutRows,
+    ForecastRows,
+    BookRows,
+    LoadRows,
 ):
     """What every property needs of the state store, on one connection."""
 

@@ -83,6 +83,39 @@ login_session = Table(
     Column("person", Text, nullable=False),
     Column("expires_at", Float, nullable=False),
     Column("record", Text, nullable=False),
+    Index(None, "person"),
+)
+
+account = Table(
+    "account",
+    metadata,
+    Column("person", Text, primary_key=True),
+    Column("team", Text, nullable=False),
+    Column("email", Text, nullable=False),
+    Column("record", Text, nullable=False),
+)
+
+invitation = Table(
+    "invitation",
+    metadata,
+    Column("hash", Text, primary_key=True),
+    Column("team", Text, nullable=False),
+    Column("email", Text, nullable=False),
+    Column("created_at", Float, nullable=False),
+    Column("record", Text, nullable=False),
+    Index(None, "created_at"),
+)
+
+role_grant = Table(
+    "role_grant",
+    metadata,
+    Column("person", Text, primary_key=True),
+    Column("role", Text, primary_key=True),
+    Column("scope", Text, primary_key=True),
+    Column("workflow", Text, primary_key=True),
+    Column("team", Text, nullable=False),
+    Column("at", Float, nullable=False),
+    Column("record", Text, nullable=False),
 )
 
 audit = Table(

@@ -1,0 +1,53 @@
+"""Everybody: the people of ``people.yaml``, and those who were invited.
+
+Whatever looks a person up looks here.  Whoever left is in it, with ``left``, so that names stay known; only people of
+``people.yaml`` may be named owners, testers and the like in files.
+"""
+
+from __future__ import annotations
+
+from msgspec.structs import replace
+
+from roadworthy.people.accounts.ports import KnowingTransaction
+from roadworthy.people.roles import Standing, standing
+from roadworthy.workflow.model import Configuration, Person
+
+
+def everybody(tx: KnowingTransaction, configuration: Configuration | None = None) -> dict[str, Person]:
+    """By id.  ``configuration``: the one in force, by whom it was read already."""
+    configuration = configuration or _configuration(tx)
+    found = {} if configuration is None else dict(configuration.people)
+    for account in tx.accounts():
+        if account.person in found:
+            if account.left_at is not None:
+                found[account.person] = replace(found[account.person], left=True)
+        elif account.invited:
+            found[account.person] = account.as_person()
+    return found
+
+
+def living(tx: KnowingTransaction, configuration: Configuration | None = None) -> dict[str, Person]:
+    """Everybody who has not left."""
+    return {name: person for name, person in everybody(tx, configuration).items() if not person.left}
+
+
+def by_email(people: dict[str, Person], email: str) -> Person | None:
+    """The first with this address, whatever its case."""
+    wanted = email.strip().lower()
+    return next((person for person in people.values() if person.email.lower() == wanted), None) if wanted else None
+
+
+def standing_of(tx: KnowingTransaction, person: str, configuration: Configuration | None = None) -> Standing:
+    """What somebody may do.  Fails closed: a stranger, and whoever left, may do nothing."""
+    configuration = configuration or _configuration(tx)
+    return standing(person, configuration, [each.grant for each in tx.granted()], left(tx))
+
+
+def left(tx: KnowingTransaction) -> frozenset[str]:
+    """Who left, as ``roadworthy people leave`` was told; those whom ``people.yaml`` says have left say so there."""
+    return frozenset(account.person for account in tx.accounts() if account.left_at is not None)
+
+
+def _configuration(tx: KnowingTransaction) -> Configuration | None:
+    applied = tx.applied()
+    return None if applied is None else applied.configuration
