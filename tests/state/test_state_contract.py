@@ -17,6 +17,7 @@ from roadworthy.workflow.model import (
     ApiKey,
     Behaviour,
     Bypass,
+    Canned,
     Configuration,
     FrozenRelease,
     Handling,
@@ -26,6 +27,7 @@ from roadworthy.workflow.model import (
     Target,
 )
 from roadworthy.workflow.ports import AppliedConfiguration, StateConflict
+from roadworthy.workflow.wording import Wording
 
 Store = MemoryState | SqliteState
 
@@ -223,3 +225,17 @@ def test_drill_runs_come_newest_first_and_the_oldest_go(state: Store) -> None:
     with state.read() as tx:
         assert [run.id for run in tx.drill_runs("support", limit=9)] == ["drl_support3", "drl_support2"]
         assert len(tx.drill_runs("other")) == 1
+
+
+def test_words_in_hand_are_one_of_each_workflow(state: Store) -> None:
+    draft = Wording("triage", "shop", base="rel_1", words={"holding": Canned("Soon.", {"reply": "Soon."})}, by="ada")
+    with state.write() as tx:
+        tx.put_wording(draft)
+        tx.put_wording(Wording("billing", "shop"))
+    with state.write() as tx:
+        tx.put_wording(msgspec.structs.replace(draft, words={}, published="rel_2"))
+    with state.read() as tx:
+        assert tx.wording("other") is None
+        assert tx.wordings() == [Wording("billing", "shop"), msgspec.structs.replace(draft, words={}, published="rel_2")]
+        with pytest.raises(RuntimeError):
+            tx.put_wording(draft)

@@ -3,7 +3,7 @@
 POST /v1/apply            {files, dry_run?, reason?} → {plan, errors, warnings, applied, version, pending}; 422 with
                           errors
 POST /v1/check            {files} → {errors, warnings}
-POST /v1/freeze           {workflow, note?} → {release, digest, number, created, lapses, reaches, next}
+POST /v1/freeze           {workflow, note?} → {release, digest, number, created, lapses, reaches, warnings, next}
 GET  /v1/releases         ?workflow= → {items}
 GET  /v1/releases/diff    ?workflow=&a=&b= → {workflow, a, b, changes, lapses}
 GET  /v1/explain          ?workflow=&failure=&release= → {…, items: [what each failure does to callers]}
@@ -22,9 +22,9 @@ from roadworthy.api import errors
 from roadworthy.api.app import Call, Endpoint
 from roadworthy.api.approvals import pending_in_words
 from roadworthy.api.errors import Invalid, NotFound
-from roadworthy.api.services import Services
 from roadworthy.fallback.foretell import Foretold
 from roadworthy.operations.publication.enforcement import comes_next
+from roadworthy.operations.services import Services
 from roadworthy.workflow import problems
 from roadworthy.workflow.ladder import LADDER_FAILURES
 from roadworthy.workflow.problems import Problem
@@ -89,6 +89,7 @@ def freeze(services: Services, call: Call) -> Any:
         "created": done.created,
         "lapses": [] if done.diff is None else done.diff.lapses,
         "reaches": done.reach,
+        "warnings": done.warnings,
         "next": comes_next(release.workflow, services.watch(services.workflows.named(release.workflow))),
     }
 

@@ -18,6 +18,7 @@ import msgspec
 from roadworthy.workflow.audit import AuditRecord
 from roadworthy.workflow.model import ApiKey, Configuration, FrozenRelease
 from roadworthy.workflow.strictness import Terms
+from roadworthy.workflow.wording import Wording
 
 
 class AppliedConfiguration(msgspec.Struct, frozen=True):
@@ -73,6 +74,17 @@ class Transaction(Protocol):
 
     def put_forward(self, workflow: str, digest: str) -> None:
         """This release of the workflow, which must have been added, is its candidate from now on."""
+        ...
+
+    # words
+    def wording(self, workflow: str) -> Wording | None:
+        """What somebody has in hand with the words of a workflow."""
+        ...
+
+    def wordings(self) -> Sequence[Wording]: ...
+
+    def put_wording(self, wording: Wording) -> None:
+        """Insert, or replace that of the same workflow."""
         ...
 
     # keys

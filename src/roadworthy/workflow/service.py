@@ -15,11 +15,22 @@ import msgspec
 from roadworthy.workflow.audit import Event, chain
 from roadworthy.workflow.digest import NotReleasable, canonical, release_of
 from roadworthy.workflow.files import ModelsListed, PriceKnown, nothing_listed, price_declared, read_configuration
-from roadworthy.workflow.model import Configuration, FrozenRelease, Release, Workflow
+from roadworthy.workflow.model import Canned, Configuration, FrozenRelease, Release, Workflow
 from roadworthy.workflow.ports import Agreements, AppliedConfiguration, State, Transaction
 from roadworthy.workflow.problems import Problem, did_you_mean, errors
 from roadworthy.workflow.rules import Change, ReleaseDiff, broken_promises, diff, plan
 from roadworthy.workflow.strictness import Terms, terms_of
+from roadworthy.workflow.wording import (
+    Behind,
+    Slot,
+    WordChange,
+    Wording,
+    WordProblem,
+    behind,
+    in_words,
+    with_words,
+)
+from roadworthy.workflow.wording import problems as word_problems
 
 DRAFT, SERVED, CANDIDATE = "draft", "served", "candidate"
 
@@ -64,6 +75,8 @@ class Frozen(msgspec.Struct, frozen=True):
     diff: ReleaseDiff | None
     """Against the release that was put forward before, when that was another one."""
     reach: Reach = "testers"
+    warnings: list[Problem] = []
+    """What of the console's words this release goes back from."""
 
 
 class ListedRelease(msgspec.Struct, frozen=True):
@@ -186,33 +199,75 @@ class Workflows:
             if found:
                 raise Refused(found)
             release = release_of(draft)
-            now = self._clock()
-            frozen = transaction.release(release.digest)
-            created = frozen is None
-            if frozen is None:
-                numbers = [known.number for known in transaction.releases(workflow)]
-                number = max(numbers, default=0) + 1
-                frozen = FrozenRelease(release, draft.team, number, now, actor.id, note)
-                transaction.add_release(frozen)
-            before = transaction.candidates().get(workflow)
-            reach = self._reach(draft)
-            lapsed = draft.enforcement == "observe" and reach == "nobody"  # whoever is served stays served
-            if created or (before != release.digest and not lapsed):
-                if not lapsed:
-                    transaction.put_forward(workflow, release.digest)
-                event = Event(
-                    actor=actor.id,
-                    on_behalf_of=actor.on_behalf_of,
-                    action="release.freeze" if created else "release.serve",
-                    target=f"workflow/{workflow}",
-                    before=None if before is None else {"candidate": before},
-                    after={"candidate": release.digest, "number": frozen.number, "reaches": reach},
-                    reason=note,
-                    team=draft.team,
+            lost = _behind(transaction, draft)
+            done = self._put_forward(transaction, draft, release, actor, note)
+            return msgspec.structs.replace(
+                done, warnings=[] if done.release.release.digest == lost.digest else lost.problems
+            )
+
+    def reword(self, workflow: str, base: str, words: Mapping[Slot, Canned], actor: Actor, note: str = "") -> Frozen:
+        """Freeze a release that differs from an existing one (``base``: its digest) in words that customers read, and
+        put it forward as ``freeze`` does.
+
+        The files are not asked and not changed: they say the old words until somebody writes the new ones there, and
+        until then ``apply`` and ``freeze`` warn.  Raises ``Unknown`` and ``Refused``.
+        """
+        with self._state.write() as transaction:
+            flow = self._workflow(self._applied(transaction), workflow)
+            old = transaction.release(base)
+            if old is None or old.release.workflow != workflow:
+                raise Unknown(f"no release '{base[:16]}' of {workflow}")
+            release = with_words(old.release, words)
+            found = word_problems(old.release, words)
+            if release.digest == base:
+                found = [WordProblem("words", "the words of the release", "other words")]
+            if found:
+                raise Refused([in_words(workflow, each) for each in found])
+            done = self._put_forward(transaction, flow, release, actor, note)
+            kept = transaction.wording(workflow) or Wording(workflow, flow.team)
+            transaction.put_wording(
+                Wording(
+                    workflow, flow.team, published=release.digest, published_by=actor.id, published_at=self._clock(),
+                    before=base, test=kept.test,
                 )
-                transaction.append_audit(chain(transaction.last_audit(), event, now))
-            previous = transaction.release(before) if before and before != release.digest else None
-            return Frozen(frozen, created, diff(previous.release, release) if previous else None, reach)
+            )  # fmt: skip
+            return done
+
+    def behind(self, workflow: str) -> list[WordChange]:
+        """Words of the release that was put forward from the console and that the files do not say: what a freeze from
+        the files would undo.  Raises ``Unknown``."""
+        with self._state.read() as transaction:
+            return _behind(transaction, self._workflow(self._applied(transaction), workflow)).changes
+
+    def _put_forward(
+        self, transaction: Transaction, flow: Workflow, release: Release, actor: Actor, note: str
+    ) -> Frozen:
+        now, workflow = self._clock(), flow.name
+        frozen = transaction.release(release.digest)
+        created = frozen is None
+        if frozen is None:
+            numbers = [known.number for known in transaction.releases(workflow)]
+            frozen = FrozenRelease(release, flow.team, max(numbers, default=0) + 1, now, actor.id, note)
+            transaction.add_release(frozen)
+        before = transaction.candidates().get(workflow)
+        reach = self._reach(flow)
+        lapsed = flow.enforcement == "observe" and reach == "nobody"  # whoever is served stays served
+        if created or (before != release.digest and not lapsed):
+            if not lapsed:
+                transaction.put_forward(workflow, release.digest)
+            event = Event(
+                actor=actor.id,
+                on_behalf_of=actor.on_behalf_of,
+                action="release.freeze" if created else "release.serve",
+                target=f"workflow/{workflow}",
+                before=None if before is None else {"candidate": before},
+                after={"candidate": release.digest, "number": frozen.number, "reaches": reach},
+                reason=note,
+                team=flow.team,
+            )
+            transaction.append_audit(chain(transaction.last_audit(), event, now))
+        previous = transaction.release(before) if before and before != release.digest else None
+        return Frozen(frozen, created, diff(previous.release, release) if previous else None, reach)
 
     def releases(self, workflow: str | None = None) -> list[ListedRelease]:
         """Newest first within each workflow.  Raises ``Unknown`` for a name without releases or configuration."""
@@ -273,6 +328,8 @@ class Workflows:
         held = {digest for name in candidates for digest in (*self._serving(name, candidates), candidates[name])}
         found = [transaction.release(digest) for digest in sorted(held)]
         problems = checked.problems + broken_promises(new, [each.release for each in found if each is not None])
+        for flow in new.workflows.values():
+            problems = problems + _behind(transaction, flow).problems
         if old is not None and dict(files) == old.files:
             return Applied([], problems, False, version)
         changes = plan(old.configuration if old else None, new, self._terms)
@@ -338,6 +395,14 @@ def _declared(transaction: Transaction) -> AppliedConfiguration | None:
 def _releases(transaction: Transaction, digests: Mapping[str, str]) -> dict[str, FrozenRelease]:
     found = {name: transaction.release(digest) for name, digest in digests.items()}
     return {name: frozen for name, frozen in found.items() if frozen is not None}
+
+
+def _behind(transaction: Transaction, flow: Workflow) -> Behind:
+    wording, candidate = transaction.wording(flow.name), transaction.candidates().get(flow.name)
+    if wording is None or not wording.published or candidate != wording.published:
+        return Behind()  # a later freeze has the last word
+    published = transaction.release(candidate)
+    return Behind() if published is None else behind(wording, published.release, flow)
 
 
 def _not_releasable(draft: Workflow) -> list[Problem]:

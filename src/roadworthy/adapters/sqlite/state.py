@@ -32,6 +32,7 @@ from roadworthy.adapters.sqlite.state_judges import JudgeRows
 from roadworthy.adapters.sqlite.state_loads import LoadRows
 from roadworthy.adapters.sqlite.state_migrations import migrate
 from roadworthy.adapters.sqlite.state_pages import PageRows
+from roadworthy.adapters.sqlite.state_on_call import OnCallRows
 from roadworthy.adapters.sqlite.state_people import PeopleRows
 from roadworthy.adapters.sqlite.state_rollouts import RolloutRows
 from roadworthy.people.model import LoginCode, LoginSession
@@ -113,6 +114,7 @@ class SqliteTransaction(
     ForecastRows,
     BookRows,
     LoadRows,
+    OnCallRows,
 ):
     """What every property needs of the state store, on one connection."""
 

@@ -448,3 +448,24 @@ cost_book = Table(
     Column("token", Text, nullable=False),
     Index(None, "workflow", "month"),
 )
+
+on_call_override = Table(
+    "on_call_override",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("team", Text, nullable=False),
+    Column("rotation", Text, nullable=False),
+    Column("begins", Float, nullable=False),
+    Column("ends", Float, nullable=False),
+    Column("made_at", Float, nullable=False),
+    Column("record", Text, nullable=False),
+    Index(None, "rotation", "ends"),
+)
+
+on_call_reading = Table(
+    "on_call_reading",
+    metadata,
+    Column("rotation", Text, primary_key=True),
+    Column("team", Text, nullable=False),
+    Column("record", Text, nullable=False),
+)

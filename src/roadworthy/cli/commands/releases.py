@@ -33,6 +33,11 @@ def freeze(work: Work, workflow: str, note: str) -> None:
     name = f"release {answer.get('number')} of {workflow} ({short(answer.get('digest'))})"
     work.say(f"Froze {name}." if answer.get("created") else f"Nothing new: this is {name}.")
     work.say(REACHES.get(str(answer.get("reaches")), ""))
+    for lost in answer.get("warnings") or ():
+        work.say(
+            f"! goes back from words that were published in the console: {line(str(lost['field']))} reads "
+            f"{line(str(lost['found']))} again, and was {line(str(lost['expected']))}"
+        )
     for command in answer.get("next") or ():
         work.say(f"next: {line(str(command))}")
     if answer.get("lapses"):
