@@ -15,12 +15,12 @@ import msgspec
 import pytest
 from fake_admin import EVIL, NOW, Cli
 
-from roadworthy.cli import judges_view
 from roadworthy.cli.main import root
 from roadworthy.evals import calibration as rules
 from roadworthy.evals.calibration import Calibration, Rated, conclude
 from roadworthy.inference_log import drift
 from roadworthy.inference_log.drift import Drift
+from roadworthy.operations.proving import words as proving_words
 from roadworthy.operations.proving.calibrating import Plan, Status
 from roadworthy.operations.proving.online import Watching
 from roadworthy.statistics.estimate import Estimate
@@ -146,7 +146,7 @@ def test_the_numbers_on_the_pages_are_those_of_the_rules() -> None:
     assert f"kappa proven to be at least {rules.LEAST_KAPPA}" in judges
     assert f"good for {rules.LIFE / 86_400:.0f} days" in judges
     assert f"From {rules.LEAST} held-out answers on" in judges
-    assert judges_view.LEAST == rules.LEAST
+    assert proving_words.LEAST == rules.LEAST
     online = Path("docs/online-evals.md").read_text(encoding="utf-8")
     assert f"its first {drift.FIRST_WEEKS / drift.DAY:.0f} days" in online
     assert f"looked at for {drift.RECENT / drift.DAY:.0f} days, each with a false alarm in 1 of 1,000" in online

@@ -13,51 +13,16 @@ from roadworthy.cli.tables import Column, print_table
 from roadworthy.cli.terminal import line
 from roadworthy.operations.drills.failures import Visible, together
 from roadworthy.operations.drills.failures import markdown as page_of
-from roadworthy.workflow.inference import SERVED_BY_MODEL
+from roadworthy.operations.drills.words import asked, headline, left_out, reads
 
 if TYPE_CHECKING:
     from rich.console import Console
 
 Result = Mapping[str, Any]
 
+__all__ = ["asked", "failures", "headline", "left_out", "markdown", "reads", "table"]
+
 LONGEST_READING = 60
-
-
-def asked(result: Result) -> str:
-    return "stream" if result["stream"] else "whole"
-
-
-def headline(result: Result) -> str:
-    """One result on one line."""
-    seen = result["seen"] or {}
-    said = f"{seen.get('outcome') or 'no answer'} in {seen.get('seconds', 0.0):.2f} s"
-    found = f"{result['verdict']}  {result['fault']} ({asked(result)}): {said}"
-    return found if not result["misses"] else f"{found}; {'; '.join(result['misses'])}"
-
-
-def reads(outcome: str | None, text: str) -> str:
-    """What a customer reads, as short as it can be told: of JSON, its longest text."""
-    if outcome in SERVED_BY_MODEL:
-        return "the model's answer"
-    try:
-        found = msgspec.json.decode(text)
-    except (msgspec.DecodeError, RecursionError):
-        return text
-    texts = {name: value for name, value in found.items() if isinstance(value, str)} if isinstance(found, dict) else {}
-    return max(texts.values(), key=len) if texts else text
-
-
-def left_out(results: Sequence[Result]) -> dict[str, list[str]]:
-    """Why → the faults that were drilled in neither way for that reason."""
-    drilled = {result["fault"] for result in results if result["verdict"] != "SKIPPED"}
-    why: dict[str, str] = {}
-    for result in results:
-        if result["fault"] not in drilled:
-            why[result["fault"]] = max(why.get(result["fault"], ""), result["why"], key=len)
-    found: dict[str, list[str]] = {}
-    for fault, reason in why.items():
-        found.setdefault(reason, []).append(fault)
-    return found
 
 
 def table(console: Console, run: Mapping[str, Any]) -> None:

@@ -9,51 +9,27 @@ from typing import TYPE_CHECKING, Any
 from roadworthy.cli import words
 from roadworthy.cli.tables import Column, print_table
 from roadworthy.cli.terminal import clean, line
-from roadworthy.evals.wording import percent, signed
+from roadworthy.evals.wording import percent
+from roadworthy.operations.proving.words import (
+    asked,
+    expected,
+    grant,
+    is_wrong,
+    paired,
+    preview,
+    schedule,
+    scores,
+    short,
+)
 
 if TYPE_CHECKING:
     from rich.console import Console
 
+__all__ = ["Facts", "asked", "expected", "is_wrong", "paired", "preview", "schedule", "scores", "short"]
+
 Facts = Mapping[str, Any]
 
 LONGEST_CELL = 60
-
-
-def short(digest: str) -> str:
-    return digest[:12]
-
-
-def preview(plan: Facts) -> list[str]:
-    """What a gate would do, a line each."""
-    floors = ", ".join(f"{name} ≥ {percent(least, 0)}" for name, least in plan["floors"].items()) or "no floor"
-    cost = "nobody knows what it costs" if plan["usd"] is None else f"about {words.dollars(plan['usd'])} at most"
-    calls = words.plural(plan["calls"], "call")
-    on = f"; goes on with run {plan['resumes']}" if plan["resumes"] else ""
-    if plan.get("reused"):
-        reused = words.plural(plan["reused"], "answer")
-        on += f"; {reused} reused, the oldest of {words.ago(0.0, plan['reused_age'])} (--fresh asks anew)"
-    said = [
-        f"release {plan['number']} of {plan['workflow']} ({short(plan['release'])}): {calls} for "
-        f"{words.plural(plan['examples'], 'example')}, {cost}{on}",
-        f"declared beforehand: {floors}"
-        + (f"; beside release {plan['against']}, margin {percent(plan['margin'], 0)}" if plan["against"] else ""),
-        f"what it can see: {plan['sees']}",
-    ]
-    if plan.get("critical") and plan.get("targets"):
-        said.append(
-            f"{words.plural(plan['critical'], 'critical example')} asked of {', '.join(plan['targets'])} as well: a "
-            "ladder uses no target that fails one"
-        )
-    if plan.get("marks"):
-        said.append(f"asks for {', '.join(plan['asks'])} {words.plural(plan['marks'], 'time')}{_asking(plan)}")
-    return said + [f"note: {warning}" for warning in plan["warnings"]]
-
-
-def _asking(plan: Facts) -> str:
-    usd = plan.get("usd_asks", 0.0)
-    if usd is None:
-        return "; nobody knows what that costs"
-    return f", for about {words.dollars(usd)} of that" if usd else "; what an endpoint charges for it is not counted"
 
 
 def verdict(console: Console, status: Facts) -> None:
@@ -80,34 +56,9 @@ def verdict(console: Console, status: Facts) -> None:
     say(console, f"What it could see: {judged['sees']}.")
     receipt = concluded["receipt"]
     if receipt is not None:
-        say(console, f"Receipt {receipt['id']} for behaviour {short(receipt['behaviour'])}, {_grant(receipt)}.")
+        say(console, f"Receipt {receipt['id']} for behaviour {short(receipt['behaviour'])}, {grant(receipt)}.")
     made = f"Evidence {concluded['evidence']}; run" if concluded["evidence"] else "No evidence comes of it; run"
     say(console, f"{made} {run['id']}.")
-
-
-def schedule(found: Facts, zone: tzinfo, now: float) -> list[str]:
-    """A line each."""
-    name = found["workflow"]
-    if found["release"] is None:
-        why = f"{name} serves no release that its gate let pass"
-        return [f"Nothing is run by itself, for {why}: roadworthy evals gate {name}"]
-    cost = "nobody knows what it costs" if found["usd"] is None else f"about {words.dollars(found['usd'])} at most"
-    last = "never yet" if found["last"] is None else words.moment(found["last"], zone, now=now)
-    nightly = (
-        f"Every night, in the quietest hour: {words.plural(found['nightly'], 'example')} of release "
-        f"{found['release']}, {cost}; last: {last} {found['last_run']}".rstrip()
-        if found["nightly"]
-        else "No nightly sample: evals.nightly is 0 in workflow.yaml."
-    )
-    return [nightly, "Every month, a week before its receipt lapses: the whole gate, fresh."]
-
-
-def paired(pair: Facts) -> str:
-    """``-2.5 %, from -6.0 % to +1.1 % (one-sided 95 % each); 3 better, 6 worse; McNemar p = 0.51``."""
-    found = f"{signed(pair['difference'])}, from {signed(pair['lower'])} to {signed(pair['upper'])}"
-    counted = f"{pair['gained']:g} better, {pair['lost']:g} worse"
-    p = "" if pair["mcnemar"] is None else f"; McNemar p = {pair['mcnemar']:.2g}"
-    return f"{found}; {counted}{p}"
 
 
 def slices(console: Console, judged: Facts) -> None:
@@ -184,18 +135,6 @@ def _basis(status: Facts) -> str:
     return f"{words.plural(judged['examples'], 'example')}{repeats}, {words.dollars(status['spent'])}, by {run['by']}"
 
 
-def _grant(receipt: Facts) -> str:
-    if receipt["verdict"] == "PASS":
-        return "good for as much traffic as the other evidence allows"
-    if receipt["verdict"] == "INSUFFICIENT" and receipt["floors_met"]:
-        return "good for the pilot share, since the floors are met in the sample"
-    return "good for named testers only"
-
-
-def is_wrong(scored: Facts) -> bool:
-    return scored["standing"] != "good" or any(value < 1 for value in scored["scores"].values())
-
-
 def examples(console: Console, items: Sequence[Facts]) -> None:
     columns = [
         Column("example", keep=8), Column("asked", keep=20, spare=2), Column("expected", keep=12),
@@ -224,24 +163,6 @@ def which_asking(each: Facts) -> str:
     answer = each["answer"] or {}
     again = f" #{answer['repeat']}" if answer.get("repeat") else ""
     return again + (f" @{answer['asked_target']}" if answer.get("asked_target") else "")
-
-
-def asked(example: Facts) -> str:
-    """The last thing that somebody said."""
-    content = example["messages"][-1].get("content", "")
-    return content if isinstance(content, str) else str(content)
-
-
-def expected(example: Facts) -> str:
-    said = [f"{name}={value}" for name, value in example.get("expected", {}).items()]
-    return ", ".join([*said, *([example["text"]] if example.get("text") else [])])
-
-
-def scores(each: Facts) -> str:
-    if each["standing"] == "unanswered":
-        return "not answered"
-    said = [f"{name} {value:g}" for name, value in each["scores"].items()]
-    return ", ".join(said + [f"{name} ?" for name in (*each.get("unscored", {}), *each.get("lost", {}))])
 
 
 def history(console: Console, rows: Sequence[Facts], zone: tzinfo, now: float) -> None:

@@ -8,43 +8,16 @@ from typing import TYPE_CHECKING, Any
 from roadworthy.cli import evals_view, words
 from roadworthy.cli.tables import Column, print_table
 from roadworthy.cli.terminal import line
+from roadworthy.operations.proving.words import pooled, published, taken, wait
 
 if TYPE_CHECKING:
     from rich.console import Console
 
+__all__ = ["examples", "pool", "pooled", "published", "sample", "taken"]
+
 Facts = Mapping[str, Any]
 
 LONGEST_CELL = 60
-DAY = 86_400.0
-
-
-def taken(workflow: str, answer: Facts) -> list[str]:
-    """What came of a file."""
-    made, said = answer["publication"], []
-    if answer["created"]:
-        version = evals_view.short(made["version"])
-        said.append(f"Published {words.plural(made['count'], 'example')} for {workflow}, version {version}.")
-    elif answer["waiting"]:
-        said.append(f"{words.plural(answer['waiting'], 'example')} for {workflow} now {_wait(answer['waiting'])}.")
-    else:
-        said.append(f"Nothing new: every example of the file is in the set or the pool of {workflow} already.")
-    if answer["known"] and answer["waiting"]:
-        said.append(f"{words.plural(answer['known'], 'example')} {_were(answer['known'])} there already.")
-    left = [(answer["repeated"], "said the same as another row"), (answer["passed_over"], "were not asked for"),
-            (answer["system_dropped"], "had a system message; it was left out: the release has its own")]  # fmt: skip
-    said += [f"{words.plural(number, 'row')} {why}." for number, why in left if number]
-    said += [f"Not taken over: {line(note)}." for note in answer["notes"]]
-    without = answer["read"] - answer["expecting"]
-    if without:
-        many = "none" if without == answer["read"] else f"{without} of {answer['read']} do not"
-        say = "They expect nothing" if many == "none" else f"{many} say what is right"
-        said.append(f"{say}: a person or a judge scores the answers (roadworthy evals score {workflow}).")
-    if answer["created"]:
-        alone = without == answer["read"]  # nothing of it can be scored by a scorer that compares
-        next_ = f"roadworthy evals answer {workflow}" if alone else f"roadworthy evals gate {workflow}"
-    else:
-        next_ = f"roadworthy evals publish {workflow}, by {answer['owner']}"
-    return [*said, f"Next: {next_}"] if answer["created"] or answer["waiting"] else said
 
 
 def sample(console: Console, answer: Facts, *, dry_run: bool) -> None:
@@ -80,7 +53,7 @@ def sample(console: Console, answer: Facts, *, dry_run: bool) -> None:
         say(console, f"Without an example: {missing}. More of them: --count, or --seed for another sample.")
     say(console, f"About {words.share(coverage['unseen'])} of the calls to come are of a kind not seen here.")
     if not dry_run:
-        say(console, f"{words.plural(answer['waiting'], 'example')} now {_wait(answer['waiting'])}.")
+        say(console, f"{words.plural(answer['waiting'], 'example')} now {wait(answer['waiting'])}.")
 
 
 def examples(console: Console, items: Sequence[Facts]) -> None:
@@ -103,49 +76,6 @@ def pool(console: Console, answer: Facts) -> None:
     print_table(console, columns, rows)
 
 
-def pooled(workflow: str, answer: Facts, now: float) -> list[str]:
-    """What publishing would make of the set."""
-    merge, made = answer["merge"], answer["publication"]
-    before = f"{made['count']} now" if made else "there is none yet"
-    said = [
-        f"The next version would have {words.plural(answer['count'], 'example')} ({before}): {_changes(merge)}; "
-        f"{answer['held_out']} held out, {answer['critical']} critical."
-    ]
-    if answer.get("eased"):
-        said.append(f"Of the examples in force: {', '.join(answer['eased'])}. The next gate says so.")
-    if answer.get("anew"):
-        said.append(
-            "It would be scored by other scorers than now: what workflow.yaml declares, or a judge, was changed."
-        )
-    wait = answer["due"] - now
-    if wait > 0:
-        said.append(
-            f"It is due in {max(wait / DAY, 0.1):.1f} days; before that {answer['owner']} publishes with a reason: "
-            f"roadworthy evals publish {workflow} --now REASON"
-        )
-    else:
-        said.append(f"{answer['owner']} may publish it: roadworthy evals publish {workflow}")
-    return said
-
-
-def published(workflow: str, answer: Facts) -> list[str]:
-    made = answer["publication"]
-    version = evals_view.short(made["version"])
-    if not answer["created"]:
-        return [f"Nothing new: in force are {words.plural(made['count'], 'example')}, version {version}."]
-    return [
-        f"Published {words.plural(made['count'], 'example')} for {workflow}, version {version}: "
-        f"{_changes(answer['merge'])}; {answer['held_out']} held out.",
-        f"Next: roadworthy evals gate {workflow}",
-    ]
-
-
-def _changes(merge: Facts) -> str:
-    said = [(merge["added"], "new"), (merge["corrected"], "corrected"), (merge["changed"], "marked otherwise"),
-            (merge["dropped"], "left out")]  # fmt: skip
-    return ", ".join(f"{number} {what}" for number, what in said if number) or "nothing changes"
-
-
 def _row(example: Facts) -> list[str]:
     marks = ["critical"] if example.get("critical") else []
     marks += ["held out"] if example.get("held_out") else []
@@ -154,11 +84,3 @@ def _row(example: Facts) -> list[str]:
         example["id"], line(evals_view.asked(example), LONGEST_CELL), line(evals_view.expected(example), LONGEST_CELL),
         line(", ".join(marks), LONGEST_CELL),
     ]  # fmt: skip
-
-
-def _wait(number: int) -> str:
-    return "waits in the pool" if number == 1 else "wait in the pool"
-
-
-def _were(number: int) -> str:
-    return "was" if number == 1 else "were"

@@ -14,6 +14,7 @@ from roadworthy.cli import examples_view as view
 from roadworthy.cli.commands.evals import asked_options, evals, ordered, whole
 from roadworthy.cli.context import Work, common, json_option, pass_work
 from roadworthy.cli.errors import BadInput, Finding
+from roadworthy.cli.terminal import line
 
 LARGEST_FILE = 24 * 1024 * 1024
 """Bytes."""
@@ -62,7 +63,7 @@ def import_(
         work.emit(answer)
         return
     for text in view.taken(workflow, answer):
-        work.say(text)
+        work.say(line(text))
 
 
 @evals.command()

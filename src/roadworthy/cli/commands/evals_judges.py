@@ -41,7 +41,7 @@ def calibrate(work: Work, workflow: str, scorer: str, max_usd: float | None, ane
     if max_usd is not None:
         order["usd"] = max_usd
     plan = work.admin.post("/v1/evals/calibrations/plan", order)
-    for text in view.preview(plan):
+    for text in view.calibration_preview(plan):
         work.note(text)
     if plan["calls"] and not yes and max_usd is None:
         if not work.interactive:

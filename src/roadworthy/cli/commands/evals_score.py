@@ -14,6 +14,7 @@ from roadworthy.cli.context import Work, common, json_option, pass_work
 from roadworthy.cli.errors import BadInput, Finding
 from roadworthy.cli.tables import Column, print_table
 from roadworthy.cli.terminal import line
+from roadworthy.operations.proving.words import reading
 
 
 @evals.command()
@@ -92,20 +93,6 @@ def agreement(work: Work, workflow: str) -> None:
         rows = [[ident, _asked(found["examples"].get(ident)), *rest] for ident, *rest in agreed["differ"]]
         print_table(work.console, columns, rows)
     work.say(f"What they disagree on says what the rubric leaves open; sign it anew: roadworthy evals sign {workflow}")
-
-
-def reading(kappa: float) -> str:
-    """What a kappa is usually taken to say (Landis and Koch, Biometrics 33 (1977) 159-174)."""
-    for least, word in (
-        (0.8, "almost perfect"),
-        (0.6, "substantial"),
-        (0.4, "moderate"),
-        (0.2, "fair"),
-        (0.0, "slight"),
-    ):
-        if kappa > least:
-            return f"{word} beyond chance"
-    return "no better than chance"
 
 
 def _asked(example: Mapping[str, Any] | None) -> str:

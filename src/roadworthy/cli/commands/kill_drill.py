@@ -13,6 +13,7 @@ from roadworthy.cli.errors import Finding, Undecided
 from roadworthy.cli.tables import Column, print_table
 from roadworthy.cli.terminal import line
 from roadworthy.cli.words import plural
+from roadworthy.operations.drills.words import gateway_row, pressed, took
 
 POLL = 0.3
 """Seconds between two looks at a run."""
@@ -61,7 +62,7 @@ def _followed(work: Work, run: dict[str, Any]) -> dict[str, Any]:
         while True:
             for press in run["presses"][told:]:
                 told += 1
-                work.note(f"{told:>4} of {run['wanted']}  {_headline(press)}")
+                work.note(f"{told:>4} of {run['wanted']}  {pressed(press)}")
             if run["state"] != "running":
                 return run
             time.sleep(POLL)
@@ -76,24 +77,6 @@ def _followed(work: Work, run: dict[str, Any]) -> dict[str, Any]:
         raise click.Abort from None
 
 
-def _headline(press: Facts) -> str:
-    parts = []
-    for name, at in press["gateways"].items():
-        off = _off(at)
-        parts.append(f"{name} {'never confirmed' if off is None else f'off in {_ms(off)}'}{_late(at)}")
-    return f"answers under way {press['streams']}: {'; '.join(parts)}"
-
-
-def _late(at: Facts) -> str:
-    late = at.get("late", 0)
-    return f", {plural(late, 'attempt')} AFTERWARDS" if late else ""
-
-
-def _off(at: Facts) -> float | None:
-    confirmed = at.get("confirmed")
-    return None if confirmed is None else max(confirmed, at.get("last", 0.0))
-
-
 def _show(work: Work, run: Facts) -> None:
     """A line for each gateway over all presses."""
     if not run["presses"]:
@@ -102,31 +85,13 @@ def _show(work: Work, run: Facts) -> None:
         Column("gateway", keep=20), Column("confirmed in", right=True), Column("last attempt", right=True),
         Column("afterwards", right=True), Column("attempts before", right=True, spare=1), Column("streams", keep=20),
     ]  # fmt: skip
-    print_table(work.console, columns, [_row(name, run) for name in [*run["gateways"], *run["missing"]]])
+    print_table(work.console, columns, [gateway_row(name, run) for name in [*run["gateways"], *run["missing"]]])
     figures = run["figures"]
-    work.say(f"{run['verdict']}: {run['figure']}" + (f" (p50 {_ms(figures['p50'])})" if figures["p50"] else ""))
+    work.say(f"{run['verdict']}: {run['figure']}" + (f" (p50 {took(figures['p50'])})" if figures["p50"] else ""))
     if run["detail"]:
         work.say(line(run["detail"]))
     if run["evidence"]:
         work.say(f"kept as {run['evidence']}")
-
-
-def _row(name: str, run: Facts) -> list[str]:
-    seen = [press["gateways"][name] for press in run["presses"] if name in press["gateways"]]
-    confirmed = [at["confirmed"] for at in seen]
-    streams = {word: sum(at.get(word, 0) for at in seen) for word in ("drained", "cut", "broken")}
-    return [
-        name,
-        "never" if not seen or None in confirmed else _ms(max(confirmed)),
-        _ms(max((at.get("last", 0.0) for at in seen), default=0.0)),
-        str(sum(at.get("late", 0) for at in seen)),
-        str(sum(at.get("attempts", 0) for at in seen)),
-        ", ".join(f"{count} {word}" for word, count in streams.items() if count) or "none under way",
-    ]
-
-
-def _ms(seconds: float) -> str:
-    return f"{seconds * 1000:.0f} ms" if seconds < 1 else f"{seconds:.1f} s"
 
 
 def _conclude(run: Facts) -> None:
