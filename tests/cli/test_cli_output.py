@@ -168,7 +168,7 @@ def test_status_says_when_nothing_runs(cli: Cli) -> None:
 
 
 def test_a_price_breakdown_multiplies_tokens_by_the_price_and_says_when_it_changed(cli: Cli) -> None:
-    from roadworthy.cli.inference_view import breakdown
+    from roadworthy.inference_log.telling import breakdown
 
     attempt = {"target": "main", "tokens": {"input": 1_000_000, "cache_read": 10, "output": 2}, "cost_usd": 0.5}
     text = "\n".join(breakdown(attempt, {"input": 1e-6, "output": 5e-6, "cache_read": None}))

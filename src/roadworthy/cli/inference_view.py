@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import datetime, tzinfo
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +10,7 @@ from roadworthy.cli import words
 from roadworthy.cli.fallback_lines import check_line, rung_line
 from roadworthy.cli.tables import STYLES, Column, print_table, print_trimmed
 from roadworthy.cli.terminal import clean, line
+from roadworthy.inference_log.telling import DROPPED, answered, breakdown, result, served, span, texts, tokens, user
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -20,8 +20,6 @@ BAR = 40
 
 MAX_TEXT = 4_000
 """Characters of one message that are printed; `--json` has all of them."""
-
-_KINDS = (("input", "in"), ("cache_read", "cache read"), ("cache_write", "cache write"), ("output", "out"))
 
 Facts = Mapping[str, Any]
 
@@ -59,12 +57,12 @@ def _head(console: Console, facts: Facts, entry: Facts, zone: tzinfo) -> None:
             ("time", f"{datetime.fromtimestamp(ts, zone):%a %d %b %Y %H:%M:%S} {zone}"),
             ("took", ", ".join(took)),
             ("workflow", facts.get("workflow") or words.UNKNOWN),
-            ("served by", _served(facts, entry)),
+            ("served by", served(facts, entry)),
             ("stage", facts.get("stage")),
             ("kill switch", facts.get("kill")),
             ("enforcement", f"would have: {facts['would']}" if facts.get("would") else ""),
-            ("answered by", _answered(facts)),
-            ("user", _user(facts)),
+            ("answered by", answered(facts)),
+            ("user", user(facts)),
             ("session", facts.get("session")),
             ("class", facts.get("traffic", "live")),
             ("drill", facts.get("drill")),
@@ -90,44 +88,6 @@ def _pairs(console: Console, pairs: list[tuple[str, Any]]) -> None:
             console.print(text, soft_wrap=True)
 
 
-def _served(facts: Facts, entry: Facts) -> str:
-    route = str(facts.get("route", "release"))
-    digest = facts.get("digest")
-    number = (entry.get("release") or {}).get("number") if isinstance(entry.get("release"), dict) else None
-    name = f"release {number} ({str(digest)[:16]})" if number else str(digest)[:16] if digest else "no release"
-    return name if route == "release" and digest else f"{name}, route {route}"
-
-
-def _answered(facts: Facts) -> str:
-    if facts.get("target"):
-        answered = facts.get("model_answered")
-        asked = facts.get("model_asked")
-        model = f" / {answered or asked}" if answered or asked else ""
-        return f"{facts['target']}{model}" + (
-            f" (asked for {asked})" if answered and asked and answered != asked else ""
-        )
-    if facts.get("outcome") == "cached":
-        age = facts.get("cached_age")
-        source = f", made by {facts['cached_from']}" if facts.get("cached_from") else ""
-        return f"an earlier call's answer, {words.seconds(age)} old{source}"
-    return {
-        "canned": "nobody: the declared canned text",
-        "escalated": "nobody yet: the holding text; a human answers",
-        "blocked": "nobody: the answer was withheld",
-        "limited": "nobody: a limit or a budget was reached",
-        "bypassed": "the bypass, no model",
-        "error": "nobody",
-        "abandoned": "nobody: the caller left",
-    }.get(str(facts.get("outcome")), "nobody")
-
-
-def _user(facts: Facts) -> str:
-    source = facts.get("unit_source", "random")
-    if source == "random":
-        return "unknown: the call named nobody"
-    return f"{facts.get('unit')} (from {str(source).replace('_', ' ')})"
-
-
 def _stream(facts: Facts) -> str:
     return "streamed" if facts.get("stream") else ""
 
@@ -151,8 +111,8 @@ def _attempts(console: Console, facts: Facts) -> None:
         ],
         [
             [
-                str(number), attempt.get("step", "first"), attempt.get("target", ""), _result(attempt),
-                time_line(attempt, end), _span(attempt), _tokens(attempt.get("tokens")),
+                str(number), attempt.get("step", "first"), attempt.get("target", ""), result(attempt),
+                time_line(attempt, end), span(attempt), tokens(attempt.get("tokens")),
                 words.dollars(attempt["cost_usd"]) if attempt.get("cost_usd") is not None else "",
                 attempt.get("detail", ""),
             ]
@@ -177,21 +137,6 @@ def time_line(attempt: Facts, end: float) -> str:
     return "·" * start + "░" * waiting + "█" * answering + " " * (BAR - start - waiting - answering)
 
 
-def _result(attempt: Facts) -> str:
-    status = f" {attempt['status']}" if attempt.get("status") not in (None, 200) else ""
-    return f"{attempt.get('failure') or attempt.get('finish') or 'good'}{status}"
-
-
-def _span(attempt: Facts) -> str:
-    return f"{words.seconds(attempt.get('started') or 0.0)} – {words.seconds(attempt.get('ended') or 0.0)}"
-
-
-def _tokens(tokens: Facts | None) -> str:
-    if not tokens:
-        return ""
-    return ", ".join(f"{tokens[kind]:,} {name}" for kind, name in _KINDS if tokens.get(kind))
-
-
 def _ladder(console: Console, facts: Facts) -> None:
     rungs = facts.get("ladder") or []
     if rungs:
@@ -213,64 +158,14 @@ def _price(console: Console, facts: Facts, prices: Mapping[str, Facts]) -> None:
             console.print(f"  {line(text)}", soft_wrap=True)
 
 
-def breakdown(attempt: Facts, price: Facts | None) -> Iterator[str]:
-    """An attempt's price, a line a kind of token: ``main: 1,200 in × $0.15/M = $0.00018``."""
-    tokens = attempt.get("tokens")
-    name = str(attempt.get("target"))
-    if not tokens:
-        if attempt.get("cost_unknown"):
-            yield f"{name}: unknown, {attempt['cost_unknown']}"
-        return
-    estimated = " (estimated)" if attempt.get("tokens_estimated") else ""
-    if price is None:
-        yield f"{name}: {_tokens(tokens)}{estimated} = {words.dollars(attempt.get('cost_usd'))}"
-        return
-    total = float(price.get("per_request") or 0.0)
-    for kind, label in _KINDS:
-        count = tokens.get(kind, 0)
-        if not count:
-            continue
-        each = price.get(kind) if price.get(kind) is not None else price.get("input", 0.0)
-        part = count * float(each or 0.0)
-        total += part
-        yield f"{name}: {count:,} {label} × ${float(each or 0.0) * 1e6:g}/M = {words.dollars(part)}{estimated}"
-    if price.get("per_request"):
-        yield f"{name}: 1 call × {words.dollars(price['per_request'])}"
-    paid = attempt.get("cost_usd")
-    if paid is not None and abs(total - paid) > max(1e-9, 1e-6 * abs(paid)):
-        yield f"{name}: recorded {words.dollars(paid)} at the price of that time; {words.dollars(total)} at today's"
-
-
 # --- texts ----------------------------------------------------------------------------------------------------
 
 
 def _texts(console: Console, facts: Facts) -> None:
-    dropped = facts.get("bodies_dropped")
-    request, response = _json(facts.get("request")), _json(facts.get("response"))
-    if facts.get("prompt"):
-        _text(console, "System prompt", str(facts["prompt"]))
-    for message in (request.get("messages") or []) if isinstance(request, dict) else []:
-        if isinstance(message, dict):
-            _text(console, str(message.get("role", "message")).capitalize(), content_text(message))
-    if isinstance(request, dict) and request.get("input") is not None:
-        _text(console, "Input", _plain(request["input"]))
-    answers = (response.get("choices") or []) if isinstance(response, dict) else []
-    for number, choice in enumerate(answers, 1):
-        message = choice.get("message") if isinstance(choice, dict) else None
-        if isinstance(message, dict):
-            finish = f" ({choice['finish_reason']})" if choice.get("finish_reason") else ""
-            title = f"Answer{f' {number}' if len(answers) > 1 else ''}{finish}"
-            _text(console, title, content_text(message))
-    error = response.get("error") if isinstance(response, dict) else None
-    if isinstance(error, dict):
-        _text(console, "Answer (error)", f"{error.get('code') or error.get('type')}: {error.get('message')}")
-    if dropped:
-        reason = {
-            "policy": "the policy keeps no bodies",
-            "disk_full": "the disk was full",
-            "too_large": "they were too large",
-            "expired": "their retention has ended",
-        }.get(str(dropped), str(dropped))
+    for title, text in texts(facts):
+        _text(console, title, text)
+    if dropped := facts.get("bodies_dropped"):
+        reason = DROPPED.get(str(dropped), str(dropped))
         _section(console, f"Prompt and answer are not kept: {line(reason)}")
 
 
@@ -283,37 +178,6 @@ def _text(console: Console, title: str, text: str) -> None:
     cut = len(text) - MAX_TEXT
     shown = text[:MAX_TEXT] + (f"… ({cut:,} more characters; --json has them)" if cut > 0 else "")
     print_trimmed(console, Padding(Text(shown), (0, 0, 0, 2)))
-
-
-def content_text(message: Facts) -> str:
-    """The content of a message in words: text, refusal, tool calls, parts that are no text named."""
-    parts = []
-    content = message.get("content")
-    if isinstance(content, list):
-        for part in content:
-            kind = part.get("type") if isinstance(part, dict) else None
-            parts.append(str(part.get("text", "")) if kind == "text" else f"[{kind or 'part'}]")
-    elif content is not None:
-        parts.append(str(content))
-    if message.get("refusal"):
-        parts.append(f"[refusal] {message['refusal']}")
-    for call in message.get("tool_calls") or ():
-        function = call.get("function") or {}
-        parts.append(f"[tool call] {function.get('name')}({function.get('arguments')})")
-    return "\n".join(parts) or "(empty)"
-
-
-def _json(value: Any) -> Any:
-    if isinstance(value, str):
-        try:
-            return json.loads(value)
-        except ValueError:
-            return None
-    return value
-
-
-def _plain(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 # --- what else ------------------------------------------------------------------------------------------------
