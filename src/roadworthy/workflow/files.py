@@ -12,15 +12,17 @@ from typing import Any, Final
 
 import msgspec
 
-from roadworthy.workflow import simulation
+from roadworthy.workflow import channel_table, simulation
 from roadworthy.workflow.checks import check_workflow
 from roadworthy.workflow.checks_of_evals import judges_problems
 from roadworthy.workflow.draft import Draft, workflow_of
 from roadworthy.workflow.fields import INVALID, NAME, At, Reading, Section
 from roadworthy.workflow.kinds import address_problem
 from roadworthy.workflow.model import (
+    BUILT_IN_CHANNELS,
     Configuration,
     Finance,
+    PagingSettings,
     Person,
     RedactionRule,
     Retention,
@@ -29,6 +31,7 @@ from roadworthy.workflow.model import (
     Webhook,
     Workflow,
 )
+from roadworthy.workflow.on_call_table import check_rotations, rotations_of
 from roadworthy.workflow.problems import Problem, did_you_mean, errors, hide_secrets, looks_secret, nearest
 from roadworthy.workflow.reserved import refused
 from roadworthy.workflow.source import SourceError, Value, parse_yaml
@@ -85,6 +88,9 @@ def read_configuration(
         if workflow is not None:
             workflows[named[1]] = workflow
     _check_webhooks(reading, install, trees.get("roadworthy.yaml"))
+    _check_channels(reading, install, trees.get("roadworthy.yaml"))
+    persons = _people(people)
+    check_rotations(reading, trees.get("people.yaml"), people, persons)
     _check_prices(reading, targets, trees.get("roadworthy.yaml"), workflows, price_known, listed)
     _check_references(reading, trees, install)
     _check_judges(reading, trees, workflows)
@@ -94,7 +100,9 @@ def read_configuration(
     ordered = [msgspec.convert(dict(zip(Problem.__struct_fields__, key, strict=True)), Problem) for key in problems]
     if errors(ordered):
         return Checked(None, ordered)
-    return Checked(Configuration(_settings(install), targets, _people(people), workflows), ordered)
+    settings = _settings(install)
+    on_call = rotations_of(people, settings.timezone)
+    return Checked(Configuration(settings, targets, persons, workflows, on_call), ordered)
 
 
 def _key(problem: Problem) -> tuple[Any, ...]:
@@ -189,11 +197,20 @@ def _check_references(reading: Reading, trees: Mapping[str, Value | None], insta
 
     rules = {rule["name"] for rule in install.get("redaction", [])} | set(BUILT_IN_REDACTION)
     folders = {named[1] for file in reading.files if (named := _WORKFLOW_FILE.fullmatch(file))}
+    persons, rotations = written("people.yaml", "people"), written("people.yaml", "on_call")
     tables = {
+        "on_call": (
+            None if persons is None or rotations is None else persons | rotations,
+            "a person or a rotation in people.yaml",
+        ),
         "workflows": (folders, "a workflow in workflows/"),
-        "people": (written("people.yaml", "people"), "a person in people.yaml"),
+        "people": (persons, "a person in people.yaml"),
         "targets": (written("roadworthy.yaml", "targets"), "a target in roadworthy.yaml"),
         "helpdesks": (written("roadworthy.yaml", "helpdesks"), "a helpdesk in roadworthy.yaml"),
+        "channels": (
+            _channels_named(written("roadworthy.yaml", "channels")),
+            "mail, notify or a channel of roadworthy.yaml",
+        ),
         "redaction": (rules, "a built-in rule or one of 'redaction' in roadworthy.yaml"),
     }
     for reference in reading.references:
@@ -201,6 +218,10 @@ def _check_references(reading: Reading, trees: Mapping[str, Value | None], insta
         if known is not None and reference.name not in known:
             found, mend = f"'{reference.name}'", did_you_mean(reference.name, known)
             reference.at.problem(reference.line, found, where, mend)
+
+
+def _channels_named(written: set[str] | None) -> set[str] | None:
+    return None if written is None else written | set(BUILT_IN_CHANNELS)
 
 
 def _check_judges(reading: Reading, trees: Mapping[str, Value | None], workflows: Mapping[str, Workflow]) -> None:
@@ -292,6 +313,13 @@ def _check_webhooks(reading: Reading, install: Mapping[str, Any], tree: Value | 
         )
 
 
+def _check_channels(reading: Reading, install: Mapping[str, Any], tree: Value | None) -> None:
+    for name, key, found, expected, mend in channel_table.problems(install.get("channels", {})):
+        assert tree is not None
+        place: Value = tree.data["channels"].data[name]
+        At(reading, "roadworthy.yaml", f"channels.{name}.{key}").problem(place.data[key].line, found, expected, mend)
+
+
 def _check_profile(profile: Any, line: int, at: At) -> None:
     try:
         simulation.parse(profile)
@@ -300,7 +328,7 @@ def _check_profile(profile: Any, line: int, at: At) -> None:
         where.problem(line, repr(error.found), error.expected, "mend the profile; docs/targets.md describes it")
 
 
-_PLAIN = ("listen", "metrics", "workers", "timezone", "proxy", "public_url")
+_PLAIN = ("listen", "metrics", "console", "console_url", "workers", "timezone", "proxy", "public_url")
 
 
 def _settings(install: Mapping[str, Any]) -> Settings:
@@ -322,6 +350,9 @@ def _settings(install: Mapping[str, Any]) -> Settings:
         notify=install.get("notify"),
         smtp=install.get("smtp"),
         finance=install.get("finance", Finance()),
+        channels=install.get("channels", {}),
+        paging=install.get("paging", PagingSettings()),
+        heartbeat=install.get("heartbeat"),
     )
 
 

@@ -120,6 +120,19 @@ class Share:
 
 
 @dataclass(frozen=True)
+class BooleanOrShare:
+    """A share in [0, 1], from ``true`` (1), ``false`` (0), ``25%`` or ``0.25``."""
+
+    says: str = "true, false, or a share such as 25%"
+
+    def read(self, value: Value, at: At) -> Any:
+        return float(value.data) if isinstance(value.data, bool) else ShareOrNone(self.says).read(value, at)
+
+    def schema(self) -> dict[str, Any]:
+        return {"anyOf": [{"type": "boolean"}, *ShareOrNone().schema()["anyOf"]]}
+
+
+@dataclass(frozen=True)
 class Day:
     """A day of the calendar, as text."""
 

@@ -6,11 +6,12 @@ carries to the gateway.  Durations are seconds, shares are in [0, 1], money is U
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import msgspec
 
 from roadworthy.workflow.inference import Failure, StepKind
+from roadworthy.workflow.rotation import Rotation
 
 ProviderKind = Literal["openai", "anthropic", "local", "simulated"]
 """``openai`` is any OpenAI-compatible endpoint; ``local`` the bundled model; ``simulated`` the rehearsal target."""
@@ -353,6 +354,10 @@ class EscalationPolicy(_Frozen, frozen=True):
     """Seconds that a human has to answer."""
     capacity: int = 200
     """Open escalations at which the step is skipped."""
+    hide_draft: float = 0.0
+    """Share of escalations whose agent sees the draft only after they have written."""
+    agents: int | None = None
+    """People who answer at the same time; ``None``: as roles and answers show."""
 
 
 class KillPolicy(_Frozen, frozen=True):
@@ -484,6 +489,8 @@ class Owners(_Frozen, frozen=True):
     workflow: str
     prompt: str
     cost: str
+    on_call: str | None = None
+    """A person or a rotation; ``None``: the team's rotation, else the workflow's owner."""
 
 
 class Workflow(_Frozen, frozen=True):
@@ -525,6 +532,8 @@ class Person(_Frozen, frozen=True):
     """Working hours (``Mon-Fri 09:00-17:00``, ``workflow.hours``); empty: always."""
     zone: str = ""
     """IANA zone of those hours; empty: the install's."""
+    pages: tuple[str, ...] | None = None
+    """Channels by which they are paged; ``None``: every one."""
     left: bool = False
     """Gone: may do nothing any more, and owns what somebody else must take over."""
 
@@ -572,6 +581,45 @@ class Finance(_Frozen, frozen=True):
     """Team → its cost centre."""
 
 
+class Heartbeat(_Frozen, frozen=True):
+    """Whoever raises the alarm when Roadworthy itself falls silent."""
+
+    url: str
+    """Name of the secret that holds the address: whoever knows it can keep the alarm quiet."""
+    every: float = 60.0
+    """Seconds."""
+    method: Literal["GET", "POST"] = "GET"
+    allow_private: bool = False
+
+
+BUILT_IN_CHANNELS: Final = ("mail", "notify")
+"""Ways to page people that ``smtp`` and ``notify`` bring."""
+
+
+class Channel(_Frozen, frozen=True):
+    """A further way to page people."""
+
+    kind: Literal["pagerduty", "apprise", "webhook"]
+    secret: str
+    """Name of the secret: PagerDuty's routing key, Apprise's URL, what signs a webhook."""
+    url: str | None = None
+    """Where a webhook goes; of PagerDuty: whoever takes Events v2 in its place."""
+    region: Literal["us", "eu"] = "us"
+    """PagerDuty's."""
+    signed_by: str | None = None
+    """Name of the secret with which PagerDuty signs the webhooks that it sends us."""
+    allow_private: bool = False
+
+
+class PagingSettings(_Frozen, frozen=True):
+    """How a page goes on."""
+
+    hand_up: float = 300.0
+    """Seconds without an acknowledgement after which the next person is paged, and the last one again."""
+    most_an_hour: int = 20
+    """Pages that one person gets; further ones are told in one."""
+
+
 class Settings(_Frozen, frozen=True):
     """``roadworthy.yaml`` beside the targets."""
 
@@ -600,6 +648,10 @@ class Settings(_Frozen, frozen=True):
     smtp: Smtp | None = None
     """By which whoever must know is told by e-mail as well."""
     finance: Finance = Finance()
+    channels: dict[str, Channel] = {}
+    """Ways to page people, by name, besides the built-in ones."""
+    paging: PagingSettings = PagingSettings()
+    heartbeat: Heartbeat | None = None
 
 
 class Configuration(_Frozen, frozen=True):
@@ -609,6 +661,8 @@ class Configuration(_Frozen, frozen=True):
     targets: dict[str, Target]
     people: dict[str, Person]
     workflows: dict[str, Workflow]
+    on_call: dict[str, Rotation] = {}
+    """Rotations by name; a team's own is called as the team."""
 
 
 class ApiKey(_Frozen, frozen=True):

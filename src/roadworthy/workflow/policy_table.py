@@ -8,7 +8,19 @@ from __future__ import annotations
 from typing import Any, Final
 
 from roadworthy.workflow.fields import Field, ListOf, MapOf, Section
-from roadworthy.workflow.kinds import Amount, Boolean, Choice, Duration, Number, Ref, Share, ShareOrNone, Shares, Text
+from roadworthy.workflow.kinds import (
+    Amount,
+    Boolean,
+    BooleanOrShare,
+    Choice,
+    Duration,
+    Number,
+    Ref,
+    Share,
+    ShareOrNone,
+    Shares,
+    Text,
+)
 from roadworthy.workflow.model import (
     Budgets,
     EscalationPolicy,
@@ -219,6 +231,17 @@ POLICY: Final = Section(
                         Number(1, 1_000_000, "a whole number of calls", whole=True),
                         "Open escalations at which 'escalate' is passed over.",
                         default="200",
+                    ),
+                    "hide_draft": Field(
+                        BooleanOrShare(),
+                        "Does an agent see the draft only after writing an answer of their own?  Always (true), "
+                        "never, or for a share of the calls.",
+                        default="false",
+                    ),
+                    "agents": Field(
+                        Number(1, 100_000, "a whole number of people", whole=True),
+                        "People who answer at the same time.",
+                        default="as roles and answers show",
                     ),
                 },
                 lambda read: EscalationPolicy(**read),

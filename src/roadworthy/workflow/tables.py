@@ -6,6 +6,7 @@ from typing import Any, Final, get_args
 
 import msgspec
 
+from roadworthy.workflow.channel_table import CHANNELS, PAGING
 from roadworthy.workflow.fields import NAME, Field, ListOf, MapOf, Section
 from roadworthy.workflow.hours import Hours
 from roadworthy.workflow.kinds import (
@@ -16,6 +17,7 @@ from roadworthy.workflow.kinds import (
     Duration,
     File,
     Number,
+    Ref,
     Secret,
     Share,
     Text,
@@ -26,6 +28,7 @@ from roadworthy.workflow.model import (
     Budget,
     Capabilities,
     Finance,
+    Heartbeat,
     Price,
     Retention,
     Role,
@@ -33,6 +36,7 @@ from roadworthy.workflow.model import (
     TargetLimits,
     Webhook,
 )
+from roadworthy.workflow.on_call_table import ON_CALL
 from roadworthy.workflow.shapes import Pattern, Timezone, yaml_file
 
 BUILT_IN_REDACTION: Final = ("email", "phone", "card", "iban", "key")
@@ -220,6 +224,17 @@ WEBHOOK: Final = Section(
     lambda read: Webhook(**read),
 )
 
+HEARTBEAT: Final = Section(
+    "a heartbeat: {url: env:HEARTBEAT_URL, every: 60s}",
+    {
+        "url": Field(Secret(), "Name of the secret that holds the address of a dead-man's switch.", True),
+        "every": Field(Duration(10.0, 86_400.0), "How often it is called while everything works.", default="60s"),
+        "method": Field(Choice(("GET", "POST")), "How it is called.", default="GET"),
+        "allow_private": Field(Boolean(), "May the address be on this machine or a private network?", default="false"),
+    },
+    lambda read: Heartbeat(**read),
+)
+
 ROADWORTHY: Final = Section(
     "the settings of this install",
     {
@@ -300,12 +315,17 @@ ROADWORTHY: Final = Section(
         "notify": Field(WEBHOOK, "Where incidents and alerts are told."),
         "smtp": Field(SMTP, "Server by which whoever must know is told by e-mail (docs/finance.md)."),
         "finance": Field(FINANCE, "How money is shown on the finance sheet (docs/finance.md)."),
+        "channels": Field(CHANNELS, "Ways to page people besides mail (smtp) and notify, by name (docs/paging.md)."),
+        "paging": Field(PAGING, "How a page goes on (docs/paging.md)."),
+        "heartbeat": Field(
+            HEARTBEAT, "Somebody outside who raises the alarm when Roadworthy falls silent (docs/monitoring.md)."
+        ),
     },
 )
 
 
 def _person(read: dict[str, Any]) -> dict[str, Any]:
-    return read | ({"roles": tuple(dict.fromkeys(read["roles"]))} if "roles" in read else {})
+    return read | {key: tuple(dict.fromkeys(read[key])) for key in ("roles", "pages") if key in read}
 
 
 PEOPLE: Final = Section(
@@ -329,6 +349,11 @@ PEOPLE: Final = Section(
                             Hours(), "Working hours, for what is no page: 'Mon-Fri 09:00-17:00'.", default="always"
                         ),
                         "zone": Field(Timezone(), "Time zone of those hours.", default="that of the install"),
+                        "pages": Field(
+                            ListOf(Ref("channels", "the name of a channel"), 20),
+                            "Channels by which they are paged: names of channels, mail, notify (docs/paging.md).",
+                            default="every one",
+                        ),
                         "left": Field(
                             Boolean(), "Left: may do nothing any more; what they owned shows at once.", default="false"
                         ),
@@ -341,6 +366,7 @@ PEOPLE: Final = Section(
             ),
             "Everybody who may own, test or approve, by id.",
             True,
-        )
+        ),
+        "on_call": ON_CALL,
     },
 )

@@ -70,6 +70,11 @@ WORKFLOW: Final = Section(
                     "workflow": Field(Ref("people", "the id of a person"), "Answers for the workflow.", True),
                     "prompt": Field(Ref("people", "the id of a person"), "Answers for the prompt.", True),
                     "cost": Field(Ref("people", "the id of a person"), "Answers for what it costs.", True),
+                    "on_call": Field(
+                        Ref("on_call", "the id of a person or the name of a rotation"),
+                        "Is woken when it breaks (docs/on-call.md).",
+                        default="the team's rotation, else the owner of the workflow",
+                    ),
                 },
                 lambda read: Owners(**read),
             ),

@@ -15,6 +15,7 @@ from roadworthy.adapters.memory.state_evidence import EvidenceTables, Proofs
 from roadworthy.adapters.memory.state_forecasts import Forecasts, ForecastTables
 from roadworthy.adapters.memory.state_judges import Bench, JudgeTables
 from roadworthy.adapters.memory.state_loads import Loads, LoadTables
+from roadworthy.adapters.memory.state_on_call import OnCallBook, OnCallTables
 from roadworthy.adapters.memory.state_pages import Paged, PageTables
 from roadworthy.adapters.memory.state_people import PeopleTables, Tables
 from roadworthy.adapters.memory.state_rollouts import RolloutTables
@@ -42,6 +43,7 @@ class _Rows:
     people: Tables = field(default_factory=Tables)
     known: Accounts = field(default_factory=Accounts)
     paged: Paged = field(default_factory=Paged)
+    on_call: OnCallBook = field(default_factory=OnCallBook)
     drill_runs: dict[str, DrillRun] = field(default_factory=dict)
     proofs: Proofs = field(default_factory=Proofs)
     trials: Trials = field(default_factory=Trials)
@@ -66,6 +68,7 @@ class _Rows:
             people=self.people.copy(),
             known=self.known.copy(),
             paged=self.paged.copy(),
+            on_call=self.on_call.copy(),
             drill_runs=dict(self.drill_runs),
             proofs=self.proofs.copy(),
             trials=self.trials.copy(),
@@ -111,6 +114,7 @@ class MemoryTransaction(
     ForecastTables,
     BookTables,
     LoadTables,
+    OnCallTables,
 ):
     """What every property needs of the state store, on a copy of the rows."""
 
@@ -140,6 +144,14 @@ class MemoryTransaction(
     @property
     def _paged_change(self) -> Paged:
         return self._change.paged
+
+    @property
+    def _on_call(self) -> OnCallBook:
+        return self._rows.on_call
+
+    @property
+    def _on_call_change(self) -> OnCallBook:
+        return self._change.on_call
 
     @property
     def _known(self) -> Accounts:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection, Engine, inspect
 
-HEAD = "0014"
+HEAD = "0015"
 """Newest revision; a test compares it with the migration files."""
 
 _ALEMBIC = threading.Lock()

@@ -22,7 +22,8 @@ CODE = frozenset({"checks", "scorers"})
 
 def read_folder(root: str | os.PathLike[str]) -> dict[str, str]:
     """Text of the configuration files: ``roadworthy.yaml``, ``people.yaml``, what is in ``workflows/`` and
-    ``simulations/``, and the YAML files beside them that ``roadworthy.yaml`` names.  Python is read from the ``checks``
+    ``simulations/``, the YAML files beside them that ``roadworthy.yaml`` names, and the calendars that ``people.yaml``
+    does.  Python is read from the ``checks``
     and ``scorers`` folders of workflows only.
 
     Nothing else is read, so a configuration may live in an app's checkout.  Hidden files and folders are left out.
@@ -33,9 +34,10 @@ def read_folder(root: str | os.PathLike[str]) -> dict[str, str]:
         raise ConfigFolderError(f"{top}: no such folder; name the folder that holds roadworthy.yaml")
     files = {name: _read(top / name) for name in ROOT_FILES if (top / name).is_file()}
     named = files.get("roadworthy.yaml", "")
-    for path in sorted(top.glob("*.yaml")):
-        if path.name in named and not path.name.startswith("."):
-            files[path.name] = _read(path)
+    for pattern, text in (("*.yaml", named), ("*.ics", files.get("people.yaml", ""))):
+        for path in sorted(top.glob(pattern)):
+            if path.name in text and not path.name.startswith("."):
+                files[path.name] = _read(path)
     for part in FOLDERS:
         for folder, folders, names in os.walk(top / part):
             folders[:] = sorted(name for name in folders if not name.startswith("."))

@@ -1,0 +1,1 @@
+"""Who is on call: rotations, calendars and schedules, overrides, gaps."""
