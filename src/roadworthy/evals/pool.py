@@ -42,6 +42,18 @@ class Taken(msgspec.Struct, frozen=True, kw_only=True):
     imported: Imported | None = None
 
 
+class Seen(msgspec.Struct, frozen=True, kw_only=True):
+    """What would come of examples that are given in."""
+
+    imported: Imported
+    items: list[Example]
+    """As they would be kept."""
+    known: int
+    """Of them, that are in the set or the pool already, as they are."""
+    at_once: bool
+    """They would be published at once: the owner's first ones."""
+
+
 class Pooled(msgspec.Struct, frozen=True, kw_only=True):
     """The pool, and what publishing it would make of the set."""
 
@@ -98,8 +110,7 @@ class Pool:
 
         Raises ``Unknown``, ``NotImported`` and ``Refused``; nothing is changed.
         """
-        imported = read_rows(text, columns, source, unit=self._unit)
-        items = imported.examples.items if redacted is None else [redacted(each) for each in imported.examples.items]
+        imported, items = self._rows(text, columns, source, redacted)
         with self._state.write() as tx:
             flow = named(tx, workflow)
             if is_owner(flow, actor) and self._evals.newest(tx, workflow) is None:
@@ -108,6 +119,19 @@ class Pool:
                 return Taken(publication=made, created=created, imported=imported)
             taken = self._put(tx, flow, items, actor, source, "evals.import")
         return msgspec.structs.replace(taken, imported=imported)
+
+    def foresee(
+        self, workflow: str, text: str, columns: Columns, actor: Actor, source: str = "",
+        redacted: Callable[[Example], Example] | None = None,
+    ) -> Seen:  # fmt: skip
+        """The same, without taking them.  Raises ``Unknown`` and ``NotImported``."""
+        imported, items = self._rows(text, columns, source, redacted)
+        with self._state.read() as tx:
+            flow = named(tx, workflow)
+            there = {ident: _said(each) for ident, each in self._known(tx, workflow).items()}
+            first = self._evals.newest(tx, workflow) is None
+        known = sum(there.get(each.id) == _said(each) for each in items)
+        return Seen(imported=imported, items=items, known=known, at_once=first and is_owner(flow, actor))
 
     def add(
         self, workflow: str, found: Sequence[tuple[Example, Captured | None]], actor: Actor, source: str,
@@ -220,6 +244,13 @@ class Pool:
             return self._known(tx, workflow)
 
     # --- inside
+
+    def _rows(
+        self, text: str, columns: Columns, source: str, redacted: Callable[[Example], Example] | None
+    ) -> tuple[Imported, list[Example]]:
+        imported = read_rows(text, columns, source, unit=self._unit)
+        items = imported.examples.items
+        return imported, items if redacted is None else [redacted(each) for each in items]
 
     def _put(
         self, tx: EvalTransaction, flow: Workflow, items: Sequence[Example], actor: Actor, source: str, action: str
