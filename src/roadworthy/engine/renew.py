@@ -135,7 +135,7 @@ class Renewals:
         days = max(0.0, warned.lapses_at - now) / 86_400.0
         item = warned.item
         return Notice(
-            kind="alert", key=warned.key, team=self._team_of(warned.workflow), workflow=warned.workflow,
+            kind="alert", alert="lapses", key=warned.key, team=self._team_of(warned.workflow), workflow=warned.workflow,
             title=f"{warned.workflow}: evidence lapses in {days:.0f} days (item {item.number}: {item.name})",
             summary=f"Without it no share rises, and after the days of grace it falls to a pilot's: {warned.command}",
             role="cost" if warned.role == "cost" else "workflow", at=now,

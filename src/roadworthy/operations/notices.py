@@ -40,7 +40,7 @@ def notices(record: Inference, zone: ZoneInfo = UTC) -> Iterator[Notice]:
     finding = unsafe(record)
     if finding is not None:
         yield _notice(
-            record, "incident", f"unsafe/{record.workflow}/{record.digest or 'passthrough'}/{finding}",
+            record, "incident", "unsafe", f"unsafe/{record.workflow}/{record.digest or 'passthrough'}/{finding}",
             f"{record.workflow}: an answer was unsafe ({finding})",
             f"An answer was withheld or recorded as unsafe by {finding}; its caller read outcome {record.outcome}.",
             "workflow",
@@ -48,14 +48,14 @@ def notices(record: Inference, zone: ZoneInfo = UTC) -> Iterator[Notice]:
     yield from _budgets(record, zone)
     if USAGE_IMPLAUSIBLE in record.notes:
         yield _notice(
-            record, "alert", f"{USAGE_IMPLAUSIBLE}/{record.team}/{record.target}",
+            record, "alert", USAGE_IMPLAUSIBLE, f"{USAGE_IMPLAUSIBLE}/{record.team}/{record.target}",
             f"Target {record.target} reports tokens that cannot be",
             f"{record.id} was charged by estimate; compare the provider's bill: roadworthy show {record.id}", "cost",
         )  # fmt: skip
     for attempt in record.attempts:
         if attempt.failure == "misconfigured":
             yield _notice(
-                record, "alert", f"misconfigured/{record.team}/{attempt.target}", f"Target {attempt.target} refuses us",
+                record, "alert", "misconfigured", f"misconfigured/{record.team}/{attempt.target}", f"Target {attempt.target} refuses us",
                 f"It answered {attempt.status or 'nothing'}: {attempt.detail}. Until its key, model name or address is "
                 "mended, every call goes on with its ladder: roadworthy doctor",
                 "workflow",
@@ -63,7 +63,7 @@ def notices(record: Inference, zone: ZoneInfo = UTC) -> Iterator[Notice]:
         elif unpriced(attempt):
             named = "" if record.route == "passthrough" else f"/{attempt.model_answered or attempt.model_asked}"
             yield _notice(  # what callers name as they like must not make an alert each
-                record, "alert", f"price_unknown/{record.team}/{attempt.target}{named}",
+                record, "alert", "price_unknown", f"price_unknown/{record.team}/{attempt.target}{named}",
                 f"Nobody knows what {attempt.model_answered or attempt.model_asked} costs",
                 f"{attempt.cost_unknown}: its calls are recorded with an unknown cost and reserved at the dearest "
                 "known price. Declare `price` on the target.",
@@ -77,7 +77,7 @@ def _budgets(record: Inference, zone: ZoneInfo) -> Iterator[Notice]:
     for note in used_up:
         if note.count(":") < 2:  # the allowance of one call, or a budget that no note names
             yield _notice(
-                record, "alert", f"overspent/{record.workflow}/{note}",
+                record, "alert", "overspent", f"overspent/{record.workflow}/{note}",
                 f"{record.workflow}: {in_words(note)} is used up",
                 f"{record.id} was limited or went on without the model.", "cost",
             )  # fmt: skip
@@ -111,7 +111,7 @@ def _budget_notice(record: Inference, budget: str, share: str, zone: ZoneInfo) -
     else:
         title = f"{held}{whose} is used to {share} %"
         summary = f"{record.id} took it past {share} %: roadworthy budgets {record.workflow} says what is left."
-    made = _notice(record, "alert", subject.key, title, summary, "cost")
+    made = _notice(record, "alert", "budget", subject.key, title, summary, "cost")
     return msgspec.structs.replace(
         made, explain=record.traffic != "drill", workflow="" if scope == "team" else record.workflow
     )
@@ -158,10 +158,10 @@ def unpriced(attempt: Attempt) -> bool:
     return attempt.cost_usd is None and attempt.cost_unknown.startswith(NO_PRICE)
 
 
-def _notice(record: Inference, kind: Kind, key: str, title: str, summary: str, role: Role) -> Notice:
+def _notice(record: Inference, kind: Kind, alert: str, key: str, title: str, summary: str, role: Role) -> Notice:
     drill = record.traffic == "drill"
     return Notice(
-        kind=kind, key=f"{key}/drill/{record.id}" if drill else key, team=record.team, workflow=record.workflow,
+        kind=kind, alert=alert, key=f"{key}/drill/{record.id}" if drill else key, team=record.team, workflow=record.workflow,
         title=title, summary=summary, role=role, at=record.ts, inference=record.id, traffic=record.traffic,
         drill=record.drill,
     )  # fmt: skip

@@ -121,7 +121,7 @@ class AlertTests:
     def _opened(self, flow: Workflow) -> str:
         subject = Subject("budget_test", "workflow", flow.name, "", "day", "test", secrets.token_hex(6))
         notice = Notice(
-            kind="alert", key=subject.key, team=flow.team, workflow=flow.name,
+            kind="alert", alert="budget_test", key=subject.key, team=flow.team, workflow=flow.name,
             title=f"{flow.name}: test of the cost alert",
             summary="Nothing is wrong: this shows that cost alerts arrive, and what they say.",
             role="cost", at=self._clock(), traffic="drill", drill="cost alert", explain=True,

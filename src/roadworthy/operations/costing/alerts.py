@@ -209,7 +209,7 @@ class Alerts:
             newest = replace(newest, **{"key" if scope == "key" else "unit": who})
         page = self._log.find(newest, 1).items
         return Notice(
-            kind="alert", key=subject.key, team=flow.team, workflow=flow.name,
+            kind="alert", alert="spike", key=subject.key, team=flow.team, workflow=flow.name,
             title=f"{flow.name}: {causes.dollars(usd)} in the last hour{whose}, far more than usual",
             summary=f"An hour cost at least {flow.policy.budgets.spike_at:g} times the usual.{leads}",
             role="cost", at=now, inference=page[0].id if page else "", explain=True,

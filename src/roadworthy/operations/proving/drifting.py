@@ -121,13 +121,13 @@ class DriftWatch:
             newest = tx.newest_incident(key)
         if newest is None:
             return False
-        return newest.state == "open" or now - (newest.resolved_at or 0.0) < QUIET
+        return not newest.over or now - (newest.resolved_at or 0.0) < QUIET
 
     def _tell(self, found: Sequence[Drift], now: float) -> None:
         flows = self._ports.workflows()
         notices = [
             Notice(
-                kind="alert", key=each.key, team=_team(flows.get(each.workflow)), workflow=each.workflow,
+                kind="alert", alert="drift", key=each.key, team=_team(flows.get(each.workflow)), workflow=each.workflow,
                 title=each.title, summary=each.text, role="workflow", at=now, inference=each.inference,
             )
             for each in found

@@ -96,13 +96,14 @@ def notices(rollout: Rollout, effects: Sequence[Effect], now: float) -> Iterator
                 f"Everything else is there at {rollout.stage.name} ({proven}). "
                 f"Look: roadworthy rollout status {rollout.workflow}; then: roadworthy rollout approve "
                 f"{rollout.workflow}",
-                "workflow", now,
+                "workflow", now, alert="rollout_ask",
             )  # fmt: skip
         elif isinstance(effect, Tell) and effect.kind != "note":
             key = f"rollout/{rollout.workflow}/{rollout.digest}/{rollout.epoch}/{rollout.stage.name}/{effect.kind}"
             yield Notice(
                 effect.kind, key, rollout.team, rollout.workflow, f"{rollout.workflow}: {effect.text[:200]}",
                 f"{effect.text}. Look: roadworthy rollout status {rollout.workflow}", "workflow", now,
+                alert="rollout",
             )  # fmt: skip
 
 
@@ -110,7 +111,7 @@ def forged(workflow: str, team: str, why: str, now: float) -> Notice:
     return Notice(
         "incident", f"rollout/{workflow}/forged", team, workflow, f"{workflow}: its ramp counts for nothing",
         f"{why}. Its release gets no live traffic until a ramp is begun again: roadworthy audit verify, then "
-        f"roadworthy rollout start {workflow}", "workflow", now,
+        f"roadworthy rollout start {workflow}", "workflow", now, alert="rollout_forged",
     )  # fmt: skip
 
 
@@ -130,6 +131,6 @@ def _asked(rollout: Rollout) -> str:
 def _resolve_asked(tx: PeopleTransaction, rollout: Rollout, now: float) -> None:
     """Nobody is asked any more."""
     found = tx.newest_incident(_asked(rollout))
-    if found is not None and found.state == "open":
+    if found is not None and not found.over:
         why = f"it is at {rollout.stage.name}, {rollout.standing.replace('_', ' ')}"
         tx.put_incident(incident_rules.resolve(found, rollout.by or "engine", why, now))

@@ -68,7 +68,7 @@ class KillMirror:
         if line.after == "on":
             for state in STATES:
                 found = tx.newest_incident(_key(line.workflow, state))
-                if found is not None and found.state == "open":
+                if found is not None and not found.over:
                     tx.put_incident(incident_rules.resolve(found, line.by, line.reason or "switched on", line.at))
             return
         self._incidents.note(tx, [notice(line, workflows)])
@@ -110,6 +110,7 @@ def notice(line: Record, workflows: Mapping[str, Workflow]) -> Notice:
     again = f"roadworthy restore {'--all' if line.workflow == EVERY else line.workflow}"
     return Notice(
         kind="incident" if line.source in TRIGGERS else "alert",
+        alert="kill",
         key=_key(line.workflow, line.after),
         team=DEFAULT_TEAM if workflow is None else workflow.team,
         workflow="" if workflow is None else line.workflow,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 import msgspec
@@ -11,7 +11,9 @@ from msgspec.structs import replace
 
 from roadworthy.people.escalation.payloads import iso
 from roadworthy.people.incident import rules
-from roadworthy.people.incident.model import Incident, Notice
+from roadworthy.people.incident.model import How, Incident, Notice
+from roadworthy.people.incident.ports import Pager, Silent
+from roadworthy.people.incident.rules import Key
 from roadworthy.people.outbox.model import Delivery, Mail
 from roadworthy.people.outbox.model import Kind as DeliveryKind
 from roadworthy.people.ports import PeopleState, PeopleTransaction
@@ -25,8 +27,21 @@ NOTIFY = "notify"
 MAIL = "mail"
 """Destination of what goes to people by e-mail: the server of ``smtp`` in ``roadworthy.yaml``."""
 DRILL = "DRILL: "
+MOST_OPEN = 1000
+"""Incidents that are not over and are watched."""
+REFRESH = 60.0
+"""Seconds between two writes of an incident of which only the words have changed."""
 MOST_UNEXPLAINED = 200
 """Newest incidents among which those that wait for their cause are looked for."""
+
+
+class Inhibited(msgspec.Struct, frozen=True):
+    """An alert that would fire and is not raised."""
+
+    what: str
+    """Which, and why not."""
+    keys: tuple[str, ...]
+    """Of incidents in whose time line it is said: the first of them that is not over."""
 
 
 def note(
@@ -76,7 +91,7 @@ def mails_of(incident: Incident, configuration: Configuration) -> list[Mail]:
     """The same for people who read mail, one each."""
     lines = [incident.told, ""]
     lines += [f"roadworthy show {ident}" for ident in incident.inferences[-1:]]
-    lines += [f"roadworthy resolve {incident.id}"] if incident.state == "open" else []
+    lines += [f"roadworthy resolve {incident.id}"] if not incident.over else []
     subject = (DRILL if incident.traffic == "drill" else "") + incident.title
     told = recipients(incident, configuration)
     return [Mail([str(each["email"])], subject, "\n".join(lines)) for each in told if each.get("email")]
@@ -91,6 +106,8 @@ def payload(incident: Incident, configuration: Configuration, now: float) -> str
         "id": incident.id,
         "key": incident.key,
         "kind": incident.kind,
+        "alert": incident.name,
+        "urgency": incident.cls,
         "class": incident.traffic,
         "drill": incident.drill or None,
         "title": (DRILL if incident.traffic == "drill" else "") + incident.title,
@@ -134,10 +151,17 @@ class Incidents:
         *,
         clock: Callable[[], float],
         new_id: Callable[[str], str] = lambda prefix: prefix + secrets.token_hex(6 if prefix == "inc_" else 12),
+        pager: Pager | None = None,
     ) -> None:
+        """``pager``: who is asked to page; nobody without one, and then incidents are told as notices only."""
         self._state = state
         self._clock = clock
         self._new_id = new_id
+        self._pager: Pager = pager or Silent()
+
+    def paged_by(self, pager: Pager) -> None:
+        """From now on, ``pager`` is asked: it is built after what it takes its incidents from."""
+        self._pager = pager
 
     def note(self, tx: PeopleTransaction, notices: Sequence[Notice]) -> None:
         """Take notices, in the caller's transaction."""
@@ -179,8 +203,95 @@ class Incidents:
         """End one that nobody has to look into any more; on a machine's word, so it is not audited as a person's."""
         with self._state.write() as tx:
             found = tx.incident(ident)
-            if found is not None and found.state == "open":
-                tx.put_incident(rules.resolve(found, "engine", why, self._clock()))
+            if found is not None and not found.over:
+                over = rules.resolve(found, rules.ENGINE, why, self._clock())
+                tx.put_incident(over)
+                self._pager.resolved(tx, over, self._clock())
+
+    def watch(
+        self,
+        firing: Sequence[Notice],
+        *,
+        watched: Callable[[Incident], Collection[Key]],
+        inhibited: Sequence[Inhibited] = (),
+    ) -> None:
+        """Take one round of what is watched.  ``firing``: every alert that is so now; ``watched``: which alerts of an
+        incident this round could judge (none while it is blind: then nothing ends); ``inhibited``: what would fire and
+        is not raised, to be said where it belongs.  Writes only where something changed."""
+        now = self._clock()
+        with self._state.read() as tx:
+            held = [one for one in tx.incidents(open_only=True, limit=MOST_OPEN) if one.joined]
+        if not firing and not held and not inhibited:
+            return
+        fires = {(each.name, each.part, each.key) for each in firing}
+        with self._state.write() as tx:
+            for notice in firing:
+                self._fire(tx, notice, now)
+            for one in held:
+                known = tx.incident(one.id)
+                if known is None or known.over:
+                    continue
+                mine = {(alert, part) for alert, part, key in fires if key == known.key}
+                after = rules.clears(known, mine, watched(known), now)
+                if after != known:
+                    tx.put_incident(after)
+                if after.over:
+                    self._pager.resolved(tx, after, now)
+            for each in inhibited:
+                for key in each.keys:
+                    newest = tx.newest_incident(key)
+                    if newest is not None and not newest.over:
+                        after = rules.said(newest, now, each.what)
+                        if after != newest:
+                            tx.put_incident(after)
+                        break
+
+    def _fire(self, tx: PeopleTransaction, notice: Notice, now: float) -> None:
+        known = tx.newest_incident(notice.key)
+        after, told = rules.fires(known, notice, self._new_id("inc_"))
+        if known is not None and not told and not _moved(known, after):
+            return
+        tx.put_incident(after)
+        if told:
+            applied = tx.applied()
+            announce(tx, after, None if applied is None else applied.configuration, self._new_id, now)
+        if told == "page":
+            self._pager.page(tx, after, now)
+
+    def report(self, inference: str, workflow: str, team: str, actor: Actor, why: str) -> Incident:
+        """Somebody says that an answer is wrong: an incident for the workflow's owner, one an inference."""
+        now = self._clock()
+        notice = Notice(
+            kind="incident", alert="reported", key=f"reported/{workflow}/{inference}", team=team, workflow=workflow,
+            title=f"{workflow}: somebody reported an answer as wrong", role="workflow", at=now, inference=inference,
+            summary=f"{actor.id} says of {inference}: {' '.join(why.split())[:500] or 'no reason given'}",
+        )  # fmt: skip
+        with self._state.write() as tx:
+            known = tx.newest_incident(notice.key)
+            if known is not None and not known.over:
+                after = rules.said(known, now, f"Reported again: {' '.join(why.split())[:500]}", actor.id)
+                tx.put_incident(after)
+            else:
+                self.note(tx, [notice])
+                after = _newest(tx, notice.key)
+            self._audit(tx, actor, "incident.report", after, None, why, now, evidence=inference)
+        return after
+
+    def acknowledge(self, ident: str, actor: Actor, how: How = "console") -> Incident:
+        """Somebody is on it.  Raises ``Unknown`` and ``rules.Refused``."""
+        with self._state.write() as tx:
+            return self.acknowledged(tx, ident, actor, how)
+
+    def acknowledged(self, tx: PeopleTransaction, ident: str, actor: Actor, how: How) -> Incident:
+        """The same in the caller's transaction.  Once is enough: again by the same person changes nothing."""
+        now = self._clock()
+        found = _found(tx, ident)
+        after = rules.acknowledge(found, actor.id, how, now)
+        if after != found:
+            tx.put_incident(after)
+            self._pager.acknowledged(tx, after, now)
+            self._audit(tx, actor, "incident.acknowledge", after, found.state, how, now)
+        return after
 
     def newest(self, key: str) -> Incident | None:
         """The newest one of a key."""
@@ -199,13 +310,36 @@ class Incidents:
             found = _found(tx, ident)
             after = rules.resolve(found, actor.id, reason[:500], now)
             tx.put_incident(after)
-            event = audit.Event(
-                actor=actor.id, on_behalf_of=actor.on_behalf_of, action="incident.resolve",
-                target=f"incident/{ident}", before={"state": found.state}, after={"state": after.state},
-                reason=reason[:500], team=found.team,
-            )  # fmt: skip
-            tx.append_audit(audit.chain(tx.last_audit(), event, now))
+            self._pager.resolved(tx, after, now)
+            self._audit(tx, actor, "incident.resolve", after, found.state, reason, now)
         return after
+
+    def _audit(
+        self, tx: PeopleTransaction, actor: Actor, action: str, after: Incident, before: str | None, reason: str,
+        now: float, evidence: str = "",
+    ) -> None:  # fmt: skip
+        event = audit.Event(
+            actor=actor.id, on_behalf_of=actor.on_behalf_of, action=action, target=f"incident/{after.id}",
+            before=None if before is None else {"state": before}, after={"state": after.state}, reason=reason[:500],
+            team=after.team, evidence=evidence,
+        )  # fmt: skip
+        tx.append_audit(audit.chain(tx.last_audit(), event, now))
+
+
+def _moved(before: Incident, after: Incident) -> bool:
+    """Is it worth a write?  What only was seen again, or is worded anew, is kept once in ``REFRESH``."""
+    if after.seen_at - before.seen_at >= REFRESH:
+        return True
+    standing = [(one.alert, one.part, one.clear_since, one.over) for one in before.joined]
+    return (before.state, before.cls, before.count, standing) != (
+        after.state, after.cls, after.count, [(one.alert, one.part, one.clear_since, one.over) for one in after.joined]
+    )  # fmt: skip
+
+
+def _newest(tx: PeopleTransaction, key: str) -> Incident:
+    found = tx.newest_incident(key)
+    assert found is not None
+    return found
 
 
 def _found(tx: PeopleTransaction, ident: str) -> Incident:
