@@ -15,7 +15,7 @@ import pytest
 from roadworthy.api.access import OS_USER, PERSON, Permission
 from roadworthy.api.app import Call, Endpoint, make_app
 from roadworthy.api.routes import ENDPOINTS
-from roadworthy.api.services import Services
+from roadworthy.operations.services import Services
 
 from .conftest import Install
 

@@ -57,7 +57,7 @@ def test_fifty_calls_in_flight_are_all_answered_and_recorded(tmp_path: Path) -> 
 
 def test_calls_that_outlast_the_grace_are_cut_and_recorded_as_lost_with_the_gateway(tmp_path: Path) -> None:
     config = configuration(tmp_path, SLOW | {"inter_token": "5s"})
-    where = ("--listen", "127.0.0.1:0", "--metrics", "127.0.0.1:0", "--grace", "1.5")
+    where = ("--listen", "127.0.0.1:0", "--metrics", "127.0.0.1:0", "--console", "off", "--grace", "1.5")
     with Up(tmp_path, config=config, arguments=where) as up:
         started(up)
         heard = stopped_meanwhile(up, up.key("app"))

@@ -115,7 +115,7 @@ class Install:
         folder = place / "configuration"
         settings = {**prepared.files["roadworthy.yaml"], "telemetry": {"otlp": {"endpoint": otlp}}}
         write(folder, {**prepared.files, "roadworthy.yaml": settings})
-        where = ["--listen", "127.0.0.1:0", "--metrics", "127.0.0.1:0", "--grace", "1"]
+        where = ["--listen", "127.0.0.1:0", "--metrics", "127.0.0.1:0", "--console", "off", "--grace", "1"]
         with self.log.open("wb") as log:
             line = [PROGRAM, "up", folder, "--data", self.data, *where]
             self._process = subprocess.Popen(line, stdout=log, stderr=log, cwd=place)

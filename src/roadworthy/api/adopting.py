@@ -17,9 +17,9 @@ from roadworthy.api.app import Call, Endpoint
 from roadworthy.api.configuration import applied_in_words, refused
 from roadworthy.api.errors import Invalid
 from roadworthy.api.keys import new_token
-from roadworthy.api.services import Services
 from roadworthy.operations.adoption.adopt_files import AdoptRefused
 from roadworthy.operations.keys import KeySpec
+from roadworthy.operations.services import Services
 from roadworthy.workflow.model import ProviderKind
 from roadworthy.workflow.problems import errors
 

@@ -24,7 +24,6 @@ from starlette.routing import Route
 from roadworthy.api import errors
 from roadworthy.api.access import Caller, Permission, identify
 from roadworthy.api.encoding import json_bytes
-from roadworthy.api.services import Services
 from roadworthy.evidence.rules import Refused as EvidenceRefused
 from roadworthy.inference_log.model import FilterRefused
 from roadworthy.operations.drills.canary import CanaryRefused
@@ -33,6 +32,7 @@ from roadworthy.operations.drills.kill_drill_runs import KillDrillRefused
 from roadworthy.operations.keys import KeyRefused
 from roadworthy.operations.loading.model import LoadRefused
 from roadworthy.operations.proving.vouching import NotYours
+from roadworthy.operations.services import Services
 from roadworthy.people.escalation.rules import Refused as EscalationRefused
 from roadworthy.people.escalation.service import NotAllowed
 from roadworthy.people.incident.rules import Refused as IncidentRefused

@@ -14,9 +14,9 @@ import msgspec
 
 from roadworthy.api.app import Call, Endpoint
 from roadworthy.api.errors import Conflict, Denied
-from roadworthy.api.services import Services
 from roadworthy.operations.publication.approvals import ApprovalRefused, NotTheOwner, Pending
 from roadworthy.operations.publication.restored import AcceptRefused, NoOwner
+from roadworthy.operations.services import Services
 from roadworthy.workflow.strictness import Waits
 
 

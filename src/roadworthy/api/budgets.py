@@ -13,8 +13,8 @@ import msgspec
 
 from roadworthy.api.app import Call, Endpoint
 from roadworthy.api.errors import Invalid
-from roadworthy.api.services import Services
 from roadworthy.operations.costing.alert_test import NothingToTest
+from roadworthy.operations.services import Services
 
 
 def budgets(services: Services, call: Call) -> Any:

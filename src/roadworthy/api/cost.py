@@ -14,8 +14,8 @@ import msgspec
 
 from roadworthy.api.app import Call, Endpoint
 from roadworthy.api.errors import Invalid
-from roadworthy.api.services import Services
 from roadworthy.operations.costing.forecasts import Ask
+from roadworthy.operations.services import Services
 
 DAY = 86_400.0
 SHOWN = 60

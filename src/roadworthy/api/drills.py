@@ -16,11 +16,11 @@ import msgspec
 
 from roadworthy.api.app import Call, Endpoint
 from roadworthy.api.errors import Invalid
-from roadworthy.api.services import Services
 from roadworthy.fallback.drills.model import DrillRun
 from roadworthy.fallback.drills.registry import drills
 from roadworthy.operations.drills.drill_runs import Order
 from roadworthy.operations.drills.failures import catalogue
+from roadworthy.operations.services import Services
 
 
 def faults(services: Services, call: Call) -> Any:

@@ -23,8 +23,8 @@ import msgspec
 
 from roadworthy.api.app import Call, Endpoint
 from roadworthy.api.errors import Invalid, Unauthenticated
-from roadworthy.api.services import Services
-from roadworthy.operations.escalations import told
+from roadworthy.operations.escalating.shapes import told
+from roadworthy.operations.services import Services
 from roadworthy.people.escalation.model import Action, Escalation
 from roadworthy.people.outbox.model import Delivery, DeliveryState
 from roadworthy.people.webhooks import SignatureRefused

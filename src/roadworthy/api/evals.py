@@ -22,9 +22,9 @@ import msgspec
 
 from roadworthy.api.app import Call, Endpoint
 from roadworthy.api.errors import Invalid
-from roadworthy.api.services import Services
 from roadworthy.operations.proving.eval_comparing import compared, run_of
 from roadworthy.operations.proving.eval_runs import Order, Status
+from roadworthy.operations.services import Services
 
 SHOWN_RUNS = 50
 

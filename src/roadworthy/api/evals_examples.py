@@ -12,34 +12,17 @@ POST /v1/evals/pool/publish    {workflow, reason?, replace?} → the version in 
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import msgspec
 
 from roadworthy.api.app import Call, Endpoint
 from roadworthy.api.errors import Invalid
-from roadworthy.api.services import Services
-from roadworthy.evals.examples import identified
-from roadworthy.evals.importing import Columns, NotImported
-from roadworthy.evals.model import Example
+from roadworthy.evals.importing import NotImported
 from roadworthy.evals.pool import Taken
-from roadworthy.operations.proving.capture import Redactor, Sample, Wanted
-from roadworthy.workflow.service import Unknown
-
-LARGEST = 24 * 1024 * 1024
-"""Characters of a file."""
-
-
-class Rows(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    workflow: str
-    rows: str
-    """The file's text."""
-    columns: Columns
-    source: str = ""
-    """Its name."""
-    redact: bool = False
-    """By the rules that the workflow's policy names."""
+from roadworthy.operations.proving.capture import Sample, Wanted
+from roadworthy.operations.proving.importing import Importing, Rows
+from roadworthy.operations.services import Services
 
 
 class Marked(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -66,16 +49,8 @@ class Publish(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 def take(services: Services, call: Call) -> Any:
     asked: Rows = call.body
-    if len(asked.rows) > LARGEST:
-        raise Invalid(f"rows: {len(asked.rows):,} characters, expected at most {LARGEST:,}", param="rows")
-    columns, managed = asked.columns, _managed(services, asked.workflow)
-    if managed and columns.keep_system:
-        columns = msgspec.structs.replace(columns, keep_system=False)
-    redacted = _redacting(services, asked.workflow) if asked.redact else None
     try:
-        taken = services.evals.pool.take(
-            asked.workflow, asked.rows, columns, call.actor, asked.source, redacted=redacted
-        )
+        taken = importing(services).take(asked, call.actor)
     except NotImported as error:
         raise Invalid(str(error), param="rows") from error
     found = taken.imported
@@ -86,6 +61,10 @@ def take(services: Services, call: Call) -> Any:
         "expecting": sum(bool(each.expected) or each.text is not None for each in found.examples.items),
         "owner": services.workflows.named(asked.workflow).owners.workflow,
     }  # fmt: skip
+
+
+def importing(services: Services) -> Importing:
+    return Importing(services.workflows, services.evals.pool, services.evals.redactor)
 
 
 def published(services: Services, call: Call) -> Any:
@@ -135,37 +114,6 @@ def workflow_of(call: Call) -> str:
     if not workflow:
         raise Invalid("workflow: is missing, expected the name of a workflow", param="workflow")
     return workflow
-
-
-def _managed(services: Services, workflow: str) -> bool:
-    """Does the release render its own system messages?  The draft's word counts before there is one."""
-    services.workflows.named(workflow)
-    frozen = services.workflows.candidates().get(workflow)
-    try:
-        release = frozen.release if frozen is not None else services.workflows.find(workflow, "draft")[0]
-    except Unknown:
-        return False
-    prompt = release.behaviour.prompt
-    return prompt is not None and prompt.mode == "managed"
-
-
-def _redacting(services: Services, workflow: str) -> Callable[[Example], Example] | None:
-    redactor = services.evals.redactor(services.workflows.named(workflow))
-    if redactor is None:
-        raise Invalid(
-            f"redact: the policy of {workflow} names no rule; write policy: {{redact: [email, phone]}} and apply",
-            param="redact",
-        )
-    return lambda example: _redacted(example, redactor)
-
-
-def _redacted(example: Example, redactor: Redactor) -> Example:
-    """What is asked; what is expected stays."""
-    raw = redactor.json(msgspec.json.encode([example.messages, example.inputs]))
-    if raw is None:
-        raise Invalid(f"rows: '{example.label or example.id}' cannot be redacted; leave it out", param="rows")
-    messages, inputs = msgspec.json.decode(raw, type=tuple[list[dict[str, Any]], dict[str, str]])
-    return identified(msgspec.structs.replace(example, messages=messages, inputs=inputs))
 
 
 def _taken(taken: Taken) -> dict[str, Any]:

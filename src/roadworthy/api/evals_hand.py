@@ -16,9 +16,9 @@ import msgspec
 from roadworthy.api.app import Call, Endpoint
 from roadworthy.api.errors import Invalid
 from roadworthy.api.evals_examples import workflow_of
-from roadworthy.api.services import Services
 from roadworthy.evals.examples import unread
 from roadworthy.evals.hand import SHARE
+from roadworthy.operations.services import Services
 
 
 class Scored(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -18,12 +18,12 @@ from typing import Any
 import msgspec
 
 from roadworthy.api.app import Call, Endpoint
-from roadworthy.api.services import Services
 from roadworthy.evals.calibration import Calibration
 from roadworthy.evals.judges import identity_of
 from roadworthy.evals.rules import rubric_digest
 from roadworthy.evals.service import Refused
 from roadworthy.operations.proving.calibrating import Order
+from roadworthy.operations.services import Services
 from roadworthy.workflow.model import Workflow
 
 

@@ -10,8 +10,8 @@ from typing import Any
 import msgspec
 
 from roadworthy.api.app import Call, Endpoint
-from roadworthy.api.services import Services
 from roadworthy.evals.scorers.base import Case
+from roadworthy.operations.services import Services
 
 
 class Trial(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -22,9 +22,9 @@ import msgspec
 
 from roadworthy.api.app import Call, Endpoint
 from roadworthy.api.errors import Invalid
-from roadworthy.api.services import Services
 from roadworthy.evidence.kinds import Role
 from roadworthy.operations.proving import ready
+from roadworthy.operations.services import Services
 from roadworthy.readiness.judging import canary_judged
 
 

@@ -16,12 +16,12 @@ import msgspec
 
 from roadworthy.api.app import Call, Endpoint
 from roadworthy.api.errors import Conflict, Invalid
-from roadworthy.api.services import Services
 from roadworthy.cost.invoices import LARGEST, NotRead
 from roadworthy.cost.sheet import BadMonth, Covers, Sheet
 from roadworthy.operations.costing.comparing import NothingRecorded
 from roadworthy.operations.costing.finance import Refused
 from roadworthy.operations.costing.mailing import NotMailed
+from roadworthy.operations.services import Services
 
 
 class Which(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -15,8 +15,8 @@ import msgspec
 
 from roadworthy.api.app import Call, Endpoint
 from roadworthy.api.errors import Conflict, NotFound
-from roadworthy.api.services import Services
 from roadworthy.operations.gateways import Joining, JoinRefused, Pull
+from roadworthy.operations.services import Services
 
 
 class Named(msgspec.Struct, forbid_unknown_fields=True):

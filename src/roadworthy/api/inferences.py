@@ -22,10 +22,10 @@ from starlette.responses import StreamingResponse
 
 from roadworthy.api.app import Call, Endpoint
 from roadworthy.api.errors import Invalid, NotFound
-from roadworthy.api.services import Services
 from roadworthy.inference_log.analysis import Bounds
 from roadworthy.inference_log.model import Filter, parse_filter
 from roadworthy.operations.forget import UnitRefused
+from roadworthy.operations.services import Services
 from roadworthy.workflow.audit import Event, chain
 from roadworthy.workflow.model import Policy
 

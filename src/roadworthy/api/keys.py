@@ -14,8 +14,8 @@ from typing import Any
 import msgspec
 
 from roadworthy.api.app import Call, Endpoint
-from roadworthy.api.services import Services
 from roadworthy.operations.keys import KeySpec, NewToken
+from roadworthy.operations.services import Services
 from roadworthy.workflow.model import ApiKey
 
 

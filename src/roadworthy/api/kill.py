@@ -19,10 +19,10 @@ import msgspec
 
 from roadworthy.api.app import Call, Endpoint
 from roadworthy.api.errors import Conflict, Denied, Invalid, Unavailable
-from roadworthy.api.services import Services
 from roadworthy.kill_switch.model import State
 from roadworthy.kill_switch.rules import NotAllowed, Refused
 from roadworthy.kill_switch.service import NotKept
+from roadworthy.operations.services import Services
 from roadworthy.operations.stops.kill_desk import Stand
 
 WAIT = 2.0

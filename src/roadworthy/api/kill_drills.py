@@ -12,8 +12,8 @@ from typing import Any
 import msgspec
 
 from roadworthy.api.app import Call, Endpoint
-from roadworthy.api.services import Services
 from roadworthy.operations.drills.kill_drill_runs import KillDrillRun, Order
+from roadworthy.operations.services import Services
 
 
 def start(services: Services, call: Call) -> Any:

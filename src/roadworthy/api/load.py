@@ -16,8 +16,8 @@ import msgspec
 
 from roadworthy.api.app import Call, Endpoint
 from roadworthy.api.errors import Invalid
-from roadworthy.api.services import Services
 from roadworthy.operations.loading.model import LoadRun, Order
+from roadworthy.operations.services import Services
 
 SHOWN_RUNS = 50
 

@@ -19,7 +19,7 @@ import msgspec
 
 from roadworthy.api.app import Call, Endpoint
 from roadworthy.api.errors import Invalid
-from roadworthy.api.services import Services
+from roadworthy.operations.services import Services
 from roadworthy.workflow.audit import verify
 from roadworthy.workflow.ports import Transaction
 

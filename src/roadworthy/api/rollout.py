@@ -24,8 +24,8 @@ import msgspec
 
 from roadworthy.api.app import Call, Endpoint
 from roadworthy.api.errors import Conflict, Denied, Invalid
-from roadworthy.api.services import Services
 from roadworthy.inference_log.model import parse_filter
+from roadworthy.operations.services import Services
 from roadworthy.rollout.model import BackTo, Rollout
 from roadworthy.rollout.records import allowing
 from roadworthy.rollout.rules import Refused

@@ -29,7 +29,7 @@ from roadworthy.api import (
     rollout,
 )
 from roadworthy.api.app import Endpoint, make_app
-from roadworthy.api.services import Services
+from roadworthy.operations.services import Services
 
 ENDPOINTS: list[Endpoint] = [
     *operating.ENDPOINTS,

@@ -23,7 +23,6 @@ from roadworthy.adapters.sqlite.log import SqliteLog
 from roadworthy.api import errors as api_errors
 from roadworthy.api.inferences import bounds_of
 from roadworthy.api.routes import admin_app
-from roadworthy.api.services import Services
 from roadworthy.cost.budgets import Calendar
 from roadworthy.cost.service import PriceList
 from roadworthy.engine import anomalies, lend, renew, retention, rollup, ship, telemetry, train
@@ -53,10 +52,12 @@ from roadworthy.operations.forget import Forgetter
 from roadworthy.operations.keys import Keys
 from roadworthy.operations.loading.model import LoadRun
 from roadworthy.operations.loading.ports import Kept
+from roadworthy.operations.services import Services
 from roadworthy.operations.stops.kill_triggers import Recent
 from roadworthy.people.service import SignIn
 from roadworthy.rollout.model import Rollout
 from roadworthy.wiring.composed import kill_drill
+from roadworthy.wiring.composed.console import ConsoleFrontDoor
 from roadworthy.wiring.composed.drills import Drilling
 from roadworthy.wiring.composed.enforcing import Enforcing
 from roadworthy.wiring.composed.evals import Evaluating
@@ -78,7 +79,9 @@ from roadworthy.wiring.fleet.stand_ins import StandIns
 from roadworthy.wiring.fleet.workers import KeptAnswers, rotate_journals
 from roadworthy.wiring.folders.backup import BackupRefused, back_up
 from roadworthy.wiring.folders.data_folder import DataFolder
+from roadworthy.wiring.folders.run_facts import run_facts
 from roadworthy.wiring.processes.internal import Internal
+from roadworthy.wiring.processes.supervising import reachable
 from roadworthy.workflow.model import ApiKey, Configuration, FrozenRelease, Settings, Target, Workflow
 from roadworthy.workflow.service import Actor, Workflows
 
@@ -317,7 +320,17 @@ class Control:
         self._internal = Internal()
         self._stand_ins = StandIns(self.fleet)
         self.fleet.divide()
-        self.app = admin_app(self._services(key))
+        self.services = services = self._services(key)
+        self.app = admin_app(services)
+        self.console = ConsoleFrontDoor(services, folder.hmac_key(), address=self._console_url)
+
+    def _console_url(self) -> str:
+        """What links to the console begin with; empty: nobody serves it."""
+        settings = self.settings()
+        if settings.console_url is not None:
+            return settings.console_url.rstrip("/")
+        place = run_facts(self.folder).console
+        return f"http://{reachable(place)}" if place else ""
 
     def configuration(self) -> Configuration | None:
         """What was applied last."""
@@ -521,6 +534,8 @@ class Control:
             counters=self.counters,
             backup=self.backup,
             base_url=self.board.base_url,
+            console_url=self._console_url,
+            writes=lambda: self.state.writes,
             publish=self.publish,
             zone=self.zone,
             clock=self.clock,

@@ -12,6 +12,7 @@ import asyncio
 import logging
 import os
 import signal
+import socket
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -71,8 +72,8 @@ def open_control(data: str | os.PathLike[str], *, purpose: str = "a roadworthy c
             control.close()
 
 
-async def serve(control: Control) -> None:
-    """Serve the admin API and run the engine until SIGTERM or SIGINT; then ship what is left."""
+async def serve(control: Control, console: socket.socket | None = None) -> None:
+    """Serve the admin API and the console and run the engine until SIGTERM or SIGINT; then ship what is left."""
     from roadworthy.wiring.processes.http_server import server
 
     stop = asyncio.Event()
@@ -85,15 +86,21 @@ async def serve(control: Control) -> None:
     engine = Engine(control.modules())
     control.board.engine = engine
     http = server(control.app)
-    serving = loop.create_task(http.serve(sockets=[listen_unix(control.folder.control_socket)]))
+    serving = [loop.create_task(http.serve(sockets=[listen_unix(control.folder.control_socket)]))]
+    pages = None if console is None else server(control.console, grace=1.0)
+    if pages is not None and console is not None:
+        serving.append(loop.create_task(pages.serve(sockets=[console])))
     running = loop.create_task(engine.run())
     log.info("control ready", extra={"epoch": control.epoch, "pid": os.getpid()})
     stopping = loop.create_task(stop.wait())
-    await asyncio.wait({stopping, serving, running}, return_when=asyncio.FIRST_COMPLETED)
+    await asyncio.wait({stopping, *serving, running}, return_when=asyncio.FIRST_COMPLETED)
     stopping.cancel()
     http.should_exit = True
+    if pages is not None:
+        control.console.close()
+        pages.should_exit = True
     engine.stop()
-    await asyncio.gather(serving, running)
+    await asyncio.gather(*serving, running)
     await control.hang_up()
     control.folder.control_socket.unlink(missing_ok=True)
 
@@ -121,10 +128,13 @@ def apply_at_start(control: Control, directory: str, say: Callable[[str], None])
     return had or not found
 
 
-def run(data: str, *, apply: str | None, login: Sequence[str] | None, say: Callable[[str], None]) -> int:
+def run(
+    data: str, *, apply: str | None, login: Sequence[str] | None, say: Callable[[str], None], console: int | None = None
+) -> int:
     """Be control until told to stop.  Returns the exit code.
 
-    ``login``: people for whom a one-time code is printed; ``None``: the first owner.
+    ``login``: people for whom a one-time code is printed; ``None``: the first owner.  ``console``: descriptor of the
+    socket on which people reach the console; ``None``: nowhere.
     """
     try:
         folder = create_folder(data)
@@ -138,7 +148,7 @@ def run(data: str, *, apply: str | None, login: Sequence[str] | None, say: Calla
                 control.publish()
                 for person in login if login is not None else first_owner(control.workflows):
                     say_code(control, person, say)
-                asyncio.run(serve(control))
+                asyncio.run(serve(control, None if console is None else socket.socket(fileno=console)))
             finally:
                 control.close()
     except DataFolderHeld as error:
@@ -172,6 +182,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--apply", metavar="DIR", help="apply this configuration folder first")
     parser.add_argument("--login", metavar="PERSON", action="append", default=[], help="print a one-time code")
     parser.add_argument("--login-owner", action="store_true", help="print one for the first owner, on a terminal")
+    parser.add_argument("--console-fd", type=int, help="descriptor of the socket on which the console is served")
     chosen = parser.parse_args(arguments)
     from roadworthy.adapters.telemetry.logs import configure
 
@@ -181,7 +192,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(text, flush=True)
 
     login = None if chosen.login_owner and not chosen.login and sys.stdout.isatty() else chosen.login
-    return run(chosen.data, apply=chosen.apply, login=login, say=say)
+    return run(chosen.data, apply=chosen.apply, login=login, say=say, console=chosen.console_fd)
 
 
 if __name__ == "__main__":

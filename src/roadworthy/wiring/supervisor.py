@@ -8,6 +8,7 @@ workers first (calls in flight end, journals are sealed), then control (ships wh
 from __future__ import annotations
 
 import asyncio
+import socket
 import time
 from collections.abc import Coroutine
 from typing import Any
@@ -22,8 +23,8 @@ from roadworthy.wiring.folders.data_folder import DataFolder, FolderLock, create
 from roadworthy.wiring.processes import supervising
 from roadworthy.wiring.processes.keeper import Keeper, ProcessFacts
 from roadworthy.wiring.processes.launcher import LinuxLauncher, python
-from roadworthy.wiring.processes.sockets import check_socket_path
-from roadworthy.wiring.processes.supervising import READY_POLL, Say
+from roadworthy.wiring.processes.sockets import bound, check_socket_path
+from roadworthy.wiring.processes.supervising import READY_POLL, Say, reachable
 from roadworthy.wiring.processes.targets import Targets
 from roadworthy.wiring.worker.place import Place
 from roadworthy.workflow.model import Settings
@@ -44,6 +45,7 @@ class Options(msgspec.Struct, frozen=True):
     workers: int | None = None
     listen: str | None = None
     metrics: str | None = None
+    console: str | None = None
     login: tuple[str, ...] = ()
     """People for whom control prints a one-time login code; none given: on a terminal, the first owner."""
     grace: float = 30.0
@@ -60,9 +62,10 @@ class Supervisor(supervising.Supervisor):
         settings: Settings,
         *,
         launcher: Launcher,
+        console: socket.socket | None,
         **more: Any,
     ) -> None:
-        """``more``: as of any supervisor."""
+        """``console``: where people open it, handed to every control in turn; ``more``: as of any supervisor."""
         self._options = options
         super().__init__(
             Place(folder, folder.control_socket),
@@ -71,10 +74,12 @@ class Supervisor(supervising.Supervisor):
             launcher=launcher,
             **more,
         )
+        self._console = console
         self._control = Keeper(
             "control",
             self._control_command,
             launcher,
+            pass_fds=() if console is None else (console.fileno(),),
             longest_pause=CONTROL_PAUSE,
             on_change=self._changed,
             on_exit=self._control_ended,
@@ -91,8 +96,13 @@ class Supervisor(supervising.Supervisor):
     def _facts(self) -> list[ProcessFacts]:
         return super()._facts() + self._targets.facts()
 
+    def _places(self) -> dict[str, socket.socket | None]:
+        return {**super()._places(), "console": self._console}
+
     def _control_command(self) -> list[str]:
         command = python("roadworthy.wiring.control", "--data", str(self._folder.root))
+        if self._console is not None:
+            command += ["--console-fd", str(self._console.fileno())]
         if self._control.facts.restarts == 0:
             if self._options.config_dir is not None:
                 command += ["--apply", self._options.config_dir]
@@ -122,6 +132,8 @@ class Supervisor(supervising.Supervisor):
     async def _announce_more(self) -> None:
         await self._internal.until(self._folder.control_socket, "/healthz", lambda status: True, every=READY_POLL * 5)
         self._say(f"control {self._folder.control_socket} ready in {self._seconds():.1f} s")
+        if self._console is not None:
+            self._say(f"console http://{reachable(bound(self._console))}/")
         told: set[str] = set()
         while True:
             for name, url in self._targets.endpoints.items():
@@ -142,19 +154,23 @@ def up(options: Options, *, say: Say = print) -> int:
     with FolderLock(folder.supervisor_lock, purpose="roadworthy up"):
         settings = _settings(folder, options)
         check_socket_path(folder.control_socket)
-        listener, metrics = supervising.listeners(
-            folder, options.listen or settings.listen, options.metrics or settings.metrics
-        )
+        addresses = {
+            "--listen": options.listen or settings.listen,
+            "--metrics": options.metrics or settings.metrics,
+            "--console": options.console or settings.console,
+        }
+        listener, metrics, *consoles = supervising.listeners(folder, addresses)
+        console = consoles[0] if consoles else None
         supervising.clear_run(folder)
         ledgers.prepare(folder, _count(options, settings))
 
         def make() -> Supervisor:
             return Supervisor(
                 folder, options, settings, listener=listener, metrics=metrics, launcher=LinuxLauncher(), say=say,
-                started=started,
+                started=started, console=console,
             )  # fmt: skip
 
-        return supervising.run_until_stopped(make, listener, metrics)
+        return supervising.run_until_stopped(make, listener, metrics, *consoles)
 
 
 def _count(options: Options, settings: Settings) -> int:

@@ -16,6 +16,7 @@ from roadworthy.cli.errors import BadInput, Finding
 @click.option("--workers", type=click.IntRange(1, 256), help="Gateway processes.  [default: as configured]")
 @click.option("--listen", metavar="HOST:PORT", help="Where apps reach the gateway.  [default: as configured]")
 @click.option("--metrics", metavar="HOST:PORT", help="Where /metrics is served.  [default: as configured]")
+@click.option("--console", metavar="HOST:PORT", help="Where people open the console; off: nowhere.  [default: as configured]")
 @click.option("--login", "people", metavar="PERSON", multiple=True, help="Print a one-time login code for this person.")
 @click.option("--grace", type=click.FloatRange(min=0), default=30.0, show_default=True,
               help="Seconds that calls in flight have to end when it is stopped.")  # fmt: skip
@@ -28,6 +29,7 @@ def up(
     workers: int | None,
     listen: str | None,
     metrics: str | None,
+    console: str | None,
     people: tuple[str, ...],
     grace: float,
     log_json: bool,
@@ -57,6 +59,7 @@ def up(
         workers=workers,
         listen=listen,
         metrics=metrics,
+        console=console,
         login=people,
         grace=grace,
     )

@@ -210,6 +210,7 @@ class System:
     def _start(self) -> None:
         listen = f"127.0.0.1:{PREFERRED_PORT if _free(PREFERRED_PORT) else 0}"
         command = [*self.command, "up", str(self.place.config), "--listen", listen, "--metrics", "127.0.0.1:0"]
+        command += ["--console", "127.0.0.1:0"]
         command += [word for name in (OWNER, AUTHOR, OWNER) for word in ("--login", name)]
         (self.place.data / "run" / "processes.json").unlink(missing_ok=True)  # of an earlier run
         self._log.unlink(missing_ok=True)

@@ -78,7 +78,7 @@ def gateway(options: Options, *, say: Say = print) -> int:
     folder, mark = gateway_folder.prepare(options.data, control, options.name)
     with FolderLock(folder.supervisor_lock, purpose="roadworthy gateway"):
         check_socket_path(folder.worker_socket(999))
-        listener, metrics = supervising.listeners(folder, options.listen, options.metrics)
+        listener, metrics = supervising.listeners(folder, {"--listen": options.listen, "--metrics": options.metrics})
         supervising.clear_run(folder)
 
         def joining() -> Joining:

@@ -15,6 +15,7 @@ class RunFacts(msgspec.Struct):
 
     listen: str | None = None
     metrics: str | None = None
+    console: str | None = None
     processes: list[ProcessStatus] = []
 
 

@@ -11,7 +11,7 @@ import logging
 import signal
 import socket
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
 
 import msgspec
@@ -112,6 +112,10 @@ class Supervisor:
         """Tasks beside the children."""
         return {"announce": self._announce(), "follow": self._follow(), "metrics": self._serve_metrics()}
 
+    def _places(self) -> dict[str, socket.socket | None]:
+        """Where others reach it."""
+        return {"listen": self._listener, "metrics": self._metrics}
+
     def _facts(self) -> list[ProcessFacts]:
         return [keeper.facts for keeper in self._keepers()]
 
@@ -180,8 +184,7 @@ class Supervisor:
     def _write_facts(self) -> None:
         self._dirty = False
         document = {
-            "listen": bound(self._listener) if self._listener.fileno() >= 0 else None,
-            "metrics": bound(self._metrics) if self._metrics.fileno() >= 0 else None,
+            **{name: _address(sock) for name, sock in self._places().items()},
             "processes": self._facts(),
         }
         write_atomically(self._folder.run / "processes.json", msgspec.json.encode(document))
@@ -218,16 +221,28 @@ def _helper_ended(task: asyncio.Task[None]) -> None:
         log.error("helper failed", extra={"helper": task.get_name(), "error": str(error)}, exc_info=error)
 
 
-def listeners(folder: DataFolder, listen: str, metrics: str) -> tuple[socket.socket, socket.socket]:
-    """The public and the metrics socket.  Raises ``CannotListen``."""
+def _address(sock: socket.socket | None) -> str | None:
+    return None if sock is None or sock.fileno() < 0 else bound(sock)
+
+
+OFF = "off"
+"""In place of an address: nobody listens there."""
+
+
+def listeners(folder: DataFolder, addresses: Mapping[str, str]) -> list[socket.socket]:
+    """Option → address, in that order; one that is ``off`` has no socket.  Raises ``CannotListen``."""
     orphans = any(process.alive for process in run_facts(folder).processes)
     patience = ORPHANS_PATIENCE if orphans else 0.0
-    listener = listen_tcp(listen, "--listen", patience=patience)
+    made: list[socket.socket] = []
     try:
-        return listener, listen_tcp(metrics, "--metrics", backlog=64, patience=patience)
+        for option, address in addresses.items():
+            if address != OFF:
+                made.append(listen_tcp(address, option, backlog=2048 if not made else 64, patience=patience))
     except BaseException:
-        listener.close()
+        for sock in made:
+            sock.close()
         raise
+    return made
 
 
 def clear_run(folder: DataFolder) -> None:
@@ -238,7 +253,7 @@ def clear_run(folder: DataFolder) -> None:
             path.unlink(missing_ok=True)
 
 
-def run_until_stopped(make: Callable[[], Supervisor], listener: socket.socket, metrics: socket.socket) -> int:
+def run_until_stopped(make: Callable[[], Supervisor], *sockets: socket.socket) -> int:
     """Run a supervisor on a loop of its own; its sockets are closed afterwards.  Returns the exit code."""
 
     async def run() -> int:
@@ -247,8 +262,8 @@ def run_until_stopped(make: Callable[[], Supervisor], listener: socket.socket, m
     try:
         return asyncio.run(run())
     finally:
-        listener.close()
-        metrics.close()
+        for sock in sockets:
+            sock.close()
 
 
 def reachable(address: str) -> str:

@@ -1,4 +1,4 @@
-"""What the handlers work with: the services that wiring composed, and nothing else."""
+"""What the surfaces (admin API, console) work with: the services that wiring composed, and nothing else."""
 
 from __future__ import annotations
 
@@ -186,6 +186,10 @@ class Services:
     """Path → what was written.  Raises ``OSError`` and ``BackupRefused``."""
     base_url: Callable[[], str]
     """What an OpenAI client takes as its base URL here."""
+    console_url: Callable[[], str]
+    """What links to the console begin with; empty: nobody serves it."""
+    writes: Callable[[], int]
+    """Rises with every change in the state store."""
     publish: Callable[[], None]
     """Bring the snapshot up to date after a change."""
     zone: Callable[[], ZoneInfo]

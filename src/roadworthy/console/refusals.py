@@ -1,0 +1,58 @@
+"""What services refuse, as people read it.  Nothing else becomes a message: a defect travels on and is logged."""
+
+from __future__ import annotations
+
+import msgspec
+
+from roadworthy.evidence.rules import Refused as EvidenceRefused
+from roadworthy.inference_log.model import FilterRefused
+from roadworthy.operations.drills.canary import CanaryRefused
+from roadworthy.operations.drills.drill_runs import DrillRefused
+from roadworthy.operations.drills.kill_drill_runs import KillDrillRefused
+from roadworthy.operations.keys import KeyRefused
+from roadworthy.operations.loading.model import LoadRefused
+from roadworthy.operations.proving.vouching import NotYours
+from roadworthy.people.escalation.rules import Refused as EscalationRefused
+from roadworthy.people.escalation.service import NotAllowed
+from roadworthy.people.incident.rules import Refused as IncidentRefused
+from roadworthy.people.service import NoSuchPerson, SignInRefused
+from roadworthy.workflow.ports import StateConflict
+from roadworthy.workflow.service import Refused, Unknown
+
+
+class Refusal(msgspec.Struct, frozen=True):
+    status: int
+    message: str
+
+
+class Wrong(Exception):
+    """What was typed into a form is not what its field takes; the message names the field and how to mend it."""
+
+
+STATUS: dict[type[Exception], int] = {
+    Unknown: 404,
+    NoSuchPerson: 404,
+    Refused: 422,
+    KeyRefused: 422,
+    FilterRefused: 422,
+    Wrong: 422,
+    SignInRefused: 401,
+    NotAllowed: 403,
+    NotYours: 403,
+    EscalationRefused: 409,
+    IncidentRefused: 409,
+    DrillRefused: 409,
+    KillDrillRefused: 409,
+    EvidenceRefused: 409,
+    CanaryRefused: 409,
+    LoadRefused: 409,
+    StateConflict: 409,
+}
+
+
+def refusal_of(error: Exception) -> Refusal | None:
+    """``None``: nobody refused anything, something is broken."""
+    for kind, status in STATUS.items():
+        if isinstance(error, kind):
+            return Refusal(status, str(error))
+    return None
