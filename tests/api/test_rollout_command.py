@@ -119,7 +119,7 @@ def test_status_shows_gates_in_order_guardrails_with_figures_and_what_comes_next
     shown = good(ada("rollout", "status", "triage"))
     assert "everybody else: the bypass" in shown
     assert "0 of 5 calls (0.00 %): at this rate, decision in" in shown
-    order = ["dwell", "analysis", "traffic", "guardrails", "sample ratio", "ceiling", "approval"]
+    order = ["dwell", "analysis", "traffic", "guardrails", "sample ratio", "ceiling", "people", "approval"]
     table = shown[shown.index("before quarter, in this order") :]
     assert sorted(order, key=table.index) == order
     assert "next: quarter, once dwell is met" in shown

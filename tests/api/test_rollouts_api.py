@@ -45,7 +45,7 @@ def test_the_owner_begins_a_ramp_and_everybody_reads_where_it_stands(frozen: Ins
     stand = frozen.good("POST", "/v1/rollouts", {"workflow": "triage", "reason": "week 47"}, token=ada)
     assert (stand["state"], stand["stage"], stand["share"], stand["number"]) == ("ramping", "testers", 0.0, 1)
     assert [gate["name"] for gate in stand["gates"]] == [
-        "dwell", "analysis", "traffic", "guardrails", "sample ratio", "ceiling", "approval"
+        "dwell", "analysis", "traffic", "guardrails", "sample ratio", "ceiling", "people", "approval"
     ]  # fmt: skip
     assert stand["comes"].startswith("1 %, once dwell is met: testers lasts 24 h")
     [item] = frozen.good("GET", "/v1/rollouts")["items"]

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from roadworthy.adapters.memory.state import MemoryState
-from roadworthy.operations.escalations import completion, fits
+from roadworthy.operations.escalating.shapes import completion, fits
 from roadworthy.people.escalation.model import Escalation
 from roadworthy.people.escalation.service import Queue
 from roadworthy.people.incident.service import Incidents

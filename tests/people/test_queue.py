@@ -10,7 +10,8 @@ import msgspec
 import pytest
 from people_support import ADA, BO, EVE, NOON, SCHEMA, SECRETS, Desk, ident, line
 
-from roadworthy.operations.escalations import EscalationEraser, completion, forget_what_is_covered, told
+from roadworthy.operations.escalating.forgetting import EscalationEraser, forget_what_is_covered
+from roadworthy.operations.escalating.shapes import completion, told
 from roadworthy.people import webhooks
 from roadworthy.people.escalation.rules import LEASE, Refused
 from roadworthy.people.escalation.service import NotAllowed, became_of

@@ -10,7 +10,7 @@ from people_support import ADA, Desk, ident, line
 
 from roadworthy.engine.escalations import Tidings
 from roadworthy.gateway.transports.limits import Limits
-from roadworthy.operations.escalations import MOST_NEWS
+from roadworthy.operations.escalating.shapes import MOST_NEWS
 
 LONGEST = "☃" * 100_000
 """What a human may write at most, in letters of three bytes."""

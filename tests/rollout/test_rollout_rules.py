@@ -6,6 +6,7 @@ import pytest
 from msgspec.structs import replace
 from rollout_support import OWNER, PLAN, analysis, at_stage, done, dwelt, started
 
+from roadworthy.evidence.kinds import Verdict
 from roadworthy.rollout.events import (
     Approve,
     Ask,
@@ -21,7 +22,7 @@ from roadworthy.rollout.events import (
     Unlock,
 )
 from roadworthy.rollout.gates import ORDER, gates
-from roadworthy.rollout.model import DRAFTS, ENGINE, STAGES, TESTERS, Guardrail, Plan, Rollout, Stage
+from roadworthy.rollout.model import DRAFTS, ENGINE, STAGES, TESTERS, Guardrail, Plan, Rollout, Room, Stage
 from roadworthy.rollout.rules import TRANSITIONS, Refused, begin, decide, vet
 
 
@@ -88,6 +89,19 @@ def test_each_gate_alone_holds_it_and_refuses_its_approval(gate: str, change: ob
     assert decide(rollout, Look(1.0, found), now) == (rollout, ())
     with pytest.raises(Refused, match=f"approval comes last.*{gate}"):
         decide(rollout, Approve(OWNER, 1.0, found), now)
+
+
+@pytest.mark.parametrize("verdict", ["FAIL", "INSUFFICIENT"])
+def test_it_goes_no_further_than_people_can_answer_and_says_why(verdict: Verdict) -> None:
+    rollout = at_stage("10 %")
+    now = dwelt(rollout)
+    found, room = analysis(rollout, now), Room(verdict, "at 25 % about 40 an hour arrive, 2 people answer 24")
+    after, effects = decide(rollout, Look(1.0, found, room), now)
+    assert (after, effects) == (rollout, ())
+    with pytest.raises(Refused, match="people: at 25 % about 40 an hour arrive, 2 people answer 24"):
+        decide(rollout, Approve(OWNER, 1.0, found, room=room), now)
+    wide, _ = decide(rollout, Approve(OWNER, 1.0, found, room=replace(room, verdict="PASS")), now)
+    assert wide.stage.name == "25 %"
 
 
 def test_a_person_is_asked_once_and_only_when_nothing_else_is_missing() -> None:

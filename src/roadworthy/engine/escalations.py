@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 
 from roadworthy.engine.supervise import Module, blocking
-from roadworthy.operations.escalations import news_after
+from roadworthy.operations.escalating.shapes import news_after
 from roadworthy.people.escalation.service import Queue
 from roadworthy.people.outbox.service import MailSender, Outbox, Sender
 from roadworthy.people.ports import PeopleState

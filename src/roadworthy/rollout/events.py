@@ -1,6 +1,6 @@
 """What happens to a ramp, and what follows from it.
 
-``ceiling`` on an event is what readiness allows this release at that moment.
+``ceiling`` on an event is what readiness allows this release at that moment, ``room`` what people can answer of it.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from typing import Literal
 
 import msgspec
 
-from roadworthy.rollout.model import Analysis, BackTo
+from roadworthy.rollout.model import Analysis, BackTo, Room
 
 
 class _Event(msgspec.Struct, frozen=True):
@@ -37,6 +37,7 @@ class Look(_Event, frozen=True):
 
     ceiling: float
     analysis: Analysis | None = None
+    room: Room = Room()
 
 
 class Approve(_Event, frozen=True):
@@ -48,6 +49,7 @@ class Approve(_Event, frozen=True):
     stage: str | None = None
     """``None``: whichever is next."""
     reason: str = ""
+    room: Room = Room()
 
 
 class Hold(_Event, frozen=True):

@@ -5,14 +5,30 @@ Approval is the last: nobody is asked, and nobody may approve, before all of the
 
 from __future__ import annotations
 
+from typing import Final
+
 from roadworthy.evidence.kinds import Verdict
-from roadworthy.rollout.model import Analysis, Gate, Rollout
+from roadworthy.rollout.model import Analysis, Gate, Rollout, Room
 
-ORDER = ("dwell", "analysis", "traffic", "guardrails", "sample ratio", "ceiling", "approval")
+NOBODY_ASKED: Final = Room()
+"""Nothing is handed to people."""
+
+ORDER = ("dwell", "analysis", "traffic", "guardrails", "sample ratio", "ceiling", "people", "approval")
 
 
-def gates(rollout: Rollout, analysis: Analysis | None, ceiling: float, now: float, *, approved: bool) -> list[Gate]:
-    """The conditions of leaving the stage upwards (of being done, at the last one), in ``ORDER``."""
+def gates(
+    rollout: Rollout,
+    analysis: Analysis | None,
+    ceiling: float,
+    now: float,
+    *,
+    approved: bool,
+    room: Room = NOBODY_ASKED,
+) -> list[Gate]:
+    """The conditions of leaving the stage upwards (of being done, at the last one), in ``ORDER``.
+
+    ``room``: of the next stage.
+    """
     return [
         _dwell(rollout, analysis, now),
         _analysed(rollout, analysis, now),
@@ -20,6 +36,7 @@ def gates(rollout: Rollout, analysis: Analysis | None, ceiling: float, now: floa
         _guardrails(rollout, analysis),
         _sample_ratio(rollout, analysis),
         _ceiling(rollout, ceiling),
+        _people(rollout, room),
         _approval(rollout, approved),
     ]
 
@@ -124,6 +141,16 @@ def _ceiling(rollout: Rollout, ceiling: float) -> Gate:
             f"`roadworthy ready {rollout.workflow}` shows what raises it",
         )
     return Gate("ceiling", "PASS", f"{percent(ceiling)} allowed")
+
+
+def _people(rollout: Rollout, room: Room) -> Gate:
+    """What nobody can answer in time is not let in; the last stage lets nothing more in."""
+    if rollout.next is None or rollout.next.share <= rollout.stage.share:
+        return Gate("people", "PASS", "no more calls come")
+    if room.verdict == "PASS":
+        return Gate("people", "PASS", room.text or "nothing is handed to people")
+    mend = "more people (policy.escalation.agents says how many), or fewer calls handed to them"
+    return Gate("people", room.verdict, f"{room.text}; what helps: {mend}")
 
 
 def _approval(rollout: Rollout, approved: bool) -> Gate:

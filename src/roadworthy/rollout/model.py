@@ -295,6 +295,14 @@ class Due(_Frozen, frozen=True):
     """A person must let the release in."""
 
 
+class Room(_Frozen, frozen=True):
+    """Can people answer what the next stage hands to them?"""
+
+    verdict: Verdict = "PASS"
+    text: str = ""
+    """How many would arrive and how many are answered; empty: nothing is handed to people."""
+
+
 class Grounds(_Frozen, frozen=True):
     """What stands behind a share: named in the audit record of whoever allowed it."""
 
@@ -307,6 +315,8 @@ class Grounds(_Frozen, frozen=True):
     """``pilot``, ``lapsed pilot`` or ``production``."""
     drilled: bool = False
     """Have the drills of this very handling passed?"""
+    room: Room = Room()
+    """Of the stage after the one that it is at."""
 
 
 class Traffic(_Frozen, frozen=True):

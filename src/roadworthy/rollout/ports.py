@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager
 from typing import Protocol
 
 from roadworthy.rollout.events import Effect
-from roadworthy.rollout.model import Grounds, Observed, Rollout, Traffic
+from roadworthy.rollout.model import Grounds, Observed, Rollout, Room, Traffic
 from roadworthy.workflow.audit import AuditRecord
 from roadworthy.workflow.ports import Transaction
 
@@ -63,6 +63,14 @@ class Evidenced(Protocol):
 
     def grounds(self, workflow: str, digest: str, now: float) -> Grounds:
         """Fails closed: a ceiling of 0 for a release of which nothing is known."""
+        ...
+
+
+class Manned(Protocol):
+    """How much people can carry."""
+
+    def __call__(self, workflow: str, digest: str, share: float, now: float) -> Room:
+        """With the release at this share of live traffic."""
         ...
 
 

@@ -81,7 +81,7 @@ def summary(kept: Kept, grounds: Grounds | None, now: float, before: Kept | None
     if before is None or kept.analysis is None:
         return said
     approved = kept.rollout.at > before.rollout.at and kept.rollout.by != ENGINE
-    judged = gates(before.rollout, kept.analysis, grounds.ceiling, now, approved=approved)
+    judged = gates(before.rollout, kept.analysis, grounds.ceiling, now, approved=approved, room=grounds.room)
     said["analysis"] = msgspec.to_builtins(kept.analysis)
     said["gates"] = [msgspec.to_builtins(gate) for gate in judged]
     return said

@@ -225,7 +225,11 @@ def _look(rollout: Rollout, event: Look, now: float) -> Decided:
     if ratio is not None and ratio.verdict == "FAIL":
         held = _moved(capped, "hold", ENGINE, ratio.text)
         return held, (Tell("alert", f"{_name(held)} is held at {held.stage.name}: {ratio.text}"),)
-    unmet = [gate for gate in gates(capped, mine, event.ceiling, now, approved=False) if gate.verdict != "PASS"]
+    unmet = [
+        gate
+        for gate in gates(capped, mine, event.ceiling, now, approved=False, room=event.room)
+        if gate.verdict != "PASS"
+    ]
     if not unmet:
         return _up(capped, mine, ENGINE, "", event.ceiling, now)
     following = capped.next
@@ -243,7 +247,7 @@ def _approve(rollout: Rollout, event: Approve, now: float) -> Decided:
         raise Refused(_locked(rollout.lock))
     if rollout.state != "ramping":
         raise Refused(_why_not(rollout, "widen"))
-    found = gates(rollout, event.analysis, event.ceiling, now, approved=True)
+    found = gates(rollout, event.analysis, event.ceiling, now, approved=True, room=event.room)
     unmet = [gate for gate in found if gate.verdict != "PASS"]
     if unmet:
         raise Refused("approval comes last: " + "; ".join(f"{gate.name}: {gate.detail}" for gate in unmet))

@@ -19,9 +19,9 @@ from roadworthy.evidence.sealing import Forged
 from roadworthy.rollout import analysis as analysing
 from roadworthy.rollout import events as e
 from roadworthy.rollout import records
-from roadworthy.rollout.model import ENGINE, BackTo, Grounds, Kept, Rollout
+from roadworthy.rollout.model import ENGINE, BackTo, Grounds, Kept, Rollout, Room
 from roadworthy.rollout.planning import plan_of
-from roadworthy.rollout.ports import Evidenced, Feed, RolloutState, RolloutTransaction, Telling
+from roadworthy.rollout.ports import Evidenced, Feed, Manned, RolloutState, RolloutTransaction, Telling
 from roadworthy.rollout.prospect import Prospect, prospect
 from roadworthy.rollout.records import Change, target_of
 from roadworthy.rollout.rules import Refused, begin, decide, first_stage, predecessor_of
@@ -82,6 +82,7 @@ class Rollouts:
         may: May,
         tell: Telling,
         publish: Callable[[], None],
+        manned: Manned = lambda workflow, digest, share, now: Room(),
         keys: Sequence[str] = (),
     ) -> None:
         """``publish``: bring what gateways are told up to date; called after the commit of a change that serves.
@@ -96,6 +97,7 @@ class Rollouts:
         self._may = may
         self._tell = tell
         self._publish = publish
+        self._manned = manned
 
     # --- reading
 
@@ -134,6 +136,11 @@ class Rollouts:
             self._denied(event, str(error))
             raise
 
+    def room(self, rollout: Rollout, now: float) -> Room:
+        """Can people answer what the next stage hands to them?"""
+        following = rollout.next
+        return Room() if following is None else self._manned(rollout.workflow, rollout.digest, following.share, now)
+
     # --- what people do
 
     def start(self, order: Order, actor: Actor) -> Rollout:
@@ -171,7 +178,7 @@ class Rollouts:
         """Let it into the next stage, on the analysis that is stored.  Raises ``Unknown`` and ``Refused``."""
 
         def event(kept: Kept, grounds: Grounds) -> e.Event:
-            return e.Approve(actor.id, grounds.ceiling, kept.analysis, stage, reason)
+            return e.Approve(actor.id, grounds.ceiling, kept.analysis, stage, reason, grounds.room)
 
         return self._changed(workflow, actor, "owner", "approve", event, reason)
 
@@ -228,7 +235,7 @@ class Rollouts:
             flow = self._configured(tx, workflow)
             here = found.kept.rollout if flow is None else replace(found.kept.rollout, team=flow.team)
             kept = replace(found.kept, rollout=here, analysis=analysis, at=now)
-            after, effects = decide(kept.rollout, e.Look(grounds.ceiling, analysis), now)
+            after, effects = decide(kept.rollout, e.Look(grounds.ceiling, analysis, grounds.room), now)
             changed = replace(kept, rollout=after)
             if records.same(found.kept.rollout, after):
                 tx.put_rollout(after.team, workflow, ROLLOUT.sealed(changed, self._signer))
@@ -320,7 +327,8 @@ class Rollouts:
             self._publish()
 
     def _grounds(self, rollout: Rollout, now: float) -> Grounds:
-        return self._evidenced.grounds(rollout.workflow, rollout.digest, now)
+        found = self._evidenced.grounds(rollout.workflow, rollout.digest, now)
+        return replace(found, room=self.room(rollout, now))
 
     def _begun(self, tx: RolloutTransaction, order: Order) -> tuple[Workflow, Rollout]:
         """The ramp as it would begin.  Raises ``Unknown`` and ``Refused``."""

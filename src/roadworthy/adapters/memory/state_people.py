@@ -6,7 +6,10 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from roadworthy.people.escalation.model import Escalation
+import msgspec
+from msgspec.structs import replace
+
+from roadworthy.people.escalation.model import Escalation, Worked
 from roadworthy.people.incident.model import Incident
 from roadworthy.people.outbox.model import Delivery, DeliveryState, Kind
 from roadworthy.people.ports import WhichEscalations
@@ -51,7 +54,10 @@ class PeopleTables:
         found = [
             row
             for row in self._people.escalations.values()
-            if which.workflow in (None, row.workflow) and (which.states is None or row.state in which.states)
+            if which.workflow in (None, row.workflow)
+            and (which.states is None or row.state in which.states)
+            and which.unit in (None, row.unit)
+            and which.team in (None, row.team)
         ]
         return sorted(found, key=lambda row: (row.opened_at, row.id), reverse=True)[:limit]
 
@@ -72,6 +78,15 @@ class PeopleTables:
     def escalations_after(self, seq: int, limit: int) -> Sequence[Escalation]:
         found = [row for row in self._people.escalations.values() if row.seq > seq]
         return sorted(found, key=lambda row: row.seq)[:limit]
+
+    def worked_escalations(self, workflow: str | None, since: float, limit: int) -> Sequence[Worked]:
+        found = [
+            row
+            for row in self._people.escalations.values()
+            if row.traffic != "drill" and row.opened_at >= since and workflow in (None, row.workflow)
+        ]
+        found.sort(key=lambda row: (row.opened_at, row.id), reverse=True)
+        return [Worked(_wordless(row), row.draft is not None) for row in found[:limit]]
 
     def escalated_units(self) -> Sequence[tuple[str, float]]:
         first: dict[tuple[str, str], float] = {}
@@ -164,7 +179,7 @@ class PeopleTables:
         self._people_change.incidents[incident.id] = incident
 
     def count_open_incidents(self) -> int:
-        return sum(row.state == "open" for row in self._people.incidents.values())
+        return sum(not row.over for row in self._people.incidents.values())
 
     def incidents(
         self, *, open_only: bool = False, workflow: str | None = None, inference: str | None = None,
@@ -173,7 +188,7 @@ class PeopleTables:
         found = [
             row
             for row in self._people.incidents.values()
-            if (not open_only or row.state == "open")
+            if (not open_only or not row.over)
             and (drills or row.traffic != "drill")
             and workflow in (None, row.workflow)
             and (inference is None or any(ident.startswith(inference) for ident in row.inferences))
@@ -182,3 +197,10 @@ class PeopleTables:
 
     def _open(self) -> list[Escalation]:
         return [row for row in self._people.escalations.values() if row.open]
+
+
+def _wordless(row: Escalation) -> Escalation:
+    nothing = msgspec.Raw(b"null")
+    answer = None if row.answer is None else replace(row.answer, text="", json=nothing)
+    committed = None if row.committed is None else replace(row.committed, text="")
+    return replace(row, messages=nothing, draft=None, holding="", answer=answer, committed=committed)

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.sqlite import insert
 
 from roadworthy.adapters.sqlite import state_tables as t
-from roadworthy.people.escalation.model import OPEN_STATES, Escalation
+from roadworthy.people.escalation.model import OPEN_STATES, Escalation, Worked
 from roadworthy.people.incident.model import Incident
 from roadworthy.people.outbox.model import Delivery, DeliveryState, Kind
 from roadworthy.people.ports import WhichEscalations
@@ -45,6 +45,10 @@ class PeopleRows:
             query = query.where(t.escalation.c.workflow == which.workflow)
         if which.states is not None:
             query = query.where(t.escalation.c.state.in_(which.states))
+        if which.unit is not None:
+            query = query.where(t.escalation.c.unit == which.unit)
+        if which.team is not None:
+            query = query.where(t.escalation.c.team == which.team)
         return self._all(query, Escalation)
 
     def waiting_escalations(self, workflow: str | None, limit: int) -> Sequence[Escalation]:
@@ -71,6 +75,20 @@ class PeopleRows:
     def escalations_after(self, seq: int, limit: int) -> Sequence[Escalation]:
         query = _records(t.escalation).where(t.escalation.c.seq > seq).order_by(t.escalation.c.seq)
         return self._all(query.limit(limit), Escalation)
+
+    def worked_escalations(self, workflow: str | None, since: float, limit: int) -> Sequence[Worked]:
+        rows = t.escalation.c
+        wordless = sa.func.json_remove(rows.record, "$.messages", "$.draft", "$.holding", "$.answer.json")
+        wordless = sa.func.json_replace(wordless, "$.answer.text", "", "$.committed.text", "")
+        drafted = sa.func.json_type(rows.record, "$.draft") == "text"
+        query = sa.select(wordless, drafted).where(rows.drill == 0, rows.opened_at >= since)
+        if workflow is not None:
+            query = query.where(rows.workflow == workflow)
+        query = query.order_by(rows.opened_at.desc(), rows.id.desc()).limit(limit)
+        return [
+            Worked(msgspec.json.decode(record, type=Escalation), bool(had))
+            for record, had in self._connection.execute(query)
+        ]
 
     def escalated_units(self) -> Sequence[tuple[str, float]]:
         escalations = sa.select(t.escalation.c.unit, sa.func.min(t.escalation.c.opened_at)).group_by(
@@ -151,7 +169,7 @@ class PeopleRows:
         self._change(insert(t.incident).values(**row).on_conflict_do_update(index_elements=["id"], set_=row))
 
     def count_open_incidents(self) -> int:
-        query = sa.select(sa.func.count()).select_from(t.incident).where(t.incident.c.state == "open")
+        query = sa.select(sa.func.count()).select_from(t.incident).where(t.incident.c.state != "resolved")
         return int(self._connection.scalar(query) or 0)
 
     def incidents(
@@ -160,7 +178,7 @@ class PeopleRows:
     ) -> Sequence[Incident]:  # fmt: skip
         query = _records(t.incident).order_by(t.incident.c.seen_at.desc(), t.incident.c.id.desc()).limit(limit)
         if open_only:
-            query = query.where(t.incident.c.state == "open")
+            query = query.where(t.incident.c.state != "resolved")
         if workflow is not None:
             query = query.where(t.incident.c.workflow == workflow)
         if inference is not None:

@@ -87,7 +87,9 @@ class RampBoard:
         rollout = found.kept.rollout
         grounds = self._evidenced.grounds(workflow, rollout.digest, now)
         mine = of_this_stage(rollout, found.kept.analysis)
-        asked = gates(rollout, found.kept.analysis, grounds.ceiling, now, approved=False)
+        asked = gates(
+            rollout, found.kept.analysis, grounds.ceiling, now, approved=False, room=self._rollouts.room(rollout, now)
+        )
         return Stand(
             workflow=workflow,
             state=rollout.standing,

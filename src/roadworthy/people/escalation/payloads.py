@@ -16,7 +16,7 @@ _encode = msgspec.json.encode
 
 
 def opened(escalation: Escalation, answer_url: str, now: float) -> str:
-    """To the helpdesk: everything that a human needs to answer."""
+    """To the helpdesk: everything that a human needs to answer; a draft that is hidden is not sent."""
     data = {
         **_identity(escalation),
         "failure": escalation.failure,

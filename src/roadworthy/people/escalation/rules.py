@@ -7,17 +7,23 @@ Closed states are final, so the second of two answers is refused and never overw
 
 from __future__ import annotations
 
-from typing import Literal, assert_never
+import hashlib
+from collections.abc import Iterator
+from typing import Any, Final, Literal, assert_never
 
 import msgspec
 from msgspec.structs import replace
 
-from roadworthy.people.escalation.model import Answer, Escalation, State
+from roadworthy.people.escalation.model import Answer, Committed, Escalation, State
 
 LEASE = 30 * 60.0
 """Seconds that a claim holds; claiming again renews it."""
+WORDS_A_MINUTE: Final = 238.0
+"""Silent reading of English prose by adults.  Source: M. Brysbaert, Journal of Memory and Language 109 (2019)."""
+CHARACTERS_A_WORD: Final = 10.0
+"""At most: a text without spaces counts as so many words."""
 
-EventKind = Literal["claim", "answer", "return", "lapse", "expire", "cancel"]
+EventKind = Literal["claim", "commit", "answer", "return", "lapse", "expire", "cancel"]
 Effect = Literal["tell_caller", "tell_helpdesk", "tell_owner"]
 """What follows a step: gateways (and the registered callback) learn the end; the helpdesk closes its ticket; the
 workflow's owner is told that nobody answered."""
@@ -28,6 +34,7 @@ TRANSITIONS: dict[tuple[State, EventKind], State] = {
     ("queue", "expire"): "expired",
     ("queue", "cancel"): "cancelled",
     ("claimed", "claim"): "claimed",
+    ("claimed", "commit"): "claimed",
     ("claimed", "answer"): "answered",
     ("claimed", "return"): "queue",
     ("claimed", "lapse"): "queue",
@@ -35,7 +42,7 @@ TRANSITIONS: dict[tuple[State, EventKind], State] = {
     ("claimed", "cancel"): "cancelled",
 }
 
-HOLDER_ONLY: frozenset[EventKind] = frozenset({"claim", "answer", "return"})
+HOLDER_ONLY: frozenset[EventKind] = frozenset({"claim", "commit", "answer", "return"})
 """Of a claimed escalation only whoever holds it."""
 
 EFFECTS: dict[State, tuple[Effect, ...]] = {
@@ -53,6 +60,8 @@ class Event(msgspec.Struct, frozen=True):
     """A person's id, ``helpdesk:NAME``, or ``engine``."""
     answer: Answer | None = None
     reason: str = ""
+    text: str = ""
+    """``commit``: what the agent wrote."""
 
 
 class Refused(Exception):
@@ -96,7 +105,12 @@ def _moved(escalation: Escalation, state: State, event: Event, now: float) -> Es
     match event.kind:
         case "claim":
             until = min(now + LEASE, escalation.answer_by)
-            return replace(escalation, state=state, claimed_by=event.by, claimed_until=until)
+            since = escalation.claimed_at if escalation.claimed_by == event.by else now
+            return replace(escalation, state=state, claimed_by=event.by, claimed_until=until, claimed_at=since)
+        case "commit":
+            if not event.text.strip():
+                raise Refused("nothing is written yet: write your own answer first")
+            return replace(escalation, committed=Committed(event.text, event.by, now))
         case "return" | "lapse":
             return _back(escalation, event.reason)
         case "answer":
@@ -111,8 +125,9 @@ def _moved(escalation: Escalation, state: State, event: Event, now: float) -> Es
 
 def _back(escalation: Escalation, reason: str) -> Escalation:
     return replace(
-        escalation, state="queue", claimed_by=None, claimed_until=None, returned=escalation.returned + 1, reason=reason
-    )
+        escalation, state="queue", claimed_by=None, claimed_until=None, claimed_at=None,
+        returned=escalation.returned + 1, reason=reason,
+    )  # fmt: skip
 
 
 def _why_not(escalation: Escalation, event: Event) -> str:
@@ -123,3 +138,58 @@ def _why_not(escalation: Escalation, event: Event) -> str:
 
 
 _STATE_WORDS: dict[State, str] = {"queue": "in the queue, claimed by nobody", "claimed": "claimed"}
+
+
+# --- the draft
+
+
+def hides(escalation: Escalation, share: float) -> bool:
+    """Is its draft kept back until the agent has written?  Drawn by its id, so the same for everybody, always."""
+    if escalation.draft is None or share <= 0:
+        return False
+    digest = hashlib.sha256(f"hide {escalation.id}".encode()).digest()
+    return int.from_bytes(digest[:8], "big") / 2**64 < share
+
+
+def may_see_draft(escalation: Escalation, share: float, who: str) -> bool:
+    """Whoever has committed may, and everybody once it is closed."""
+    if not hides(escalation, share) or not escalation.open:
+        return True
+    return escalation.committed is not None and escalation.committed.by == who
+
+
+def seen_by(escalation: Escalation, share: float, who: str) -> Escalation:
+    """As a person may see it."""
+    return escalation if may_see_draft(escalation, share, who) else replace(escalation, draft=None)
+
+
+# --- how long it takes to read
+
+
+def reading_time(*texts: str) -> float:
+    """Seconds."""
+    words = sum(max(len(text.split()), len(text) / CHARACTERS_A_WORD) for text in texts)
+    return words / WORDS_A_MINUTE * 60.0
+
+
+def last_of_user(messages: msgspec.Raw) -> str:
+    """What the user wrote last; empty: nothing that can be read."""
+    return next((text for role, text in reversed(list(said(messages))) if role == "user"), "")
+
+
+def said(messages: msgspec.Raw) -> Iterator[tuple[str, str]]:
+    """(role, text) of a transcript; parts that are no text are named."""
+    try:
+        found: Any = msgspec.json.decode(messages)
+    except (msgspec.DecodeError, RecursionError):
+        return
+    for each in found if isinstance(found, list) else []:
+        if isinstance(each, dict):
+            yield str(each.get("role", "?")), _text(each.get("content"))
+
+
+def _text(content: Any) -> str:
+    if isinstance(content, list):
+        parts = [part if isinstance(part, dict) else {} for part in content]
+        return "\n".join(str(part.get("text") or f"[{part.get('type', 'part')}]") for part in parts)
+    return "" if content is None else str(content)

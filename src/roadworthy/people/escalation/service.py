@@ -82,7 +82,8 @@ class Queue:
                 continue
             count += 1
             if made.helpdesk is not None:
-                body = payloads.opened(made, self._answer_url(made.id), self._clock())
+                seen = rules.seen_by(made, hidden_share(configuration, made.workflow), HELPDESK + made.helpdesk)
+                body = payloads.opened(seen, self._answer_url(made.id), self._clock())
                 self._send(tx, made, "escalation", HELPDESK + made.helpdesk, body)
         return count
 
@@ -101,10 +102,22 @@ class Queue:
         return count
 
     # --- what people do
+    #
+    # Each of these returns the escalation as the actor may see it: without a draft that is hidden until they wrote.
 
     def claim(self, ident: str, actor: Actor) -> Escalation:
         """Raises ``Unknown``, ``NotAllowed`` and ``Refused``, as all of these do."""
         return self._act(ident, actor, "escalation.claim", lambda tx, found: Event("claim", actor.id))
+
+    def commit(self, ident: str, actor: Actor, text: str) -> Escalation:
+        """Keep what the holder wrote, and show them the draft.  Raises as ``claim``."""
+
+        def event(tx: PeopleTransaction, found: Escalation) -> Event:
+            if len(text) > LONGEST_ANSWER:
+                raise Refused(f"the answer has {len(text):,} characters; at most {LONGEST_ANSWER:,} are sent")
+            return Event("commit", actor.id, text=text)
+
+        return self._act(ident, actor, "escalation.commit", event)
 
     def give_back(self, ident: str, actor: Actor, reason: str = "") -> Escalation:
         return self._act(
@@ -177,7 +190,7 @@ class Queue:
         with self._state.write() as tx:
             found = _found(tx, ident)
             self._record(tx, actor, "escalation.read", found, found, self._clock())
-        return found
+            return rules.seen_by(found, hidden_share(_configuration(tx), found.workflow), actor.id)
 
     # --- inside
 
@@ -187,10 +200,11 @@ class Queue:
         now = self._clock()
         with self._state.write() as tx:
             found = _found(tx, ident)
-            if may_act(actor, found, _configuration(tx)):
+            configuration = _configuration(tx)
+            if may_act(actor, found, configuration):
                 after = self._apply(tx, found, event(tx, found), now)
                 self._record(tx, actor, action, found, after, now)
-                return after
+                return rules.seen_by(after, hidden_share(configuration, found.workflow), actor.id)
             denied = audit.Event(
                 actor=actor.id, on_behalf_of=actor.on_behalf_of, action=action, target=f"escalation/{found.id}",
                 outcome="denied", team=found.team,
@@ -202,13 +216,20 @@ class Queue:
         )
 
     def _answered(self, tx: PeopleTransaction, found: Escalation, text: str, action: Action | None, by: str) -> Answer:
+        share = hidden_share(_configuration(tx), found.workflow)
+        if action == "sent" and not rules.may_see_draft(found, share, by):
+            raise Refused("its draft is hidden until you have written an answer of your own: nobody sends it unseen")
         text = text if text.strip() or action != "sent" else found.draft or ""
         if len(text) > LONGEST_ANSWER:
             raise Refused(f"the answer has {len(text):,} characters; at most {LONGEST_ANSWER:,} are sent")
         if not text.strip():
             raise Refused("the answer is empty" + ("" if found.draft else ", and there is no draft to send"))
         json = self._fits(tx, found, text) if found.structured else msgspec.Raw(b"null")
-        return Answer(text, action or became_of(found.draft, text), by, at=self._clock(), json=json)
+        reading = rules.reading_time(rules.last_of_user(found.messages), found.draft or text)
+        return Answer(
+            text, action or became_of(found.draft, text), by, at=self._clock(), json=json, reading=round(reading, 1),
+            hidden=rules.hides(found, share),
+        )  # fmt: skip
 
     def _apply(self, tx: PeopleTransaction, found: Escalation, event: Event, now: float) -> Escalation:
         after, effects = rules.step(found, event, now)
@@ -267,9 +288,16 @@ def may_act(actor: Actor, escalation: Escalation, configuration: Configuration |
     return person.team == escalation.team or person.id in owners
 
 
+def hidden_share(configuration: Configuration | None, workflow: str) -> float:
+    """Of the drafts of a workflow, how many are hidden until an agent has written."""
+    flow = None if configuration is None else configuration.workflows.get(workflow)
+    return 0.0 if flow is None else flow.policy.escalation.hide_draft
+
+
 def unanswered(escalation: Escalation, now: float) -> Notice:
     return Notice(
         kind="alert",
+        alert="unanswered",
         key=f"unanswered/{escalation.workflow}",
         team=escalation.team,
         workflow=escalation.workflow,

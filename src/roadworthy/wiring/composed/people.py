@@ -13,7 +13,8 @@ from roadworthy.engine import escalations as duties
 from roadworthy.engine.escalations import Tidings
 from roadworthy.engine.supervise import Module
 from roadworthy.inference_log.ports import LogStore
-from roadworthy.operations.escalations import EscalationEraser, completion, fits, forget_what_is_covered
+from roadworthy.operations.escalating.forgetting import EscalationEraser, forget_what_is_covered
+from roadworthy.operations.escalating.shapes import completion, fits
 from roadworthy.operations.notices import Arrivals
 from roadworthy.operations.status import PeopleCounts, Waiting, waiting_for_people
 from roadworthy.people.escalation.service import Queue

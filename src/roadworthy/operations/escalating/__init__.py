@@ -1,0 +1,1 @@
+"""What joins escalations to gateways, evals, ramps and users."""
