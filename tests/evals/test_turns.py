@@ -7,7 +7,8 @@ from examples_bench import ADA, BO, CY, ExampleBench
 
 from roadworthy.evals.hand import PACE, pace
 from roadworthy.evals.service import Refused
-from roadworthy.evals.turns import LIFE, Turns
+from roadworthy.evals.turns import LIFE, SITTING, Turns
+from roadworthy.workflow.service import Unknown
 
 
 class Watch:
@@ -83,16 +84,48 @@ def test_what_another_has_before_them_cannot_be_scored_until_they_have_gone(benc
     assert bench.hand.hold("support", taken.example.id, taken.answer, BO, share=1.0) == "", "a second person may"
 
 
-def test_what_is_skipped_comes_back_later_and_is_free_for_others(bench: ExampleBench) -> None:
+def test_what_is_skipped_is_free_for_others_and_comes_back_when_it_is_taken_back(bench: ExampleBench) -> None:
     first = bench.hand.turn("support", ADA).question
     assert first is not None
-    second = bench.hand.turn("support", ADA, skipped=[(first.example.id, first.answer)])
+    bench.hand.skip("support", first.example.id, first.answer, ADA)
+    second = bench.hand.turn("support", ADA)
     assert second.left == 2
     assert second.question is not None
     assert second.question.example.id != first.example.id
     assert bench.hand.hold("support", first.example.id, first.answer, BO) == ""
-    done = bench.hand.turn("support", CY, skipped=[(each.example.id, each.answer) for each in second.desk.items])
-    assert (done.question, done.left) == (None, 0)
+    bench.hand.turns.leave("support", "bo")
+    assert bench.hand.back("support", ADA) == ""
+    assert bench.hand.turn("support", ADA).question == first
+    for each in second.desk.items:
+        bench.hand.skip("support", each.example.id, each.answer, CY)
+    done = bench.hand.turn("support", CY)
+    assert (done.question, done.left, len(done.desk.items)) == (None, 0, 3)
+
+
+def test_taking_back_goes_through_a_sitting_from_its_end(bench: ExampleBench) -> None:
+    seen = []
+    for value in ("good", "", "bad"):
+        bench.now += 1
+        question = bench.hand.turn("support", ADA).question
+        assert question is not None
+        seen.append(question)
+        key = (question.example.id, question.answer)
+        bench.hand.score("support", *key, value, ADA) if value else bench.hand.skip("support", *key, ADA)
+    assert bench.hand.turn("support", ADA).question is None
+    for value, question in zip(("bad", "", "good"), reversed(seen), strict=True):
+        assert bench.hand.back("support", ADA) == value
+        assert bench.hand.turn("support", ADA).question == question
+    with pytest.raises(Unknown, match="nothing of this sitting to take back"):
+        bench.hand.back("support", ADA)
+
+
+def test_a_score_of_yesterday_is_not_taken_back_by_a_key(bench: ExampleBench) -> None:
+    question = bench.hand.turn("support", ADA).question
+    assert question is not None
+    bench.hand.score("support", question.example.id, question.answer, "good", ADA)
+    bench.now += SITTING + 1
+    with pytest.raises(Unknown):
+        bench.hand.back("support", ADA)
 
 
 def test_how_long_it_takes_is_learned_from_the_rater_and_a_break_is_no_work() -> None:

@@ -23,7 +23,7 @@ from roadworthy.evals.rules import rubric_digest
 from roadworthy.evals.sealed import Sealed
 from roadworthy.evals.service import Evals, Refused, named
 from roadworthy.evals.tokens import HAND_SCORE
-from roadworthy.evals.turns import Turns
+from roadworthy.evals.turns import SITTING, Turns
 from roadworthy.workflow.audit import Event, chain
 from roadworthy.workflow.inference import SERVED_BY_MODEL
 from roadworthy.workflow.model import Workflow
@@ -139,14 +139,12 @@ class HandScores:
             runs=sorted({each.run for each in questions if each.run}),
         )  # fmt: skip
 
-    def turn(
-        self, workflow: str, actor: Actor, run: str = "", share: float = SHARE, skipped: Iterable[tuple[str, str]] = ()
-    ) -> Turn:  # fmt: skip
+    def turn(self, workflow: str, actor: Actor, run: str = "", share: float = SHARE) -> Turn:
         """The next answer that nobody else has before them; it is the rater's for as long as their page is heard of.
 
-        ``skipped``: (example, answer) that they pass over for now.  Raises ``Unknown`` and ``Refused``.
+        Raises ``Unknown`` and ``Refused``.
         """
-        desk, passed = self.desk(workflow, actor, run, share), frozenset(skipped)
+        desk, passed = self.desk(workflow, actor, run, share), self.turns.skipped(workflow, actor.id)
         items = {_key(each): each for each in desk.items if _key(each) not in passed}
         key = self.turns.next(workflow, actor.id, list(items))
         return Turn(
@@ -154,6 +152,27 @@ class HandScores:
             others=self.turns.others(workflow, actor.id),
             pace=pace(each.at for each in self.of(workflow, desk.digest) if each.rater == actor.id),
         )  # fmt: skip
+
+    def skip(self, workflow: str, example: str, answer: str, actor: Actor) -> None:
+        """Pass an answer over for now; ``back`` takes that back, too."""
+        self.turns.skip(workflow, actor.id, (example, answer))
+
+    def back(self, workflow: str, actor: Actor) -> str:
+        """Take back what this rater did last in this sitting, and have that answer before them → the value that was
+        taken back; empty: it was passed over.  Raises ``Unknown``: there is nothing.
+        """
+        mine = [each for each in self.of(workflow) if each.rater == actor.id and each.at > self._clock() - SITTING]
+        skipped = list(self.turns.skipped(workflow, actor.id).items())
+        if skipped and (not mine or skipped[-1][1] >= mine[-1].at):
+            key, value = skipped[-1][0], ""
+            self.turns.unskip(workflow, actor.id, key)
+        elif mine:
+            key = _of(mine[-1])
+            value = self.undo(workflow, *key, actor).value
+        else:
+            raise Unknown("there is nothing of this sitting to take back")
+        self.turns.take(workflow, actor.id, key)
+        return value
 
     def hold(
         self, workflow: str, example: str, answer: str, actor: Actor, share: float = SHARE
@@ -361,6 +380,10 @@ def agreed(pairs: Sequence[Sequence[HandScore]]) -> Agreement | None:
 
 def _key(question: Question) -> tuple[str, str]:
     return question.example.id, question.answer
+
+
+def _of(score: HandScore) -> tuple[str, str]:
+    return score.example, score.answer
 
 
 def _drawn(salt: str, example: str, answer: str) -> float:

@@ -12,6 +12,9 @@ from typing import Final
 
 LIFE: Final = 120.0
 """Seconds that a turn lasts after its page was heard of last."""
+SITTING: Final = 12 * 3600.0
+"""Seconds for which what somebody passed over stays away from them, and for which a score can be taken back by its
+age alone."""
 
 Key = tuple[str, str]
 """(example, digest of the answer's text)."""
@@ -25,6 +28,8 @@ class Turns:
         self._lock = threading.Lock()
         self._held: dict[tuple[str, Key], tuple[str, float]] = {}
         """(workflow, answer) → (person, end)."""
+        self._skipped: dict[tuple[str, str], dict[Key, float]] = {}
+        """(workflow, person) → what they passed over, and when."""
 
     def next(self, workflow: str, person: str, keys: Sequence[Key]) -> Key | None:
         """The answer that the person has, where it is one of these; else the first that nobody has.
@@ -60,6 +65,31 @@ class Turns:
         """Give back what the person has."""
         with self._lock:
             self._held = {at: held for at, held in self._held.items() if (at[0], held[0]) != (workflow, person)}
+
+    # --- what somebody passes over
+
+    def skip(self, workflow: str, person: str, key: Key) -> None:
+        """Give it back, and be shown it no more in this sitting."""
+        self.leave(workflow, person)
+        with self._lock:
+            mine = self._skipped.setdefault((workflow, person), {})
+            mine.pop(key, None)
+            mine[key] = self._clock()
+
+    def skipped(self, workflow: str, person: str) -> dict[Key, float]:
+        """What the person passed over, and when, the last one last."""
+        since = self._clock() - SITTING
+        with self._lock:
+            mine = self._skipped.get((workflow, person), {})
+            return {key: at for key, at in mine.items() if at > since}
+
+    def unskip(self, workflow: str, person: str, key: Key | None = None) -> None:
+        """Be shown it again; ``None``: all of them."""
+        with self._lock:
+            if key is None:
+                self._skipped.pop((workflow, person), None)
+            else:
+                self._skipped.get((workflow, person), {}).pop(key, None)
 
     def others(self, workflow: str, person: str) -> list[str]:
         """Who else is scoring answers of it now."""
