@@ -17,7 +17,7 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
 from roadworthy.adapters.sqlite.state import SqliteState, StateUnavailable
-from roadworthy.adapters.sqlite.state_migrations import HEAD, MIGRATIONS, StateTooNew
+from roadworthy.adapters.sqlite.state_migrations import HEAD, MIGRATIONS, SCHEMA, StateTooNew, sum_of_migrations
 from roadworthy.adapters.sqlite.state_tables import metadata
 from roadworthy.workflow import audit
 
@@ -27,6 +27,15 @@ def test_the_schema_equals_the_sum_of_its_migrations(tmp_path: Path) -> None:
     with sa.create_engine(f"sqlite:///{tmp_path}/state.db").connect() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True})
         assert compare_metadata(context, metadata) == []
+
+
+def test_a_new_database_is_made_from_the_sum_of_all_migrations(tmp_path: Path) -> None:
+    assert SCHEMA.read_text() == sum_of_migrations(), "python -m roadworthy.adapters.sqlite.state_migrations writes it"
+    code = (
+        "import sys; from roadworthy.adapters.sqlite.state import SqliteState\n"
+        f"SqliteState({str(tmp_path / 'state.db')!r}).close(); assert 'alembic' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def test_the_newest_migration_is_the_one_that_the_adapter_expects() -> None:

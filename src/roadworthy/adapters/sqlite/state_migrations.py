@@ -1,6 +1,8 @@
 """Carries ``state.db`` forward to the schema that this version reads.
 
-Alembic is imported only when there is something to do, so an ordinary start does not pay for it.
+A new database is made from ``state_schema.sql``, the sum of all migrations, which a test holds to them; ``python -m
+roadworthy.adapters.sqlite.state_migrations`` writes it anew.  Alembic is imported only when there is something to
+migrate, so an ordinary start does not pay for it.
 """
 
 from __future__ import annotations
@@ -8,7 +10,7 @@ from __future__ import annotations
 import threading
 from pathlib import Path
 
-from sqlalchemy import Connection, Engine, inspect
+from sqlalchemy import Connection, Engine, create_engine, inspect
 
 HEAD = "0015"
 """Newest revision; a test compares it with the migration files."""
@@ -17,6 +19,9 @@ _ALEMBIC = threading.Lock()
 """Alembic keeps the migration under way in globals of its own, so a process migrates one database at a time."""
 
 MIGRATIONS = Path(__file__).with_name("migrations")
+SCHEMA = Path(__file__).with_name("state_schema.sql")
+BETWEEN = ";\n\n"
+"""Between two statements of ``SCHEMA``; a trigger's own end in ``;`` and a space."""
 
 
 class StateTooNew(Exception):
@@ -31,6 +36,11 @@ def migrate(engine: Engine, path: str) -> None:
     with engine.connect().execution_options(roadworthy_write=True) as connection, connection.begin():
         current = revision(connection)
         if current == HEAD:
+            return
+        if current is None and (schema := _schema()):
+            for statement in schema:
+                connection.exec_driver_sql(statement)
+            connection.exec_driver_sql("INSERT INTO alembic_version (version_num) VALUES (?)", (HEAD,))
             return
         if current is not None and not any((MIGRATIONS / "versions").glob(f"{current}_*.py")):
             raise StateTooNew(
@@ -48,6 +58,32 @@ def revision(connection: Connection) -> str | None:
     return None if found is None else str(found)
 
 
+def _schema() -> list[str]:
+    """The statements of ``SCHEMA``; none while it is behind the migrations."""
+    first, _, rest = SCHEMA.read_text().partition("\n")
+    return rest.strip().removesuffix(";").split(BETWEEN) if first == _head_line() else []
+
+
+def _head_line() -> str:
+    return f"-- revision {HEAD}; written by python -m roadworthy.adapters.sqlite.state_migrations"
+
+
+def dumped(connection: Connection) -> list[str]:
+    """The statements that make a database like this one, in the order in which its parts were made."""
+    rows = connection.exec_driver_sql("SELECT sql FROM sqlite_master WHERE sql IS NOT NULL ORDER BY rowid")
+    return [str(row[0]).strip() for row in rows]
+
+
+def sum_of_migrations() -> str:
+    """What ``SCHEMA`` must hold."""
+    engine = create_engine("sqlite://")
+    with engine.connect() as connection, connection.begin():
+        _upgrade(connection)
+        statements = dumped(connection)
+    engine.dispose()
+    return f"{_head_line()}\n{BETWEEN.join(statements)};\n"
+
+
 def _upgrade(connection: Connection) -> None:
     from alembic import command
     from alembic.config import Config
@@ -57,3 +93,7 @@ def _upgrade(connection: Connection) -> None:
     config.attributes["connection"] = connection
     with _ALEMBIC:
         command.upgrade(config, "head")
+
+
+if __name__ == "__main__":
+    SCHEMA.write_text(sum_of_migrations())
