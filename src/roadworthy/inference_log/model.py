@@ -99,6 +99,8 @@ class Filter(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fie
     """Beginning of what enforcement would have done instead (``bypassed``, ``previous``); ``any``: anything."""
     kill: str | None = None
     """State of the kill switch that decided."""
+    among: str | None = None
+    """Workflows joined by commas: of one of these, which is all that whoever asks may read."""
 
     def words(self, field: str) -> tuple[str, ...]:
         """The values that one of ``WORDED`` may have; empty for any."""
@@ -222,6 +224,16 @@ class Page(msgspec.Struct, frozen=True):
     """Give as ``after`` for the older page; ``None`` at the end."""
     previous: str | None = None
     """Give as ``before`` for the newer page (again and again to follow the log); ``None`` when the page is empty."""
+    reached: float | None = None
+    """A search that ran out of patience: Unix seconds to which it has looked; ``next`` (``previous``) goes on there."""
+
+
+class Reach(msgspec.Struct, frozen=True):
+    """Instants of the oldest and the newest fact; below ``warm`` facts are in cold days, which take longer to read."""
+
+    oldest: float
+    newest: float
+    warm: float
 
 
 class Entry(msgspec.Struct, frozen=True):

@@ -17,6 +17,7 @@ from roadworthy.inference_log.model import (
     Page,
     Progress,
     Rating,
+    Reach,
     Shipped,
     Side,
     Stats,
@@ -45,6 +46,9 @@ class LogStore(Protocol):
 
     # reading
     def get(self, inference: str) -> Entry | None: ...
+
+    def reach(self) -> Reach | None:
+        """From when to when there are facts; ``None``: there are none."""
 
     def find(
         self, where: Filter, limit: int = 50, after: Cursor | None = None, before: Cursor | None = None

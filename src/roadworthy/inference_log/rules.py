@@ -31,6 +31,8 @@ def hidden(where: Filter) -> tuple[str, ...]:
 def _named(where: Filter, inference: Inference) -> bool:
     if inference.workflow in hidden(where):
         return False
+    if where.among is not None and inference.workflow not in where.among.split(","):
+        return False
     for field, column in EQUAL.items():
         value = getattr(where, field)
         if value is not None and getattr(inference, column) != value:

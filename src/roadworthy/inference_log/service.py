@@ -30,6 +30,7 @@ from roadworthy.inference_log.model import (
     Stats,
     parse_dimensions,
 )
+from roadworthy.inference_log.paging import PATIENCE, newer, older
 from roadworthy.inference_log.ports import LogStore
 from roadworthy.inference_log.segments import Scan, SegmentName
 from roadworthy.workflow.inference import Escalation, Feedback, Inference, InferenceStart, Seal
@@ -209,6 +210,10 @@ class Shipper:
         return pending, 0.0 if oldest is None else max(0.0, self._now() - oldest)
 
 
+TIME_DIGITS = 12
+"""Hex digits of an id that are its time, in milliseconds."""
+
+
 class Log:
     """Questions to the inference log.  Holds no state of its own."""
 
@@ -233,6 +238,38 @@ class Log:
             after=Cursor.parse(after) if after else None,
             before=Cursor.parse(before) if before else None,
         )
+
+    def search(
+        self, where: Filter, limit: int = 50, *, after: str | None = None, before: str | None = None,
+        patience: float = PATIENCE,
+    ) -> Page:  # fmt: skip
+        """``find`` for whoever waits: after ``patience`` seconds it gives what it has, and says how far it looked.
+
+        Raises ``FilterRefused``.
+        """
+        if not 1 <= limit < LARGEST_PAGE:
+            raise FilterRefused(f"limit {limit} is out of range: give 1 to {LARGEST_PAGE - 1}")
+        if before is not None:
+            return newer(self._store, where, limit, Cursor.parse(before), patience)
+        return older(self._store, where, limit, Cursor.parse(after) if after else None, patience)
+
+    def begin_with(self, ident: str) -> list[str]:
+        """At most two ids that begin so; an id begins with its time, so the log is read only around it.
+
+        ``ident``: ``inf_`` and at least eight hex digits.
+        """
+        clock = ident.removeprefix("inf_")[:TIME_DIGITS]
+        width = 16 ** (TIME_DIGITS - len(clock))
+        since, until = int(clock, 16) * width / 1000 - 1, (int(clock, 16) + 1) * width / 1000 + 1
+        found: list[str] = []
+        after: Cursor | None = None
+        while len(found) < 2:
+            page = self._store.find(Filter(since=since, until=until), LARGEST_PAGE, after=after)
+            found += [row.id for row in page.items if row.id.startswith(ident)]
+            if page.next is None:
+                break
+            after = Cursor.parse(page.next)
+        return found[:2]
 
     def stats(self, by: str | Sequence[str], where: Filter, zone: ZoneInfo | None = None) -> Stats:
         """Sums per group; hours and days are those of ``zone`` (default: the install's).  Raises ``FilterRefused``."""

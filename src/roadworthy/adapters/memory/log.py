@@ -25,6 +25,7 @@ from roadworthy.inference_log.model import (
     Progress,
     Quarantined,
     Rating,
+    Reach,
     Shipped,
     Side,
     Stats,
@@ -124,6 +125,10 @@ class MemoryLog:
             (said for said in self._feedback.values() if said.inference == inference), key=lambda f: (f.ts, f.name)
         )
         return Entry(copy(found), said)
+
+    def reach(self) -> Reach | None:
+        times = [row.ts for row in self._rows.values()]
+        return Reach(min(times), max(times), min(times)) if times else None
 
     def find(self, where: Filter, limit: int = 50, after: Cursor | None = None, before: Cursor | None = None) -> Page:
         rows = [row for row in self._sorted(where) if after is None or Cursor.of(row) < after]

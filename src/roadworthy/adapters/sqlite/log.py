@@ -42,6 +42,7 @@ from roadworthy.inference_log.model import (
     Page,
     Progress,
     Rating,
+    Reach,
     Shipped,
     Side,
     Stats,
@@ -145,6 +146,9 @@ class SqliteLog:
         said = "SELECT ts, name, score, label, said_by FROM feedback WHERE id = ? ORDER BY ts, name"
         feedback = [Feedback(inference, *row) for row in fetch(connection, said, (pack_id(inference),))]
         return Entry(found, feedback)
+
+    def reach(self) -> Reach | None:
+        return self._ask(lambda connection: log_query.reach(connection, self._cold))
 
     def find(self, where: Filter, limit: int = 50, after: Cursor | None = None, before: Cursor | None = None) -> Page:
         newest_first = before is None

@@ -43,7 +43,13 @@ def customers(connection: apsw.Connection, cold: ColdDays, where: Filter) -> int
     sql, values = conditions(where)
     named = f"SELECT DISTINCT unit FROM fact WHERE {sql} AND {_NAMED}"  # noqa: S608 - constant column names
     users: set[Any] = {unit for (unit,) in query(connection, named, values)}
-    if where.tag is not None or where.release is not None or where.would is not None or where.workflow is None:
+    if (
+        where.tag is not None
+        or where.release is not None
+        or where.would is not None
+        or where.workflow is None
+        or where.among
+    ):
         for day in cold.days(connection, where):
             rows = (from_row(row) for row in cold.rows(day, where))
             users.update(row.unit for row in rows if _names(row.unit, row.unit_source) and matches(where, row))

@@ -12,7 +12,7 @@ from roadworthy.adapters.sqlite import log_bodies
 from roadworthy.adapters.sqlite.log_bodies import Packer
 from roadworthy.adapters.sqlite.log_cold import ColdDay, ColdDays
 from roadworthy.adapters.sqlite.log_rows import COLUMNS, from_row, pack_id
-from roadworthy.inference_log.model import ANY, EQUAL, WORDED, Cursor, Filter, Page
+from roadworthy.inference_log.model import ANY, EQUAL, WORDED, Cursor, Filter, Page, Reach
 from roadworthy.inference_log.rules import hidden, matches
 from roadworthy.workflow.inference import Inference
 
@@ -31,6 +31,9 @@ def conditions(where: Filter) -> tuple[str, list[Any]]:
     for field, column in EQUAL.items():
         if (value := getattr(where, field)) is not None:
             need(f"{column} = ?", value)
+    if where.among is not None:
+        names = where.among.split(",")
+        need(f"workflow IN ({','.join('?' * len(names))})", *names)
     if where.workflow is None:
         away = hidden(where)
         need(f"workflow NOT IN ({','.join('?' * len(away))})", *away)
@@ -131,6 +134,13 @@ def ordered(
         if past is None or (day.oldest <= past.ts if newest_first else day.newest >= past.ts)
     ]
     return merged(warm(connection, where, newest_first, past), days, read, newest_first)
+
+
+def reach(connection: apsw.Connection, cold: ColdDays) -> Reach | None:
+    oldest, newest = connection.execute("SELECT (SELECT min(ts) FROM fact), (SELECT max(ts) FROM fact)").get
+    days = cold.days(connection)
+    times = [time for day in days for time in (day.oldest, day.newest)] + [t for t in (oldest, newest) if t is not None]
+    return Reach(min(times), max(times), max(times) if oldest is None else oldest) if times else None
 
 
 def body(connection: apsw.Connection, packer: Packer, inference: str) -> bytes | None:
