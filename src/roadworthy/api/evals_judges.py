@@ -19,10 +19,8 @@ import msgspec
 
 from roadworthy.api.app import Call, Endpoint
 from roadworthy.evals.calibration import Calibration
-from roadworthy.evals.judges import identity_of
-from roadworthy.evals.rules import rubric_digest
 from roadworthy.evals.service import Refused
-from roadworthy.operations.proving.calibrating import Order
+from roadworthy.operations.proving.calibrating import Order, declared_judges
 from roadworthy.operations.services import Services
 from roadworthy.workflow.model import Workflow
 
@@ -88,21 +86,12 @@ def _flows(services: Services, call: Call) -> Sequence[Workflow]:
 
 def _judges(services: Services, flow: Workflow) -> list[dict[str, Any]]:
     """Each judge as it would be asked now, with the calibration that vouches for it or why none does."""
-    try:
-        declared = services.judging.calibrating.judges_of(flow.name)
-    except Refused as error:
-        return [{"workflow": flow.name, "scorer": "", "judge": "", "calibration": None, "why": str(error)}]
-    found = []
-    for each in declared:
-        vouched = services.judging.judges.calibrated(
-            flow.name, identity_of(each), rubric_digest(flow.rubric or ""), services.clock(), score=each.name
-        )
-        why = vouched if isinstance(vouched, str) else ""
-        found.append({
-            "workflow": flow.name, "scorer": each.name, "judge": each.workflow, "identity": identity_of(each),
-            "calibration": None if isinstance(vouched, str) else _told(vouched), "why": why,
-        })  # fmt: skip
-    return found
+    judging = services.judging
+    found = declared_judges(judging.calibrating, judging.judges, flow, services.clock())
+    return [
+        {**msgspec.to_builtins(each), "calibration": None if each.calibration is None else _told(each.calibration)}
+        for each in found
+    ]
 
 
 def _told(calibration: Calibration) -> dict[str, Any]:

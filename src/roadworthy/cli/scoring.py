@@ -5,8 +5,7 @@ What was scored is kept at once.  Nothing tells the rater which release wrote an
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -14,6 +13,7 @@ import msgspec
 from roadworthy.cli import evals_view, words
 from roadworthy.cli.terminal import clean, line
 from roadworthy.evals.rubric import Rubric
+from roadworthy.operations.proving.words import conversation, pretty
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -183,27 +183,4 @@ class Session:
 
 
 def asked(example: Facts) -> list[tuple[str, str]]:
-    """(who, what) of a conversation; the holes that the app filled first."""
-    said = [(f"{name} (filled in by the app)", value) for name, value in example.get("inputs", {}).items()]
-    for message in example["messages"]:
-        content = message.get("content")
-        text = content if isinstance(content, str) else json.dumps(content, ensure_ascii=False)
-        role = str(message.get("role", "?"))
-        said.append(("asked" if role == "user" else line(role, 20), text))
-    return said
-
-
-def pretty(text: str) -> str:
-    """JSON laid out; anything else as it is."""
-    try:
-        found = json.loads(text)
-    except (ValueError, RecursionError):
-        return text
-    if not isinstance(found, dict | list):
-        return text
-    return json.dumps(found, ensure_ascii=False, indent=1 if _deep(found) else 2)
-
-
-def _deep(found: Any) -> bool:
-    values: Sequence[Any] = list(found.values()) if isinstance(found, dict) else found
-    return any(isinstance(each, dict | list) for each in values)
+    return [(line(who, 60), text) for who, text in conversation(example)]

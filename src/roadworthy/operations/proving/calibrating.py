@@ -339,6 +339,40 @@ class Calibrating:
                 raise gone[0]
 
 
+class Declared(msgspec.Struct, frozen=True, kw_only=True):
+    """A judge as it would be asked now."""
+
+    workflow: str
+    scorer: str
+    """Its score; empty: the scorers cannot be made, and ``why`` says so."""
+    judge: str
+    identity: str = ""
+    calibration: Calibration | None
+    """That vouches for it; ``None``: none does."""
+    why: str
+    """Why none does, in words; empty: nobody tried yet, or one does."""
+
+
+def declared_judges(calibrating: Calibrating, judges: Judges, flow: Workflow, now: float) -> list[Declared]:
+    """The judges that a workflow declares.  Raises ``Unknown``."""
+    try:
+        declared = calibrating.judges_of(flow.name)
+    except Refused as error:
+        return [Declared(workflow=flow.name, scorer="", judge="", calibration=None, why=str(error))]
+    found = []
+    for each in declared:
+        identity = identity_of(each)
+        vouched = judges.calibrated(flow.name, identity, rubric_digest(flow.rubric or ""), now, score=each.name)
+        known = vouched if isinstance(vouched, Calibration) else None
+        found.append(
+            Declared(
+                workflow=flow.name, scorer=each.name, judge=each.workflow, identity=identity, calibration=known,
+                why=vouched if isinstance(vouched, str) else "",
+            )
+        )  # fmt: skip
+    return found
+
+
 def concluded(ready: _Ready, marks: Mapping[str, Mark], now: float, before: Mapping[str, Sequence[Mark]]) -> Conclusion:
     """What the judge said of everything, compared with what people did.  ``before``: what it said of the same earlier.
 

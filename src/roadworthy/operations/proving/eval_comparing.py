@@ -69,6 +69,58 @@ def compared(gate: Gate, one: str, other: str) -> Compared:
     )  # fmt: skip
 
 
+class Shown(msgspec.Struct, frozen=True, kw_only=True):
+    """One example of a run, beside what another run answered to it."""
+
+    example: Example
+    """Of a held-out one, without what it asks and expects."""
+    slot: str
+    now: Side
+    before: Side | None
+    """``None``: there is no other run, or it did not answer this one."""
+    moved: int
+    """-1: a score fell, 1: one rose and none fell, 0: none moved."""
+    wrong: bool
+    reasons: list[tuple[str, str]]
+    """(score, why) as far as a scorer said."""
+    missing: str
+    """What it has no answer or no score for, in words; empty: all is there."""
+    inference: str
+    target: str
+    """Who answered, where it was asked apart from the ladder."""
+
+
+def side_by_side(gate: Gate, run: Run, other: Run | None) -> list[Shown]:
+    """Every asking of a run: what got worse first, then what is wrong, then what is missing, then the rest.
+
+    Raises ``Refused``.
+    """
+    before = {} if other is None else _answered(gate, other)
+    found = [_shown(each, before.get(each.example.id)) for each in gate.scored(run)]
+    return sorted(found, key=lambda each: (each.moved >= 0, not each.wrong, not each.missing, each.moved <= 0))
+
+
+def _shown(scored: Scored, before: list[Scored] | None) -> Shown:
+    answer, mine = scored.answer, unread(scored.example)
+    apart = answer is not None and bool(answer.asked_target)
+    old = None if before is None or apart else before
+    sides = _side([scored]), None if old is None else _side(old)
+    moved = 0 if old is None or sides[1] is None else _moved(Change(mine, sides[1], sides[0]))
+    hidden = scored.example.held_out or (old is not None and old[0].example.held_out)
+    if hidden:
+        sides = msgspec.structs.replace(sides[0], text=""), sides[1] and msgspec.structs.replace(sides[1], text="")
+    gone = {**scored.unscored, **scored.lost}
+    missing = "no answer" if scored.standing == "unanswered" else "; ".join(f"{n}: {why}" for n, why in gone.items())
+    marks = {} if answer is None or hidden else answer.marks
+    return Shown(
+        example=mine, slot=scored.slot or scored.example.id, now=sides[0], before=sides[1], moved=moved,
+        wrong=scored.standing == "bad" or any(value < 1 for value in scored.scores.values()),
+        reasons=[(name, mark.reason or mark.label) for name, mark in marks.items() if mark.reason or mark.label],
+        missing=missing, inference="" if answer is None else answer.inference,
+        target=answer.asked_target if answer is not None else "",
+    )  # fmt: skip
+
+
 def run_of(gate: Gate, workflow: str, which: str) -> str:
     """A run's id: as it is, or the newest run of a release's number or digest.  Raises ``Unknown``."""
     if which.startswith("evr_"):

@@ -6,7 +6,8 @@ terminal here.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
 from datetime import tzinfo
 from typing import Any
 
@@ -118,6 +119,33 @@ def scores(each: Facts) -> str:
 
 
 # --- examples
+
+
+def conversation(example: Facts) -> list[tuple[str, str]]:
+    """(who, what); the holes that the app filled first."""
+    said = [(f"{name} (filled in by the app)", value) for name, value in example.get("inputs", {}).items()]
+    for message in example["messages"]:
+        content = message.get("content")
+        text = content if isinstance(content, str) else json.dumps(content, ensure_ascii=False)
+        role = str(message.get("role", "?"))
+        said.append(("asked" if role == "user" else role, text))
+    return said
+
+
+def pretty(text: str) -> str:
+    """JSON laid out; anything else as it is."""
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        return text
+    if not isinstance(found, dict | list):
+        return text
+    return json.dumps(found, ensure_ascii=False, indent=1 if _deep(found) else 2)
+
+
+def _deep(found: Any) -> bool:
+    values: Sequence[Any] = list(found.values()) if isinstance(found, dict) else found
+    return any(isinstance(each, dict | list) for each in values)
 
 
 def taken(workflow: str, answer: Facts) -> list[str]:
