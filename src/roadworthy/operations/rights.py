@@ -6,31 +6,43 @@ workflow's named owners.  A service asks for both.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from typing import Protocol
 
 from roadworthy.kill_switch.model import Right
-from roadworthy.people.roles import Grant, Permission, Standing, standing
-from roadworthy.workflow.model import Configuration, Owners
+from roadworthy.people.accounts.ports import KnowingTransaction
+from roadworthy.people.directory import standing_of
+from roadworthy.people.roles import Permission, Standing
+from roadworthy.workflow.model import Owners
 
 
-def permissions_of(
-    person: str,
-    configuration: Configuration | None,
-    granted: Sequence[Grant] = (),
-    left: frozenset[str] = frozenset(),
-    *,
-    team: str | None = None,
-    workflow: str | None = None,
-) -> frozenset[Permission]:
-    """What a person may do on a workflow, in a team, or (neither given) to the whole install.
+class KnowingState(Protocol):
+    def read(self) -> AbstractContextManager[KnowingTransaction]: ...
 
-    Fails closed: nobody knows the person, or the workflow is not configured, gives what is held everywhere, which for
-    a stranger is nothing.
-    """
-    held: Standing = standing(person, configuration, granted, left)
-    if workflow is not None:
-        return held.of(workflow)
-    return held.everywhere() if team is None else held.within(team)
+
+class Rights:
+    """What everybody may do, as configuration and state say now.  Thread-safe; blocking."""
+
+    def __init__(self, state: KnowingState) -> None:
+        self._state = state
+
+    def standing(self, person: str) -> Standing:
+        """Of a person, to be asked more than once.  A stranger, and whoever left, may do nothing."""
+        with self._state.read() as tx:
+            return standing_of(tx, person)
+
+    def of(self, person: str, *, team: str | None = None, workflow: str | None = None) -> frozenset[Permission]:
+        """On a workflow, in a team, or (neither given) on the whole install.  Fails closed: on a workflow that is not
+        configured a person may do what they may everywhere."""
+        held = self.standing(person)
+        if workflow is not None:
+            return held.of(workflow)
+        return held.everywhere() if team is None else held.within(team)
+
+    def may(
+        self, person: str, permission: Permission, *, team: str | None = None, workflow: str | None = None
+    ) -> bool:  # fmt: skip
+        return permission in self.of(person, team=team, workflow=workflow)
 
 
 def rights_of(person: str, owners: Owners | None) -> frozenset[Right]:

@@ -6,6 +6,8 @@ Whatever looks a person up looks here.  Whoever left is in it, with ``left``, so
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from msgspec.structs import replace
 
 from roadworthy.people.accounts.ports import KnowingTransaction
@@ -31,10 +33,18 @@ def living(tx: KnowingTransaction, configuration: Configuration | None = None) -
     return {name: person for name, person in everybody(tx, configuration).items() if not person.left}
 
 
-def by_email(people: dict[str, Person], email: str) -> Person | None:
-    """The first with this address, whatever its case."""
+def with_email(people: Mapping[str, Person], email: str) -> list[Person]:
+    """Those with this address, whatever its case.  Where there are two, an address says nothing about who it is."""
     wanted = email.strip().lower()
-    return next((person for person in people.values() if person.email.lower() == wanted), None) if wanted else None
+    return [person for person in people.values() if wanted and person.email.lower() == wanted]
+
+
+def called(people: Mapping[str, Person], name: str) -> Person | None:
+    """The one with this id, or the only one with this address."""
+    if name in people:
+        return people[name]
+    found = with_email(people, name)
+    return found[0] if len(found) == 1 else None
 
 
 def standing_of(tx: KnowingTransaction, person: str, configuration: Configuration | None = None) -> Standing:

@@ -1,4 +1,4 @@
-"""People who sign in: one-time codes and login sessions.  Accounts are the ids of ``people.yaml``."""
+"""People who sign in: one-time codes and login sessions."""
 
 from __future__ import annotations
 
@@ -27,3 +27,17 @@ class LoginSession(msgspec.Struct, frozen=True):
     expires_at: float
     ended_at: float | None = None
     team: str = "default"
+    via: str = "code"
+    """``code``, ``password``, ``invitation``, ``oidc`` or ``link``."""
+    address: str = ""
+    """Where it was opened from: an address, or ``os:uid``."""
+    agent: str = ""
+    """What the browser calls itself, shortened."""
+
+    @property
+    def id(self) -> str:
+        """What it is called: enough of the hash to tell it from the others, and no use to sign in with."""
+        return f"ses_{self.hash[:12]}"
+
+    def open(self, now: float) -> bool:
+        return self.ended_at is None and now < self.expires_at

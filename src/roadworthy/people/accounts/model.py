@@ -9,7 +9,7 @@ from roadworthy.workflow.model import DEFAULT_TEAM, Person
 
 
 class Account(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What state knows of a person: of one who was invited, everything; of one of ``people.yaml``, what is not there."""
+    """What state knows of a person: of one who was invited, everything; of one of ``people.yaml``, what that lacks."""
 
     person: str
     created_at: float
@@ -26,6 +26,9 @@ class Account(msgspec.Struct, frozen=True, omit_defaults=True):
     """When they last signed in."""
     left_at: float | None = None
     """When they left, by ``roadworthy people leave``."""
+    subject: str = ""
+    """``ISSUER SUBJECT`` of the identity provider that vouched for them first; another subject with the same address is
+    somebody else."""
     zone: str = ""
     """Their own time zone; empty: as ``people.yaml`` or the install says."""
 
@@ -53,6 +56,10 @@ class Invitation(msgspec.Struct, frozen=True, omit_defaults=True):
     ended_at: float | None = None
     """Withdrawn, or another was sent to the same address."""
     team: str = DEFAULT_TEAM
+
+    @property
+    def id(self) -> str:
+        return f"inv_{self.hash[:12]}"
 
     def open(self, now: float) -> bool:
         return self.used_at is None and self.ended_at is None and now < self.expires_at
