@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from roadworthy.people.oncall import rules
-from roadworthy.people.oncall.model import Entry, Gap, Override, Shift
+from roadworthy.people.oncall.model import Gap, Override, Shift
+from roadworthy.workflow.calendars import Entry
 from roadworthy.workflow.model import Person
 from roadworthy.workflow.rotation import Rotation
 

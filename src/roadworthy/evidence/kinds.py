@@ -185,6 +185,8 @@ class OnCallSchedule(_Figures, frozen=True, tag="on_call_schedule"):
     covered_until: float
     """The first instant without anybody."""
     people: list[Name] = []
+    why: str = ""
+    """Why nobody is on call then."""
 
 
 class OnCallPage(_Figures, frozen=True, tag="on_call_page"):

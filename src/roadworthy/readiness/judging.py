@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from roadworthy.evidence.kinds import (
@@ -233,10 +234,22 @@ def kill_drill_judged(figures: KillDrill, gateways: Mapping[str, float]) -> Judg
     return Judged("PASS", seen)
 
 
-def _schedule(figures: OnCallSchedule, _: Evidence, __: Subject, ___: Sequence[Evidence]) -> Judged:
+def _schedule(figures: OnCallSchedule, evidence: Evidence, _: Subject, history: Sequence[Evidence]) -> Judged:
     if not figures.people:
-        return Judged("INSUFFICIENT", "nobody is on call")
-    return Judged("PASS", f"{', '.join(figures.people)} on call", until=figures.covered_until - COVERED)
+        return Judged("INSUFFICIENT", f"nobody is on call{f': {figures.why}' if figures.why else ''}")
+    if _gap(evidence):
+        day = datetime.fromtimestamp(figures.covered_until, UTC).date().isoformat()
+        return Judged("INSUFFICIENT", f"nobody is on call from {day} on{f': {figures.why}' if figures.why else ''}")
+    until = [each.made_at for each in history if each.made_at > evidence.made_at and _gap(each)]
+    return Judged("PASS", f"{', '.join(figures.people)} on call", until=min([figures.covered_until - COVERED, *until]))
+
+
+def _gap(evidence: Evidence) -> bool:
+    """Was nobody on call within two weeks, when it was made?"""
+    figures = evidence.figures
+    return isinstance(figures, OnCallSchedule) and (
+        not figures.people or figures.covered_until < evidence.made_at + COVERED
+    )
 
 
 def _page(figures: OnCallPage, _: Evidence, __: Subject, ___: Sequence[Evidence]) -> Judged:

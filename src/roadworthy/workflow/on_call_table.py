@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from roadworthy.workflow import calendars
 from roadworthy.workflow.fields import At, Field, ListOf, MapOf, Reading, Section
 from roadworthy.workflow.kinds import Boolean, Day, Duration, File, Ref, Secret, Text, Url, address_problem
 from roadworthy.workflow.model import Person
@@ -42,15 +44,11 @@ class Handoff:
 
 def _calendar(path: str, text: str, at: At) -> Any:
     """(name, text) of an iCalendar file that can be read."""
-    from icalendar import Calendar  # only control reads configuration
-
-    expected = "an iCalendar file with events (RFC 5545)"
     try:
-        calendar = Calendar.from_ical(text)
-    except (ValueError, IndexError, KeyError) as error:
-        return at.problem(0, f"{path}, which cannot be read ({str(error)[:120]})", expected, "export it again")
-    if not calendar.walk("VEVENT"):
-        return at.problem(0, f"{path} without an event", expected, "export the calendar that has the shifts")
+        calendars.check(text, "UTC", time.time())
+    except calendars.CalendarUnreadable as error:
+        expected = "an iCalendar file that says who is on call (RFC 5545)"
+        return at.problem(0, f"{path}: {error}", expected, "export the calendar of the shifts again")
     return path, text
 
 

@@ -6,6 +6,8 @@ from typing import Literal
 
 import msgspec
 
+from roadworthy.workflow.calendars import Entry
+
 How = Literal["rotation", "calendar", "pagerduty", "override", "named", "owner"]
 """What puts somebody on call.  ``named``: a workflow names the person; ``owner``: nothing says who, so its owner is."""
 
@@ -56,17 +58,6 @@ class Override(msgspec.Struct, frozen=True, omit_defaults=True):
     @property
     def holds_until(self) -> float:
         return self.end if self.ended_at is None else min(self.end, self.ended_at)
-
-
-class Entry(msgspec.Struct, frozen=True):
-    """What a calendar or a schedule says: these people, in their words there, from then until then."""
-
-    start: float
-    end: float
-    words: tuple[str, ...]
-    """Of one person each: a mail address, an id or a name."""
-    title: str = ""
-    """Of the event, for messages; itself a word when it names somebody."""
 
 
 class Reading(msgspec.Struct, frozen=True, omit_defaults=True):

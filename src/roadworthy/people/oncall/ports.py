@@ -1,4 +1,4 @@
-"""What on-call needs: rows of the state store, and somebody who reads calendars."""
+"""What on-call needs of the state store."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from typing import Protocol
 
-from roadworthy.people.oncall.model import Entry, Override, Reading
+from roadworthy.people.oncall.model import Override, Reading
 from roadworthy.workflow.ports import Transaction
 
 
@@ -38,9 +38,3 @@ class OnCallState(Protocol):
     def read(self) -> AbstractContextManager[OnCallReads]: ...
 
     def write(self) -> AbstractContextManager[OnCallReads]: ...
-
-
-class ReadCalendar(Protocol):
-    """An iCalendar text → its entries in ``[start, end)``; ``zone``: of times that name none."""
-
-    def __call__(self, text: str, zone: str, start: float, end: float) -> Sequence[Entry]: ...

@@ -6,6 +6,7 @@ comes twice in autumn, at the first of the two.  So a week may have 167 or 169 h
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
@@ -14,13 +15,16 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from roadworthy.people.oncall.model import Entry, Gap, How, Override, Shift
+from roadworthy.people.oncall.model import Gap, How, Override, Shift
+from roadworthy.workflow.calendars import Entry
 from roadworthy.workflow.model import Person
 from roadworthy.workflow.rotation import Rotation
 
 DAY: Final = 86_400.0
 AHEAD: Final = 14 * DAY
 """Seconds ahead in which there may be no gap (item 8 of readiness)."""
+LONGEST_HORIZON: Final = 44 * DAY
+"""Seconds ahead that a check looks: two weeks beyond the thirty days that its evidence lives."""
 LONGEST: Final = 400 * DAY
 """Of one question."""
 LONGEST_OVERRIDE: Final = 92 * DAY
@@ -95,38 +99,45 @@ def turns(rotation: Rotation, start: float, end: float) -> list[Shift]:
 
 def told(
     entries: Sequence[Entry], who: Callable[[Entry], tuple[tuple[str, ...], str]], how: How, start: float, end: float,
-    *, known_until: float | None = None,
+    *, known: tuple[float, float] | None = None,
 ) -> list[Shift]:  # fmt: skip
     """What a calendar or a schedule says, without overlap.  ``who``: people of an entry, and why somebody in it is
-    nobody; ``known_until``: beyond it nothing was read."""
+    nobody; ``known``: the span that was read."""
     spans = [each for each in entries if each.start < end and each.end > start]
     marks = {start, end, *(max(each.start, start) for each in spans), *(min(each.end, end) for each in spans)}
-    if known_until is not None and start < known_until < end:
-        marks.add(known_until)
+    low_known, high_known = known or (start, end)
+    marks |= {at for at in (low_known, high_known) if start < at < end}
     named = [(each, *who(each)) for each in sorted(spans, key=lambda each: (each.start, each.end, each.words))]
     out: list[Shift] = []
     for low, high in pairwise(sorted(marks)):
         here = [(people, why) for each, people, why in named if each.start <= low and each.end >= high]
         people = tuple(dict.fromkeys(person for found, _ in here for person in found))
-        nobody = "nothing is known of that time yet" if known_until is not None and low >= known_until else "no entry"
+        nobody = "no entry" if low_known <= low < high_known else "nothing was read of that time"
         why = "" if people else "; ".join(dict.fromkeys(why for _, why in here if why)) or nobody
         out.append(Shift(low, high, people, how, why))
     return _joined(out)
 
 
 def matched(people: Mapping[str, Person]) -> Callable[[Entry], tuple[tuple[str, ...], str]]:
-    """Whom an entry means: by mail address, id or full name, whatever the case; else by its title."""
+    """Whom an entry means: by mail address, id or full name, whatever the case; else by its title, which may have other
+    words around a full name or a mail address."""
     known: dict[str, str] = {}
+    within: dict[str, re.Pattern[str]] = {}
     for person in people.values():
-        for word in (person.name, person.id, person.email):
-            if word:
-                known[_plain(word)] = person.id
+        for word in filter(None, (person.name, person.id, person.email)):
+            known[_plain(word)] = person.id
+        names = "|".join(re.escape(_plain(word)) for word in (person.name, person.email) if word)
+        within[person.id] = re.compile(rf"(?<!\w)(?:{names})(?!\w)")
 
     def who(entry: Entry) -> tuple[tuple[str, ...], str]:
         found = tuple(dict.fromkeys(known[_plain(word)] for word in entry.words if _plain(word) in known))
-        by_title = known.get(_plain(entry.title))
-        if not found and by_title is not None:
-            return (by_title,), ""
+        if not found and _plain(entry.title) in known:
+            return (known[_plain(entry.title)],), ""
+        if not found and not entry.words:  # "On call: Ada Berg"
+            title = _plain(entry.title)
+            found = tuple(person for person, pattern in within.items() if pattern.search(title))
+            if found:
+                return found, ""
         strangers = [word for word in entry.words if _plain(word) not in known] or [entry.title]
         names = " and ".join(f"'{each}'" for each in strangers if each)
         return found, f"people.yaml knows nobody called {names or 'anything: the entry names nobody'}"

@@ -17,7 +17,8 @@ import msgspec
 
 from roadworthy.people.oncall import rules
 from roadworthy.people.oncall.model import Gap, Override, Reading, Shift
-from roadworthy.people.oncall.ports import OnCallReads, OnCallState, ReadCalendar
+from roadworthy.people.oncall.ports import OnCallReads, OnCallState
+from roadworthy.workflow import calendars
 from roadworthy.workflow.audit import Event, chain
 from roadworthy.workflow.model import DEFAULT_TEAM, Configuration, Workflow
 from roadworthy.workflow.problems import did_you_mean
@@ -54,13 +55,11 @@ class OnCall:
     def __init__(
         self,
         state: OnCallState,
-        read_calendar: ReadCalendar,
         *,
         clock: Callable[[], float],
         new_id: Callable[[], str] = lambda: f"ovr_{secrets.token_hex(6)}",
     ) -> None:
         self._state = state
-        self._read_calendar = read_calendar
         self._clock = clock
         self._new_id = new_id
 
@@ -208,9 +207,12 @@ class OnCall:
             kept = tx.on_call_reading(rotation.name)
             if kept is None or kept.schedule != rotation.pagerduty.schedule or kept.fetched_at is None:
                 return [Shift(start, end, (), "pagerduty", f"{rotation.pagerduty.schedule} was not read yet")]
-            return rules.told(kept.entries, who, "pagerduty", start, end, known_until=kept.end)
+            return rules.told(kept.entries, who, "pagerduty", start, end, known=(kept.start, kept.end))
         if rotation.calendar_file:
-            entries = self._read_calendar(rotation.calendar, rotation.zone, start, end)
+            try:
+                entries = calendars.entries(rotation.calendar, rotation.zone, start, end)
+            except calendars.CalendarUnreadable as error:  # it was checked a year ahead when it was applied
+                return [Shift(start, end, (), "calendar", f"{rotation.calendar_file}: {error}")]
             return rules.told(entries, who, "calendar", start, end)
         return rules.turns(rotation, start, end)
 

@@ -1,0 +1,1 @@
+"""On-call schedules that are kept elsewhere."""
