@@ -1,8 +1,9 @@
-# make setup | demo [CHECK=1] | test | check | docs | statistics [DATA=PATH] | bench [ROUNDS=3] [ONLY=roadworthy,nginx] [QUICK=1]
+# make setup | demo [CHECK=1] | test | test-browser [ARGS=…] | check | docs | statistics [DATA=PATH] | bench [ROUNDS=3] [ONLY=roadworthy,nginx] [QUICK=1]
 VENV := .venv
 BIN := $(VENV)/bin
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 INSTALLED := $(VENV)/.installed
+BROWSER := $(VENV)/.browser
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 ROUNDS ?= 3
@@ -11,7 +12,7 @@ QUICK ?=
 CHECK ?=
 DATA ?=
 
-.PHONY: setup demo test check docs statistics bench
+.PHONY: setup demo test test-browser check docs statistics bench
 .DEFAULT_GOAL := test
 
 setup: $(INSTALLED)
@@ -31,6 +32,14 @@ demo: setup
 
 test: setup
 	$(BIN)/pytest -n 3 --dist loadfile $(ARGS)
+
+# Journeys in headless Chromium (Debian: apt-get install chromium), skipped with a reason where there is none.
+test-browser: $(BROWSER)
+	$(BIN)/pytest browser --timeout 300 $(ARGS)
+
+$(BROWSER): $(INSTALLED) requirements/browser.txt
+	@$(PIP) install --require-hashes -r requirements/browser.txt
+	@touch $@
 
 check: setup
 	$(BIN)/ruff check .

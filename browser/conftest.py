@@ -1,0 +1,68 @@
+"""Journeys of people through the console of a real install, in headless Chromium: ``make test-browser``.
+
+One install for a module: gateway, control, console, a target that answers by script.  A browser of one person is a
+context of its own.  Whatever a page's script throws, or a browser refuses to load, fails the journey.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from installed import Installed, Person
+
+CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
+FLAGS = (
+    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync",
+)  # fmt: skip
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    if CHROMIUM is None:
+        reason = "no Chromium here: install it (Debian: apt-get install chromium) or name it in CHROMIUM"
+        for item in items:
+            item.add_marker(pytest.mark.skip(reason=reason))
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[object]:
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=list(FLAGS))
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installed]:
+    with Installed(tmp_path_factory.mktemp("installed")) as made:
+        yield made
+
+
+@pytest.fixture
+def person(chromium: object, installed: Installed) -> Iterator[Callable[..., Person]]:
+    """``person("ada")``: a browser in which Ada has signed in; ``person("ada", phone=True, dark=True)``."""
+    opened: list[Person] = []
+
+    def open_one(who: str | None, *, phone: bool = False, dark: bool = False) -> Person:
+        opened.append(Person(chromium, installed, who, phone=phone, dark=dark))
+        return opened[-1]
+
+    yield open_one
+    for one in opened:
+        one.close()
+    assert not [wrong for one in opened for wrong in one.wrong]
+
+
+@pytest.fixture(scope="session")
+def pictures() -> Path:
+    """Where pictures of pages go."""
+    folder = Path(os.environ.get("PICTURES", "docs/pictures/console"))
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
