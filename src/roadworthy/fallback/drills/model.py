@@ -286,6 +286,8 @@ class DrillRun(msgspec.Struct, kw_only=True):
     estimate: float = 0.0
     """Seconds that it should take."""
     results: list[Result] = []
+    draft: bool = False
+    """Of a release that nobody had frozen: it was tried before that."""
 
     @property
     def failed(self) -> int:

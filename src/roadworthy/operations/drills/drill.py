@@ -72,6 +72,8 @@ class Subject(msgspec.Struct, frozen=True):
     continues: bool
     """Its first target can go on with a text that broke off."""
     by: str
+    draft: bool = False
+    """Nobody froze it: it is tried before that."""
 
 
 class Ports(msgspec.Struct, frozen=True):

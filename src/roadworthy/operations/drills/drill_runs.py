@@ -111,6 +111,7 @@ class DrillRuns:
             wanted=len(steps),
             estimate=estimate(steps, release),
             results=sorted(skipped, key=_order),
+            draft=subject.draft,
         )
         going = _Run(run, self._monotonic() if leased else UNLEASED)
         with self._lock:

@@ -42,10 +42,11 @@ class Visible(msgspec.Struct, kw_only=True):
 
 
 def catalogue(runs: Iterable[DrillRun]) -> list[Visible]:
-    """Of the newest run's release, in the order of the fault catalogue.  ``runs``: newest first."""
+    """Of the newest run's release, in the order of the fault catalogue.  ``runs``: newest first; those of drafts count
+    only where there are no others."""
     found: dict[tuple[str, bool], Visible] = {}
-    digest = ""
-    for run in runs:
+    digest, every = "", list(runs)
+    for run in [run for run in every if not run.draft] or every:
         digest = digest or run.digest
         if run.digest != digest:
             continue

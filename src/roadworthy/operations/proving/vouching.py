@@ -66,7 +66,7 @@ class Vouching:
 
     def owed(self, workflow: str, digest: str | None = None) -> list[Owed]:
         """Everything that waits for somebody's acceptance."""
-        return _owed(self._board.view(workflow, digest), self._clock())
+        return owed_in(self._board.view(workflow, digest), self._clock())
 
     def accept(self, workflow: str, actor: Actor, roles: Sequence[Role] = (), evidence: str = "") -> list[Evidence]:
         """Take roles and what comes with them; nothing named: all that waits for this person.  Raises ``Refused``."""
@@ -82,12 +82,12 @@ class Vouching:
             raise NotYours(str(self._ledger.refuse(event, _not_theirs(workflow, actor.id, wrong, held, owners))))
         if evidence:
             return [self._accepted(view, actor, evidence, event)]
-        mine = [each for each in _owed(view, self._clock()) if each.person == actor.id]
+        mine = [each for each in owed_in(view, self._clock()) if each.person == actor.id]
         if roles:
             mine = [each for each in mine if each.role in roles]
         done = [self._taken(view, actor, each) for each in mine]
         if not done:
-            left = [f"{each.kind} ({each.role}) by {each.person}" for each in _owed(view, self._clock())]
+            left = [f"{each.kind} ({each.role}) by {each.person}" for each in owed_in(view, self._clock())]
             waits = f"; what waits: {', '.join(left)}" if left else ""
             raise Refused(f"nothing of {workflow} waits for {actor.id}{waits}; roadworthy ready {workflow}")
         return done
@@ -225,7 +225,8 @@ class Vouching:
         )  # fmt: skip
 
 
-def _owed(view: View, now: float) -> list[Owed]:
+def owed_in(view: View, now: float) -> list[Owed]:
+    """Everything about one release that waits for somebody's acceptance."""
     found = []
     for owed in owed_by(view.subject):
         mine = [

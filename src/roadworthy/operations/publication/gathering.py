@@ -46,6 +46,8 @@ class Sources:
     kill: Callable[[], Mapping[str, Stopped]] = dict
     wanted: Callable[[], Collection[str]] = tuple
     """Digests of releases to which a permit is under way."""
+    drafts: Callable[[], Collection[FrozenRelease]] = tuple
+    """Releases that are tried before anybody froze them: a permit reaches them, and nobody else."""
 
 
 APART: Final = ("key/", "person/", "escalation/", "delivery/", "incident/")
@@ -104,6 +106,9 @@ class Gatherer:
             for rollout in rollouts.values():
                 wanted |= {digest for digest in (rollout.digest, rollout.predecessor) if digest is not None}
             releases, spurious = self._releases(tx, wanted)
+        for draft in self._sources.drafts():
+            if _is_genuine(draft.release.digest, draft):
+                releases.setdefault(draft.release.digest, draft)
         picture = Picture(
             configurations=[] if applied is None else [applied, *declared[1:]],
             releases=releases,

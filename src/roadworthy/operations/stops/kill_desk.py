@@ -9,7 +9,7 @@ import msgspec
 
 from roadworthy.gateway.snapshot import Snapshot, Stopped
 from roadworthy.kill_switch.confirming import Missing
-from roadworthy.kill_switch.model import EVERY, Held, Right, State, Switch, severity
+from roadworthy.kill_switch.model import EVERY, STATES, Held, Right, State, Switch, severity
 from roadworthy.kill_switch.rules import MAY, TRANSITIONS, UNDO_SECONDS, Event, Refused, in_force, step
 from roadworthy.kill_switch.service import Done, Kills
 from roadworthy.operations.rights import rights_of
@@ -180,6 +180,11 @@ class KillDesk:
     def stopped_stands(self) -> list[Stand]:
         """Of those that are not ``on`` themselves."""
         return [stand for stand in self.stands() if stand.state != "on"]
+
+    def would_read(self, workflow: str) -> dict[State, str]:
+        """State → what customers of a workflow would read in it."""
+        snapshot = self._snapshot()
+        return {state: reads(snapshot, workflow, state) for state in STATES if state != "on"}
 
     def stopped(self) -> dict[str, Stopped]:
         """For the snapshot and the gateways: every switch that was ever touched."""

@@ -192,7 +192,9 @@ class Drilling:
         first = release.behaviour.target
         target = snapshot.targets.get(first)
         continues = target is not None and target.capabilities.prefill != "none"
-        return Subject(release, served.policy, first in snapshot.prices, continues, by)
+        with self._state.read() as tx:
+            draft = tx.release(digest) is None
+        return Subject(release, served.policy, first in snapshot.prices, continues, by, draft)
 
 
 def _example(schema: object) -> object:

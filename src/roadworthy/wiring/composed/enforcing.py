@@ -24,7 +24,7 @@ from roadworthy.rollout.model import Rollout
 from roadworthy.wiring.fleet.gateways import Fleet
 from roadworthy.wiring.folders.data_folder import DataFolder
 from roadworthy.wiring.folders.lineage import Lineage
-from roadworthy.workflow.model import Configuration, Workflow
+from roadworthy.workflow.model import Configuration, FrozenRelease, Workflow
 from roadworthy.workflow.service import Reach, Unknown
 
 
@@ -103,6 +103,7 @@ class Enforcing:
         kill: Callable[[], Mapping[str, Stopped]],
         published: Callable[[str], Published | None] = lambda workflow: None,
         wanted: Callable[[], Collection[str]] = tuple,
+        drafts: Callable[[], Collection[FrozenRelease]] = tuple,
     ) -> Sources:
         """What snapshots are made of besides state."""
 
@@ -116,7 +117,7 @@ class Enforcing:
         def proven(workflows: Collection[str]) -> Proven:
             return self.proofs.read(workflows)
 
-        return Sources(proven, self._rollout, allows, published, kill, wanted)
+        return Sources(proven, self._rollout, allows, published, kill, wanted, drafts)
 
     def restored(self, publish: Callable[[int], None]) -> Restored:
         """``publish``: under this epoch from now on."""
