@@ -158,11 +158,11 @@ def test_entries_of_a_calendar_cover_without_overlap_and_strangers_are_named() -
 
 def test_beyond_what_was_read_nothing_is_known() -> None:
     known = rules.told(
-        [Entry(0.0, 300.0, ("ada",))], lambda _: (("ada",), ""), "pagerduty", 0.0, 200.0, known_until=200
+        [Entry(0.0, 300.0, ("ada",))], lambda _: (("ada",), ""), "pagerduty", 0.0, 200.0, known=(0.0, 200.0)
     )
     assert known == [Shift(0.0, 200.0, ("ada",), "pagerduty")]
-    beyond = rules.told([], lambda _: ((), ""), "pagerduty", 100.0, 200.0, known_until=150.0)
-    assert [(each.start, each.why) for each in beyond] == [(100.0, "no entry"), (150.0, "nothing is known of that time yet")]  # fmt: skip  # noqa: E501
+    beyond = rules.told([], lambda _: ((), ""), "pagerduty", 100.0, 200.0, known=(0.0, 150.0))
+    assert [(each.start, each.why) for each in beyond] == [(100.0, "no entry"), (150.0, "nothing was read of that time")]  # fmt: skip  # noqa: E501
 
 
 @pytest.mark.parametrize(("start", "end"), [(5.0, 5.0), (5.0, 4.0), (0.0, 401 * DAY)])

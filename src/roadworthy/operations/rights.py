@@ -45,17 +45,17 @@ class Rights:
         return permission in self.of(person, team=team, workflow=workflow)
 
 
-def rights_of(person: str, owners: Owners | None) -> frozenset[Right]:
+def rights_of(person: str, owners: Owners | None, *, on_shift: bool = False) -> frozenset[Right]:
     """Of a named person, or of an ``os:uid``, who may stop and nothing else.
 
-    The owners of prompt and cost stand in for on-call until there is a rotation.  Fails closed: nobody owns a workflow
-    that is not configured (``None``).
+    ``on_shift``: is the person on call now (``people.oncall``)?  The owners of prompt and cost may do what on-call may.
+    Fails closed: nobody owns a workflow that is not configured (``None``).
     """
     if owners is None or person.startswith("os:"):
         return frozenset({"stop"})
     if person == owners.workflow:
         return frozenset({"stop", "on_call", "owner"})
-    if person in (owners.prompt, owners.cost):
+    if on_shift or person in (owners.prompt, owners.cost):
         return frozenset({"stop", "on_call"})
     return frozenset({"stop"})
 

@@ -93,8 +93,11 @@ class KillDesk:
         snapshot: Callable[[], Snapshot | None],
         workflows: Callable[[], Mapping[str, Workflow]],
         clock: Callable[[], float],
+        on_shift: Callable[[str, str], bool] = lambda workflow, person: False,
     ) -> None:
-        """``snapshot``: what gateways serve; a stop asks nothing else, so that it waits for no database."""
+        """``snapshot``: what gateways serve; a stop asks nothing else, so that it waits for no database.  ``on_shift``:
+        (workflow, person) → is the person on call for it now?"""
+        self._on_shift = on_shift
         self._kills = kills
         self._line = line
         self._snapshot = snapshot
@@ -132,7 +135,7 @@ class KillDesk:
         if self._must_spread(to):
             self._spread(workflows, actor, reason)
         for name in chosen:
-            rights = rights_of(actor.id, _owners(workflows, name))
+            rights = self._rights(actor, name, workflows)
             done = self._kills.restore(name, to, actor.id, reason, rights, on_behalf_of=actor.on_behalf_of)
         return self.stand(workflow, wait=wait, done=done if workflow != EVERY else None)
 
@@ -238,7 +241,7 @@ class KillDesk:
                 switch, _ = step(switch, Event(kind="hold", by=actor.id, to=every.state), now)
             elif severity(switch.state) <= severity(to) and workflow == EVERY:
                 continue
-            rights = rights_of(actor.id, _owners(workflows, name))
+            rights = self._rights(actor, name, workflows)
             try:
                 step(switch, Event(kind="restore", by=actor.id, to=to, reason=reason, rights=rights), now)
             except Refused as refused:
@@ -248,6 +251,9 @@ class KillDesk:
         if not chosen:
             raise refusals[0] if refusals else Refused("nothing is stopped")
         return chosen
+
+    def _rights(self, actor: Actor, name: str, workflows: Mapping[str, Workflow]) -> frozenset[Right]:
+        return rights_of(actor.id, _owners(workflows, name), on_shift=self._on_shift(name, actor.id))
 
     def _spread(self, workflows: Mapping[str, Workflow], actor: Actor, reason: str) -> None:
         every = self._kills.switch(EVERY)

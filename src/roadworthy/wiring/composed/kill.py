@@ -121,9 +121,11 @@ class Killing(Stopping):
         store: LogStore,
         publish: Callable[[], object],
         clock: Callable[[], float],
+        on_shift: Callable[[str, str], bool] = lambda workflow, person: False,
     ) -> None:
+        """``on_shift``: (workflow, person) → is the person on call for it now?"""
         super().__init__(folder, epoch=epoch, gateways=gateways, clock=clock)
-        self.desk = KillDesk(self.kills, self, snapshot=snapshot, workflows=workflows, clock=clock)
+        self.desk = KillDesk(self.kills, self, snapshot=snapshot, workflows=workflows, clock=clock, on_shift=on_shift)
         self.stopped = self.desk.stopped
         self.mirror = KillMirror(self.kills, state, incidents, clock=clock)
         self.recent = Recent(clock)

@@ -19,6 +19,7 @@ from roadworthy.operations.notices import Arrivals
 from roadworthy.operations.status import PeopleCounts, Waiting, waiting_for_people
 from roadworthy.people.escalation.service import Queue
 from roadworthy.people.incident.service import Incidents
+from roadworthy.people.oncall.service import OnCall
 from roadworthy.people.outbox.service import Outbox
 from roadworthy.wiring.fleet.workers import tell_worker
 from roadworthy.wiring.folders.data_folder import DataFolder
@@ -54,6 +55,7 @@ class People:
             secret=find_secret,
         )
         self.incidents = Incidents(state, clock=clock)
+        self.on_call = OnCall(state, clock=clock)
         self.outbox = Outbox(state, clock=clock, secret=find_secret, hmac_key=folder.hmac_key())
         self.tidings = Tidings(state, sockets, tell_worker, clock=clock)
         self.arrivals = Arrivals(

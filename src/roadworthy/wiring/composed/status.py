@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from roadworthy.engine.publish import Publisher
-from roadworthy.engine.supervise import Engine
+from roadworthy.engine.supervise import Engine, ModuleHealth
 from roadworthy.gateway.snapshot import Snapshot
 from roadworthy.inference_log.model import Filter
 from roadworthy.inference_log.service import Log
@@ -75,6 +75,10 @@ class StatusBoard:
         self.configuration_errors: list[str] = []
         """Of the folder that ``up`` was to apply and could not."""
 
+    def health(self) -> list[ModuleHealth]:
+        """Of the engine's modules; empty while none runs."""
+        return [] if self.engine is None else self.engine.health()
+
     def read(self) -> dict[str, Any]:
         """Keys: version, data, timezone, listen, metrics, base_url, configuration, workflows, targets, budgets,
         would, kill, gateways, journal, processes, control, waiting.  Instants are Unix seconds, money US dollars."""
@@ -124,7 +128,7 @@ class StatusBoard:
                 "epoch": self._epoch if snapshot is None else snapshot.epoch,
                 "seq": 0 if snapshot is None else snapshot.seq,
                 "published_at": None if snapshot is None else snapshot.made_at,
-                "engine": [] if self.engine is None else self.engine.health(),
+                "engine": self.health(),
             },
             "waiting": [
                 *waiting(applied, candidates, targets, facts.processes, lag, warnings),
