@@ -29,7 +29,7 @@ def state(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
 def page(number: int, **more: Any) -> Page:
     fields: dict[str, Any] = {
         "id": f"pag_{number}", "incident": "inc_1", "workflow": "support", "team": "default", "person": "ada",
-        "hop": number, "state": "sent", "made_at": 10.0, "due_at": 100.0 - number, "sent_at": 10.0 + number,
+        "hop": number, "state": "sent", "made_at": 10.0, "due_at": 100.0 - number, "chain": "pag_0",
         "sendings": [10.0 + number], "proofs": [Proof("mail", "msg_1", 11.0, True, "250 ü")],
     }  # fmt: skip
     return Page(**{**fields, **more})
@@ -52,14 +52,19 @@ def test_a_link_is_found_by_its_hash_replaced_and_expires(state: Store) -> None:
 
 
 def test_pages_of_an_incident_come_last_hop_first(state: Store) -> None:
-    rows = [page(0, state="handed_up"), page(2), page(1, state="failed"), page(5, incident="inc_2", made_at=9.0)]
+    rows = [
+        page(0, state="handed_up", due_at=None),
+        page(2),
+        page(1, state="failed"),
+        page(5, incident="inc_2", made_at=9.0),
+    ]
     with state.write() as tx:
         for row in rows:
             tx.put_page(row)
     with state.read() as tx:
         assert tx.page("pag_2") == rows[1]
         assert [row.hop for row in tx.pages(incident="inc_1")] == [2, 1, 0]
-        assert [row.id for row in tx.pages(live_only=True)] == ["pag_2", "pag_5"]
+        assert [row.id for row in tx.pages(live_only=True)] == ["pag_2", "pag_1", "pag_5"]
         assert [row.id for row in tx.pages(limit=1)] == ["pag_2"]
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 
 from roadworthy.workflow.fields import NAME, Field, MapOf, Section
-from roadworthy.workflow.kinds import Boolean, Choice, Duration, Number, Secret, Url, address_problem
+from roadworthy.workflow.kinds import Boolean, Choice, Number, Secret, Url, address_problem
 from roadworthy.workflow.model import BUILT_IN_CHANNELS, Channel, PagingSettings
 
 CHANNELS: Final = MapOf(
@@ -34,13 +34,8 @@ CHANNELS: Final = MapOf(
 )
 
 PAGING: Final = Section(
-    "how pages go on: {hand_up: 5m}",
+    "how people are paged: {most_an_hour: 20}",
     {
-        "hand_up": Field(
-            Duration(5.0, 4 * 3600.0),
-            "After so long without an acknowledgement the next person is paged, and the last one again.",
-            default="5m",
-        ),
         "most_an_hour": Field(
             Number(3, 1000, "a whole number of pages", whole=True),
             "Most pages that one person gets in an hour; further ones are told in one.",

@@ -54,7 +54,7 @@ class PageRows:
         if incident is not None:
             query = query.where(t.page.c.incident == incident)
         if live_only:
-            query = query.where(t.page.c.state.in_(LIVE))
+            query = query.where(t.page.c.state.in_(LIVE) | t.page.c.due_at.is_not(None))
         return self._pages(query)
 
     def due_pages(self, now: float, limit: int) -> Sequence[Page]:

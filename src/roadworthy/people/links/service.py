@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import re
 import secrets
 from base64 import urlsafe_b64encode
 from collections.abc import Callable
@@ -24,6 +25,9 @@ from roadworthy.workflow.model import DEFAULT_TEAM
 from roadworthy.workflow.ports import Transaction
 
 PLACE = "/link/"
+CONSOLE = "{console}"
+"""Stands for the address of the console in a body that waits to be sent."""
+MARK = re.compile(r"\{link:([0-9a-f]{64})\}")
 LONGEST = 100
 """Characters of a token that are looked at."""
 
@@ -55,6 +59,11 @@ class LinksState(Protocol):
     def read(self) -> AbstractContextManager[LinksTransaction]: ...
 
     def write(self) -> AbstractContextManager[LinksTransaction]: ...
+
+
+def mark(ident: str) -> str:
+    """What stands for the address of a link in a body that waits to be sent."""
+    return f"{{link:{ident}}}"
 
 
 class Links:
@@ -89,6 +98,11 @@ class Links:
     def path(self, ident: str) -> str:
         """The path of a link: the same one every time."""
         return PLACE + self._token(ident)
+
+    def fill(self, body: str, base: str) -> str:
+        """A body as it leaves: with the addresses of its links (``mark``) and of the console.  ``base``: what the
+        console's addresses begin with; empty: nobody serves it, and paths are all there is."""
+        return MARK.sub(lambda found: base + self.path(found[1]), body.replace(CONSOLE, base))
 
     def look(self, token: str) -> Link:
         """What a link would do.  Changes nothing.  Raises ``LinkRefused``."""
@@ -131,7 +145,8 @@ class Links:
         if found is None or found.action not in OF_PEOPLE:
             return found
         applied = tx.applied()
-        return found if applied is not None and found.person in applied.configuration.people else None
+        person = None if applied is None else applied.configuration.people.get(found.person)
+        return None if person is None or person.left else found
 
     def _usable(self, link: Link) -> bool:
         return link.used_at is None and link.expires_at > self._clock()

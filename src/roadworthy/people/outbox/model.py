@@ -6,10 +6,12 @@ from typing import Literal
 
 import msgspec
 
-Kind = Literal["escalation", "callback", "notice", "mail"]
-"""To a helpdesk; to a caller's registered URL; to whoever is told of incidents and alerts; to people by e-mail."""
+Kind = Literal["escalation", "callback", "notice", "mail", "page"]
+"""To a helpdesk; to a caller's registered URL; to whoever is told of incidents and alerts; to people by e-mail; to
+whoever is paged, by one of their channels."""
 
-DeliveryState = Literal["waiting", "delivered", "dead"]
+DeliveryState = Literal["waiting", "delivered", "dead", "withdrawn"]
+"""``withdrawn``: nobody needs to be told any more."""
 
 
 class Delivery(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -20,9 +22,10 @@ class Delivery(msgspec.Struct, frozen=True, omit_defaults=True):
     team: str
     kind: Kind
     destination: str
-    """``helpdesk:NAME``, ``callback:KEY URL`` or ``notify``: looked up in the configuration at every try."""
+    """``helpdesk:NAME``, ``callback:KEY URL``, ``notify``, ``mail`` or ``channel:NAME``: looked up in the
+    configuration at every try."""
     body: str
-    """JSON; of a ``mail``, a ``Mail``."""
+    """JSON; of a ``mail`` a ``Mail``, of a ``page`` a ``paging.model.Message``."""
     created_at: float
     due_at: float
     about: str = ""
@@ -38,6 +41,10 @@ class Delivery(msgspec.Struct, frozen=True, omit_defaults=True):
     ended_at: float | None = None
     incident: str = ""
     """That it tells of."""
+    page: str = ""
+    """Whose proof of delivery it is."""
+    person: str = ""
+    """Whom it is for, where it waits for their working hours and may be joined with others."""
 
 
 class Mail(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -59,3 +66,7 @@ class Sent(msgspec.Struct, frozen=True):
     error: str = ""
     """Why it failed, in words; empty when it was taken (2xx)."""
     retry_after: float | None = None
+    final: bool = False
+    """It can never be taken as it is."""
+    said: str = ""
+    """What whoever took it answered, as proof."""

@@ -24,10 +24,17 @@ def after(delivery: Delivery, sent: Sent, now: float, jitter: float) -> Delivery
         return replace(delivery, state="delivered", last_status=sent.status, last_error="", ended_at=now)
     tries = delivery.tries + 1
     failed = replace(delivery, tries=tries, last_status=sent.status, last_error=sent.error[:300])
-    if sent.status == GONE or tries > len(PAUSES):
+    if sent.final or sent.status == GONE or tries > len(PAUSES):
         return replace(failed, state="dead", ended_at=now)
     pause = PAUSES[tries - 1] * (1.0 - JITTER + 2.0 * JITTER * jitter)
     return replace(failed, due_at=now + max(pause, min(sent.retry_after or 0.0, LONGEST_ASKED)))
+
+
+def withdrawn(delivery: Delivery, why: str, now: float) -> Delivery:
+    """Not told any more; one that has ended stays as it did."""
+    if delivery.state != "waiting":
+        return delivery
+    return replace(delivery, state="withdrawn", last_error=why, ended_at=now)
 
 
 def again(delivery: Delivery, now: float) -> Delivery:

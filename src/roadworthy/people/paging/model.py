@@ -1,38 +1,35 @@
-"""A page to a person about an incident.  Instants are Unix seconds."""
+"""A page to a person about an incident, and what channels carry.  Instants are Unix seconds."""
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Final, Literal
 
 import msgspec
 
-PageState = Literal[
-    "wanted", "sent", "delivered", "unproven", "acknowledged", "handed_up", "resolved", "failed"
-]  # fmt: skip
-"""Nobody was paged yet; on its way; a channel took it; none did so yet; somebody has it; the next person was paged;
-the incident is over; every channel refused it."""
-LIVE: tuple[PageState, ...] = ("wanted", "sent", "delivered", "unproven")
-"""Whoever got it may still act on it, and its timer runs."""
-How = Literal["link", "console", "cli", "pagerduty"]
-"""The way by which somebody said that the incident is theirs."""
+PageState = Literal["sent", "delivered", "unproven", "acknowledged", "handed_up", "resolved", "failed"]
+"""On its way; a channel took it; none did in time; somebody has it; the next person was paged; the incident is over;
+every channel refused it."""
+LIVE: Final[tuple[PageState, ...]] = ("sent", "delivered", "unproven")
+"""Whoever was paged may have read it, and nobody has it yet."""
 Signal = Literal["trigger", "acknowledge", "resolve"]
+Severity = Literal["critical", "warning", "info"]
 
 
 class Proof(msgspec.Struct, frozen=True, omit_defaults=True):
     """What one channel says of one page."""
 
     channel: str
-    delivery: str
+    delivery: str = ""
     """Of the outbox; empty: there was nothing to send by."""
     at: float | None = None
     """When it was taken, or given up; ``None``: neither yet."""
     taken: bool = False
     said: str = ""
-    """In words: ``250 by mail.example.com``, ``202, dedup key inc_…``; or why not."""
+    """In words: what the channel answered, or why it has not."""
 
 
 class Page(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One hop of the hand-up of an incident."""
+    """One hop of the hand-up of an incident: one person, by all of their channels at once."""
 
     id: str
     """``pag_`` + 12 hex digits."""
@@ -40,19 +37,21 @@ class Page(msgspec.Struct, frozen=True, omit_defaults=True):
     workflow: str
     team: str
     person: str
-    """Empty while it is ``wanted``."""
+    """Empty: nobody could be paged."""
     hop: int
     """0 for whoever was paged first."""
     state: PageState
     made_at: float
+    chain: str
+    """Id of hop 0: an incident that opens again is paged anew."""
     due_at: float | None = None
-    """When something has to happen next: asking for proof, handing up, paging again; ``None``: nothing any more."""
-    sent_at: float | None = None
-    """Last time that it was sent."""
+    """When something has to happen next; ``None``: nothing any more."""
+    hand_up_at: float | None = None
+    """When the next person is paged, or this one again."""
     sendings: list[float] = []
-    """Every time that it was sent; the catch-all is paged again and again."""
+    """Every time that it was sent; the last person is paged again and again."""
     proofs: list[Proof] = []
-    """Of the last sending."""
+    """Of the last sending, one a channel."""
     held: bool = False
     """Not sent, because the person was paged too often in the last hour."""
     last: bool = False
@@ -60,14 +59,24 @@ class Page(msgspec.Struct, frozen=True, omit_defaults=True):
     test: bool = False
     ended_at: float | None = None
     ended_by: str = ""
-    """Person who acknowledged."""
-    how: How | None = None
-    told: bool = False
-    """Whoever waits for the outcome of a test has been told."""
+    """Whoever acknowledged the incident."""
+    how: str = ""
+    """By which way."""
 
     @property
     def live(self) -> bool:
-        return self.state in LIVE
+        return self.state in LIVE or self.due_at is not None
+
+    @property
+    def sent_at(self) -> float | None:
+        """Last time."""
+        return self.sendings[-1] if self.sendings else None
+
+    @property
+    def proved(self) -> Proof | None:
+        """The first channel that took it."""
+        taken = [proof for proof in self.proofs if proof.taken and proof.at is not None]
+        return min(taken, key=lambda proof: proof.at or 0.0, default=None)
 
 
 class Button(msgspec.Struct, frozen=True):
@@ -75,7 +84,7 @@ class Button(msgspec.Struct, frozen=True):
 
     label: str
     link: str
-    """Id of a ``Link``, whose address is made when the message leaves; or a path of the console: ``/incidents/…``."""
+    """Its address, with marks that are filled in when it leaves (``links.service.fill``)."""
 
 
 class Message(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -89,13 +98,10 @@ class Message(msgspec.Struct, frozen=True, omit_defaults=True):
     line: str
     """At most 160 characters."""
     parts: list[tuple[str, str]] = []
-    """(what, text) in the order in which they are read."""
+    """(what, text), in the order in which they are read."""
     buttons: list[Button] = []
     workflow: str = ""
     at: float = 0.0
-    to: list[str] = []
-    """Mail addresses, where it goes by mail."""
-    severity: Literal["critical", "warning", "info"] = "critical"
-
-
-Channel = Literal["pagerduty", "apprise", "webhook"]
+    email: str = ""
+    severity: Severity = "critical"
+    test: bool = False

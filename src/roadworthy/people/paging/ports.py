@@ -38,5 +38,9 @@ class OnCall(Protocol):
     """Who is on call."""
 
     def now(self, workflow: str) -> Sequence[str]:
-        """Ids of people in the order of the hand-up; the last is the catch-all.  Empty: nobody is."""
+        """Ids of people in the order of the hand-up; the last is the catch-all.  Raises ``Unknown``."""
+        ...
+
+    def hand_up(self, workflow: str) -> float:
+        """Seconds until a page that nobody acknowledged goes to the next person."""
         ...
