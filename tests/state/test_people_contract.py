@@ -11,7 +11,7 @@ import pytest
 
 from roadworthy.adapters.memory.state import MemoryState
 from roadworthy.adapters.sqlite.state import SqliteState
-from roadworthy.people.escalation.model import Answer, Escalation
+from roadworthy.people.escalation.model import Answer, Committed, Escalation
 from roadworthy.people.incident.model import Incident
 from roadworthy.people.outbox.model import Delivery
 from roadworthy.people.ports import WhichEscalations
@@ -233,3 +233,36 @@ def test_what_was_deleted_is_not_left_in_the_file(tmp_path: Path) -> None:
     left = b"".join(path.read_bytes() for path in tmp_path.iterdir())
     store.close()
     assert b"very secret" not in left
+
+
+def test_what_is_counted_of_escalations_holds_no_word_that_anybody_said(state: Store) -> None:
+    answer = Answer("our answer", "sent", "bo", at=5.0, json=msgspec.Raw(b'{"a":"b"}'), reading=3.5)
+    done = escalation(
+        1, state="answered", answer=answer, claimed_at=101.0, closed_at=130.0, holding="soon",
+        committed=Committed("own words", "bo", 120.0),
+    )  # fmt: skip
+    with state.write() as tx:
+        rows = (done, escalation(2, draft=None), escalation(3, traffic="drill"), escalation(4, workflow="other"))
+        for row in rows:
+            tx.add_escalation(row)
+    with state.read() as tx:
+        found = tx.worked_escalations("support", 101.0, 10)
+        everywhere = tx.worked_escalations(None, 101.0, 10)
+        late = tx.worked_escalations("support", 102.0, 10)
+    assert [(each.escalation.id, each.drafted) for each in found] == [("inf_2", False), ("inf_1", True)]
+    assert [each.escalation.id for each in everywhere] == ["inf_4", "inf_2", "inf_1"]
+    assert [each.escalation.id for each in late] == ["inf_2"]
+    wordless = found[1].escalation
+    assert wordless == replace(
+        done, messages=msgspec.Raw(b"null"), draft=None, holding="",
+        answer=replace(answer, text="", json=msgspec.Raw(b"null")), committed=Committed("", "bo", 120.0),
+    )  # fmt: skip
+
+
+def test_escalations_of_one_user_in_one_team_are_found(state: Store) -> None:
+    with state.write() as tx:
+        for row in (escalation(1), escalation(2, unit="u-2"), escalation(3, team="other")):
+            tx.add_escalation(row)
+    with state.read() as tx:
+        found = tx.escalations(WhichEscalations(unit="u-1", team="default"), 10)
+    assert [row.id for row in found] == ["inf_1"]

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
+from roadworthy.adapters.memory import state_reviews
 from roadworthy.adapters.memory.state_accounts import Accounts, AccountTables
 from roadworthy.adapters.memory.state_books import Books, BookTables
 from roadworthy.adapters.memory.state_evals import EvalTables, Trials
@@ -18,6 +19,7 @@ from roadworthy.adapters.memory.state_loads import Loads, LoadTables
 from roadworthy.adapters.memory.state_on_call import OnCallBook, OnCallTables
 from roadworthy.adapters.memory.state_pages import Paged, PageTables
 from roadworthy.adapters.memory.state_people import PeopleTables, Tables
+from roadworthy.adapters.memory.state_reviews import ReviewTables
 from roadworthy.adapters.memory.state_rollouts import RolloutTables
 from roadworthy.fallback.drills.model import DrillRun
 from roadworthy.people.model import LoginCode, LoginSession
@@ -52,6 +54,7 @@ class _Rows:
     forecasts: Forecasts = field(default_factory=dict)
     books: Books = field(default_factory=dict)
     loads: Loads = field(default_factory=dict)
+    reviews: state_reviews.Kept = field(default_factory=dict)
     epoch: int = 0
 
     def copy(self) -> _Rows:
@@ -77,6 +80,7 @@ class _Rows:
             forecasts=dict(self.forecasts),
             books=dict(self.books),
             loads=dict(self.loads),
+            reviews=dict(self.reviews),
         )
 
 
@@ -115,6 +119,7 @@ class MemoryTransaction(
     BookTables,
     LoadTables,
     OnCallTables,
+    ReviewTables,
 ):
     """What every property needs of the state store, on a copy of the rows."""
 
@@ -212,6 +217,14 @@ class MemoryTransaction(
     @property
     def _loads_change(self) -> Loads:
         return self._change.loads
+
+    @property
+    def _reviews(self) -> state_reviews.Kept:
+        return self._rows.reviews
+
+    @property
+    def _reviews_change(self) -> state_reviews.Kept:
+        return self._change.reviews
 
     @property
     def _foretold(self) -> Forecasts:

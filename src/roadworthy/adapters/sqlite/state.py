@@ -31,9 +31,10 @@ from roadworthy.adapters.sqlite.state_forecasts import ForecastRows
 from roadworthy.adapters.sqlite.state_judges import JudgeRows
 from roadworthy.adapters.sqlite.state_loads import LoadRows
 from roadworthy.adapters.sqlite.state_migrations import migrate
-from roadworthy.adapters.sqlite.state_pages import PageRows
 from roadworthy.adapters.sqlite.state_on_call import OnCallRows
+from roadworthy.adapters.sqlite.state_pages import PageRows
 from roadworthy.adapters.sqlite.state_people import PeopleRows
+from roadworthy.adapters.sqlite.state_reviews import ReviewRows
 from roadworthy.adapters.sqlite.state_rollouts import RolloutRows
 from roadworthy.people.model import LoginCode, LoginSession
 from roadworthy.workflow.audit import AuditRecord
@@ -115,6 +116,7 @@ class SqliteTransaction(
     BookRows,
     LoadRows,
     OnCallRows,
+    ReviewRows,
 ):
     """What every property needs of the state store, on one connection."""
 

@@ -1,4 +1,4 @@
--- revision 0015; written by python -m roadworthy.adapters.sqlite.state_migrations
+-- revision 0016; written by python -m roadworthy.adapters.sqlite.state_migrations
 CREATE TABLE alembic_version (
 	version_num VARCHAR(32) NOT NULL, 
 	CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num)
@@ -469,3 +469,18 @@ CREATE TABLE on_call_reading (
 	record TEXT NOT NULL, 
 	CONSTRAINT pk_on_call_reading PRIMARY KEY (rotation)
 );
+
+CREATE TABLE review (
+	id TEXT NOT NULL, 
+	team TEXT NOT NULL, 
+	workflow TEXT NOT NULL, 
+	kind TEXT NOT NULL, 
+	state TEXT NOT NULL, 
+	until FLOAT NOT NULL, 
+	record TEXT NOT NULL, 
+	CONSTRAINT pk_review PRIMARY KEY (id)
+);
+
+CREATE INDEX ix_review_workflow_until ON review (workflow, until);
+
+CREATE INDEX ix_review_state_until ON review (state, until);

@@ -469,3 +469,17 @@ on_call_reading = Table(
     Column("team", Text, nullable=False),
     Column("record", Text, nullable=False),
 )
+
+review = Table(
+    "review",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("team", Text, nullable=False),
+    Column("workflow", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("until", Float, nullable=False),
+    Column("record", Text, nullable=False),
+    Index(None, "workflow", "until"),
+    Index(None, "state", "until"),
+)
