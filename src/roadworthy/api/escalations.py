@@ -1,18 +1,24 @@
 """Escalations, incidents, and the messages about them.
 
 GET  /v1/escalations              ?workflow=&all=1&limit= → {items}: open ones by urgency, or all, newest first; no text
-GET  /v1/escalations/{id}         → the escalation with transcript, draft and answer; that it was read is audited
+GET  /v1/escalations/{id}         → the escalation with transcript, draft and answer, and as `view` what whoever
+                                    answers it needs; that it was read is audited
 POST /v1/escalations/{id}/claim   → the escalation; 409 when somebody else holds it
-POST /v1/escalations/{id}/answer  {text, action?: sent | edited | discarded} → the escalation
+POST /v1/escalations/{id}/commit  {text} → the escalation with the draft that was hidden until then
+POST /v1/escalations/{id}/answer  {text, action?: sent | edited | discarded, add_example?} → the escalation, and
+                                    `example`, `not_added`, `scored`, `not_scored`
 POST /v1/escalations/{id}/return  {reason?} → the escalation
 POST /v1/escalations/{id}/cancel  {reason?} → the escalation
 GET  /v1/escalations/{id}/told    → what a gateway may know of it
 POST /v1/escalations/{id}/reply   a helpdesk's signed answer, as a gateway passed it on → {id, status}
+GET  /v1/capacity/{workflow}      → {release, seen, stages: what people carry at each, agents: how they answer}
 GET  /v1/deliveries               ?state=waiting|delivered|dead&about=INFERENCE&limit= → {items, counts}, newest first
 POST /v1/deliveries/{id}/retry    → the message, which is told anew
 GET  /v1/incidents                ?workflow=&open=1&inference=ID&drills=0&limit= → {items}, seen last first
 GET  /v1/incidents/{id}           → the incident or alert
+POST /v1/incidents/{id}/acknowledge → the incident: whoever asks is on it, and nobody else is paged
 POST /v1/incidents/{id}/resolve   {reason?} → the incident
+POST /v1/inferences/{id}/report   {reason} → the incident that the workflow's owner gets
 """
 
 from __future__ import annotations
@@ -28,6 +34,8 @@ from roadworthy.operations.services import Services
 from roadworthy.people.escalation.model import Action, Escalation
 from roadworthy.people.outbox.model import Delivery, DeliveryState
 from roadworthy.people.webhooks import SignatureRefused
+from roadworthy.rollout.model import STAGES
+from roadworthy.workflow.service import Unknown
 
 LARGEST_PAGE = 1000
 TEXTS = ("messages", "draft", "answer", "holding")
@@ -37,6 +45,11 @@ STATES = ("waiting", "delivered", "dead")
 class Answer(msgspec.Struct, forbid_unknown_fields=True):
     text: str = ""
     action: Action | None = None
+    add_example: bool = False
+
+
+class Written(msgspec.Struct, forbid_unknown_fields=True):
+    text: str
 
 
 class Reason(msgspec.Struct, forbid_unknown_fields=True):
@@ -53,7 +66,9 @@ def listed(services: Services, call: Call) -> Any:
 
 
 def read(services: Services, call: Call) -> Any:
-    return _whole(services.escalations.read(call.path["id"], call.actor))
+    view = services.answering.inbox.view(call.path["id"], call.actor)
+    more = {name: value for name, value in _whole(view).items() if name != "escalation"}
+    return {**_whole(view.escalation), "view": more}
 
 
 def claim(services: Services, call: Call) -> Any:
@@ -61,7 +76,36 @@ def claim(services: Services, call: Call) -> Any:
 
 
 def answer(services: Services, call: Call) -> Any:
-    return _whole(services.escalations.answer(call.path["id"], call.actor, call.body.text, call.body.action))
+    body = call.body
+    done = services.answering.inbox.answer(
+        call.path["id"], call.actor, body.text, body.action, add_example=body.add_example
+    )
+    more = {name: value for name, value in _whole(done).items() if name != "escalation"}
+    return {**_whole(done.escalation), **more}
+
+
+def commit(services: Services, call: Call) -> Any:
+    return _whole(services.escalations.commit(call.path["id"], call.actor, call.body.text))
+
+
+def capacity(services: Services, call: Call) -> Any:
+    workflow = call.path["workflow"]
+    services.workflows.named(workflow)
+    stand = services.ramps.stand(workflow)
+    stages = stand.stages or list(STAGES)
+    found = services.answering.foreseeing
+    return {
+        "workflow": workflow,
+        "release": stand.release,
+        "stage": stand.stage,
+        "seen": found.seen(workflow, stand.release),
+        "stages": [
+            {"name": stage.name, **_whole(told)}
+            for stage in stages
+            if stage.share > 0 and (told := found.capacity(workflow, stand.release, stage.share)) is not None
+        ],
+        "agents": [{**_whole(each), "text": each.text} for each in services.answering.stamps.found(workflow)],
+    }
 
 
 def give_back(services: Services, call: Call) -> Any:
@@ -117,6 +161,19 @@ def incident(services: Services, call: Call) -> Any:
     return _whole(services.incidents.find(call.path["id"]))
 
 
+def acknowledge(services: Services, call: Call) -> Any:
+    return _whole(services.incidents.acknowledge(call.path["id"], call.actor, "cli"))
+
+
+def report(services: Services, call: Call) -> Any:
+    entry = services.log.get(call.path["id"])
+    if entry is None:
+        raise Unknown(f"no inference {call.path['id'][:80]!r} in the log")
+    record = entry.inference
+    reason = call.body.reason
+    return _whole(services.incidents.report(record.id, record.workflow, record.team, call.actor, reason))
+
+
 def resolve(services: Services, call: Call) -> Any:
     return _whole(services.incidents.resolve(call.path["id"], call.actor, call.body.reason))
 
@@ -148,8 +205,10 @@ def _limit(call: Call) -> int:
 
 ENDPOINTS = [
     Endpoint("GET", "/v1/escalations", "read", listed),
-    Endpoint("GET", "/v1/escalations/{id}", "read", read),
+    Endpoint("GET", "/v1/escalations/{id}", "read_text", read),
     Endpoint("POST", "/v1/escalations/{id}/claim", "answer", claim),
+    Endpoint("POST", "/v1/escalations/{id}/commit", "answer", commit, Written),
+    Endpoint("GET", "/v1/capacity/{workflow}", "read", capacity),
     Endpoint("POST", "/v1/escalations/{id}/answer", "answer", answer, Answer),
     Endpoint("POST", "/v1/escalations/{id}/return", "answer", give_back, Reason),
     Endpoint("POST", "/v1/escalations/{id}/cancel", "answer", cancel, Reason),
@@ -159,5 +218,7 @@ ENDPOINTS = [
     Endpoint("POST", "/v1/deliveries/{id}/retry", "tools", retry),
     Endpoint("GET", "/v1/incidents", "read", incidents),
     Endpoint("GET", "/v1/incidents/{id}", "read", incident),
+    Endpoint("POST", "/v1/incidents/{id}/acknowledge", "answer", acknowledge),
     Endpoint("POST", "/v1/incidents/{id}/resolve", "answer", resolve, Reason),
+    Endpoint("POST", "/v1/inferences/{id}/report", "answer", report, Reason),
 ]

@@ -10,6 +10,7 @@ from pathlib import Path
 import msgspec
 
 from roadworthy.engine.supervise import Module, blocking
+from roadworthy.operations.escalating.foreseeing import StampWatch
 from roadworthy.operations.escalating.shapes import news_after
 from roadworthy.people.escalation.service import Queue
 from roadworthy.people.outbox.service import MailSender, Outbox, Sender
@@ -81,6 +82,11 @@ class Tidings:
 def expiry(queue: Queue, *, interval: float = 1.0) -> Module:
     """``answer_by`` passes, leases lapse."""
     return Module("escalations", blocking(queue.pass_time, name="escalations"), interval, timeout=30.0)
+
+
+def stamps(watch: StampWatch, *, interval: float = 3600.0) -> Module:
+    """Are drafts still read before they are sent?"""
+    return Module("stamps", blocking(watch.look, name="stamps", behind=True), interval, timeout=120.0)
 
 
 def telling(tidings: Tidings, *, interval: float = 0.25) -> Module:

@@ -102,7 +102,9 @@ def show_escalation(work: Work, escalation: str) -> None:
     zone, now = work.zone(), work.clock()
     drill = "DRILL  " if row.get("traffic") == "drill" else ""
     work.say(f"{drill}{line(str(row['id']))}  {line(str(row['workflow']))}  {row.get('state')}")
-    work.say(f"why        {row.get('failure') or 'human bypass'}: {line(str(row.get('detail') or '–'))}")
+    view = row.get("view") or {}
+    work.say(f"why        {line(str(view.get('why') or '–'))}")
+    work.say(f"           {row.get('failure') or 'human bypass'}: {line(str(row.get('detail') or '–'))}")
     work.say(f"user       {line(str(row.get('unit') or '–'))}")
     opened = words.moment(row.get("opened_at"), zone, now=now)
     work.say(f"opened     {opened}, {words.ago(row.get('opened_at'), now)}")
@@ -116,9 +118,20 @@ def show_escalation(work: Work, escalation: str) -> None:
     if row.get("state") == "claimed":
         until = words.moment(row.get("claimed_until"), zone, now=now)
         work.say(f"claimed by {line(str(row['claimed_by']))} until {until}")
+    for rule in view.get("policy") or []:
+        work.say(f"           {line(str(rule))}")
+    for past in reversed(view.get("history") or []):
+        when = words.moment(past.get("at"), zone, now=now)
+        title = f"before: {when}, {line(str(past.get('workflow')))}, answered by {line(str(past.get('by')))}"
+        asked, said = past.get("asked") or "[not kept]", past.get("said") or "[not kept]"
+        _tell_text(work, title, f"{asked}\n→ {said}")
     for message in row.get("messages") or []:
         role = message.get("role", "?") if isinstance(message, dict) else "?"
         _tell_text(work, line(str(role)), text_of(message))
+    if view.get("draft_hidden"):
+        work.say(
+            f'\nThere is a draft; you see it after: roadworthy escalations commit {line(str(row["id"]))} --text "…"'
+        )
     if row.get("draft") is not None:
         _tell_text(work, "draft (refused by a check; no customer has seen it)", str(row["draft"]))
     _tell_text(work, "the customer reads meanwhile", str(row.get("holding") or "–"))
@@ -152,10 +165,13 @@ def claim(work: Work, escalation: str) -> None:
 @click.option(
     "--as", "action", type=click.Choice(ACTIONS), help="What became of the draft.  [default: seen from the text]"
 )
+@click.option("--add-example", is_flag=True, help="Also into the pool of examples, as what should be answered.")
 @common
 @json_option
 @pass_work
-def answer(work: Work, escalation: str, text: str | None, file: Path | None, action: str | None) -> None:
+def answer(
+    work: Work, escalation: str, text: str | None, file: Path | None, action: str | None, add_example: bool
+) -> None:
     """Answer ID: the caller's next poll reads it, a caller that waits at once, a registered callback is told.
 
     `--as sent` without a text sends the draft as it is.
@@ -166,10 +182,75 @@ def answer(work: Work, escalation: str, text: str | None, file: Path | None, act
         text = sys.stdin.read() if str(file) == "-" else _read(file)
     if text is None and action != "sent":
         raise BadInput("there is no answer", "give --text or --file, or `--as sent` to send the draft")
-    body = {"text": text or "", **({"action": action} if action else {})}
+    body = {"text": text or "", "add_example": add_example, **({"action": action} if action else {})}
     row = work.admin.post(f"/v1/escalations/{named(escalation)}/answer", body)
     given = row.get("answer") or {}
-    _done(work, row, "Answered." if row.get("draft") is None else f"Answered (the draft was {given.get('action')}).")
+    said = "Answered." if row.get("draft") is None else f"Answered (the draft was {given.get('action')})."
+    if row.get("example"):
+        said += f" {row['example']} waits in the pool: roadworthy evals publish {row.get('workflow')}"
+    if row.get("not_added"):
+        said += f" It became no example: {line(str(row['not_added']))}"
+    if row.get("scored"):
+        said += f" The draft was scored '{line(str(row['scored']))}'."
+    elif row.get("not_scored"):
+        said += f" The draft has no hand score: {line(str(row['not_scored']))}"
+    _done(work, row, said)
+
+
+@escalations.command("commit")
+@click.argument("escalation", metavar="ID")
+@click.option("--text", required=True, help="What you would answer.")
+@common
+@json_option
+@pass_work
+def commit(work: Work, escalation: str, text: str) -> None:
+    """Keep what you would answer ID, and see the draft that is hidden until then (policy.escalation.hide_draft).
+
+    Claim it first.  What you wrote is kept beside what is sent.
+    """
+    row = work.admin.post(f"/v1/escalations/{named(escalation)}/commit", {"text": text})
+    if work.json:
+        work.emit(row)
+        return
+    _tell_text(work, "the draft", str(row.get("draft") or "–"))
+    work.say(f"\nYours is kept. Send it, the draft or a third: roadworthy escalations answer {line(str(row['id']))}")
+
+
+@escalations.command("capacity")
+@click.argument("workflow")
+@common
+@json_option
+@pass_work
+def capacity(work: Work, workflow: str) -> None:
+    """Say how many calls of WORKFLOW people will be handed at each stage of its ramp, and how many they can answer.
+
+    And how those who answer treat drafts: sent unread, or judged.
+    """
+    from roadworthy.cli.tables import Column, print_table
+
+    found = work.admin.get(f"/v1/capacity/{workflow}")
+    if work.json:
+        work.emit(found)
+        return
+    stages, agents = found.get("stages") or [], found.get("agents") or []
+    print_table(
+        work.console,
+        [
+            Column("stage"), Column("arrive an hour", right=True), Column("answered an hour", right=True),
+            Column("verdict"), Column("why", wrap=True, keep=40),
+        ],
+        [
+            [str(row["name"]), _interval(row["arrive"]), _interval(row["answer"]), row["verdict"], line(row["text"])]
+            for row in stages
+        ],
+    )  # fmt: skip
+    for each in agents:
+        stamped = "rubber-stamped: " if each.get("verdict") == "FAIL" else ""
+        work.say(f"{stamped}{line(str(each.get('text')))}")
+
+
+def _interval(value: dict[str, float]) -> str:
+    return f"{value['point']:.1f} ({value['low']:.1f} to {value['high']:.1f})"
 
 
 @escalations.command("return")

@@ -19,6 +19,7 @@ from roadworthy.operations.ramps.ramping import BoardGrounds, RampTelling, forge
 from roadworthy.operations.ramps.rollout_status import RampBoard
 from roadworthy.operations.ramps.shadow import Ports, Shadowing
 from roadworthy.people.incident.service import Incidents
+from roadworthy.rollout.ports import Manned
 from roadworthy.rollout.service import Found, Rollouts
 from roadworthy.workflow.model import DEFAULT_TEAM, FrozenRelease, Workflow
 from roadworthy.workflow.service import Workflows
@@ -38,6 +39,7 @@ class Ramping:
         incidents: Incidents,
         workflows: Workflows,
         *,
+        manned: Manned,
         publish: Callable[[], None],
         base_url: Callable[[], str],
         zone: Callable[[], ZoneInfo],
@@ -56,6 +58,7 @@ class Ramping:
             may=may,
             tell=RampTelling(incidents),
             publish=publish,
+            manned=manned,
         )
         self.board = RampBoard(self.rollouts, evidenced, workflows, clock=clock)
         self.watch = RampWatch(self.rollouts, self._forged)
