@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 from roadworthy.console.app import Page
-from roadworthy.console.pages import login, waiting
+from roadworthy.console.pages import eval_runs, evals, inferences, judges, login, scoring, stop, waiting
 
 PAGES: list[Page] = [
     *login.PAGES,
     *waiting.PAGES,
+    *stop.PAGES,
+    *inferences.PAGES,
+    *evals.PAGES,
+    *scoring.PAGES,
+    *eval_runs.PAGES,
+    *judges.PAGES,
 ]

@@ -150,8 +150,12 @@ class HandScores:
         return Turn(
             desk=desk, question=None if key is None else items[key], left=len(items),
             others=self.turns.others(workflow, actor.id),
-            pace=pace(each.at for each in self.of(workflow, desk.digest) if each.rater == actor.id),
+            pace=self.pace_of(workflow, actor.id, desk.digest),
         )  # fmt: skip
+
+    def pace_of(self, workflow: str, rater: str, rubric: str = "") -> float:
+        """Seconds that an answer takes this rater."""
+        return pace(each.at for each in self.of(workflow, rubric) if each.rater == rater)
 
     def skip(self, workflow: str, example: str, answer: str, actor: Actor) -> None:
         """Pass an answer over for now; ``back`` takes that back, too."""

@@ -24,7 +24,7 @@ function hold(button) {
   const time = Number(button.dataset.hold);
   button.style.setProperty("--hold", `${time}ms`);
   button.classList.add("holding");
-  holds.set(button, setTimeout(() => { release(button); button.dataset.held = "1"; button.form.requestSubmit(button); }, time));
+  holds.set(button, setTimeout(() => { release(button); button.dataset.held = "1"; const sure = button.form.elements.namedItem("sure"); if (sure) sure.value = "held"; button.form.requestSubmit(button); }, time));
 }
 function release(button) {
   clearTimeout(holds.get(button));
@@ -45,16 +45,19 @@ addEventListener("click", (event) => {
   if (button && !button.dataset.held) event.preventDefault();
 }, true);
 
-// data-key="1": a button or link that a key presses, while nobody types.  data-key="mod+Enter" also while typing.
+// data-key="1 g": a button, link or choice that a key presses, while nobody types.  data-key="mod+Enter" also while
+// typing.  Enter on a button or link stays its own.
 addEventListener("keydown", (event) => {
   const mod = event.metaKey || event.ctrlKey;
   const typing = event.target.closest("input:not([type=checkbox]):not([type=radio]), textarea, select");
   if (event.altKey || (typing && !mod)) return;
+  if (event.key === "Enter" && !mod && event.target.closest("a, button, summary")) return;
   const name = (mod ? "mod+" : "") + (event.key === "Enter" ? "Enter" : event.key.toLowerCase());
-  const meant = [...document.querySelectorAll("[data-key]")].find((each) => each.dataset.key === name && !each.disabled);
+  const meant = [...document.querySelectorAll("[data-key]")].find((each) => each.dataset.key.split(" ").includes(name) && !each.disabled);
   if (!meant) return;
   event.preventDefault();
-  if (meant.matches("input, textarea, select")) meant.focus(); else meant.click();
+  if (meant.matches("input, textarea, select")) meant.focus();
+  if (!meant.matches("input:not([type=checkbox]):not([type=radio]), textarea, select")) meant.click();
 });
 
 // data-copy="#id": copies what stands there.

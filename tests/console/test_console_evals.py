@@ -1,0 +1,177 @@
+"""What a workflow is judged by, in the console: a file becomes examples, people score, runs stand side by side."""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import Iterator
+
+import pytest
+
+from roadworthy.evals.model import Answer, Run
+from roadworthy.evals.turns import LIFE
+from support.console import FILES, Browser, Console, text_of
+
+RUBRIC = "# Rubric\n\n## good = 1\nSend it.\n> Sent.\n\n## bad = 0\nDo not.\n> No.\n"
+EVIL = "<script>alert(1)</script>"
+PEOPLE = FILES["people.yaml"] + "  sam: {name: Sam Score, email: sam@example.com, roles: [scorer]}\n"
+CASES = {
+    **FILES,
+    "people.yaml": PEOPLE,
+    "workflows/triage/workflow.yaml": FILES["workflows/triage/workflow.yaml"].replace(
+        "policy: {", "rubric: rubric.md\nevals: {held_out: 0.4}\npolicy: {gate: {floors: {topic: 0.8}}, "
+    ),
+    "workflows/triage/rubric.md": RUBRIC,
+}
+HOME = "/evals/triage"
+SCORE = f"{HOME}/score"
+
+
+@pytest.fixture(scope="module")
+def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Console]:
+    """Twelve examples, published through the console by their owner, the rubric signed, all of them answered."""
+    made = Console(tmp_path_factory.mktemp("evals"), CASES)
+    ada = made.browser("ada")
+    rows = "id,message,topic\n" + "".join(f"m{at},{at}: about {EVIL},billing\n" for at in range(12))
+    seen = ada.post(f"{HOME}/import", {"pasted": rows, "expect": "topic", "label": "id"}, on=f"{HOME}/import")
+    assert seen.status_code == 200
+    assert "12" in text_of(seen.text)
+    assert not made.services.evals.evals.published("triage"), "a preview changes nothing"
+    [asked] = re.findall(r'name="asked" value="([^"]*)"', seen.text)
+    page = ada.done(f"{HOME}/import/take", {"asked": html.unescape(asked)}, on=f"{HOME}/import")
+    assert "Published 12 examples" in text_of(page)
+    assert "You signed the rubric" in text_of(ada.done(f"{HOME}/rubric/sign", on=f"{HOME}/rubric"))
+    answered(made, "evr_00000000000000aa", '{{"topic": "billing", "said": "{}"}}')
+    yield made
+    made.close()
+
+
+def answered(console: Console, ident: str, says: str) -> Run:
+    evals = console.services.evals.evals
+    examples = evals.current("triage").examples
+    run = evals.begin(
+        Run(
+            id=ident, team="default", workflow="triage", release="rel_1", number=1, behaviour="beh_1",
+            handling="han_1", set_version=examples.version, scorers="scr", floors={}, margin=0.1, policy="pol",
+            examples=len(examples.items), began=console.clock(), by="ada", purpose="answers",
+        )
+    )  # fmt: skip
+    for each in examples.items:
+        evals.keep(Answer(run=ident, example=each.id, at=1.0, outcome="answered", text=says.format(each.label)))
+    return run
+
+
+def hidden(page: str) -> dict[str, str]:
+    """What the scoring form names."""
+    return {name: re.findall(rf'name="{name}" value="([^"]*)"', page)[0] for name in ("example", "answer", "run")}
+
+
+def scored(browser: Browser, value: str = "good") -> str:
+    page = browser.get(SCORE)
+    return browser.done(SCORE, {**hidden(page), "value": value}, on=SCORE)
+
+
+def test_a_scorer_goes_through_answers_one_at_a_time_with_the_rubric_beside_them(desk: Console) -> None:
+    sam = desk.browser("sam")
+    page = sam.get(SCORE)
+    assert "1 of 12, about 6 min left" in text_of(page)
+    assert "Send it." in text_of(page)
+    assert 'data-key="1 g"' in page
+    assert EVIL not in page
+    assert html.escape(EVIL) in page
+    assert "2 of 12" in text_of(scored(sam))
+    before = hidden(sam.get(SCORE))
+    assert hidden(sam.done(f"{SCORE}/skip", before, on=SCORE)) != before
+    assert "here it is again" in text_of(again := sam.done(f"{SCORE}/back", on=SCORE))
+    assert hidden(again) == before
+    assert "“good” was taken back" in text_of(sam.done(f"{SCORE}/back", on=SCORE))
+    assert "1 of 12" in text_of(sam.get(SCORE))
+    assert "nothing of this sitting" in text_of(sam.done(f"{SCORE}/back", on=SCORE))
+
+
+def test_two_people_never_have_the_same_answer_before_them_and_who_is_late_is_told(desk: Console) -> None:
+    sam, bo = desk.browser("sam"), desk.browser("bo")
+    mine = hidden(sam.get(SCORE))
+    assert hidden(bo.get(SCORE)) != mine
+    late = bo.done(SCORE, {**mine, "value": "bad"}, on=SCORE)
+    assert "sam is scoring this answer now; nothing of yours was kept" in text_of(late)
+    held = bo.post(f"{SCORE}/hold", mine, on=SCORE)
+    assert "sam is scoring this answer now" in held.text
+    assert sam.post(f"{SCORE}/hold", mine, on=SCORE).status_code == 204
+    desk.clock.now += LIFE + 1
+    assert bo.post(f"{SCORE}/hold", mine, on=SCORE).status_code == 204, "who has gone keeps nothing from others"
+
+
+def test_without_a_value_nothing_is_kept_and_the_page_says_what_to_do(desk: Console) -> None:
+    sam = desk.browser("sam")
+    page = sam.get(SCORE)
+    assert "Choose a value first" in text_of(sam.done(SCORE, hidden(page), on=SCORE))
+
+
+def test_whoever_has_no_role_that_scores_sees_the_evals_and_scores_nothing(desk: Console) -> None:
+    vi = desk.browser("vi")
+    assert "You have no role that scores" in text_of(vi.get(HOME))
+    vi.get(SCORE, 403)
+    assert vi.post(f"{HOME}/pool/publish", on=HOME).status_code == 403
+    assert desk.browser("sky").get(HOME, 403), "another team"
+
+
+def test_held_out_examples_are_counted_and_never_shown(desk: Console) -> None:
+    page = text_of(desk.browser("ada").get(f"{HOME}/examples"))
+    found = desk.services.evals.evals.current("triage").examples.items
+    out = [each for each in found if each.held_out]
+    assert out
+    assert f"{len(out)} of them are held out and not shown" in page
+    shown = {each.label for each in found if re.search(rf"\b{each.label}\b", page)}
+    assert shown == {each.label for each in found if not each.held_out}
+
+
+@pytest.mark.parametrize(
+    ("rows", "why"),
+    [
+        ("id,message,topic\nm1,,billing\n", "line 2"),
+        ('{"message": "x", "topic": "a"}\nnot json\n', "2"),
+        ("id,text\nm1,hello\n", "has no 'message'"),
+    ],
+)
+def test_a_file_that_is_not_understood_is_refused_by_line_and_nothing_is_taken(
+    desk: Console, rows: str, why: str
+) -> None:
+    before = desk.audit()
+    ada = desk.browser("ada")
+    page = ada.post(f"{HOME}/import", {"pasted": rows, "expect": "topic"}, on=f"{HOME}/import")
+    assert page.status_code == 422
+    assert "Nothing was taken" in text_of(page.text)
+    assert why in text_of(page.text)
+    assert len(desk.audit()) - len(before) <= 2, "nothing but the login"
+
+
+def test_a_later_file_waits_and_only_the_owner_publishes_it_with_a_reason_when_it_is_early(desk: Console) -> None:
+    bo, ada = desk.browser("bo"), desk.browser("ada")
+    seen = bo.post(
+        f"{HOME}/import", {"pasted": "id,message,topic\nz1,one more,billing\n", "expect": "topic"},
+        on=f"{HOME}/import",
+    ).text  # fmt: skip
+    [asked] = re.findall(r'name="asked" value="([^"]*)"', seen)
+    page = text_of(bo.done(f"{HOME}/import/take", {"asked": html.unescape(asked)}, on=f"{HOME}/import"))
+    assert "1 example wait in the pool" in page
+    assert "ada, who owns triage, publishes it" in page
+    assert "cannot publish examples" in text_of(bo.done(f"{HOME}/pool/publish", on=f"{HOME}/pool"))
+    assert "say why" in text_of(ada.done(f"{HOME}/pool/publish", on=f"{HOME}/pool"))
+    dropped = ada.done(f"{HOME}/pool/drop", {"example": desk.services.evals.pool.look("triage").items[0].example.id}, on=f"{HOME}/pool")  # fmt: skip
+    assert "1 taken out of the pool" in text_of(dropped)
+    assert "Nothing waits" in text_of(dropped)
+
+
+def test_the_last_answer_is_followed_by_how_far_people_agree_and_what_to_do_next(desk: Console) -> None:
+    sam = desk.browser("sam")
+    desk.clock.now += LIFE + 1
+    for at in range(12):
+        page = scored(sam, "bad" if at % 5 == 0 else "good")
+    assert "Nothing is left for you" in text_of(page)
+    assert "Run the gate" in text_of(page)
+    bo = desk.browser("bo")
+    while "Nothing is left" not in (page := bo.get(SCORE)):
+        assert "good" not in hidden(page)["example"]
+        scored(bo, "good")
+    assert "two people" in text_of(page)
