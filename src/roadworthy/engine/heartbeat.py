@@ -25,7 +25,7 @@ SILENT: Final = 120.0
 LOOK: Final = 5.0
 FAILURES: Final = 3
 """Calls in a row that must fail before somebody is told: two may be the network's."""
-KEY: Final = "heartbeat_failed"
+KEY: Final = "heartbeat"
 
 
 class Beat(Protocol):

@@ -20,11 +20,12 @@ from roadworthy.people.oncall.model import Gap, Override, Reading, Shift
 from roadworthy.people.oncall.ports import OnCallReads, OnCallState
 from roadworthy.workflow import calendars
 from roadworthy.workflow.audit import Event, chain
-from roadworthy.workflow.model import DEFAULT_TEAM, Configuration, Workflow
+from roadworthy.workflow.model import DEFAULT_TEAM, Configuration, Person, Workflow
 from roadworthy.workflow.problems import did_you_mean
 from roadworthy.workflow.rotation import HAND_UP, Rotation
 from roadworthy.workflow.service import Actor, Unknown
 
+BACK = 8 * rules.DAY
 PAST_VERSIONS = 200
 """Configurations that are looked through for the one in force at an instant in the past."""
 
@@ -123,6 +124,28 @@ class OnCall:
             configuration = _configured(tx)
             return self._of_rotation(tx, configuration, _rotation(configuration, rotation), start, end)
 
+    def people(self) -> dict[str, Person]:
+        with self._state.read() as tx:
+            return dict(_configured(tx).people)
+
+    def team(self, rotation: str) -> str:
+        with self._state.read() as tx:
+            return team_of(_configured(tx), rotation)
+
+    def begins(self, rotation: str, shift: Shift) -> float:
+        """When a shift that was cut at its start really begins, looking a week back."""
+        found = self.rotation_shifts(rotation, shift.start - BACK, shift.end)
+        return next((each.start for each in found if each.end > shift.start), shift.start)
+
+    def told_by(self, text: str, zone: str, start: float, end: float) -> list[Shift]:
+        """Who is on call by a calendar that is not configured.  Raises ``CalendarUnreadable``, ``SpanRefused``."""
+        rules.check_span(start, end)
+        entries = calendars.entries(text, zone, start, end)
+        with self._state.read() as tx:
+            configuration = _configured(tx)
+        who = rules.matched(configuration.people)
+        return rules.laid_over(rules.told(entries, who, "calendar", start, end), (), gone_of(configuration))
+
     def reading(self, rotation: str) -> Reading | None:
         """How a schedule that is kept elsewhere was read last; ``None``: it never was."""
         with self._state.read() as tx:
@@ -132,6 +155,11 @@ class OnCall:
     def overrides(self, rotation: str, start: float, end: float) -> list[Override]:
         with self._state.read() as tx:
             return list(tx.on_call_overrides(rotation, start, end))
+
+    def found(self, ident: str) -> Override | None:
+        """An override by its id."""
+        with self._state.read() as tx:
+            return tx.on_call_override(ident)
 
     def override(self, rotation: str, person: str, start: float, end: float, actor: Actor, why: str = "") -> Override:
         """``person`` is on call in the rotation from then (now, if that is over) until then, whoever else would be.
