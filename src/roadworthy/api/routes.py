@@ -25,6 +25,7 @@ from roadworthy.api import (
     kill,
     kill_drills,
     load,
+    oncall,
     operating,
     rollout,
 )
@@ -53,6 +54,7 @@ ENDPOINTS: list[Endpoint] = [
     *kill.ENDPOINTS,
     *kill_drills.ENDPOINTS,
     *load.ENDPOINTS,
+    *oncall.ENDPOINTS,
     *rollout.ENDPOINTS,
 ]
 

@@ -12,6 +12,7 @@ from roadworthy.evals.hand import HandScores
 from roadworthy.evals.judges import Judges
 from roadworthy.evals.model import Example
 from roadworthy.evals.pool import Pool
+from roadworthy.evals.scorers.base import Scorer
 from roadworthy.evals.service import Evals
 from roadworthy.evidence.model import Evidence
 from roadworthy.evidence.service import Ledger
@@ -28,17 +29,21 @@ from roadworthy.operations.costing.reconciling import Reconciler
 from roadworthy.operations.drills.canary import Flown
 from roadworthy.operations.drills.drill_runs import DrillRuns
 from roadworthy.operations.drills.kill_drill_runs import KillDrills
+from roadworthy.operations.escalating.foreseeing import Foreseeing, StampWatch
+from roadworthy.operations.escalating.inbox import Inbox
 from roadworthy.operations.explain import Explainer
 from roadworthy.operations.forget import Forgetter
 from roadworthy.operations.gateways import Gateways
 from roadworthy.operations.keys import Keys
 from roadworthy.operations.loading.runs import LoadRuns
+from roadworthy.operations.overview import Overview
 from roadworthy.operations.proving.calibrating import Calibrating
 from roadworthy.operations.proving.capture import Capture, Redactor
 from roadworthy.operations.proving.drifting import DriftWatch
 from roadworthy.operations.proving.eval_nightly import Nightly
 from roadworthy.operations.proving.eval_runs import EvalRuns
 from roadworthy.operations.proving.evals import Gate
+from roadworthy.operations.proving.on_call import OnCallCheck
 from roadworthy.operations.proving.online import OnlineScoring
 from roadworthy.operations.proving.readiness import Board
 from roadworthy.operations.proving.trials import Trials
@@ -47,9 +52,14 @@ from roadworthy.operations.publication.approvals import Approvals
 from roadworthy.operations.publication.enforcement import Watch
 from roadworthy.operations.publication.restored import Restored
 from roadworthy.operations.ramps.rollout_status import RampBoard
+from roadworthy.operations.rights import Rights
+from roadworthy.operations.stops.impact import Impacts
 from roadworthy.operations.stops.kill_desk import KillDesk
+from roadworthy.operations.wording.desk import WordDesk
+from roadworthy.people.accounts.service import Accounts
 from roadworthy.people.escalation.service import Queue
 from roadworthy.people.incident.service import Incidents
+from roadworthy.people.oncall.service import OnCall
 from roadworthy.people.outbox.service import Outbox
 from roadworthy.people.service import SignIn
 from roadworthy.rollout.service import Rollouts
@@ -109,9 +119,35 @@ class Judging(Protocol):
     @property
     def drift(self) -> DriftWatch: ...
 
+    def declared(self, flow: Workflow) -> list[Scorer]:
+        """The scorers of a workflow.  Raises ``Refused``."""
+        ...
+
     def add(
         self, inference: str, actor: Actor, expected: dict[str, object], text: str | None, critical: bool
     ) -> tuple[Example, Inference]: ...
+
+
+class Answering(Protocol):
+    @property
+    def inbox(self) -> Inbox: ...
+
+    @property
+    def foreseeing(self) -> Foreseeing: ...
+
+    @property
+    def stamps(self) -> StampWatch: ...
+
+
+class Overseeing(Protocol):
+    @property
+    def overview(self) -> Overview: ...
+
+    @property
+    def impacts(self) -> Impacts: ...
+
+    @property
+    def words(self) -> WordDesk: ...
 
 
 class Finance(Protocol):
@@ -131,6 +167,14 @@ class Finance(Protocol):
     def mail(self) -> Callable[[Sheet, Actor], list[str]]:
         """Send a sheet → addresses.  Raises ``NotMailed``."""
         ...
+
+
+class OnDuty(Protocol):
+    @property
+    def on_call(self) -> OnCall: ...
+
+    @property
+    def check(self) -> OnCallCheck: ...
 
 
 class Costing(Protocol):
@@ -155,8 +199,12 @@ class Services:
     """What must show wherever a workflow that is not enforced is shown; empty: it is."""
     keys: Keys
     sign_in: SignIn
+    accounts: Accounts
+    rights: Rights
     escalations: Queue
+    answering: Answering
     incidents: Incidents
+    on_duty: OnDuty
     outbox: Outbox
     log: Log
     shipper: Shipper
@@ -180,6 +228,7 @@ class Services:
     loads: LoadRuns
     rollouts: Rollouts
     ramps: RampBoard
+    overseeing: Overseeing
     status: Callable[[], dict[str, Any]]
     counters: Callable[[], dict[str, dict[str, float]]]
     backup: Callable[[str], dict[str, Any]]
