@@ -58,6 +58,14 @@ PartName = Literal[
 ``reasoning``.  Then whole attempts that a fault caused, checks that ask a target, judges that scored answers, and the
 minutes of people who answered what was escalated."""
 
+PART_WORDS: dict[str, str] = {
+    "input": "input", "cache_read": "read from the cache", "cache_write": "written to the cache",
+    "output": "output", "reasoning": "reasoning", "request": "fee a call", "retries": "retries",
+    "repairs": "repairs", "other_targets": "other targets", "hedges": "hedges", "continuations": "continuations",
+    "checks": "checks that ask a model", "judges": "judges of answers", "people": "people's minutes",
+}  # fmt: skip
+"""Part → in words."""
+
 
 class Part(msgspec.Struct, frozen=True):
     """One thing that a workflow's calls cost."""

@@ -11,13 +11,8 @@ from roadworthy.cli import words
 from roadworthy.cli.context import Work, common, json_option, pass_work
 from roadworthy.cli.errors import BadInput, Finding
 from roadworthy.cli.terminal import line
+from roadworthy.cost.model import PART_WORDS as KINDS
 
-KINDS = {
-    "input": "input", "cache_read": "read from the cache", "cache_write": "written to the cache",
-    "output": "output", "reasoning": "reasoning", "request": "fee a call", "retries": "retries",
-    "repairs": "repairs", "other_targets": "other targets", "hedges": "hedges", "continuations": "continuations",
-    "checks": "checks that ask a model", "judges": "judges of answers", "people": "people's minutes",
-}  # fmt: skip
 TOKENS = ("input", "cache_read", "cache_write", "output", "reasoning")
 
 

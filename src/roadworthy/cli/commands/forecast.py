@@ -8,10 +8,11 @@ from typing import Any
 import click
 
 from roadworthy.cli import words
-from roadworthy.cli.commands.cost import KINDS, Percent
+from roadworthy.cli.commands.cost import Percent
 from roadworthy.cli.context import Work, common, json_option, pass_work
 from roadworthy.cli.errors import BadInput
 from roadworthy.cli.terminal import line
+from roadworthy.cost.model import PART_WORDS as KINDS
 
 LOADS = {"unit": "a call", "expected": "expected month", "peak": "month at the peak", "5x": "5× the peak",
          "10x": "10× the peak"}  # fmt: skip

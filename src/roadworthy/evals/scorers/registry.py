@@ -126,7 +126,7 @@ def lacking(scorers: Sequence[Scorer], examples: Examples) -> list[str]:
     """What the examples do not say that scorers need, in words: one line a scorer."""
     problems = []
     for scorer in scorers:
-        keys = _needed(scorer)
+        keys = needed(scorer)
         missing = [each for each in examples.items if any(_lacks(each.expected, each.text, key) for key in keys)]
         if missing:
             what = " and ".join(f"'{key}'" if key else "a whole text" for key in keys)
@@ -138,8 +138,8 @@ def lacking(scorers: Sequence[Scorer], examples: Examples) -> list[str]:
     return problems
 
 
-def _needed(scorer: Scorer) -> list[str]:
-    """Names of expectations; an empty one is the whole text."""
+def needed(scorer: Scorer) -> list[str]:
+    """Names of what an example must expect for this scorer to judge it; an empty one is the whole text."""
     if not scorer.expects or isinstance(scorer, RubricJudge | Pairwise):
         return []
     if isinstance(scorer, JsonFields):

@@ -12,10 +12,11 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from roadworthy.cost import unit
-from roadworthy.cost.model import DayCost, OutcomeCost, PartName, Unit
+from roadworthy.cost.model import DayCost, OutcomeCost, Part, PartName, Unit
 from roadworthy.inference_log.model import Filter, StatsRow
 from roadworthy.inference_log.service import Log
 from roadworthy.workflow.inference import Inference, Tokens
+from roadworthy.workflow.model import Price
 
 MOST_READ = 10_000
 """Calls of a sample, about: of 10,000 calls a part of one per cent is known to a tenth of itself."""
@@ -128,6 +129,14 @@ class Costs:
             found.setdefault(call.model_answered or "", []).append(call)
         made = [_scaled(name, calls, sample.more) for name, calls in found.items()]
         return sorted(made, key=lambda each: (-each.calls, each.name))
+
+    def made_of(self, call: Inference) -> list[Part]:
+        """What one call cost, by part; empty where its cost is not known."""
+        return unit.parts(unit.tallied([call], self._price_of), call.cost_usd or 0.0, 1.0, {})
+
+    def price(self, target: str) -> Price | None:
+        """Of a target today; ``None``: nobody knows."""
+        return self._price_of(target)
 
     def unit(self, workflow: str, since: float, until: float, *, minute_usd: float | None = None) -> Unit:
         """What one call, outcome and customer cost, and what that is made of.  ``minute_usd``: of a person."""
