@@ -44,6 +44,7 @@ from roadworthy.inference_log.ports import LogStore
 from roadworthy.inference_log.service import Log, Shipper
 from roadworthy.kill_switch.rules import in_force
 from roadworthy.operations.adoption.adopt import Adoption
+from roadworthy.operations.alerting.counting import Served
 from roadworthy.operations.budgets import BudgetBoard
 from roadworthy.operations.drills.drill import Subject
 from roadworthy.operations.drills.kill_drill_runs import KillDrillRun
@@ -52,11 +53,15 @@ from roadworthy.operations.forget import Forgetter
 from roadworthy.operations.keys import Keys
 from roadworthy.operations.loading.model import LoadRun
 from roadworthy.operations.loading.ports import Kept
+from roadworthy.operations.rights import Rights
 from roadworthy.operations.services import Services
 from roadworthy.operations.stops.kill_triggers import Recent
+from roadworthy.people.accounts.service import Accounts
 from roadworthy.people.service import SignIn
 from roadworthy.rollout.model import Rollout
 from roadworthy.wiring.composed import kill_drill
+from roadworthy.wiring.composed.alerting import Alerting
+from roadworthy.wiring.composed.answering import Answering
 from roadworthy.wiring.composed.console import ConsoleFrontDoor
 from roadworthy.wiring.composed.drills import Drilling
 from roadworthy.wiring.composed.enforcing import Enforcing
@@ -68,6 +73,8 @@ from roadworthy.wiring.composed.judging import Judging
 from roadworthy.wiring.composed.kill import Killing
 from roadworthy.wiring.composed.kill_drill import kill_drills
 from roadworthy.wiring.composed.load import Loading
+from roadworthy.wiring.composed.on_call import OnDuty
+from roadworthy.wiring.composed.overseeing import Overseeing
 from roadworthy.wiring.composed.people import People
 from roadworthy.wiring.composed.ramping import Ramping
 from roadworthy.wiring.composed.status import StatusBoard
@@ -82,7 +89,7 @@ from roadworthy.wiring.folders.data_folder import DataFolder
 from roadworthy.wiring.folders.run_facts import run_facts
 from roadworthy.wiring.processes.internal import Internal
 from roadworthy.wiring.processes.supervising import reachable
-from roadworthy.workflow.model import ApiKey, Configuration, FrozenRelease, Settings, Target, Workflow
+from roadworthy.workflow.model import ApiKey, Configuration, FrozenRelease, Release, Settings, Target, Workflow
 from roadworthy.workflow.service import Actor, Workflows
 
 log = logging.getLogger("roadworthy.control")
@@ -129,6 +136,7 @@ class Control:
             sockets=self._sockets,
             settings=self.settings,
             base_url=lambda: self.board.base_url(),
+            console_url=self._console_url,
             clock=clock,
         )
         self.kill = Killing(
@@ -139,14 +147,16 @@ class Control:
             workflows=self._flows,
             state=self.state,
             incidents=self.people.incidents,
+            on_shift=lambda workflow, person: self.people.on_call.on_shift(workflow, person, clock()),
             store=self.store,
             publish=self.publish,
             clock=clock,
         )
         self._closing.callback(self.kill.stop)
+        self.alerting = Alerting(clock=clock, snapshot=lambda: self.publisher.current)
         self.shipper = Shipper(
             self.fleet.journals,
-            cast(LogStore, OfferingLog(self.store, self.spans, self.kill.recent)),
+            cast(LogStore, OfferingLog(self.store, self.spans, self.kill.recent, self.alerting.served)),
             now=clock,
             before=self.people.arrivals,
         )
@@ -169,6 +179,11 @@ class Control:
             rollout=self._rollout,
             clock=clock,
         )
+        self.answering = Answering(
+            self.state, self.people, self.log, self.store,
+            evaluating=lambda: self.evaluating, judging=lambda: self.judging, flows=self._flows, zone=self.zone,
+            clock=clock,
+        )  # fmt: skip
         self.ramping = Ramping(
             self.state,
             signer,
@@ -176,6 +191,7 @@ class Control:
             self.proving.board,
             self.people.incidents,
             self.workflows,
+            manned=self.answering.foreseeing.room,
             publish=self.publish,
             base_url=lambda: self.board.base_url(),
             zone=self.zone,
@@ -197,6 +213,7 @@ class Control:
                 kill=lambda: self.kill.stopped(),
                 published=lambda workflow: self.evaluating.published(workflow),
                 wanted=lambda: self.evaluating.runs.under_way() | self.loading.runs.under_way(),
+                drafts=lambda: self.overseeing.words.drafts(),
             ),
             held=self.enforcing.held,
             after=lambda: self.enforcing.lineage.keep(self.state, self.enforcing.epoch),
@@ -205,6 +222,7 @@ class Control:
         key = folder.hmac_key()
         self.anomalies = AnomalyWatch(self.log, self._bounds)
         self.sign_in = SignIn(self.state, key, clock=clock)
+        self.accounts = Accounts(self.state, self.sign_in, clock=clock, console_url=self._console_url)
         self.budgets = BudgetBoard(
             self.configuration,
             self._keys,
@@ -213,6 +231,11 @@ class Control:
             lambda: Calendar(self.zone()),
             clock,
         )
+        self.alerting.begin(
+            self.state, self.store, self.fleet, self.kill, self.shipper, self.people.incidents,
+            budgets=lambda: self.budgets.lines(people=False), unusual=lambda: self.anomalies.findings,
+            configuration=self.configuration, zone=self.zone,
+        )  # fmt: skip
         self.board = StatusBoard(
             folder,
             self.fleet,
@@ -237,10 +260,16 @@ class Control:
             base_url=self.board.base_url,
             log=self.log,
             shipper=self.shipper,
-            find=lambda workflow, named: self.workflows.find(workflow, named)[0],
+            find=self._found,
             after=self._drilled,
             clock=clock,
         )
+        self.overseeing = Overseeing(
+            self.state, self.log, enforcing=self.enforcing, workflows=self.workflows, board=self.proving.board,
+            vouching=self.proving.vouching, runs=self.drilling.runs, rollouts=self.ramping.rollouts,
+            desk=self.kill.desk, configuration=self.configuration, snapshot=lambda: self.publisher.current,
+            publish=self.publish, writes=lambda: self.state.writes, zone=self.zone, clock=clock,
+        )  # fmt: skip
         self.renewals = self.proving.renewed_by(self.drilling.runs, self.people.incidents, self.zone)
         self.gateways = Desk(
             self.fleet,
@@ -290,6 +319,11 @@ class Control:
             costs=self.forecasting.costs, forecast=self.forecasting.expected,
         )  # fmt: skip
         self.renewals.register("cost_alert_test", self.finance.tested_anew())
+        self.on_duty = OnDuty(
+            self.state, self.people, self.proving,
+            settings=self.settings, health=lambda: self.board.health(), zone=self.zone, clock=clock,
+        )  # fmt: skip
+        self.renewals.register("on_call_schedule", self.on_duty.looked_anew())
         self.kill_drills = kill_drills(
             folder, signer, self.fleet, self.kill.kills, self.kill.reached,
             judge=self.proving.kill_judged, keep=self._kill_drilled, clock=clock,
@@ -356,6 +390,11 @@ class Control:
         frozen = self.proving.board.view(workflow).frozen
         return "" if frozen is None else frozen.release.digest
 
+    def _found(self, workflow: str, named: str) -> Release:
+        """As it was named: a draft of words that is tried now, or a frozen release.  Raises ``Unknown``."""
+        draft = self.overseeing.words.draft_of(workflow, named)
+        return draft or self.workflows.find(workflow, named)[0]
+
     def _frozen(self, workflow: str, named: str) -> FrozenRelease | None:
         """The release that was named, else the one that readiness judges."""
         if not named:
@@ -415,9 +454,13 @@ class Control:
             lend.module(Lending(self.epoch, self._exchange, self.fleet.numbers, lambda: self.publisher.current)),
             *self.people.modules(),
             *self.finance.modules(),
+            *self.on_duty.modules(),
             *self.kill.modules(),
+            *self.alerting.modules(),
             *self.ramping.modules(),
             *self.judging.modules(),
+            *self.answering.modules(),
+            *self.overseeing.modules(),
         ]
 
     def _keys(self) -> list[ApiKey]:
@@ -466,6 +509,8 @@ class Control:
             "people": msgspec.structs.asdict(self.people.counts()),
         }
         found |= self.gateways.numbers()
+        if beats := self.on_duty.heartbeat.counts():
+            found["heartbeat"] = beats
         spans = self.spans.counts()
         return found if spans is None else {**found, "spans": msgspec.structs.asdict(spans)}
 
@@ -499,8 +544,12 @@ class Control:
             notice=self.enforcing.notice,
             keys=Keys(self.state, key, clock=self.clock),
             sign_in=self.sign_in,
+            accounts=self.accounts,
+            rights=Rights(self.state),
             escalations=self.people.queue,
+            answering=self.answering,
             incidents=self.people.incidents,
+            on_duty=self.on_duty,
             outbox=self.people.outbox,
             log=self.log,
             shipper=self.shipper,
@@ -525,6 +574,7 @@ class Control:
             loads=self.loading.runs,
             rollouts=self.ramping.rollouts,
             ramps=self.ramping.board,
+            overseeing=self.overseeing,
             ledger=self.proving.ledger,
             board=self.proving.board,
             vouching=self.proving.vouching,
@@ -544,18 +594,20 @@ class Control:
 
 
 class OfferingLog:
-    """A ``LogStore`` that offers what it stored to a queue of spans and to the triggers.  Everything else is the
-    store's own."""
+    """A ``LogStore`` that offers what it stored to a queue of spans, to the triggers and to the alert watch.
+    Everything else is the store's own."""
 
-    def __init__(self, store: LogStore, queue: SpanQueue, recent: Recent) -> None:
+    def __init__(self, store: LogStore, queue: SpanQueue, recent: Recent, served: Served) -> None:
         self._store = store
         self._queue = queue
         self._recent = recent
+        self._served = served
 
     def ship(self, batch: Batch) -> Shipped:
-        with self._recent.held():
+        with self._recent.held(), self._served.held():
             shipped = self._store.ship(batch)
             self._recent.take((*batch.ends, *batch.lost))
+            self._served.take((*batch.ends, *batch.lost))
         self._queue.offer([*batch.ends, *batch.lost])
         return shipped
 

@@ -1,6 +1,8 @@
-"""``incidents`` and ``resolve``: what a person must look at."""
+"""``incidents``, ``acknowledge`` and ``resolve``: what a person must look at."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import click
 
@@ -51,19 +53,21 @@ def list_incidents(
     print_table(
         work.console,
         [
-            Column("id", keep=16), Column("kind"), Column("what", wrap=True), Column("seen", right=True),
-            Column("last"), Column("state"), Column("by", optional=True), Column("class", optional=True),
+            Column("id", keep=16), Column("kind"), Column("class"), Column("what", wrap=True),
+            Column("seen", right=True), Column("last"), Column("state"), Column("who", optional=True),
+            Column("drill", optional=True),
         ],
         [
             [
-                str(row.get("id", "")), str(row.get("kind", "")), str(row.get("title", "")),
+                str(row.get("id", "")), str(row.get("kind", "")), str(row.get("cls", "")), str(_line(row)),
                 f"{row.get('count', 1)}×", words.ago(row.get("seen_at"), now), str(row.get("state", "")),
-                str(row.get("resolved_by") or ""), "DRILL" if row.get("traffic") == "drill" else "",
+                str(row.get("resolved_by") or row.get("acknowledged_by") or ""),
+                "DRILL" if row.get("traffic") == "drill" else "",
             ]
             for row in rows
         ],
     )  # fmt: skip
-    waits = next((row for row in rows if row.get("state") == "open"), None)
+    waits = next((row for row in rows if row.get("state") != "resolved"), None)
     if waits is not None:
         work.say("")
         work.say(f"What happened and what to do: roadworthy incidents show {line(str(waits.get('id')))}")
@@ -83,19 +87,51 @@ def show_incident(work: Work, incident: str) -> None:
     zone, now = work.zone(), work.clock()
     drill = "DRILL  " if row.get("traffic") == "drill" else ""
     work.say(f"{drill}{line(str(row['id']))}  {line(str(row['title']))}  {row['state']}")
-    work.say(f"what      {line(str(row['summary']))}")
+    page = row.get("page") or {}
+    if page:
+        work.say(f"what      {line(str(page['line']))}")
+        work.say(f"affected  {line(str(page.get('affected') or row['summary']))}")
+        work.say(f"fault     {line(str(page.get('fault') or '–'))}")
+        for done in page.get("done") or []:
+            work.say(f"done      {line(str(done))}")
+        work.say(f"if not    {line(str(page.get('otherwise') or '–'))}")
+        for changed in page.get("changed") or ["nothing in the last 24 hours"]:
+            work.say(f"changed   {line(str(changed))}")
+    else:
+        work.say(f"what      {line(str(row['summary']))}")
     if row.get("cause"):
         work.say(f"why       {line(str(row['cause']))}")
     first, last = (words.moment(row[name], zone, now=now) for name in ("opened_at", "seen_at"))
     work.say(f"seen      {row['count']}×, {first}" + (f" to {last}" if first != last else ""))
     work.say(f"concerns  the {'cost' if row['role'] == 'cost' else 'workflow'} owner of {_whose(row['workflow'])}")
+    if row.get("acknowledged_by"):
+        work.say(f"has it    {line(str(row['acknowledged_by']))}, {words.ago(row['acknowledged_at'], now)}")
     if row["state"] == "resolved":
         why = f": {line(str(row['reason']))}" if row["reason"] else ""
         work.say(f"resolved  by {line(str(row['resolved_by']))}, {words.ago(row['resolved_at'], now)}{why}")
     for ident in reversed(row["inferences"][-5:]):
         work.say(f"cause     roadworthy show {line(str(ident))}")
-    if row["state"] == "open":
+    if row.get("alert"):
+        name = line(str(row["alert"]))
+        work.say(f"alert     {name}: what to check and do is in docs/alerts/{name}.md")
+    if row["state"] == "open" and row.get("cls") == "page":
+        work.say(f"\nIf you are on it: roadworthy acknowledge {line(str(row['id']))}")
+    if row["state"] != "resolved":
         work.say(f'\nOnce it is mended: roadworthy resolve {line(str(row["id"]))} --reason "…"')
+
+
+@click.command()
+@click.argument("incident", metavar="ID")
+@common
+@json_option
+@pass_work
+def acknowledge(work: Work, incident: str) -> None:
+    """Say that you are on the incident ID: nobody else is paged for it.  Done by a named person: `roadworthy login`."""
+    row = work.admin.post(f"/v1/incidents/{named(incident)}/acknowledge")
+    if work.json:
+        work.emit(row)
+    else:
+        work.say(f"{line(str(row.get('acknowledged_by')))} is on {line(str(row.get('id')))}: {line(str(_line(row)))}")
 
 
 @click.command()
@@ -115,3 +151,8 @@ def resolve(work: Work, incident: str, reason: str) -> None:
 
 def _whose(workflow: object) -> str:
     return line(str(workflow)) if workflow else "every workflow"
+
+
+def _line(row: dict[str, Any]) -> object:
+    """What happened, in one line."""
+    return (row.get("page") or {}).get("line") or row.get("title", "")

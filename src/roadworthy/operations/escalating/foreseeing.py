@@ -167,5 +167,5 @@ def notice(found: Stamping, team: str, now: float) -> Notice:
         f"{found.workflow}: drafts are sent without being read",
         f"{found.text}. To have answers judged again: policy.escalation.hide_draft shows the draft after the agent "
         "has written.",
-        "workflow", now,
+        "workflow", now, alert="rubber_stamping",
     )  # fmt: skip

@@ -240,4 +240,44 @@ NOTIFIES: Final = (
         do=("Answer what waits. If it happens often there are too few people for this share: "
             "`roadworthy rollout rollback WORKFLOW --to share`",),
     ),
+    Alert(
+        name="rubber_stamping",
+        cls="notify",
+        title="Drafts are sent without being read",
+        means="An agent sends drafts unchanged, faster than they can be read, and more often than can be chance. A "
+        "person between the model and the customer is then a person in name only.",
+        check=("Whose, and how fast: `roadworthy escalations`, and the figures in the summary.",),
+        do=("Talk to the agent, and look at how many answers an hour are expected.",
+            "Have answers judged again: policy.escalation.hide_draft shows the draft after the agent has written."),
+    ),
+    Alert(
+        name="on_call_gap",
+        cls="notify",
+        title="Nobody is on call for a while",
+        means="In the next two weeks there is a time in which no person of the rotation is on call. A page would go "
+        "straight to the catch-all, or to nobody.",
+        check=("When, and why: `roadworthy oncall`",),
+        do=("Put somebody in, or mend the rotation in people.yaml and apply.",),
+        resolves_by_itself=True,
+    ),
+    Alert(
+        name="on_call_unread",
+        cls="notify",
+        title="The on-call schedule cannot be read",
+        means="The schedule in PagerDuty was not read for hours. What was read last still serves, so the wrong person "
+        "may be paged.",
+        check=("The error is in the summary; is the token still good, and may it read schedules?",),
+        do=("Mend the token or the address and apply.",),
+        resolves_by_itself=True,
+    ),
+    Alert(
+        name="heartbeat",
+        cls="notify",
+        title="The heartbeat does not arrive",
+        means="Roadworthy tells a service outside that it is alive, so that somebody notices when the whole machine is "
+        "gone. That service does not take the calls: it will think that Roadworthy is down, or already does.",
+        check=("The error is in the summary: the address, a proxy, or the service itself.",),
+        do=("Mend heartbeat.url or its secret in roadworthy.yaml and apply.",),
+        resolves_by_itself=True,
+    ),
 )  # fmt: skip
