@@ -114,9 +114,3 @@ def test_what_could_not_be_done_may_be_tried_again() -> None:
     token = desk.made()
     desk.links.give_back(desk.links.use(token))
     assert desk.links.use(token).person == "ada"
-
-
-def test_an_invitation_is_for_somebody_who_is_not_with_us_yet() -> None:
-    desk = Desk()
-    path = desk.links.make("accept_invitation", "inv_1", "new@example.com", 60.0)
-    assert desk.links.use(path.removeprefix(PLACE)).subject == "inv_1"

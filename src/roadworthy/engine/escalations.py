@@ -13,7 +13,7 @@ from roadworthy.engine.supervise import Module, blocking
 from roadworthy.operations.escalating.foreseeing import StampWatch
 from roadworthy.operations.escalating.shapes import news_after
 from roadworthy.people.escalation.service import Queue
-from roadworthy.people.outbox.service import MailSender, Outbox, Sender
+from roadworthy.people.outbox.service import MailSender, Outbox, Pagers, Sender
 from roadworthy.people.ports import PeopleState
 
 Post = Callable[[Path, bytes], bool]
@@ -94,25 +94,27 @@ def telling(tidings: Tidings, *, interval: float = 0.25) -> Module:
 
 
 def deliveries(
-    outbox: Outbox, sender: Callable[[], Sender], mails: MailSender | None = None, *, interval: float = 0.5
-) -> Module:
-    """``sender`` is made at the first message, on the engine's own loop."""
-    made: list[Sender] = []
+    outbox: Outbox, sender: Callable[[], Sender], mails: MailSender | None = None,
+    pagers: Callable[[], Pagers] | None = None, *, interval: float = 0.5,
+) -> Module:  # fmt: skip
+    """``sender`` and ``pagers`` are made at the first round, on the engine's own loop."""
+    made: list[tuple[Sender, Pagers | None]] = []
 
     async def run() -> None:
         if not made:
-            made.append(sender())
+            made.append((sender(), None if pagers is None else pagers()))
         async with asyncio.timeout(50.0):
-            while await outbox.round(made[0], mails):
+            while await outbox.round(made[0][0], mails, made[0][1]):
                 pass
 
     return Module("deliveries", run, interval, timeout=60.0)
 
 
 def keeping(
-    state: PeopleState, keep: Callable[[], float], *, clock: Callable[[], float], interval: float = 900.0
-) -> Module:
-    """What is closed goes as bodies go; ``keep``: for how many seconds they stay."""
+    state: PeopleState, keep: Callable[[], float], *, clock: Callable[[], float],
+    also: Callable[[float], None] = lambda before: None, interval: float = 900.0,
+) -> Module:  # fmt: skip
+    """What is closed goes as bodies go; ``keep``: for how many seconds they stay; ``also``: what else ends then."""
 
     def work() -> None:
         before = clock() - keep()
@@ -120,5 +122,6 @@ def keeping(
             tx.expire_escalations(before)
             tx.expire_deliveries(before)
             tx.expire_messages(clock() - RECEIVED_KEPT)
+        also(before)
 
     return Module("people", blocking(work, name="people", behind=True), interval, timeout=300.0)

@@ -612,10 +612,8 @@ class Channel(_Frozen, frozen=True):
 
 
 class PagingSettings(_Frozen, frozen=True):
-    """How a page goes on."""
+    """How people are paged."""
 
-    hand_up: float = 300.0
-    """Seconds without an acknowledgement after which the next person is paged, and the last one again."""
     most_an_hour: int = 20
     """Pages that one person gets; further ones are told in one."""
 

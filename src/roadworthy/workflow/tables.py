@@ -316,7 +316,7 @@ ROADWORTHY: Final = Section(
         "smtp": Field(SMTP, "Server by which whoever must know is told by e-mail (docs/finance.md)."),
         "finance": Field(FINANCE, "How money is shown on the finance sheet (docs/finance.md)."),
         "channels": Field(CHANNELS, "Ways to page people besides mail (smtp) and notify, by name (docs/paging.md)."),
-        "paging": Field(PAGING, "How a page goes on (docs/paging.md)."),
+        "paging": Field(PAGING, "How people are paged (docs/paging.md)."),
         "heartbeat": Field(
             HEARTBEAT, "Somebody outside who raises the alarm when Roadworthy falls silent (docs/monitoring.md)."
         ),

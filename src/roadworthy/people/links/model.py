@@ -6,11 +6,8 @@ from typing import Literal
 
 import msgspec
 
-Action = Literal["acknowledge", "last_good", "stop", "accept_invitation", "login"]
-"""Take a page over; serve a workflow's last good release; turn its AI off; accept an invitation; sign in."""
-
-OF_PEOPLE: frozenset[Action] = frozenset({"acknowledge", "last_good", "stop"})
-"""Only for who is in ``people.yaml`` when it is used; the others bring a person in."""
+Action = Literal["acknowledge", "last_good", "stop"]
+"""Take an incident over; serve a workflow's last good release; turn its AI off."""
 
 
 class Link(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -22,8 +19,9 @@ class Link(msgspec.Struct, frozen=True, omit_defaults=True):
     """Hex HMAC-SHA256 of the token under the same key."""
     action: Action
     subject: str
-    """What it acts on: an incident, a workflow, an invitation."""
+    """What it acts on: an incident, or a workflow."""
     person: str
+    """Who must still be in ``people.yaml`` when it is used."""
     created_at: float
     expires_at: float
     used_at: float | None = None

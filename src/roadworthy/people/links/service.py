@@ -19,7 +19,7 @@ from typing import Protocol
 
 from msgspec.structs import replace
 
-from roadworthy.people.links.model import OF_PEOPLE, Action, Link
+from roadworthy.people.links.model import Action, Link
 from roadworthy.workflow.audit import Event, chain
 from roadworthy.workflow.model import DEFAULT_TEAM
 from roadworthy.workflow.ports import Transaction
@@ -142,10 +142,8 @@ class Links:
     def _found(self, tx: LinksTransaction, token: str) -> Link | None:
         """As it is kept; ``None`` also for one of somebody who is not with us any more."""
         found = tx.link(self._hash(token[:LONGEST]))
-        if found is None or found.action not in OF_PEOPLE:
-            return found
         applied = tx.applied()
-        person = None if applied is None else applied.configuration.people.get(found.person)
+        person = None if found is None or applied is None else applied.configuration.people.get(found.person)
         return None if person is None or person.left else found
 
     def _usable(self, link: Link) -> bool:

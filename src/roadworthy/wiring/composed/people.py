@@ -6,11 +6,15 @@ from collections.abc import Callable
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+from roadworthy.adapters.notify.apprise import AppriseSender
 from roadworthy.adapters.notify.mail import SmtpSender
+from roadworthy.adapters.notify.pagerduty import PagerDutySender
 from roadworthy.adapters.notify.webhook import WebhookSender
+from roadworthy.adapters.outbound import Outbound
 from roadworthy.adapters.sqlite.state import SqliteState
 from roadworthy.engine import escalations as duties
 from roadworthy.engine.escalations import Tidings
+from roadworthy.engine.paging import pages
 from roadworthy.engine.supervise import Module
 from roadworthy.inference_log.ports import LogStore
 from roadworthy.operations.escalating.forgetting import EscalationEraser, forget_what_is_covered
@@ -19,8 +23,10 @@ from roadworthy.operations.notices import Arrivals
 from roadworthy.operations.status import PeopleCounts, Waiting, waiting_for_people
 from roadworthy.people.escalation.service import Queue
 from roadworthy.people.incident.service import Incidents
+from roadworthy.people.links.service import Links
 from roadworthy.people.oncall.service import OnCall
-from roadworthy.people.outbox.service import Outbox
+from roadworthy.people.outbox.service import Outbox, Pagers
+from roadworthy.people.paging.service import Paging
 from roadworthy.wiring.fleet.workers import tell_worker
 from roadworthy.wiring.folders.data_folder import DataFolder
 from roadworthy.wiring.secrets import find_secret
@@ -40,6 +46,7 @@ class People:
         sockets: Callable[[], list[Path]],
         settings: Callable[[], Settings],
         base_url: Callable[[], str],
+        console_url: Callable[[], str],
         clock: Callable[[], float],
     ) -> None:
         """``sockets``: of every worker of every gateway."""
@@ -56,7 +63,13 @@ class People:
         )
         self.incidents = Incidents(state, clock=clock)
         self.on_call = OnCall(state, clock=clock)
-        self.outbox = Outbox(state, clock=clock, secret=find_secret, hmac_key=folder.hmac_key())
+        self.links = Links(state, folder.hmac_key(), clock=clock)
+        self.paging = Paging(state, self.links, self.on_call, clock=clock)
+        self.incidents.paged_by(self.paging)
+        self.outbox = Outbox(
+            state, clock=clock, secret=find_secret, hmac_key=folder.hmac_key(),
+            fill=lambda body: self.links.fill(body, console_url()), answered=self.paging.answered,
+        )  # fmt: skip
         self.tidings = Tidings(state, sockets, tell_worker, clock=clock)
         self.arrivals = Arrivals(
             state, self.queue, self.incidents, log.covers,
@@ -94,6 +107,14 @@ class People:
         return [
             duties.expiry(self.queue),
             duties.telling(self.tidings),
-            duties.deliveries(self.outbox, lambda: WebhookSender(proxy=self._settings().proxy), SmtpSender()),
-            duties.keeping(self._state, lambda: self._settings().retention.bodies, clock=self._clock),
+            duties.deliveries(
+                self.outbox, lambda: WebhookSender(proxy=self._settings().proxy), SmtpSender(), self._pagers
+            ),
+            duties.keeping(
+                self._state, lambda: self._settings().retention.bodies, clock=self._clock, also=self.paging.expire
+            ),
+            pages(self.paging),
         ]
+
+    def _pagers(self) -> Pagers:
+        return Pagers(PagerDutySender(Outbound(proxy=self._settings().proxy)), AppriseSender())
