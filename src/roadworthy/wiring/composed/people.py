@@ -46,10 +46,10 @@ class People:
         sockets: Callable[[], list[Path]],
         settings: Callable[[], Settings],
         base_url: Callable[[], str],
-        console_url: Callable[[], str],
         clock: Callable[[], float],
+        console_url: Callable[[], str] = lambda: "",
     ) -> None:
-        """``sockets``: of every worker of every gateway."""
+        """``sockets``: of every worker of every gateway.  ``console_url``: what addresses of the console begin with."""
         self._state = state
         self._settings = settings
         self._clock = clock
