@@ -91,7 +91,7 @@ ITEMS: Final[tuple[Item, ...]] = (
         shows="no gap in the next 14 days, and a test page that a human acknowledged",
         kinds=("on_call_schedule", "on_call_page"),
         step="owner",
-        renew=None,
+        renew="roadworthy oncall test WORKFLOW",
         auto=False,
         minutes=2.0,
     ),
