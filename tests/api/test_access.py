@@ -45,14 +45,14 @@ def test_what_changes_state_is_never_a_read() -> None:
                 "/v1/evals/plan",
                 "/v1/evals/calibrations/plan",
                 "/v1/evals/capture/plan",
-                "/v1/loads/plan",
+                "/v1/oncall/read", "/v1/loads/plan",
                 "/v1/rollouts/prospect",
                 "/v1/finance/reconcile",
             ), endpoint.path
 
 
-def test_an_os_user_never_approves_and_never_answers_a_customer() -> None:
-    assert {"approve", "answer"} == PERSON - OS_USER
+def test_an_os_user_never_approves_never_answers_a_customer_never_scores_and_lets_nobody_in() -> None:
+    assert {"approve", "answer", "score", "people"} == PERSON - OS_USER
 
 
 DECIDES = {

@@ -21,8 +21,8 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from roadworthy.api import errors
-from roadworthy.api.access import Caller, Permission, identify
+from roadworthy.api import errors, scoping
+from roadworthy.api.access import Caller, identify
 from roadworthy.api.encoding import json_bytes
 from roadworthy.evidence.rules import Refused as EvidenceRefused
 from roadworthy.inference_log.model import FilterRefused
@@ -33,11 +33,18 @@ from roadworthy.operations.keys import KeyRefused
 from roadworthy.operations.loading.model import LoadRefused
 from roadworthy.operations.proving.vouching import NotYours
 from roadworthy.operations.services import Services
+from roadworthy.people.accounts.attempts import TooManyAttempts
+from roadworthy.people.accounts.service import NotAdmin, PeopleRefused
 from roadworthy.people.escalation.rules import Refused as EscalationRefused
 from roadworthy.people.escalation.service import NotAllowed
 from roadworthy.people.incident.rules import Refused as IncidentRefused
+from roadworthy.people.oncall.moments import NoMoment
+from roadworthy.people.oncall.rules import SpanRefused
+from roadworthy.people.oncall.service import OverrideRefused
+from roadworthy.people.roles import Permission, Standing
 from roadworthy.people.service import NoSuchPerson, SignInRefused
 from roadworthy.workflow.audit import Event, chain
+from roadworthy.workflow.calendars import CalendarUnreadable
 from roadworthy.workflow.ports import StateConflict
 from roadworthy.workflow.service import Actor, Refused, Unknown
 
@@ -63,6 +70,8 @@ class Call:
     """An instance of the endpoint's ``body`` type; the bytes as they came where it is ``raw``; ``None`` when it takes
     none."""
     headers: Mapping[str, str] = field(default_factory=dict)
+    standing: Standing | None = None
+    """What a person may do, where; ``None``: an OS user."""
 
 
 Handler = Callable[[Services, Call], Any]
@@ -109,8 +118,10 @@ def _serve(services: Services, methods: Mapping[str, Endpoint]) -> Callable[[Req
             raise
         body = await _decoded(request, endpoint)
         token = request.headers.get("authorization", "").partition(" ")[2].strip()
-        call = Call(caller.actor, request.path_params, request.query_params, token, body, request.headers)
-        result = await run_in_threadpool(_handled, services, endpoint, call)
+        call = Call(
+            caller.actor, request.path_params, request.query_params, token, body, request.headers, caller.standing
+        )
+        result = await run_in_threadpool(_handled, services, endpoint, call, caller)
         if isinstance(result, Response):
             return result
         return Response(json_bytes(result), media_type="application/json")
@@ -134,7 +145,7 @@ async def _meant(caller: Caller, request: Request, endpoint: Endpoint) -> str:
 def _identified(services: Services, request: Request) -> Caller:
     client = request.scope.get("client")
     peer = client[0] if client and str(client[0]).startswith("os:") else None
-    return identify(request.headers, peer, services.sign_in, services.uids)
+    return identify(request.headers, peer, services.sign_in, services.rights, services.uids)
 
 
 async def _decoded(request: Request, endpoint: Endpoint) -> Any:
@@ -155,10 +166,10 @@ async def _decoded(request: Request, endpoint: Endpoint) -> Any:
         raise errors.Invalid(f"the body is not JSON: {error}", code="invalid_json") from error
 
 
-def _handled(services: Services, endpoint: Endpoint, call: Call) -> Any:
-    """Run the handler; the services' own errors become ours here, once."""
+def _handled(services: Services, endpoint: Endpoint, call: Call, caller: Caller) -> Any:
+    """Run the handler where the caller may; the services' own errors become ours here, once."""
     try:
-        result = endpoint.handler(services, call)
+        result = _scoped(services, endpoint, call, caller)
     except Unknown as error:
         raise errors.NotFound(str(error)) from error
     except Refused as error:
@@ -169,19 +180,45 @@ def _handled(services: Services, endpoint: Endpoint, call: Call) -> Any:
         raise errors.Invalid(str(error)) from error
     except NoSuchPerson as error:
         raise errors.NotFound(str(error)) from error
-    except SignInRefused as error:
+    except PeopleRefused as error:
+        raise errors.Invalid(str(error), param=error.field) from error
+    except (SignInRefused, TooManyAttempts) as error:
         raise errors.Unauthenticated(str(error)) from error
-    except (NotAllowed, NotYours) as error:
+    except (NotAllowed, NotYours, NotAdmin) as error:
         raise errors.Denied(str(error)) from error
     except (
         EscalationRefused, IncidentRefused, DrillRefused, KillDrillRefused, EvidenceRefused, CanaryRefused,
-        LoadRefused,
+        LoadRefused, OverrideRefused,
     ) as error:  # fmt: skip
         raise errors.Conflict(str(error)) from error
+    except (SpanRefused, NoMoment) as error:
+        raise errors.Invalid(str(error)) from error
+    except CalendarUnreadable as error:
+        raise errors.Unprocessable(f"the calendar: {error}") from error
     except StateConflict as error:
         raise errors.Conflict(f"somebody else was faster: {error}; try again") from error
     if endpoint.publishes:
         services.publish()
+    return result
+
+
+def _scoped(services: Services, endpoint: Endpoint, call: Call, caller: Caller) -> Any:
+    """The handler's result: a person needs the permission on what the call is about, of a list they get what they may
+    read, and that a text was read is audited."""
+    method, path, permission = endpoint.method, endpoint.path, endpoint.permission
+    standing = caller.standing
+    everywhere = permission == "anyone" or standing is None or permission in standing.everywhere()
+    reading = scoping.READS.get((method, path))
+    about = scoping.INSTALL if everywhere and reading is None else scoping.about(services, call, method, path)
+    if not everywhere and standing is not None and about is not None and not about.allowed(standing, permission):
+        target = f"workflow/{about.workflows[0]}" if about.workflows else path
+        _audit_denial(services, caller, endpoint, target)
+        raise caller.denied(permission)
+    result = endpoint.handler(services, call)
+    if reading is not None:
+        scoping.record_reading(services, call, reading, about or scoping.INSTALL)
+    if about is None and not everywhere and standing is not None:
+        return scoping.kept(result, standing, permission)
     return result
 
 

@@ -104,9 +104,9 @@ ENDPOINTS = [
     Endpoint("POST", "/v1/evals/runs", "tools", start, Order),
     Endpoint("GET", "/v1/evals/runs", "read", listed),
     Endpoint("GET", "/v1/evals/runs/{id}", "read", look),
-    Endpoint("GET", "/v1/evals/compare", "read", compare),
+    Endpoint("GET", "/v1/evals/compare", "read_text", compare),
     Endpoint("GET", "/v1/evals/schedule", "read", scheduled),
     Endpoint("POST", "/v1/evals/schedule", "tools", tonight, Named),
     Endpoint("POST", "/v1/evals/runs/{id}/stop", "stop", stop),
-    Endpoint("GET", "/v1/evals/runs/{id}/answers", "read", answers),
+    Endpoint("GET", "/v1/evals/runs/{id}/answers", "read_text", answers),
 ]

@@ -133,10 +133,10 @@ def _sample(sample: Sample) -> dict[str, Any]:
 
 ENDPOINTS = [
     Endpoint("POST", "/v1/evals/sets", "configure", take, Rows, publishes=True),
-    Endpoint("GET", "/v1/evals/sets", "read", published),
+    Endpoint("GET", "/v1/evals/sets", "read_text", published),
     Endpoint("POST", "/v1/evals/capture/plan", "read", planned, Wanted),
     Endpoint("POST", "/v1/evals/capture", "configure", capture, Wanted),
-    Endpoint("GET", "/v1/evals/pool", "read", pool),
+    Endpoint("GET", "/v1/evals/pool", "read_text", pool),
     Endpoint("POST", "/v1/evals/pool/mark", "configure", mark, Marked),
     Endpoint("POST", "/v1/evals/pool/drop", "configure", drop, Dropped),
     Endpoint("POST", "/v1/evals/pool/publish", "approve", publish, Publish, publishes=True),

@@ -84,8 +84,8 @@ def agreement(services: Services, call: Call) -> Any:
 
 
 ENDPOINTS = [
-    Endpoint("GET", "/v1/evals/hand", "answer", desk),
-    Endpoint("POST", "/v1/evals/hand", "answer", score, Scored),
-    Endpoint("POST", "/v1/evals/hand/undo", "answer", undo, Undone),
-    Endpoint("GET", "/v1/evals/agreement", "read", agreement),
+    Endpoint("GET", "/v1/evals/hand", "score", desk),
+    Endpoint("POST", "/v1/evals/hand", "score", score, Scored),
+    Endpoint("POST", "/v1/evals/hand/undo", "score", undo, Undone),
+    Endpoint("GET", "/v1/evals/agreement", "read_text", agreement),
 ]

@@ -24,6 +24,7 @@ from roadworthy.api.app import Call, Endpoint
 from roadworthy.api.errors import Invalid, NotFound
 from roadworthy.inference_log.analysis import Bounds
 from roadworthy.inference_log.model import Filter, parse_filter
+from roadworthy.operations import looking
 from roadworthy.operations.forget import UnitRefused
 from roadworthy.operations.services import Services
 from roadworthy.workflow.audit import Event, chain
@@ -41,7 +42,7 @@ class Forget(msgspec.Struct, forbid_unknown_fields=True):
 
 
 def find(services: Services, call: Call) -> Any:
-    where, rest = _filter(services, call.query, "limit", "after", "before")
+    where, rest = _filter(services, call, "limit", "after", "before")
     return services.log.find(
         where, _limit(rest.get("limit")), after=rest.get("after") or None, before=rest.get("before") or None
     )
@@ -59,16 +60,20 @@ def get(services: Services, call: Call) -> Any:
 
 
 def stats(services: Services, call: Call) -> Any:
-    where, rest = _filter(services, call.query, "by")
+    where, rest = _filter(services, call, "by")
     return services.log.stats(rest.get("by") or "workflow", where, _zone(services, call.query))
 
 
 def export(services: Services, call: Call) -> Any:
-    where, rest = _filter(services, call.query, "format", "bodies")
+    where, rest = _filter(services, call, "format", "bodies")
     kind = rest.get("format") or "json"
     if kind not in MEDIA:
         raise Invalid(f"format: found {kind!r}, expected one of {', '.join(MEDIA)}", param="format")
     bodies = (rest.get("bodies") or "").lower() in ("1", "true", "yes")
+    if bodies:
+        if call.standing is not None:
+            where = looking.readable(where, call.standing, "read_text")
+        looking.record_reading(services, call.actor, "inference.export", "inferences", looking.asked(services, where))
     chunks = services.log.export(where, cast(Literal["json", "csv", "parquet"], kind), bodies=bodies)
     return StreamingResponse(chunks, media_type=MEDIA[kind])
 
@@ -111,11 +116,14 @@ def flush(services: Services, call: Call) -> Any:
     return {**msgspec.structs.asdict(shipped), "lag": services.log.lag()}
 
 
-def _filter(services: Services, query: Mapping[str, str], *others: str) -> tuple[Filter, dict[str, str]]:
-    """The filter of a query string, and those of its parameters that are not part of it."""
+def _filter(services: Services, call: Call, *others: str) -> tuple[Filter, dict[str, str]]:
+    """The filter of a query string, narrowed to what the caller may read, and those of its parameters that are not part
+    of it."""
+    query = call.query
     rest = {name: query[name] for name in (*others, "tz") if name in query}
     values = {name: value for name, value in query.items() if name not in rest}
-    return parse_filter(values, _zone(services, query)), rest
+    where = parse_filter(values, _zone(services, query))
+    return where if call.standing is None else looking.readable(where, call.standing), rest
 
 
 def _zone(services: Services, query: Mapping[str, str]) -> ZoneInfo:
@@ -138,7 +146,7 @@ def _limit(text: str | None) -> int:
 
 ENDPOINTS = [
     Endpoint("GET", "/v1/log", "read", find),
-    Endpoint("GET", "/v1/inferences/{id}", "read", get),
+    Endpoint("GET", "/v1/inferences/{id}", "read_text", get),
     Endpoint("GET", "/v1/stats", "read", stats),
     Endpoint("GET", "/v1/export", "read", export),
     Endpoint("GET", "/v1/anomalies", "read", anomalies),

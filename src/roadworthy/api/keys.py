@@ -52,7 +52,7 @@ def shown(key: ApiKey) -> dict[str, Any]:
 
 ENDPOINTS = [
     Endpoint("GET", "/v1/keys", "read", listed),
-    Endpoint("POST", "/v1/keys", "configure", create, KeySpec, publishes=True),
-    Endpoint("POST", "/v1/keys/{id}/rotate", "configure", rotate, Rotate, publishes=True),
-    Endpoint("POST", "/v1/keys/{id}/revoke", "configure", revoke, publishes=True),
+    Endpoint("POST", "/v1/keys", "keys", create, KeySpec, publishes=True),
+    Endpoint("POST", "/v1/keys/{id}/rotate", "keys", rotate, Rotate, publishes=True),
+    Endpoint("POST", "/v1/keys/{id}/revoke", "keys", revoke, publishes=True),
 ]

@@ -8,6 +8,7 @@ from typing import Protocol
 
 import msgspec
 
+from roadworthy.people.accounts.ports import AccountTransaction
 from roadworthy.people.escalation.model import Escalation, State, Worked
 from roadworthy.people.incident.model import Incident
 from roadworthy.people.links.service import LinkTransaction
@@ -145,6 +146,7 @@ class IncidentTransaction(Protocol):
 class PeopleTransaction(
     Transaction,
     LoginTransaction,
+    AccountTransaction,
     EscalationTransaction,
     DeliveryTransaction,
     IncidentTransaction,

@@ -16,10 +16,10 @@ import msgspec
 from roadworthy.people.accounts.attempts import Attempts
 from roadworthy.people.accounts.model import Account
 from roadworthy.people.accounts.passwords import Passwords
-from roadworthy.people.accounts.ports import SignInState, SignInTransaction
 from roadworthy.people.accounts.rules import password_problem
 from roadworthy.people.directory import called, everybody, living
 from roadworthy.people.model import LoginCode, LoginSession
+from roadworthy.people.ports import PeopleState, PeopleTransaction
 from roadworthy.workflow.audit import Event, chain
 from roadworthy.workflow.model import Person
 from roadworthy.workflow.problems import did_you_mean
@@ -70,7 +70,7 @@ class SignIn:
 
     def __init__(
         self,
-        state: SignInState,
+        state: PeopleState,
         hmac_key: bytes,
         *,
         clock: Callable[[], float],
@@ -192,7 +192,7 @@ class SignIn:
 
     # --- sessions
 
-    def open_session(self, tx: SignInTransaction, person: Person, via: str, place: From) -> SignedIn:
+    def open_session(self, tx: PeopleTransaction, person: Person, via: str, place: From) -> SignedIn:
         """A new session, in the caller's transaction; never one that was there before."""
         now = self._clock()
         token = f"rws-{secrets.token_urlsafe(32)}"
@@ -255,7 +255,7 @@ class SignIn:
         return ended
 
     def end_all(
-        self, tx: SignInTransaction, person: str, *, but: str | None = None, only: str | None = None
+        self, tx: PeopleTransaction, person: str, *, but: str | None = None, only: str | None = None
     ) -> int:  # fmt: skip
         """End a person's sessions, in the caller's transaction → how many.  ``but``: the hash of one to keep."""
         now, ended = self._clock(), 0

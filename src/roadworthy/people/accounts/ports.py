@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import AbstractContextManager
 from typing import Protocol
 
 from roadworthy.people.accounts.model import Account, Granted, Invitation
 from roadworthy.people.model import LoginSession
-from roadworthy.people.ports import DeliveryTransaction, LoginTransaction
 from roadworthy.people.roles import Grant
 from roadworthy.workflow.ports import Transaction
 
@@ -49,13 +47,3 @@ class AccountTransaction(Protocol):
 
 class KnowingTransaction(Transaction, AccountTransaction, Protocol):
     """Enough to know who somebody is."""
-
-
-class SignInTransaction(KnowingTransaction, LoginTransaction, DeliveryTransaction, Protocol):
-    pass
-
-
-class SignInState(Protocol):
-    def read(self) -> AbstractContextManager[SignInTransaction]: ...
-
-    def write(self) -> AbstractContextManager[SignInTransaction]: ...

@@ -14,11 +14,11 @@ import msgspec
 from msgspec.structs import replace
 
 from roadworthy.people.accounts.model import Account, Granted, Invitation
-from roadworthy.people.accounts.ports import SignInState, SignInTransaction
 from roadworthy.people.accounts.rules import Orphan, address_of, grant_problem, new_id, orphans, other_owner
 from roadworthy.people.directory import everybody, standing_of, with_email
 from roadworthy.people.incident.service import MAIL
 from roadworthy.people.outbox.model import Delivery, Mail
+from roadworthy.people.ports import PeopleState, PeopleTransaction
 from roadworthy.people.roles import Grant
 from roadworthy.people.service import From, NoSuchPerson, SignedIn, SignIn
 from roadworthy.workflow.audit import Event, chain
@@ -95,7 +95,7 @@ class Accounts:
 
     def __init__(
         self,
-        state: SignInState,
+        state: PeopleState,
         sign_in: SignIn,
         *,
         clock: Callable[[], float],
@@ -319,7 +319,7 @@ class Accounts:
         how = "; log in first: roadworthy login CODE" if actor.id.startswith("os:") else ""
         raise NotAdmin(f"{actor.id} may not do this: only an admin says who comes and what they may do{how}")
 
-    def _open(self, tx: SignInTransaction, token: str) -> tuple[Invitation, Person | None]:
+    def _open(self, tx: PeopleTransaction, token: str) -> tuple[Invitation, Person | None]:
         """An invitation that can be taken, and who has its address today.  Raises ``InvitationRefused``."""
         found = tx.invitation(self._sign_in.hash(token[:200]))
         if found is None or not found.open(self._clock()):
@@ -329,7 +329,7 @@ class Accounts:
             raise InvitationRefused
         return found, same[0] if same else None
 
-    def _looked(self, tx: SignInTransaction, found: Invitation, known: Person | None) -> Looked:
+    def _looked(self, tx: PeopleTransaction, found: Invitation, known: Person | None) -> Looked:
         account = None if known is None else tx.account(known.id)
         inviter = everybody(tx).get(found.by)
         return Looked(
@@ -338,7 +338,7 @@ class Accounts:
         )  # fmt: skip
 
     def _welcome(
-        self, tx: SignInTransaction, found: Invitation, known: Person | None, via: str, place: From, *,
+        self, tx: PeopleTransaction, found: Invitation, known: Person | None, via: str, place: From, *,
         name: str, password: str | None = None,
     ) -> SignedIn:  # fmt: skip
         now, people = self._clock(), everybody(tx)
@@ -360,12 +360,12 @@ class Accounts:
         tx.append_audit(chain(tx.last_audit(), event, now))
         return self._sign_in.open_session(tx, everybody(tx)[ident], via, place)
 
-    def _bind(self, tx: SignInTransaction, person: Person, subject: str) -> None:
+    def _bind(self, tx: PeopleTransaction, person: Person, subject: str) -> None:
         account = tx.account(person.id) or Account(person.id, self._clock(), email=person.email, team=person.team)
         tx.put_account(replace(account, subject=subject))
 
     def _audit(
-        self, tx: SignInTransaction, actor: Actor, action: str, target: str, team: str, *,
+        self, tx: PeopleTransaction, actor: Actor, action: str, target: str, team: str, *,
         before: object = None, after: object = None,
     ) -> None:  # fmt: skip
         event = Event(
@@ -391,14 +391,14 @@ def _only(people: dict[str, Person], address: str) -> Person | None:
     return same[0] if same else None
 
 
-def _known(tx: SignInTransaction, person: str) -> Person:
+def _known(tx: PeopleTransaction, person: str) -> Person:
     people = everybody(tx)
     if person not in people:
         raise NoSuchPerson(f"nobody is called {person[:80]!r}: {did_you_mean(person, people)}")
     return people[person]
 
 
-def _taken(tx: SignInTransaction, people: dict[str, Person]) -> set[str]:
+def _taken(tx: PeopleTransaction, people: dict[str, Person]) -> set[str]:
     """Ids that mean somebody, and those that once did: the audit trail must not confuse two people."""
     return {*people, *(account.person for account in tx.accounts())}
 
@@ -408,7 +408,7 @@ def _whole(grant: Grant) -> Grant:
     return replace(grant, team="*") if grant.role == "admin" and grant.workflow is None else grant
 
 
-def _back(tx: SignInTransaction, person: str) -> str:
+def _back(tx: PeopleTransaction, person: str) -> str:
     account = tx.account(person)
     return (
         f"roadworthy people return {person}"
@@ -422,7 +422,7 @@ def _name(name: str) -> str:
     return plain[:LONGEST_NAME]
 
 
-def _end_others(tx: SignInTransaction, address: str, now: float) -> None:
+def _end_others(tx: PeopleTransaction, address: str, now: float) -> None:
     for other in tx.invitations():
         if other.email == address and other.open(now):
             tx.put_invitation(replace(other, ended_at=now))
@@ -435,7 +435,7 @@ def _team_of(grant: Grant, configuration: Configuration | None) -> str:
     return grant.team if grant.team not in (None, "*") else DEFAULT_TEAM
 
 
-def _revoke_tester_keys(tx: SignInTransaction, person: str, now: float) -> int:
+def _revoke_tester_keys(tx: PeopleTransaction, person: str, now: float) -> int:
     every = tx.keys()
     mine = [key for key in every if key.person == person and key.revoked_at is None]
     for key in mine:
@@ -444,7 +444,7 @@ def _revoke_tester_keys(tx: SignInTransaction, person: str, now: float) -> int:
 
 
 def _mail(
-    tx: SignInTransaction, made: Invitation, link: str, people: dict[str, Person], configuration: Configuration | None,
+    tx: PeopleTransaction, made: Invitation, link: str, people: dict[str, Person], configuration: Configuration | None,
     now: float,
 ) -> bool:  # fmt: skip
     if configuration is None or configuration.settings.smtp is None:
@@ -471,6 +471,6 @@ def _note(grants: Sequence[Grant], configuration: Configuration | None) -> str:
     return ""
 
 
-def _configuration(tx: SignInTransaction) -> Configuration | None:
+def _configuration(tx: PeopleTransaction) -> Configuration | None:
     applied = tx.applied()
     return None if applied is None else applied.configuration

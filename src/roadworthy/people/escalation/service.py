@@ -14,6 +14,7 @@ import msgspec
 from msgspec.structs import replace
 
 from roadworthy.people import webhooks
+from roadworthy.people.directory import standing_of
 from roadworthy.people.escalation import payloads, rules
 from roadworthy.people.escalation.model import HELPDESK, Action, Answer, Escalation, opened
 from roadworthy.people.escalation.rules import Effect, Event, Refused
@@ -21,6 +22,7 @@ from roadworthy.people.incident.model import Notice
 from roadworthy.people.incident.service import note
 from roadworthy.people.outbox.model import Delivery, Kind
 from roadworthy.people.ports import PeopleState, PeopleTransaction, WhichEscalations
+from roadworthy.people.roles import Standing
 from roadworthy.workflow import audit, inference
 from roadworthy.workflow.model import Configuration
 from roadworthy.workflow.problems import did_you_mean
@@ -201,7 +203,7 @@ class Queue:
         with self._state.write() as tx:
             found = _found(tx, ident)
             configuration = _configuration(tx)
-            if may_act(actor, found, configuration):
+            if may_act(found, standing_of(tx, actor.id, configuration)):
                 after = self._apply(tx, found, event(tx, found), now)
                 self._record(tx, actor, action, found, after, now)
                 return rules.seen_by(after, hidden_share(configuration, found.workflow), actor.id)
@@ -211,8 +213,8 @@ class Queue:
             )  # fmt: skip
             tx.append_audit(audit.chain(tx.last_audit(), denied, now))
         raise NotAllowed(
-            f"{actor.id} is not of team {found.team!r} and owns nothing of workflow {found.workflow!r}, "
-            "so this escalation is others' to answer"
+            f"{actor.id} has no role that answers in team {found.team!r} and owns nothing of workflow "
+            f"{found.workflow!r}, so this escalation is others' to answer"
         )
 
     def _answered(self, tx: PeopleTransaction, found: Escalation, text: str, action: Action | None, by: str) -> Answer:
@@ -276,16 +278,11 @@ class Queue:
         tx.append_audit(audit.chain(tx.last_audit(), event, now))
 
 
-def may_act(actor: Actor, escalation: Escalation, configuration: Configuration | None) -> bool:
-    """Default deny: a person of the escalation's team, or an owner of its workflow."""
-    if configuration is None:
-        return False
-    person = configuration.people.get(actor.id)
-    if person is None:
-        return False
-    workflow = configuration.workflows.get(escalation.workflow)
-    owners = () if workflow is None else (workflow.owners.workflow, workflow.owners.prompt, workflow.owners.cost)
-    return person.team == escalation.team or person.id in owners
+def may_act(escalation: Escalation, held: Standing) -> bool:
+    """Default deny: a person with a role that answers, in the escalation's team or of its workflow."""
+    if escalation.workflow in held.teams:
+        return held.may("answer", escalation.workflow)
+    return "answer" in held.within(escalation.team)
 
 
 def hidden_share(configuration: Configuration | None, workflow: str) -> float:
