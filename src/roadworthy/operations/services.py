@@ -52,6 +52,7 @@ from roadworthy.operations.publication.approvals import Approvals
 from roadworthy.operations.publication.enforcement import Watch
 from roadworthy.operations.publication.restored import Restored
 from roadworthy.operations.ramps.rollout_status import RampBoard
+from roadworthy.operations.reviewing.drafting import Drafting
 from roadworthy.operations.rights import Rights
 from roadworthy.operations.stops.impact import Impacts
 from roadworthy.operations.stops.kill_desk import KillDesk
@@ -61,6 +62,7 @@ from roadworthy.people.escalation.service import Queue
 from roadworthy.people.incident.service import Incidents
 from roadworthy.people.oncall.service import OnCall
 from roadworthy.people.outbox.service import Outbox
+from roadworthy.people.review.service import Reviews
 from roadworthy.people.service import SignIn
 from roadworthy.rollout.service import Rollouts
 from roadworthy.workflow.inference import Inference
@@ -150,6 +152,14 @@ class Overseeing(Protocol):
     def words(self) -> WordDesk: ...
 
 
+class Reviewing(Protocol):
+    @property
+    def reviews(self) -> Reviews: ...
+
+    @property
+    def drafting(self) -> Drafting: ...
+
+
 class Finance(Protocol):
     @property
     def tests(self) -> AlertTests: ...
@@ -203,6 +213,7 @@ class Services:
     rights: Rights
     escalations: Queue
     answering: Answering
+    reviewing: Reviewing
     incidents: Incidents
     on_duty: OnDuty
     outbox: Outbox

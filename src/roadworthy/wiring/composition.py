@@ -77,6 +77,7 @@ from roadworthy.wiring.composed.on_call import OnDuty
 from roadworthy.wiring.composed.overseeing import Overseeing
 from roadworthy.wiring.composed.people import People
 from roadworthy.wiring.composed.ramping import Ramping
+from roadworthy.wiring.composed.reviewing import Reviewing
 from roadworthy.wiring.composed.status import StatusBoard
 from roadworthy.wiring.composed.tracing import Tracing
 from roadworthy.wiring.fleet import ledgers
@@ -350,6 +351,12 @@ class Control:
             clock=clock,
         )
         self._closing.callback(self.loading.runs.close)
+        self.reviewing = Reviewing(
+            self.state, self.log, self.answering, self.evaluating, self.ramping.rollouts, self.proving.board,
+            self.forecasting, self.finance,
+            stops=self.kill.kills.records, price_of=self.prices.price_of, configuration=self.configuration,
+            zone=self.zone, clock=clock,
+        )  # fmt: skip
         self.clock = clock
         self._internal = Internal()
         self._stand_ins = StandIns(self.fleet)
@@ -460,6 +467,7 @@ class Control:
             *self.ramping.modules(),
             *self.judging.modules(),
             *self.answering.modules(),
+            *self.reviewing.modules(),
             *self.overseeing.modules(),
         ]
 
@@ -548,6 +556,7 @@ class Control:
             rights=Rights(self.state),
             escalations=self.people.queue,
             answering=self.answering,
+            reviewing=self.reviewing,
             incidents=self.people.incidents,
             on_duty=self.on_duty,
             outbox=self.people.outbox,

@@ -1,0 +1,1 @@
+"""Reviews drafted from data: what changed, why, and what is to be decided."""
