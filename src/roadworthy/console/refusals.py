@@ -6,16 +6,27 @@ import msgspec
 
 from roadworthy.evidence.rules import Refused as EvidenceRefused
 from roadworthy.inference_log.model import FilterRefused
+from roadworthy.kill_switch.rules import Refused as KillRefused
+from roadworthy.kill_switch.service import NotKept
+from roadworthy.operations.costing.alert_test import NothingToTest
 from roadworthy.operations.drills.canary import CanaryRefused
 from roadworthy.operations.drills.drill_runs import DrillRefused
 from roadworthy.operations.drills.kill_drill_runs import KillDrillRefused
 from roadworthy.operations.keys import KeyRefused
 from roadworthy.operations.loading.model import LoadRefused
 from roadworthy.operations.proving.vouching import NotYours
+from roadworthy.operations.publication.approvals import ApprovalRefused, NotTheOwner
+from roadworthy.operations.wording.desk import NotTheirs, WordsRefused
 from roadworthy.people.escalation.rules import Refused as EscalationRefused
 from roadworthy.people.escalation.service import NotAllowed
 from roadworthy.people.incident.rules import Refused as IncidentRefused
+from roadworthy.people.oncall.moments import NoMoment
+from roadworthy.people.oncall.rules import SpanRefused
+from roadworthy.people.oncall.service import OverrideRefused
 from roadworthy.people.service import NoSuchPerson, SignInRefused
+from roadworthy.rollout.rules import Refused as RolloutRefused
+from roadworthy.rollout.service import NotAllowed as RolloutNotAllowed
+from roadworthy.workflow.calendars import CalendarUnreadable
 from roadworthy.workflow.ports import StateConflict
 from roadworthy.workflow.service import Refused, Unknown
 
@@ -39,6 +50,15 @@ STATUS: dict[type[Exception], int] = {
     SignInRefused: 401,
     NotAllowed: 403,
     NotYours: 403,
+    NotTheirs: 403,
+    NotTheOwner: 403,
+    RolloutNotAllowed: 403,
+    NothingToTest: 422,
+    KillRefused: 409,
+    NotKept: 503,
+    WordsRefused: 409,
+    ApprovalRefused: 409,
+    RolloutRefused: 409,
     EscalationRefused: 409,
     IncidentRefused: 409,
     DrillRefused: 409,
@@ -46,6 +66,10 @@ STATUS: dict[type[Exception], int] = {
     EvidenceRefused: 409,
     CanaryRefused: 409,
     LoadRefused: 409,
+    OverrideRefused: 409,
+    SpanRefused: 422,
+    NoMoment: 422,
+    CalendarUnreadable: 422,
     StateConflict: 409,
 }
 

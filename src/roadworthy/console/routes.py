@@ -3,12 +3,25 @@
 from __future__ import annotations
 
 from roadworthy.console.app import Page
-from roadworthy.console.pages import eval_runs, evals, inferences, judges, login, scoring, stop, waiting
+from roadworthy.console.pages import (
+    eval_runs,
+    evals,
+    inferences,
+    judges,
+    login,
+    scoring,
+    stop,
+    waiting,
+    words,
+    workflow,
+)
 
 PAGES: list[Page] = [
     *login.PAGES,
     *waiting.PAGES,
     *stop.PAGES,
+    *workflow.PAGES,
+    *words.PAGES,
     *inferences.PAGES,
     *evals.PAGES,
     *scoring.PAGES,

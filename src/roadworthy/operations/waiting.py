@@ -6,7 +6,7 @@ the list of all.  A person is shown what they may do, and nothing else.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from typing import Final
 from zoneinfo import ZoneInfo
@@ -19,7 +19,7 @@ from roadworthy.operations.tasks import GROWS, LAPSES, NOW, SOMEBODY_WAITS, SOME
 from roadworthy.people.roles import Permission, Standing
 from roadworthy.rollout.model import Rollout
 from roadworthy.workflow.model import Workflow
-from roadworthy.workflow.words import lasting, share
+from roadworthy.workflow.words import share
 
 Tasks = Callable[[Services, Standing, float], list[Task]]
 """(services, who, now) → what waits for them."""
@@ -44,7 +44,7 @@ def _stops(services: Services, standing: Standing, now: float) -> list[Task]:
         stand = services.kill.desk.stand(name)
         if stand.state == "on":
             continue
-        page, since = f"/workflows/{name}/stop", lasting(stand.since or now, now)
+        page, since = f"/workflows/{name}/stop", _since(stand.since or now, now, services.zone())
         missing = [] if stand.reached is None else [each.gateway for each in stand.reached.missing]
         if missing and standing.may("stop", name):
             said = f"{name} is not {stand.state} everywhere: {', '.join(missing)} has not confirmed"
@@ -69,7 +69,7 @@ def _stops(services: Services, standing: Standing, now: float) -> list[Task]:
             )  # fmt: skip
         if rights_of(standing.person, flow.owners) & {"owner", "on_call"}:
             why = f": {stand.reason}" if stand.reason else ""
-            said = f"{name} is {stand.state} {since}{why}. Decide when it goes on again"
+            said = f"{name} has been {stand.state} {since}{why}. Decide when it goes on again"
             found.append(
                 Task(
                     key=f"restore/{name}", workflow=name, sentence=said, minutes=5, button="Restore…", href=page,
@@ -161,26 +161,36 @@ def _words(services: Services, standing: Standing, now: float) -> list[Task]:
 
 def _acceptances(services: Services, standing: Standing, now: float) -> list[Task]:
     figures = services.overseeing.overview.figures()
-    return [
-        _accept(name, owed)
-        for name in _flows(services, standing)
-        if name in figures
-        for owed in figures[name].owed
-        if owed.person == standing.person
-    ]
+    found: list[Task] = []
+    for name in _flows(services, standing):
+        mine = [owed for owed in figures[name].owed if owed.person == standing.person] if name in figures else []
+        roles = [owed for owed in mine if owed.kind == "acceptance"]
+        if roles:
+            found.append(_take(name, roles))
+        found += [_read(name, owed) for owed in mine if owed.kind != "acceptance"]
+    return found
 
 
-def _accept(name: str, owed: Owed) -> Task:
-    again = " again: it lapses within a week" if owed.renews else ""
-    sentence = {
-        "failure_catalogue": f"Read what customers of {name} see when the model fails, and accept it",
-        "cost_forecast": f"Read what {name} will cost, and accept it",
-    }.get(owed.kind, f"Say that you answer for {name} ({owed.role} owner){again}")
-    minutes = {"failure_catalogue": 5.0, "cost_forecast": 3.0}.get(owed.kind, 1.0)
+def _take(name: str, roles: Sequence[Owed]) -> Task:
+    """All roles of one person at once."""
+    renews = all(owed.renews for owed in roles)
+    what = " and ".join(owed.role for owed in roles)
+    again = " again: it lapses within a week" if renews else ""
     return Task(
-        key=f"accept/{name}/{owed.role}/{owed.kind}", workflow=name, sentence=sentence, minutes=minutes,
-        button="Read and accept" if owed.evidence else "Accept", href=f"/workflows/{name}#accept", who=owed.person,
-        urgency=LAPSES if owed.renews else GROWS,
+        key=f"accept/{name}/roles", workflow=name, sentence=f"Say that you answer for {name} ({what} owner){again}",
+        minutes=1.0, button="Accept", href=f"/workflows/{name}#accept", who=roles[0].person,
+        urgency=LAPSES if renews else GROWS,
+    )  # fmt: skip
+
+
+def _read(name: str, owed: Owed) -> Task:
+    sentence, minutes = {
+        "failure_catalogue": (f"Read what customers of {name} see when the model fails, and accept it", 5.0),
+        "cost_forecast": (f"Read what {name} will cost, and accept it", 3.0),
+    }[owed.kind]
+    return Task(
+        key=f"accept/{name}/{owed.kind}", workflow=name, sentence=sentence, minutes=minutes, button="Read and accept",
+        href=f"/workflows/{name}#accept", who=owed.person, urgency=GROWS,
     )  # fmt: skip
 
 

@@ -23,7 +23,7 @@ GOOD_FOR: Final = 30.0
 """Seconds for which what was counted is good."""
 
 DOES: Final[dict[State, tuple[str, str]]] = {
-    "off": ("Turn AI off", "No model is called any more. Whoever comes reads what stands below."),
+    "off": ("Turn AI off", "No model is called any more, for anybody."),
     "assist": (
         "Let people answer",
         "Every call goes to a person, with the AI's draft; the customer reads the holding text. With the queue full it "
