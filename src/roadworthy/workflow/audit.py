@@ -62,6 +62,21 @@ class Broken:
     why: str
 
 
+@dataclasses.dataclass(frozen=True)
+class Which:
+    """Which records of the trail.  Everything that is given must hold."""
+
+    actor: str = ""
+    action: str = ""
+    """Whole."""
+    targets: tuple[str, ...] = ()
+    """Any of them."""
+    since: float | None = None
+    """Unix seconds, inclusive."""
+    until: float | None = None
+    """Unix seconds, exclusive."""
+
+
 def chain(last: AuditRecord | None, event: Event, now: float) -> AuditRecord:
     """The record that continues the chain after ``last`` (``None``: the first record)."""
     facts = dataclasses.asdict(event)

@@ -11,11 +11,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from contextlib import AbstractContextManager
-from typing import Protocol
+from typing import Literal, Protocol
 
 import msgspec
 
-from roadworthy.workflow.audit import AuditRecord
+from roadworthy.workflow.audit import AuditRecord, Which
 from roadworthy.workflow.model import ApiKey, Configuration, FrozenRelease
 from roadworthy.workflow.strictness import Terms
 from roadworthy.workflow.wording import Wording
@@ -105,6 +105,14 @@ class Transaction(Protocol):
 
     def audit(self, after: int = 0, limit: int = 1000) -> Sequence[AuditRecord]:
         """Records with ``seq`` > ``after``, ascending."""
+        ...
+
+    def trail(self, which: Which, before: int | None = None, limit: int = 50) -> Sequence[AuditRecord]:
+        """Records that match, newest first; ``before``: with a smaller ``seq``."""
+        ...
+
+    def trail_words(self, field: Literal["actor", "action"]) -> Sequence[str]:
+        """Every value that the field has in the trail, in order."""
         ...
 
     # fencing

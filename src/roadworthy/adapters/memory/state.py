@@ -6,7 +6,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 from roadworthy.adapters.memory import state_reviews
 from roadworthy.adapters.memory.state_accounts import Accounts, AccountTables
@@ -23,7 +23,7 @@ from roadworthy.adapters.memory.state_reviews import ReviewTables
 from roadworthy.adapters.memory.state_rollouts import RolloutTables
 from roadworthy.fallback.drills.model import DrillRun
 from roadworthy.people.model import LoginCode, LoginSession
-from roadworthy.workflow.audit import AuditRecord
+from roadworthy.workflow.audit import AuditRecord, Which
 from roadworthy.workflow.model import ApiKey, FrozenRelease
 from roadworthy.workflow.ports import AppliedConfiguration, InForce, StateConflict, as_applied
 from roadworthy.workflow.wording import Wording
@@ -320,6 +320,15 @@ class MemoryTransaction(
     def audit(self, after: int = 0, limit: int = 1000) -> Sequence[AuditRecord]:
         return [self._rows.audit[seq] for seq in sorted(self._rows.audit) if seq > after][:limit]
 
+    def trail(self, which: Which, before: int | None = None, limit: int = 50) -> Sequence[AuditRecord]:
+        found = [
+            self._rows.audit[seq] for seq in sorted(self._rows.audit, reverse=True) if before is None or seq < before
+        ]
+        return [record for record in found if _asked(which, record)][:limit]
+
+    def trail_words(self, field: Literal["actor", "action"]) -> Sequence[str]:
+        return sorted({getattr(record, field) for record in self._rows.audit.values()})
+
     # drills
     def put_drill_run(self, run: DrillRun) -> None:
         self._change.drill_runs[run.id] = run
@@ -349,3 +358,15 @@ def _add(rows: dict[K, V], key: K, value: V, what: str) -> None:
     if key in rows:
         raise StateConflict(f"{what} {key} exists already")
     rows[key] = value
+
+
+def _asked(which: Which, record: AuditRecord) -> bool:
+    if which.since is not None and record.time < which.since:
+        return False
+    if which.until is not None and record.time >= which.until:
+        return False
+    return (
+        which.actor in ("", record.actor)
+        and which.action in ("", record.action)
+        and (not which.targets or record.target in which.targets)
+    )

@@ -15,7 +15,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import msgspec
 import sqlalchemy as sa
@@ -37,7 +37,7 @@ from roadworthy.adapters.sqlite.state_people import PeopleRows
 from roadworthy.adapters.sqlite.state_reviews import ReviewRows
 from roadworthy.adapters.sqlite.state_rollouts import RolloutRows
 from roadworthy.people.model import LoginCode, LoginSession
-from roadworthy.workflow.audit import AuditRecord
+from roadworthy.workflow.audit import AuditRecord, Which
 from roadworthy.workflow.model import DEFAULT_TEAM, ApiKey, Configuration, FrozenRelease
 from roadworthy.workflow.ports import AppliedConfiguration, InForce, StateConflict, as_applied
 from roadworthy.workflow.wording import Wording
@@ -248,6 +248,37 @@ class SqliteTransaction(
     def audit(self, after: int = 0, limit: int = 1000) -> Sequence[AuditRecord]:
         query = sa.select(t.audit.c.record).where(t.audit.c.seq > after).order_by(t.audit.c.seq).limit(limit)
         return [AuditRecord(**json.loads(text)) for text in self._connection.scalars(query)]
+
+    def trail(self, which: Which, before: int | None = None, limit: int = 50) -> Sequence[AuditRecord]:
+        c = t.audit.c
+        query = sa.select(c.record)
+        for column, value in ((c.actor, which.actor), (c.action, which.action)):
+            if value:
+                query = query.where(column == value)
+        if which.targets:
+            query = query.where(c.target.in_(which.targets))
+        if which.since is not None:
+            query = query.where(c.seq > self._seq_before(which.since), c.time >= which.since)
+        if which.until is not None:
+            query = query.where(c.seq <= self._seq_before(which.until), c.time < which.until)
+        if before is not None:
+            query = query.where(c.seq < before)
+        found = self._connection.scalars(query.order_by(c.seq.desc()).limit(limit))
+        return [AuditRecord(**json.loads(text)) for text in found]
+
+    def _seq_before(self, instant: float) -> int:
+        """Of the newest record that is older: time and number rise together, and only the number is the order of every
+        index here."""
+        c = t.audit.c
+        query = sa.select(c.seq).where(c.time < instant).order_by(c.time.desc(), c.seq.desc()).limit(1)
+        return int(self._connection.scalar(query) or 0)
+
+    def trail_words(self, field: Literal["actor", "action"]) -> Sequence[str]:
+        column, found = t.audit.c[field], list[str]()
+        smallest = sa.select(sa.func.min(column))
+        while (word := self._connection.scalar(smallest.where(column > (found[-1] if found else "")))) is not None:
+            found.append(str(word))  # one step in the index a word, however many records have it
+        return found
 
     # fencing
     def epoch(self) -> int:

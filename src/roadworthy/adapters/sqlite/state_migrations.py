@@ -12,7 +12,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection, Engine, create_engine, inspect
 
-HEAD = "0016"
+HEAD = "0017"
 """Newest revision; a test compares it with the migration files."""
 
 _ALEMBIC = threading.Lock()

@@ -1,4 +1,4 @@
--- revision 0016; written by python -m roadworthy.adapters.sqlite.state_migrations
+-- revision 0017; written by python -m roadworthy.adapters.sqlite.state_migrations
 CREATE TABLE alembic_version (
 	version_num VARCHAR(32) NOT NULL, 
 	CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num)
@@ -484,3 +484,7 @@ CREATE TABLE review (
 CREATE INDEX ix_review_workflow_until ON review (workflow, until);
 
 CREATE INDEX ix_review_state_until ON review (state, until);
+
+CREATE INDEX ix_audit_actor_seq ON audit (actor, seq);
+
+CREATE INDEX ix_audit_action_seq ON audit (action, seq);

@@ -130,6 +130,8 @@ audit = Table(
     Column("record", Text, nullable=False),
     Index(None, "time"),
     Index(None, "target", "seq"),
+    Index(None, "actor", "seq"),
+    Index(None, "action", "seq"),
 )
 
 fencing = Table(
