@@ -10,6 +10,7 @@ import pytest
 
 from roadworthy.evals.model import Answer, Run
 from roadworthy.evals.turns import LIFE
+from roadworthy.workflow.service import Actor
 from support.console import FILES, Browser, Console, text_of
 
 RUBRIC = "# Rubric\n\n## good = 1\nSend it.\n> Sent.\n\n## bad = 0\nDo not.\n> No.\n"
@@ -158,7 +159,8 @@ def test_a_later_file_waits_and_only_the_owner_publishes_it_with_a_reason_when_i
     assert "ada, who owns triage, publishes it" in page
     assert "cannot publish examples" in text_of(bo.done(f"{HOME}/pool/publish", on=f"{HOME}/pool"))
     assert "say why" in text_of(ada.done(f"{HOME}/pool/publish", on=f"{HOME}/pool"))
-    dropped = ada.done(f"{HOME}/pool/drop", {"example": desk.services.evals.pool.look("triage").items[0].example.id}, on=f"{HOME}/pool")  # fmt: skip
+    [waiting] = desk.services.evals.pool.look("triage").items
+    dropped = ada.done(f"{HOME}/pool/drop", {"example": waiting.example.id}, on=f"{HOME}/pool")
     assert "1 taken out of the pool" in text_of(dropped)
     assert "Nothing waits" in text_of(dropped)
 
@@ -166,12 +168,15 @@ def test_a_later_file_waits_and_only_the_owner_publishes_it_with_a_reason_when_i
 def test_the_last_answer_is_followed_by_how_far_people_agree_and_what_to_do_next(desk: Console) -> None:
     sam = desk.browser("sam")
     desk.clock.now += LIFE + 1
-    for at in range(12):
-        page = scored(sam, "bad" if at % 5 == 0 else "good")
+    rater = Actor("sam")
+    for at, each in enumerate(desk.services.evals.hand.desk("triage", rater).items[1:]):
+        value = "bad" if at % 5 == 0 else "good"
+        desk.services.evals.hand.score("triage", each.example.id, each.answer, value, rater)
+    page = scored(sam)
     assert "Nothing is left for you" in text_of(page)
     assert "Run the gate" in text_of(page)
     bo = desk.browser("bo")
     while "Nothing is left" not in (page := bo.get(SCORE)):
-        assert "good" not in hidden(page)["example"]
+        assert "sam" not in text_of(page).partition("asked")[2], "who scored it before is not told"
         scored(bo, "good")
     assert "two people" in text_of(page)

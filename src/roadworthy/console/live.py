@@ -40,15 +40,26 @@ def _incidents(services: Services) -> Hashable:
     return [(each.id, each.state, each.count) for each in services.incidents.list(limit=20)].__repr__()
 
 
+def _runs(services: Services) -> Hashable:
+    """What load tests, drills and kill drills under way have come to; evals keep theirs in state."""
+    load, kill = services.loads.going(), services.kill_drills.newest()
+    return (
+        None if load is None else (load.id, load.progress, len(load.steps)),
+        None if kill is None else (kill.id, kill.state, len(kill.presses)),
+        services.drills.under_way(),
+    )
+
+
 TOPICS: dict[str, Mark] = {
     "state": lambda services: services.writes(),
     "log": lambda services: services.log.lag().stored,
     "escalations": _escalations,
     "incidents": _incidents,
+    "runs": _runs,
     "clock": lambda services: int(services.clock() / 5.0),
 }
-"""Topic → its mark: ``state`` moves with every change in the state store, ``log`` with every shipment, ``clock`` every
-five seconds (for what only time changes)."""
+"""Topic → its mark: ``state`` moves with every change in the state store, ``log`` with every shipment, ``runs`` with
+load tests and drills under way, ``clock`` every five seconds (for what only time changes)."""
 
 
 class Live:

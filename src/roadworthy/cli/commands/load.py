@@ -14,6 +14,7 @@ from roadworthy.cli import load_view as view
 from roadworthy.cli.context import Work, common, json_option, pass_work
 from roadworthy.cli.errors import BadInput, Finding, Undecided
 from roadworthy.cli.words import moment
+from roadworthy.operations.loading import words
 from roadworthy.workflow import simulation
 
 POLL = 0.5
@@ -24,7 +25,6 @@ STOPPING = 30.0
 """Seconds that a stopped test may take to end before the command leaves it to control."""
 LIMIT_STEP = "60s"
 """Of a search for the limit, unless --duration says otherwise."""
-PER = {"s": 1.0, "sec": 1.0, "second": 1.0, "min": 60.0, "m": 60.0, "minute": 60.0, "h": 3600.0, "hour": 3600.0}
 
 
 class Rate(click.ParamType[float]):
@@ -33,14 +33,10 @@ class Rate(click.ParamType[float]):
     name = "rate"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        number, sign, unit = str(value).partition("/")
         try:
-            found = float(number) / PER[unit.strip() if sign else "s"]
-        except (ValueError, KeyError):
-            self.fail(f"{value!r} is no rate: give for example 20/s, 90/min or 300/h", param, ctx)
-        if not 0 < found < float("inf"):
-            self.fail(f"{value!r} is no rate above 0", param, ctx)
-        return found
+            return words.rate_of(str(value))
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
 
 
 class Span(click.ParamType[float]):

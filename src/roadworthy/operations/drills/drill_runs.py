@@ -92,6 +92,11 @@ class DrillRuns:
         with self._lock:
             return next((each.run.id for each in self._running.values() if each.run.workflow == workflow), "")
 
+    def under_way(self) -> tuple[tuple[str, int], ...]:
+        """(run, results until now) of those under way."""
+        with self._lock:
+            return tuple((each.run.id, len(each.run.results)) for each in self._running.values())
+
     def start(self, order: Order, actor: Actor, *, leased: bool = True) -> DrillRun:
         """Begin a run and return it.  ``leased``: it stops when nobody looks.  Raises ``Unknown`` and
         ``DrillRefused``."""

@@ -12,12 +12,25 @@ from roadworthy.workflow.words import UNKNOWN, count, dollars, plural, seconds, 
 
 Facts = Mapping[str, Any]
 
+PER = {"s": 1.0, "sec": 1.0, "second": 1.0, "min": 60.0, "m": 60.0, "minute": 60.0, "h": 3600.0, "hour": 3600.0}
 KINDS = {"live": "against the real target", "rehearsal": "rehearsed in a copy", "limit": "search for the limit"}
 
 
 def rate(value: float | None) -> str:
     """Calls a second: ``20/s``, ``0.25/s``."""
     return UNKNOWN if value is None else f"{value:.3g}/s"
+
+
+def rate_of(text: str) -> float:
+    """Calls a second of ``20/s``, ``90/min``, ``300/h`` or a number.  Raises ``ValueError``, which says how."""
+    number, sign, unit = text.partition("/")
+    try:
+        found = float(number) / PER[unit.strip() if sign else "s"]
+    except (ValueError, KeyError):
+        raise ValueError(f"{text!r} is no rate: give for example 20/s, 90/min or 300/h") from None
+    if not 0 < found < float("inf"):
+        raise ValueError(f"{text!r} is no rate above 0")
+    return found
 
 
 def span(value: float) -> str:
