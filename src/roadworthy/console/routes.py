@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from roadworthy.console.app import Page
 from roadworthy.console.pages import (
+    drills,
     eval_runs,
     evals,
+    incidents,
     inferences,
     judges,
+    load,
     login,
     scoring,
     stop,
@@ -19,6 +22,7 @@ from roadworthy.console.pages import (
 PAGES: list[Page] = [
     *login.PAGES,
     *waiting.PAGES,
+    *incidents.PAGES,
     *stop.PAGES,
     *workflow.PAGES,
     *words.PAGES,
@@ -27,4 +31,6 @@ PAGES: list[Page] = [
     *scoring.PAGES,
     *eval_runs.PAGES,
     *judges.PAGES,
+    *load.PAGES,
+    *drills.PAGES,
 ]

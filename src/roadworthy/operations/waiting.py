@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Final
 from zoneinfo import ZoneInfo
 
+from roadworthy.operations.alerting.tasks import tasks as incident_tasks
 from roadworthy.operations.proving.ready import Line, Report
 from roadworthy.operations.proving.vouching import Owed
 from roadworthy.operations.rights import rights_of
@@ -32,7 +33,7 @@ def waiting(services: Services, standing: Standing, now: float) -> list[Task]:
 
 def sources() -> tuple[Tasks, ...]:
     """Every property that has something for people to do."""
-    return (_stops, _approvals, _ramps, _words, _acceptances, _checklist)
+    return (_stops, incident_tasks, _approvals, _ramps, _words, _acceptances, _checklist)
 
 
 # --- stops

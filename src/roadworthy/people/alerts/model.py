@@ -34,3 +34,17 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def pages(self) -> bool:
         return self.cls == "page"
+
+
+def filled(text: str, names: dict[str, str]) -> list[tuple[bool, str]]:
+    """A line of ``check`` or ``do`` in parts: (is it a command, text).  ``names``: what stands in a command for
+    ``WORKFLOW``, ``INCIDENT``…; what is empty stays as it is."""
+    parts = []
+    for number, part in enumerate(text.split("`")):
+        command = number % 2 == 1
+        for name, value in names.items() if command else ():
+            if value:
+                part = " ".join(value if word == name else word for word in part.split(" "))
+        if part:
+            parts.append((command, part))
+    return parts

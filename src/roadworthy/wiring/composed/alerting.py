@@ -72,6 +72,11 @@ class Alerting:
         )  # fmt: skip
         self._watch = AlertWatch(ports, self.served, facts, clock=self._clock)
 
+    def look(self) -> None:
+        """One round now."""
+        assert self._watch is not None
+        self._watch.look()
+
     def modules(self) -> list[Module]:
         return [] if self._watch is None else [alerting.module(self._watch)]
 
