@@ -19,6 +19,7 @@ from roadworthy.evidence.service import Ledger
 from roadworthy.inference_log.service import Log, Shipper
 from roadworthy.kill_switch.service import Kills
 from roadworthy.operations.adoption.adopt import Adoption
+from roadworthy.operations.auditing import TrailCheck
 from roadworthy.operations.budgets import BudgetBoard
 from roadworthy.operations.costing.alert_test import AlertTests
 from roadworthy.operations.costing.comparing import Comparer
@@ -37,6 +38,9 @@ from roadworthy.operations.gateways import Gateways
 from roadworthy.operations.keys import Keys
 from roadworthy.operations.loading.runs import LoadRuns
 from roadworthy.operations.overview import Overview
+from roadworthy.operations.paging.acting import LinkDesk
+from roadworthy.operations.paging.hooks import PagerDutyHook
+from roadworthy.operations.paging.testing import PageTests
 from roadworthy.operations.proving.calibrating import Calibrating
 from roadworthy.operations.proving.capture import Capture, Redactor
 from roadworthy.operations.proving.drifting import DriftWatch
@@ -62,6 +66,7 @@ from roadworthy.people.escalation.service import Queue
 from roadworthy.people.incident.service import Incidents
 from roadworthy.people.oncall.service import OnCall
 from roadworthy.people.outbox.service import Outbox
+from roadworthy.people.paging.service import Paging
 from roadworthy.people.review.service import Reviews
 from roadworthy.people.service import SignIn
 from roadworthy.rollout.service import Rollouts
@@ -187,6 +192,20 @@ class OnDuty(Protocol):
     def check(self) -> OnCallCheck: ...
 
 
+class Reaching(Protocol):
+    @property
+    def paging(self) -> Paging: ...
+
+    @property
+    def links(self) -> LinkDesk: ...
+
+    @property
+    def hook(self) -> PagerDutyHook: ...
+
+    @property
+    def tests(self) -> PageTests: ...
+
+
 class Costing(Protocol):
     @property
     def costs(self) -> Costs: ...
@@ -209,6 +228,7 @@ class Services:
     """What must show wherever a workflow that is not enforced is shown; empty: it is."""
     keys: Keys
     sign_in: SignIn
+    reaching: Reaching
     accounts: Accounts
     rights: Rights
     escalations: Queue
@@ -240,6 +260,7 @@ class Services:
     rollouts: Rollouts
     ramps: RampBoard
     overseeing: Overseeing
+    trail: TrailCheck
     status: Callable[[], dict[str, Any]]
     counters: Callable[[], dict[str, dict[str, float]]]
     backup: Callable[[str], dict[str, Any]]

@@ -45,6 +45,7 @@ from roadworthy.inference_log.service import Log, Shipper
 from roadworthy.kill_switch.rules import in_force
 from roadworthy.operations.adoption.adopt import Adoption
 from roadworthy.operations.alerting.counting import Served
+from roadworthy.operations.auditing import TrailCheck
 from roadworthy.operations.budgets import BudgetBoard
 from roadworthy.operations.drills.drill import Subject
 from roadworthy.operations.drills.kill_drill_runs import KillDrillRun
@@ -77,6 +78,7 @@ from roadworthy.wiring.composed.on_call import OnDuty
 from roadworthy.wiring.composed.overseeing import Overseeing
 from roadworthy.wiring.composed.people import People
 from roadworthy.wiring.composed.ramping import Ramping
+from roadworthy.wiring.composed.reaching import Reaching
 from roadworthy.wiring.composed.reviewing import Reviewing
 from roadworthy.wiring.composed.status import StatusBoard
 from roadworthy.wiring.composed.tracing import Tracing
@@ -325,6 +327,10 @@ class Control:
             settings=self.settings, health=lambda: self.board.health(), zone=self.zone, clock=clock,
         )  # fmt: skip
         self.renewals.register("on_call_schedule", self.on_duty.looked_anew())
+        self.reaching = Reaching(
+            self.state, self.people, self.proving, self.kill.desk,
+            named=self.workflows.named, impact=lambda flow: self.overseeing.impacts.of(flow), clock=clock,
+        )  # fmt: skip
         self.kill_drills = kill_drills(
             folder, signer, self.fleet, self.kill.kills, self.kill.reached,
             judge=self.proving.kill_judged, keep=self._kill_drilled, clock=clock,
@@ -559,6 +565,7 @@ class Control:
             reviewing=self.reviewing,
             incidents=self.people.incidents,
             on_duty=self.on_duty,
+            reaching=self.reaching,
             outbox=self.people.outbox,
             log=self.log,
             shipper=self.shipper,
@@ -594,6 +601,7 @@ class Control:
             backup=self.backup,
             base_url=self.board.base_url,
             console_url=self._console_url,
+            trail=TrailCheck(self.state, self.clock),
             writes=lambda: self.state.writes,
             publish=self.publish,
             zone=self.zone,
