@@ -200,14 +200,17 @@ def _read(name: str, owed: Owed) -> Task:
 DOES: Final[dict[int, tuple[Permission, str, float, str]]] = {
     1: ("tools", "Test {} at twice its projected peak", 3.0, "Plan a load test"),
     2: ("tools", "Work out what {} will cost", 2.0, "Forecast"),
-    3: ("tools", "Send a test call of {} through log, metrics and traces", 1.0, "Check now"),
+    3: ("tools", "Send a test call through log, metrics and traces", 1.0, "Check now"),
     4: ("tools", "Drill what {} does when the model fails", 1.0, "Start the drills"),
     6: ("tools", "Show that {} answers well enough: examples, rubric, eval gate", 30.0, "Open its evals"),
-    7: ("tools", "Prove that the AI can be stopped, without touching {}", 1.0, "Start the drill"),
+    7: ("tools", "Prove that the AI can be stopped on every gateway (no customer notices)", 1.0, "Start the drill"),
     8: ("configure", "Say who is on call for {}, and send a test page", 5.0, "Open on-call"),
     9: ("tools", "Send a test alert of the costs of {}", 1.0, "Send it"),
 }
 """Item → (permission, sentence, minutes, button).  Acceptances (5, and the second half of 2 and 10) are above."""
+
+INSTALL: Final = (3, 7)
+"""Items that are about the install: once for all workflows."""
 
 
 def _checklist(services: Services, standing: Standing, now: float) -> list[Task]:
@@ -238,7 +241,7 @@ def _of_item(ready: Report, line: Line, standing: Standing) -> Task | None:
     why = f" ({line.figure})" if line.verdict == "FAIL" else ""
     again = " again" if line.age in ("stale", "lapsed") else ""
     return Task(
-        key=f"item/{name}/{line.number}", workflow=name, sentence=sentence.format(name) + again + why,
+        key=f"item/{'' if line.number in INSTALL else name}/{line.number}", workflow=name, sentence=sentence.format(name) + again + why,
         minutes=minutes, button=button, href=place_of(line.number, name), urgency=urgency,
     )  # fmt: skip
 

@@ -68,7 +68,7 @@ addEventListener("click", (event) => {
   button.textContent = "Copied";
 });
 
-// Charts: <div data-chart="ID"> with its series as JSON in <script type="application/json" id="ID">.
+// Charts: <div data-chart="its series as JSON">.
 const units = {
   s: (value) => value < 1 ? `${Math.round(value * 1000)} ms` : `${value.toPrecision(3)} s`,
   usd: (value) => `$${value < 1 ? value.toPrecision(2) : value.toFixed(2)}`,
@@ -77,9 +77,8 @@ const units = {
 };
 function draw(root) {
   for (const place of root.querySelectorAll("[data-chart]")) {
-    const source = document.getElementById(place.dataset.chart);
-    if (!source || place.firstChild || !window.uPlot) continue;
-    const told = JSON.parse(source.textContent);
+    if (place.firstChild || !window.uPlot) continue;
+    const told = JSON.parse(place.dataset.chart);
     if (!told.x.length) { place.textContent = "Nothing to draw yet."; continue; }
     const style = getComputedStyle(document.documentElement), colour = (name) => style.getPropertyValue(name).trim();
     const colours = ["--live", "--wait", "--bad", "--good", "--dim"].map(colour);
