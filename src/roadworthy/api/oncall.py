@@ -88,11 +88,15 @@ def read(services: Services, call: Call) -> Any:
 def override(services: Services, call: Call) -> Any:
     body = call.body
     name = _rotation(services, body.rotation)
-    return services.on_duty.on_call.override(name, body.person, body.start, body.end, call.actor, body.why)
+    made = services.on_duty.on_call.override(name, body.person, body.start, body.end, call.actor, body.why)
+    services.on_duty.check.round()
+    return made
 
 
 def take_back(services: Services, call: Call) -> Any:
-    return services.on_duty.on_call.take_back(call.path["id"], call.actor, call.body.why)
+    ended = services.on_duty.on_call.take_back(call.path["id"], call.actor, call.body.why)
+    services.on_duty.check.round()
+    return ended
 
 
 def _rotation(services: Services, named: str) -> str:

@@ -13,6 +13,7 @@ from roadworthy.workflow.rotation import Rotation
 
 SOON = 15 * DAY
 """Seconds ahead in which the next hand-off is looked for."""
+BEYOND = 8 * DAY
 WEEKS = 6
 MOST_WEEKS = 52
 
@@ -113,8 +114,8 @@ def calendar(on_call: OnCall, rotation: str, start: float, end: float, now: floa
     calendar program that reads it anew moves nothing.  Raises ``Unknown``, ``SpanRefused``."""
     people = on_call.people()
     events = []
-    for shift in on_call.rotation_shifts(rotation, start, end):
-        if not shift.people:
+    for shift in on_call.rotation_shifts(rotation, start, end + BEYOND):  # none is cut where the file ends
+        if not shift.people or shift.start >= end:
             continue
         begins = on_call.begins(rotation, shift) if shift.start == start else shift.start
         named: Person | None = people.get(shift.person)

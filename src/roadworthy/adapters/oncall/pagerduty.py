@@ -2,7 +2,7 @@
 
 ``GET /schedules/{id}?since&until&time_zone=UTC`` gives the final schedule (layers and overrides laid together) with
 references to users; ``GET /schedules/{id}/users?since&until`` gives those users with their mail addresses, by which
-they are known here.  Recorded from the API reference of REST v2 (``application/vnd.pagerduty+json;version=2``).
+they are known here.  Shapes as the reference of REST v2 gives them (``application/vnd.pagerduty+json;version=2``).
 """
 
 from __future__ import annotations

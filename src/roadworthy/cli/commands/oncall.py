@@ -93,8 +93,8 @@ def _say_watch(work: Work, watch: dict[str, Any], zone: Any, now: float) -> None
     work.say(f"\nRotation {line(str(watch['rotation']))}: {line(str(watch['says']))}")
     for shift in watch["shifts"]:
         who = ", ".join(shift.get("people", [])) or f"nobody: {shift.get('why', '')}"
-        mark = f"  override {shift['override']}" if shift.get("override") else ""
-        work.say(f"  from {words.moment(shift['start'], zone, now=now):<18} {line(who)}{line(mark)}")
+        mark = f"  (override {line(str(shift['override']))})" if shift.get("override") else ""
+        work.say(f"  from {words.moment(shift['start'], zone, now=now):<20} {line(who)}{mark}")
     reading = watch.get("reading")
     if reading is not None:
         read = reading.get("fetched_at")
@@ -197,7 +197,7 @@ def import_calendar(work: Work, file: Path, days: int, tz: str, rotation: str | 
     zone, now = work.zone(), work.clock()
     for row in rows:
         who = ", ".join(row.get("people", [])) or f"nobody: {row.get('why', '')}"
-        work.say(f"from {words.moment(row['start'], zone, now=now):<18} {line(who)}")
+        work.say(f"from {words.moment(row['start'], zone, now=now):<20} {line(who)}")
     if rotation is not None:
         work.say(f"\n{words.plural(len(taken), 'override')} made in {line(rotation)}.")
 

@@ -94,7 +94,7 @@ class OnCallCheck:
         figures = OnCallSchedule(covered_until=checked.covered_until, people=checked.people, why=checked.why)
         evidence = Evidence(
             id=f"evd_{secrets.token_hex(8)}", team=checked.duty.team, workflow=checked.workflow, figures=figures,
-            run="", bound={"workflow": checked.workflow}, by=by, made_at=now,
+            run=f"gap-check-{now:.0f}", bound={"workflow": checked.workflow}, by=by, made_at=now,
             lapses_at=now + evidence_rules.life("on_call_schedule"), detail=f"gap check of {checked.duty.name}",
         )  # fmt: skip
         return self._ledger.keep(evidence, self._bindings(checked.workflow))
