@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from roadworthy.console.app import Page
 from roadworthy.console.pages import (
+    audit,
     drills,
     eval_runs,
     evals,
     incidents,
     inferences,
     judges,
+    links,
     load,
     login,
     scoring,
@@ -23,6 +25,7 @@ PAGES: list[Page] = [
     *login.PAGES,
     *waiting.PAGES,
     *incidents.PAGES,
+    *links.PAGES,
     *stop.PAGES,
     *workflow.PAGES,
     *words.PAGES,
@@ -33,4 +36,5 @@ PAGES: list[Page] = [
     *judges.PAGES,
     *load.PAGES,
     *drills.PAGES,
+    *audit.PAGES,
 ]

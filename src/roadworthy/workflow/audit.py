@@ -76,6 +76,15 @@ class Which:
     until: float | None = None
     """Unix seconds, exclusive."""
 
+    def holds(self, record: AuditRecord) -> bool:
+        return (
+            self.actor in ("", record.actor)
+            and self.action in ("", record.action)
+            and (not self.targets or record.target in self.targets)
+            and (self.since is None or record.time >= self.since)
+            and (self.until is None or record.time < self.until)
+        )
+
 
 def chain(last: AuditRecord | None, event: Event, now: float) -> AuditRecord:
     """The record that continues the chain after ``last`` (``None``: the first record)."""

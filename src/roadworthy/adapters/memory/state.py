@@ -321,10 +321,8 @@ class MemoryTransaction(
         return [self._rows.audit[seq] for seq in sorted(self._rows.audit) if seq > after][:limit]
 
     def trail(self, which: Which, before: int | None = None, limit: int = 50) -> Sequence[AuditRecord]:
-        found = [
-            self._rows.audit[seq] for seq in sorted(self._rows.audit, reverse=True) if before is None or seq < before
-        ]
-        return [record for record in found if _asked(which, record)][:limit]
+        newest = (self._rows.audit[seq] for seq in sorted(self._rows.audit, reverse=True))
+        return [row for row in newest if (before is None or row.seq < before) and which.holds(row)][:limit]
 
     def trail_words(self, field: Literal["actor", "action"]) -> Sequence[str]:
         return sorted({getattr(record, field) for record in self._rows.audit.values()})
@@ -358,15 +356,3 @@ def _add(rows: dict[K, V], key: K, value: V, what: str) -> None:
     if key in rows:
         raise StateConflict(f"{what} {key} exists already")
     rows[key] = value
-
-
-def _asked(which: Which, record: AuditRecord) -> bool:
-    if which.since is not None and record.time < which.since:
-        return False
-    if which.until is not None and record.time >= which.until:
-        return False
-    return (
-        which.actor in ("", record.actor)
-        and which.action in ("", record.action)
-        and (not which.targets or record.target in which.targets)
-    )
