@@ -19,9 +19,9 @@ class Link(msgspec.Struct, frozen=True, omit_defaults=True):
     """Hex HMAC-SHA256 of the token under the same key."""
     action: Action
     subject: str
-    """What it acts on: an incident, or a workflow."""
+    """Id of the incident that it was mailed about."""
     person: str
-    """Who must still be in ``people.yaml`` when it is used."""
+    """Who must not have left when it is used."""
     created_at: float
     expires_at: float
     used_at: float | None = None

@@ -19,10 +19,11 @@ from typing import Protocol
 
 from msgspec.structs import replace
 
+from roadworthy.people.accounts.ports import KnowingTransaction
+from roadworthy.people.directory import living
 from roadworthy.people.links.model import Action, Link
 from roadworthy.workflow.audit import Event, chain
 from roadworthy.workflow.model import DEFAULT_TEAM
-from roadworthy.workflow.ports import Transaction
 
 PLACE = "/link/"
 CONSOLE = "{console}"
@@ -51,7 +52,7 @@ class LinkTransaction(Protocol):
         ...
 
 
-class LinksTransaction(Transaction, LinkTransaction, Protocol):
+class LinksTransaction(KnowingTransaction, LinkTransaction, Protocol):
     pass
 
 
@@ -142,9 +143,7 @@ class Links:
     def _found(self, tx: LinksTransaction, token: str) -> Link | None:
         """As it is kept; ``None`` also for one of somebody who is not with us any more."""
         found = tx.link(self._hash(token[:LONGEST]))
-        applied = tx.applied()
-        person = None if found is None or applied is None else applied.configuration.people.get(found.person)
-        return None if person is None or person.left else found
+        return found if found is not None and found.person in living(tx) else None
 
     def _usable(self, link: Link) -> bool:
         return link.used_at is None and link.expires_at > self._clock()

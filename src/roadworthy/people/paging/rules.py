@@ -43,8 +43,8 @@ TRANSITIONS: Final[dict[tuple[PageState, EventKind], PageState]] = {
     ("failed", "resolve"): "resolved",
 }
 
-Effect = Literal["", "next", "again", "give_up"]
-"""Nothing; page the next person; page this one again; a test that nobody acknowledged is over."""
+Effect = Literal["", "next", "again"]
+"""Nothing; page the next person; page this one again."""
 
 
 def sent(page: Page, proofs: Sequence[Proof], hand_up: float, now: float) -> Page:
@@ -120,8 +120,7 @@ def room(sendings: Sequence[float], most: int, now: float) -> Literal["page", "d
 
 def _handed(page: Page, hand_up: float, now: float) -> tuple[Page, Effect]:
     if page.test:
-        over = replace(page, state=_state(page, "due"), due_at=None, hand_up_at=None, ended_at=now)
-        return over, "give_up"
+        return _over(replace(page, state=_state(page, "due")), now), ""
     if page.last:
         return _timed(replace(page, hand_up_at=now + hand_up), now), "again"
     return replace(page, state=_state(page, "due"), due_at=None, hand_up_at=None, ended_at=now), "next"
@@ -130,10 +129,11 @@ def _handed(page: Page, hand_up: float, now: float) -> tuple[Page, Effect]:
 def _on(page: Page, now: float) -> tuple[Page, Effect]:
     """Nobody may have read it: on to the next one now, and the last one again in time."""
     if page.test and page.state == "failed":
-        return replace(page, due_at=None, hand_up_at=None, ended_at=now), "give_up"
+        return _over(page, now), ""
     if page.test or page.last:
         return _timed(page, now), ""
-    return replace(page, due_at=None, hand_up_at=None), "next"
+    over = now if page.state == "failed" else None  # whom nobody reached may still be: a channel is tried on
+    return replace(page, due_at=None, hand_up_at=None, ended_at=over), "next"
 
 
 def _refused(page: Page, now: float) -> Page:
@@ -148,7 +148,12 @@ def _ended(page: Page, event: EventKind, now: float, by: str = "", how: str = ""
     state = TRANSITIONS.get((page.state, event))
     if state is None or (page.state == "failed" and page.due_at is None):
         return page
-    return replace(page, state=state, due_at=None, hand_up_at=None, ended_at=now, ended_by=by, how=how)
+    return replace(_over(page, now), state=state, ended_by=by, how=how)
+
+
+def _over(page: Page, now: float) -> Page:
+    """Nothing happens any more, but that what came of a test is kept at once."""
+    return replace(page, due_at=now if page.test else None, hand_up_at=None, ended_at=now)
 
 
 def _state(page: Page, event: EventKind) -> PageState:

@@ -7,12 +7,13 @@ due.  Pages begin, stop and end in the transaction that changes their incident (
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import chain, zip_longest
 
 import msgspec
 from msgspec.structs import replace
 
+from roadworthy.people.directory import living
 from roadworthy.people.incident.model import Incident
 from roadworthy.people.links.model import Action
 from roadworthy.people.links.service import Links
@@ -23,7 +24,7 @@ from roadworthy.people.paging.model import Message, Page, Proof, Signal
 from roadworthy.people.paging.ports import OnCall
 from roadworthy.people.paging.writing import Way
 from roadworthy.people.ports import PeopleState, PeopleTransaction
-from roadworthy.workflow.model import Configuration
+from roadworthy.workflow.model import Configuration, Person, Settings
 from roadworthy.workflow.service import Unknown
 
 BATCH = 100
@@ -53,6 +54,7 @@ class Paging:
         self._oncall = oncall
         self._clock = clock
         self._new_id = new_id
+        self._tested: Callable[[Page], None] = lambda page: None
 
     # what incidents say (people.incident.ports.Pager)
     def page(self, tx: PeopleTransaction, incident: Incident, now: float) -> None:
@@ -107,8 +109,18 @@ class Paging:
         with self._state.write() as tx:
             due = tx.due_pages(now, BATCH)
             for page in due:
-                self._pass(tx, page, now)
-            return len(due)
+                if page.ended_at is None:
+                    self._pass(tx, page, now)
+        for page in due:
+            if page.ended_at is not None:  # a test: what came of it is kept in a transaction of its own
+                self._tested(page)
+                with self._state.write() as tx:
+                    tx.put_page(replace(page, due_at=None))
+        return len(due)
+
+    def tested_by(self, tested: Callable[[Page], None]) -> None:
+        """Who keeps what came of a test page.  It may be told twice of the same."""
+        self._tested = tested
 
     # looking
     def of(self, incident: str) -> list[Page]:
@@ -166,32 +178,29 @@ class Paging:
 
     def _send(self, tx: PeopleTransaction, page: Page, incident: Incident, before: str, now: float) -> Page:
         """By all channels of the person at once, or not at all where they were paged too often."""
-        applied, hand_up = tx.applied(), self._hand_up(tx, incident)
-        assert applied is not None  # a person was found in it
-        configuration = applied.configuration
-        most = configuration.settings.paging.most_an_hour
+        settings, people, hand_up = _settings(tx), living(tx), self._hand_up(tx, incident)
+        most = settings.paging.most_an_hour
         recent = [other for other in tx.pages_to(page.person, now - rules.HOUR) if other.id != page.id]
         times = [at for other in (*recent, page) for at in other.sendings]
         verdict = "page" if page.test else rules.room(times, most, now)
         if verdict == "hold":
             after = rules.held(page, hand_up, now)
         else:
-            minutes = hand_up / 60
-            name = configuration.people[before].name if before in configuration.people else before
-            why = writing.why_you(page, name, minutes)
+            name = people[before].name if before in people else before
+            why = writing.why_you(page, name, hand_up / 60)
             held = sum(other.held for other in tx.pages(live_only=True)) if verdict == "digest" else None
-            after = rules.sent(page, self._deliveries(tx, page, incident, configuration, why, held, now), hand_up, now)
+            after = rules.sent(page, self._deliveries(tx, page, incident, people, why, held, now), hand_up, now)
         tx.put_page(after)
         return after
 
     def _deliveries(
-        self, tx: PeopleTransaction, page: Page, incident: Incident, configuration: Configuration, why: str,
+        self, tx: PeopleTransaction, page: Page, incident: Incident, people: Mapping[str, Person], why: str,
         held: int | None, now: float,
     ) -> list[Proof]:  # fmt: skip
         """One by each channel.  ``held``: it is a digest, and so many pages are held back."""
-        person = configuration.people[page.person]
-        found = writing.ways(person, configuration)
-        links = self._linked(tx, page, now) if any(way.personal and way.destination for way in found) else {}
+        settings, person = _settings(tx), people[page.person]
+        found = writing.ways(person, settings, people)
+        links = self._linked(tx, page) if any(way.personal and way.destination for way in found) else {}
         proofs = []
         for way in found:
             if not way.destination:
@@ -201,34 +210,31 @@ class Paging:
                 "trigger", incident, person, links if way.personal else {}, now, why=why, test=page.test
             )
             if held is not None:
-                made = writing.digest(made, configuration.settings.paging.most_an_hour, held)
+                made = writing.digest(made, settings.paging.most_an_hour, held)
             proofs.append(Proof(way.channel, self._put(tx, way, made, incident, now, page.id)))
         nothing = "no channel: declare smtp, notify or channels in roadworthy.yaml, and an address in people.yaml"
         return proofs or [Proof("none", at=now, said=nothing)]
 
-    def _linked(self, tx: PeopleTransaction, page: Page, now: float) -> dict[Action, str]:
-        def note(action: Action, subject: str) -> str:
-            return self._links.note(tx, action, subject, page.person, LINK_LIFE, team=page.team)
-
-        made: dict[Action, str] = {"acknowledge": note("acknowledge", page.incident)}
-        if page.workflow and not page.test:
-            made |= {"last_good": note("last_good", page.workflow), "stop": note("stop", page.workflow)}
-        return made
+    def _linked(self, tx: PeopleTransaction, page: Page) -> dict[Action, str]:
+        """New links: action → id.  A test, and what is about no workflow, can only be acknowledged."""
+        stops: tuple[Action, ...] = ("last_good", "stop") if page.workflow and not page.test else ()
+        return {
+            action: self._links.note(tx, action, page.incident, page.person, LINK_LIFE, team=page.team)
+            for action in ("acknowledge", *stops)
+        }
 
     def _tell(
         self, signal: Signal, tx: PeopleTransaction, incident: Incident, hops: Sequence[Page], now: float, *,
         kinds: Sequence[str] = (),
     ) -> None:  # fmt: skip
         """Whoever was paged, once each; a channel that several read, once."""
-        applied = tx.applied()
-        if applied is None:
-            return
+        settings, people = _settings(tx), living(tx)
         told: set[tuple[str, str]] = set()
         for page in hops:
-            person = applied.configuration.people.get(page.person)
+            person = people.get(page.person)
             if person is None or not page.sendings:
                 continue
-            for way in writing.ways(person, applied.configuration):
+            for way in writing.ways(person, settings, people):
                 reader = (way.channel, person.id if way.personal else "")
                 if not way.destination or reader in told or (kinds and way.kind not in kinds):
                     continue
@@ -276,9 +282,9 @@ class Paging:
                 lists.append(self._oncall.now(flow))
             except Unknown:
                 continue
-        people = applied.configuration.people
+        people = living(tx, applied.configuration)
         firsts = [person for person in chain(*zip_longest(*lists)) if person is not None]
-        return [person for person in dict.fromkeys(firsts) if person in people and not people[person].left]
+        return [person for person in dict.fromkeys(firsts) if person in people]
 
     def _hand_up(self, tx: PeopleTransaction, incident: Incident) -> float:
         applied = tx.applied()
@@ -290,3 +296,8 @@ class Paging:
         if incident.workflow in flows:
             return [incident.workflow]
         return [name for name, flow in flows.items() if flow.team == incident.team] or list(flows)
+
+
+def _settings(tx: PeopleTransaction) -> Settings:
+    applied = tx.applied()
+    return Settings() if applied is None else applied.configuration.settings

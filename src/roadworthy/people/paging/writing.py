@@ -18,7 +18,7 @@ from roadworthy.people.links.service import CONSOLE, mark
 from roadworthy.people.outbox.places import CHANNEL
 from roadworthy.people.paging import rendering as r
 from roadworthy.people.paging.model import Button, Message, Page, Signal
-from roadworthy.workflow.model import Configuration, Person
+from roadworthy.workflow.model import Person, Settings
 
 LABELS: Final[dict[Action, str]] = {
     "acknowledge": "I'm on it",
@@ -42,9 +42,8 @@ class Way(msgspec.Struct, frozen=True):
     """Why it cannot be used."""
 
 
-def ways(person: Person, configuration: Configuration) -> list[Way]:
-    """Every channel that is theirs, also those that cannot be used, with the reason."""
-    settings = configuration.settings
+def ways(person: Person, settings: Settings, people: Mapping[str, Person]) -> list[Way]:
+    """Every channel that is theirs, also those that cannot be used, with the reason.  ``people``: who else there is."""
     offered = [MAIL] if settings.smtp is not None and person.email else []
     offered += [NOTIFY] if settings.notify is not None else []
     offered += list(settings.channels)
@@ -52,13 +51,13 @@ def ways(person: Person, configuration: Configuration) -> list[Way]:
     for name in offered if person.pages is None else person.pages:
         if name == MAIL:
             problem = "" if settings.smtp is not None else "smtp is not in roadworthy.yaml"
-            problem = problem or ("" if person.email else f"{person.id} has no address in people.yaml")
+            problem = problem or ("" if person.email else f"{person.id} has no address")
             found.append(Way(MAIL, "" if problem else MAIL, True, "mail", problem))
             continue
         known = name in settings.channels or (name == NOTIFY and settings.notify is not None)
         kind = settings.channels[name].kind if name in settings.channels else "webhook"
         destination = name if name == NOTIFY else CHANNEL + name
-        alone = _alone(name, person, configuration.people)
+        alone = _alone(name, person, people)
         problem = "" if known else f"{name} is not in roadworthy.yaml"
         found.append(Way(name, destination if known else "", alone, kind, problem))
     return found
@@ -122,5 +121,5 @@ def _parts(signal: Signal, incident: Incident, why: str) -> list[tuple[str, str]
 
 def _alone(channel: str, person: Person, people: Mapping[str, Person]) -> bool:
     """Is nobody else paged by it?"""
-    others = [other for other in people.values() if other.id != person.id and not other.left]
+    others = [other for other in people.values() if other.id != person.id]
     return not any(other.pages is None or channel in other.pages for other in others)

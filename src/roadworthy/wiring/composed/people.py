@@ -20,7 +20,9 @@ from roadworthy.inference_log.ports import LogStore
 from roadworthy.operations.escalating.forgetting import EscalationEraser, forget_what_is_covered
 from roadworthy.operations.escalating.shapes import completion, fits
 from roadworthy.operations.notices import Arrivals
-from roadworthy.operations.status import PeopleCounts, Waiting, waiting_for_people
+from roadworthy.operations.status import PeopleCounts, Waiting, waiting_for_people, without_an_owner
+from roadworthy.people.accounts.rules import orphans
+from roadworthy.people.directory import everybody
 from roadworthy.people.escalation.service import Queue
 from roadworthy.people.incident.service import Incidents
 from roadworthy.people.links.service import Links
@@ -101,7 +103,12 @@ class People:
             applied = tx.applied()
             workflows = {} if applied is None else applied.configuration.workflows
             dead = tx.count_deliveries().get("dead", 0)
-            return waiting_for_people(workflows, tx.open_escalations(), tx.count_open_incidents(), dead)
+            found = waiting_for_people(
+                workflows, tx.open_escalations(), tx.count_open_incidents(), dead, tx.reviews(state="drafted"),
+                self._clock(),
+            )  # fmt: skip
+            gone = orphans(None if applied is None else applied.configuration, everybody(tx))
+        return [*without_an_owner(gone), *found]
 
     def modules(self) -> list[Module]:
         return [
