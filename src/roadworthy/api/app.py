@@ -41,6 +41,8 @@ from roadworthy.people.incident.rules import Refused as IncidentRefused
 from roadworthy.people.oncall.moments import NoMoment
 from roadworthy.people.oncall.rules import SpanRefused
 from roadworthy.people.oncall.service import OverrideRefused
+from roadworthy.people.review.rules import Refused as ReviewRefused
+from roadworthy.people.review.service import NotTheOwner
 from roadworthy.people.roles import Permission, Standing
 from roadworthy.people.service import NoSuchPerson, SignInRefused
 from roadworthy.workflow.audit import Event, chain
@@ -184,11 +186,11 @@ def _handled(services: Services, endpoint: Endpoint, call: Call, caller: Caller)
         raise errors.Invalid(str(error), param=error.field) from error
     except (SignInRefused, TooManyAttempts) as error:
         raise errors.Unauthenticated(str(error)) from error
-    except (NotAllowed, NotYours, NotAdmin) as error:
+    except (NotAllowed, NotYours, NotAdmin, NotTheOwner) as error:
         raise errors.Denied(str(error)) from error
     except (
-        EscalationRefused, IncidentRefused, DrillRefused, KillDrillRefused, EvidenceRefused, CanaryRefused,
-        LoadRefused, OverrideRefused,
+        EscalationRefused, IncidentRefused, ReviewRefused, DrillRefused, KillDrillRefused, EvidenceRefused,
+        CanaryRefused, LoadRefused, OverrideRefused,
     ) as error:  # fmt: skip
         raise errors.Conflict(str(error)) from error
     except (SpanRefused, NoMoment) as error:

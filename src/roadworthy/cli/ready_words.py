@@ -94,6 +94,7 @@ def notes(report: Facts) -> Iterator[str]:
     forged = int(report.get("forged") or 0)
     if forged:
         yield unsigned(forged)
+    yield from (str(each) for each in report.get("reviews") or ())
     waiting: dict[str, list[str]] = {}
     for owed in report.get("owed") or ():
         of = f"the role of {owed['role']} owner" if owed["kind"] == "acceptance" else _named(owed)

@@ -23,6 +23,8 @@ from roadworthy.people.incident.rules import Refused as IncidentRefused
 from roadworthy.people.oncall.moments import NoMoment
 from roadworthy.people.oncall.rules import SpanRefused
 from roadworthy.people.oncall.service import OverrideRefused
+from roadworthy.people.review.rules import Refused as ReviewRefused
+from roadworthy.people.review.service import NotTheOwner as ReviewNotTheirs
 from roadworthy.people.service import NoSuchPerson, SignInRefused
 from roadworthy.rollout.rules import Refused as RolloutRefused
 from roadworthy.rollout.service import NotAllowed as RolloutNotAllowed
@@ -61,6 +63,8 @@ STATUS: dict[type[Exception], int] = {
     RolloutRefused: 409,
     EscalationRefused: 409,
     IncidentRefused: 409,
+    ReviewRefused: 409,
+    ReviewNotTheirs: 403,
     DrillRefused: 409,
     KillDrillRefused: 409,
     EvidenceRefused: 409,
