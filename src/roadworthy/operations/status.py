@@ -11,6 +11,9 @@ from roadworthy.inference_log.model import Lag, StatsRow
 from roadworthy.kill_switch.model import State
 from roadworthy.operations.publication.approvals import Pending
 from roadworthy.operations.publication.enforcement import Watch
+from roadworthy.people.accounts.rules import Orphan
+from roadworthy.people.review.model import Review
+from roadworthy.people.review.rules import line, overdue
 from roadworthy.workflow.digest import NotReleasable, release_of
 from roadworthy.workflow.model import Configuration, FrozenRelease, Target, Workflow
 from roadworthy.workflow.ports import AppliedConfiguration
@@ -283,10 +286,23 @@ class PeopleCounts(msgspec.Struct, frozen=True):
     messages_dead: int
 
 
+def without_an_owner(orphans: Sequence[Orphan]) -> list[Waiting]:
+    """What is in the name of somebody who has left, a line a person."""
+    return [
+        Waiting(
+            "operator",
+            f"{person} has left: {', '.join(str(each) for each in orphans if each.person == person)}",
+            "name somebody else in owners (workflow.yaml) or on_call (people.yaml), then roadworthy apply",
+        )
+        for person in dict.fromkeys(each.person for each in orphans)
+    ]
+
+
 def waiting_for_people(
-    workflows: Mapping[str, Workflow], escalated: Mapping[str, int], incidents: int, dead: int
-) -> list[Waiting]:
-    """Calls that wait for a human, incidents that nobody resolved, messages that nobody took."""
+    workflows: Mapping[str, Workflow], escalated: Mapping[str, int], incidents: int, dead: int,
+    reviews: Sequence[Review] = (), now: float = 0.0,
+) -> list[Waiting]:  # fmt: skip
+    """Calls that wait for a human, incidents that nobody resolved, messages that nobody took, overdue ``reviews``."""
     found = []
     for name, count in sorted(escalated.items()):
         who = workflows[name].owners.workflow if name in workflows else "operator"
@@ -297,6 +313,10 @@ def waiting_for_people(
     if incidents:
         matters = "1 incident or alert is open" if incidents == 1 else f"{incidents} incidents and alerts are open"
         found.append(Waiting("operator", matters, "roadworthy incidents --open"))
+    for each in overdue(reviews, now):
+        if each.workflow in workflows:
+            what, _, command = line(each, now).partition(": ")
+            found.append(Waiting(workflows[each.workflow].owners.workflow, f"{each.workflow}: {what}", command))
     if dead:
         letters = "1 message was" if dead == 1 else f"{dead} messages were"
         found.append(Waiting("operator", f"{letters} given up: nobody took it", "roadworthy escalations dead"))

@@ -50,12 +50,12 @@ def called(people: Mapping[str, Person], name: str) -> Person | None:
 def standing_of(tx: KnowingTransaction, person: str, configuration: Configuration | None = None) -> Standing:
     """What somebody may do.  Fails closed: a stranger, and whoever left, may do nothing."""
     configuration = configuration or _configuration(tx)
-    return standing(person, configuration, [each.grant for each in tx.granted()], left(tx))
+    return standing(person, configuration, [each.grant for each in tx.granted()], frozenset(left(tx)))
 
 
-def left(tx: KnowingTransaction) -> frozenset[str]:
-    """Who left, as ``roadworthy people leave`` was told; those whom ``people.yaml`` says have left say so there."""
-    return frozenset(account.person for account in tx.accounts() if account.left_at is not None)
+def left(tx: KnowingTransaction) -> dict[str, float]:
+    """Who left, and when, as ``roadworthy people leave`` was told; whoever left by ``people.yaml`` is not in it."""
+    return {account.person: account.left_at for account in tx.accounts() if account.left_at is not None}
 
 
 def _configuration(tx: KnowingTransaction) -> Configuration | None:

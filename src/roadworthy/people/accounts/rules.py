@@ -30,15 +30,23 @@ COMMON: Final = frozenset(
 """Words that are no password however they are repeated, or ended with digits."""
 SEQUENCES: Final = ("abcdefghijklmnopqrstuvwxyz", "01234567890123456789", "qwertyuiopasdfghjklzxcvbnm")
 
-Duty = Literal["workflow", "prompt", "cost"]
+Duty = Literal["workflow", "prompt", "cost", "on_call", "rotation", "catch_all"]
+"""What a person was named for: as an owner of a workflow, or in a rotation."""
 
 
 class Orphan(msgspec.Struct, frozen=True):
-    """Something whose named owner has left."""
+    """Something that is in the name of somebody who has left."""
 
-    workflow: str
+    name: str
+    """Of the workflow, or of the rotation."""
     duty: Duty
     person: str
+
+    def __str__(self) -> str:
+        if self.duty in ("rotation", "catch_all"):
+            part = "the catch-all of rotation" if self.duty == "catch_all" else "a member of rotation"
+            return f"{part} {self.name}"
+        return self.name if self.duty == "workflow" else f"{self.name} ({self.duty.replace('_', '-')})"
 
 
 def password_problem(password: str, *, email: str = "", name: str = "") -> str | None:
@@ -98,12 +106,28 @@ def grant_problem(grant: Grant, configuration: Configuration | None) -> str | No
 
 def orphans(configuration: Configuration | None, people: Mapping[str, Person]) -> list[Orphan]:
     """What has no living owner, by workflow.  ``people``: everybody, with those who left."""
+    if configuration is None:
+        return []
+    named: list[Orphan] = []
+    for name, workflow in sorted(configuration.workflows.items()):
+        owners = workflow.owners
+        named += [Orphan(name, "workflow", owners.workflow), Orphan(name, "prompt", owners.prompt)]
+        named.append(Orphan(name, "cost", owners.cost))
+        if owners.on_call is not None and owners.on_call not in configuration.on_call:
+            named.append(Orphan(name, "on_call", owners.on_call))
+    for name, rotation in sorted(configuration.on_call.items()):
+        named += [Orphan(name, "rotation", member) for member in rotation.members]
+        named.append(Orphan(name, "catch_all", rotation.catch_all))
+    return [each for each in named if each.person not in people or people[each.person].left]
+
+
+def owned(person: str, configuration: Configuration | None) -> list[str]:
+    """What somebody is named for: ``support (workflow)``."""
     found = []
     for name, workflow in sorted(({} if configuration is None else configuration.workflows).items()):
-        duties: tuple[tuple[Duty, str], ...] = (
-            ("workflow", workflow.owners.workflow), ("prompt", workflow.owners.prompt), ("cost", workflow.owners.cost),
-        )  # fmt: skip
-        found += [Orphan(name, duty, who) for duty, who in duties if who not in people or people[who].left]
+        owners = workflow.owners
+        duties = [duty for duty in owners.__struct_fields__ if getattr(owners, duty) == person]
+        found += [f"{name} ({duty.replace('_', '-')})" for duty in duties]
     return found
 
 

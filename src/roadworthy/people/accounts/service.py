@@ -8,18 +8,18 @@ is out at once: no session, no role, no tester key; what they owned is named, un
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 import msgspec
 from msgspec.structs import replace
 
 from roadworthy.people.accounts.model import Account, Granted, Invitation
-from roadworthy.people.accounts.rules import Orphan, address_of, grant_problem, new_id, orphans, other_owner
-from roadworthy.people.directory import everybody, standing_of, with_email
+from roadworthy.people.accounts.rules import Orphan, address_of, grant_problem, new_id, orphans, other_owner, owned
+from roadworthy.people.directory import everybody, left, standing_of, with_email
 from roadworthy.people.incident.service import MAIL
 from roadworthy.people.outbox.model import Delivery, Mail
 from roadworthy.people.ports import PeopleState, PeopleTransaction
-from roadworthy.people.roles import Grant
+from roadworthy.people.roles import Grant, first_admin, from_files
 from roadworthy.people.service import From, NoSuchPerson, SignedIn, SignIn
 from roadworthy.workflow.audit import Event, chain
 from roadworthy.workflow.model import DEFAULT_TEAM, Configuration, Person
@@ -88,6 +88,29 @@ class Farewell(msgspec.Struct, frozen=True):
     keys_revoked: int
     orphans: list[Orphan]
     """What has no living owner now, because of this person."""
+
+
+class Role(msgspec.Struct, frozen=True):
+    """A role as somebody holds it."""
+
+    role: str
+    where: str
+    source: str
+    """``people.yaml``, ``owners``, ``granted``, or why somebody is admin."""
+
+
+class Known(msgspec.Struct, frozen=True):
+    """A person, with everything that a list of people shows."""
+
+    person: Person
+    roles: list[Role]
+    owns: list[str]
+    """``support (workflow)``."""
+    seen_at: float | None
+    left_at: float | None
+    invited: bool
+    """In no file: somebody invited them."""
+    has_password: bool
 
 
 class Accounts:
@@ -165,6 +188,27 @@ class Accounts:
         """Open ones, newest first."""
         with self._state.read() as tx:
             return [each for each in tx.invitations() if each.open(self._clock())]
+
+    def everybody(self) -> list[Known]:
+        """By id; whoever left comes last."""
+        with self._state.read() as tx:
+            configuration = _configuration(tx)
+            people, granted = everybody(tx, configuration), tx.granted()
+            accounts = {account.person: account for account in tx.accounts()}
+            gone = left(tx)
+        first = first_admin(configuration, [each.grant for each in granted], frozenset(gone))
+        found = []
+        for name, person in people.items():
+            account = accounts.get(name)
+            found.append(
+                Known(
+                    person, [] if person.left else _roles(name, configuration, granted, first),
+                    owned(name, configuration), None if account is None else account.seen_at, gone.get(name),
+                    account is not None and account.invited and name not in _files(configuration),
+                    account is not None and account.password is not None,
+                )
+            )  # fmt: skip
+        return sorted(found, key=lambda each: (each.person.left, each.person.id))
 
     # --- coming in
 
@@ -373,6 +417,23 @@ class Accounts:
             team=team,
         )  # fmt: skip
         tx.append_audit(chain(tx.last_audit(), event, self._clock()))
+
+
+def _files(configuration: Configuration | None) -> Collection[str]:
+    return () if configuration is None else configuration.people
+
+
+def _roles(
+    person: str, configuration: Configuration | None, granted: Sequence[Granted], first: str | None
+) -> list[Role]:  # fmt: skip
+    held = [
+        Role(grant.role, grant.where(), "owners" if grant.workflow else "people.yaml")
+        for grant in from_files(person, configuration)
+    ]
+    held += [Role(one.grant.role, one.grant.where(), "granted") for one in granted if one.grant.person == person]
+    if person == first:
+        held.append(Role("admin", "everywhere", "nobody else is admin"))
+    return held
 
 
 def _right_person(looked: Looked, signed_in: str | None) -> None:
