@@ -7,6 +7,8 @@ GET  /v1/oncall/calendar  ?rotation=&weeks= → {name, text}: an iCalendar file
 POST /v1/oncall/read      {text, zone, days} → {items}: who would be on call by a calendar; nothing is kept
 POST /v1/oncall/override  {rotation, person, start, end, why} → the override
 POST /v1/oncall/override/{id}/take-back {why} → the override
+POST /v1/oncall/test      {workflow} → a page that whoever is on call must acknowledge
+GET  /v1/oncall/test/{id} → how it goes; ``verdict`` is empty until somebody did, or nobody did in time
 """
 
 from __future__ import annotations
@@ -16,8 +18,9 @@ from typing import Annotated, Any
 import msgspec
 
 from roadworthy.api.app import Call, Endpoint
-from roadworthy.api.errors import Invalid, NotFound
+from roadworthy.api.errors import Invalid, NotFound, Unprocessable
 from roadworthy.operations import duties
+from roadworthy.operations.costing.alert_test import NothingToTest
 from roadworthy.operations.services import Services
 from roadworthy.people.oncall.rules import DAY
 
@@ -33,6 +36,10 @@ class Override(msgspec.Struct, forbid_unknown_fields=True):
 
 class Why(msgspec.Struct, forbid_unknown_fields=True):
     why: Annotated[str, msgspec.Meta(max_length=500)] = ""
+
+
+class Test(msgspec.Struct, forbid_unknown_fields=True):
+    workflow: str
 
 
 class Calendar(msgspec.Struct, forbid_unknown_fields=True):
@@ -99,6 +106,17 @@ def take_back(services: Services, call: Call) -> Any:
     return ended
 
 
+def test(services: Services, call: Call) -> Any:
+    try:
+        return services.reaching.tests.start(call.body.workflow, call.actor)
+    except NothingToTest as error:
+        raise Unprocessable(str(error)) from error
+
+
+def tested(services: Services, call: Call) -> Any:
+    return services.reaching.tests.find(call.path["id"])
+
+
 def _rotation(services: Services, named: str) -> str:
     known = sorted(services.on_duty.on_call.rotations())
     if named:
@@ -131,4 +149,6 @@ ENDPOINTS = [
     Endpoint("POST", "/v1/oncall/read", "read", read, Calendar),
     Endpoint("POST", "/v1/oncall/override", "approve", override, Override),
     Endpoint("POST", "/v1/oncall/override/{id}/take-back", "approve", take_back, Why),
+    Endpoint("POST", "/v1/oncall/test", "tools", test, Test),
+    Endpoint("GET", "/v1/oncall/test/{id}", "read", tested),
 ]

@@ -8,13 +8,14 @@ from typing import Any, cast
 import click
 
 from roadworthy.cli import words
-from roadworthy.cli.commands.escalations import ListedFirst
+from roadworthy.cli.commands.escalations import ListedFirst, named
 from roadworthy.cli.commands.releases import items
 from roadworthy.cli.context import Work, common, json_option, pass_work
-from roadworthy.cli.errors import BadInput, Finding
+from roadworthy.cli.errors import BadInput, Finding, Undecided
 from roadworthy.cli.terminal import line
 
 LARGEST_CALENDAR = 1_000_000
+LOOK = 1.0
 MOST_TAKEN = 200
 """Overrides that one file may become."""
 
@@ -235,6 +236,48 @@ def export_calendar(work: Work, rotation: str, weeks: int, ical: bool, output: P
     else:
         output.write_text(str(answer["text"]), encoding="utf-8", newline="")
         work.say(f"Wrote the next {words.plural(weeks, 'week')} of {line(str(answer['name']))} to {line(str(output))}.")
+
+
+@oncall.command("test")
+@click.argument("workflow")
+@click.option("--no-wait", is_flag=True, help="Do not wait for the acknowledgement.")
+@common
+@json_option
+@pass_work
+def test_page(work: Work, workflow: str, no_wait: bool) -> None:
+    """Page whoever is on call for WORKFLOW, as a test that they must acknowledge.  It is item 8 of `roadworthy ready`.
+
+    Exit 1 when nobody acknowledged it in time, 2 when that is not known yet.
+    """
+    tested = work.admin.post("/v1/oncall/test", {"workflow": workflow})
+    incident, page = str(tested["incident"]), tested["page"]
+    if not work.json:
+        work.note(f"Paged {page['person']}; acknowledge by the message, in the console, or with: "
+                  f"roadworthy acknowledge {incident}")  # fmt: skip
+    while not no_wait and not tested["verdict"]:
+        work.sleep(LOOK)
+        tested = work.admin.get(f"/v1/oncall/test/{named(incident)}")
+    _tested(work, tested)
+
+
+def _tested(work: Work, tested: dict[str, Any]) -> None:
+    page, incident = tested["page"], str(tested["incident"])
+    if work.json:
+        work.emit(tested)
+    else:
+        for proof in page.get("proofs", []):
+            taken = "taken" if proof.get("taken") else "not taken"
+            work.say(
+                f"  {line(str(proof['channel']))}: {taken}{line(': ' + proof['said'] if proof.get('said') else '')}"
+            )
+    if tested["verdict"] == "PASS":
+        if not work.json:
+            took = words.seconds(page["ended_at"] - page["made_at"])
+            work.say(f"PASS  {line(str(page['ended_by']))} acknowledged it after {took}.")
+    elif tested["verdict"] == "FAIL":
+        raise Finding(f"nobody acknowledged the test page to {page['person']}", "mend the channels: docs/paging.md")
+    else:
+        raise Undecided(f"{page['person']} has not acknowledged it yet", f"roadworthy incidents show {incident}")
 
 
 def _moment(work: Work, text: str) -> float:
