@@ -96,7 +96,8 @@ def test_a_burning_objective_is_one_incident_that_says_who_and_what_and_why(cons
     assert incident.line.startswith(
         "triage: 38 of 52 customers in 5 min got a stand-in text. Cause: provider time-outs."
     )
-    assert incident.fault is not None and incident.fault.whose == "provider"
+    assert incident.fault is not None
+    assert incident.fault.whose == "provider"
     assert incident.page is not None
     assert "It reads: “later”" in incident.page.affected
     assert "alert(1)" not in repr(incident.page), "what an answer said must never be on a page"

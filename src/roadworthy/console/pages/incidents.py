@@ -135,9 +135,9 @@ def _moments(incident: Incident, hops: list[Hop]) -> list[Moment]:
             )
         for proof in hop.proofs:
             if proof.at is not None:
-                took = "took the page" if proof.taken else "did not take the page"
                 said = f": {proof.said}" if proof.said else ""
-                found.append(Moment(proof.at, f"{proof.channel} {took} for {who}{said}", kind="page"))
+                took = f"{proof.channel} took the page for {who}" if proof.taken else f"{who} was not reached"
+                found.append(Moment(proof.at, f"{took}{said}", kind="page"))
     return sorted(found, key=lambda moment: moment.at)
 
 

@@ -26,6 +26,8 @@ MINUTE: Final = 60
 FINE: Final = 2 * 3600.0
 """Seconds for which minutes are kept; the widest window that is summed from them."""
 SPAN: Final = max(BURN_LENGTHS)
+RECENT: Final = 1800.0
+"""Seconds that a starting control takes from the log minute by minute, so that it knows when trouble began."""
 TARGETS_SPAN: Final = 300.0
 """Seconds over which a target is judged."""
 HOUR: Final = 3600
@@ -82,8 +84,9 @@ class Served:
             self._sum(store, now - SPAN, cut, by_hour=True)
             start = cut
             while start < now:
-                self._sum(store, start, start + BUCKET, by_hour=False)
-                start += BUCKET
+                step = BUCKET if start < now - RECENT else MINUTE
+                self._sum(store, start, start + step, by_hour=False)
+                start += step
             self._warm = True
 
     def windows(self, workflow: str, since: float = 0.0) -> tuple[dict[float, Window], dict[float, Window]]:

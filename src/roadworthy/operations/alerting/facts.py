@@ -105,18 +105,21 @@ class Facts:
         )  # fmt: skip
 
     def _newest(self, view: WorkflowView, fired: Fired, now: float) -> tuple[float, list[Inference]]:
-        """The shortest window that holds enough bad calls, as far as a thousand calls reach back."""
+        """The shortest window that holds enough bad calls, else all that the longest holds; as far as a thousand calls
+        reach back."""
         judged = _judge(view, fired)
-        window, records = WINDOWS[0], list[Inference]()
+        best, most = (WINDOWS[0], list[Inference]()), -1
         for window in WINDOWS:
-            where = Filter(workflow=view.name, traffic="live", since=now - window)
-            page = self._store.find(where, MOST_READ)
+            page = self._store.find(Filter(workflow=view.name, traffic="live", since=now - window), MOST_READ)
             records = [record for record in page.items if counts(record)]
             if page.next is not None and records:
                 return max(60.0, now - records[-1].ts), records
-            if sum(judged(record) for record in records) >= ENOUGH:
+            found = sum(judged(record) for record in records)
+            if found > most:
+                best, most = (window, records), found
+            if found >= ENOUGH:
                 break
-        return window, records
+        return best
 
     def _fault(
         self, view: WorkflowView, failing: Sequence[Inference], began: float | None, changed: Sequence[Change],

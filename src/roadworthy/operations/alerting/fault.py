@@ -179,8 +179,10 @@ def _kinds(failures: Mapping[str, int], among: frozenset[str] | None = None) -> 
 
 
 def _codes(statuses: Mapping[int, int]) -> str:
-    """``answered 504 (12×) and nothing (26×)``."""
+    """``gave no answer (26×) and answered 504 (12×)``."""
     most = sorted(statuses.items(), key=lambda item: (-item[1], item[0]))[:3]
     if not most:
         return "failed"
-    return "answered " + ", ".join(f"{'nothing in time' if code == 0 else code} ({count}×)" for code, count in most)
+    answered = ", ".join(f"{code} ({count}×)" for code, count in most if code)
+    silent = next((f"gave no answer ({count}×)" for code, count in most if not code), "")
+    return " and ".join(part for part in (silent, f"answered {answered}" if answered else "") if part)
