@@ -61,14 +61,22 @@ def next_start(spans: Sequence[Span], now: float, zone: ZoneInfo) -> float:
         return now
     local = datetime.fromtimestamp(now, zone)
     midnight = local.replace(hour=0, minute=0, second=0, microsecond=0, fold=0)
-    instants = []
-    for ahead in range(9):
+    instants: list[float] = []
+    for ahead in range(16):  # a span may fall into an hour that a change of the clocks leaves out
         day = midnight + timedelta(days=ahead)
         for span in spans:
-            begin = day.replace(hour=span.start // 60, minute=span.start % 60).timestamp()
-            if day.weekday() in span.days and begin > now:
-                instants.append(begin)
+            if day.weekday() in span.days:
+                begins = _begins(day.replace(hour=span.start // 60, minute=span.start % 60))
+                instants += [begin for begin in begins if begin > now and within([span], begin, zone)]
     return min(instants)
+
+
+def _begins(wall: datetime) -> list[float]:
+    """Instants at which a wall clock shows this or, where it never does, the minutes in which it jumps past it."""
+    first, second = wall.replace(fold=0).timestamp(), wall.replace(fold=1).timestamp()
+    if first <= second:  # once, or twice
+        return [first, second]
+    return [second + 60.0 * minute for minute in range(int(first - second) // 60 + 1)]
 
 
 def _minutes(text: str) -> int:

@@ -14,6 +14,7 @@ from roadworthy.people.incident import rules
 from roadworthy.people.incident.model import How, Incident, Notice
 from roadworthy.people.incident.ports import Pager, Silent
 from roadworthy.people.incident.rules import Key
+from roadworthy.people.outbox import deferring
 from roadworthy.people.outbox.model import Delivery, Mail
 from roadworthy.people.outbox.model import Kind as DeliveryKind
 from roadworthy.people.ports import PeopleState, PeopleTransaction
@@ -68,33 +69,44 @@ def announce(
     new_id: Callable[[str], str],
     now: float,
 ) -> None:
-    """Have whoever must know be told, over every way that is configured."""
+    """Have whoever must know be told, over every way that is configured: machines at once, people by mail in their
+    working hours.  Whoever is paged about it needs no mail besides; what a drill caused does not wait."""
     if configuration is None:
         return
     settings = configuration.settings
-    ways: list[tuple[DeliveryKind, str, str]] = []
-    if settings.notify is not None:
-        ways.append(("notice", NOTIFY, payload(incident, configuration, now)))
-    if settings.smtp is not None:
-        ways += [("mail", MAIL, msgspec.json.encode(mail).decode()) for mail in mails_of(incident, configuration)]
-    for kind, destination, body in ways:
-        tx.put_delivery(
-            Delivery(
-                id=new_id("msg_"), team=incident.team, kind=kind, destination=destination, body=body, created_at=now,
-                due_at=now, about=incident.inferences[-1] if incident.inferences else "",
-                workflow=incident.workflow, drill=incident.traffic == "drill", incident=incident.id,
-            )
+    paged = {page.person for page in tx.pages(incident=incident.id)}
+
+    def made(kind: DeliveryKind, destination: str, body: str) -> Delivery:
+        return Delivery(
+            id=new_id("msg_"), team=incident.team, kind=kind, destination=destination, body=body, created_at=now,
+            due_at=now, about=incident.inferences[-1] if incident.inferences else "",
+            workflow=incident.workflow, drill=incident.traffic == "drill", incident=incident.id,
         )  # fmt: skip
 
+    if settings.notify is not None:
+        tx.put_delivery(made("notice", NOTIFY, payload(incident, configuration, now)))
+    for who, mail in mails_of(incident, configuration) if settings.smtp is not None else ():
+        delivery, person = made("mail", MAIL, msgspec.json.encode(mail).decode()), configuration.people.get(who)
+        if who in paged:
+            continue
+        if person is None or incident.traffic == "drill":
+            tx.put_delivery(delivery)
+        else:
+            deferring.put(tx, delivery, person, settings)
 
-def mails_of(incident: Incident, configuration: Configuration) -> list[Mail]:
-    """The same for people who read mail, one each."""
+
+def mails_of(incident: Incident, configuration: Configuration) -> list[tuple[str, Mail]]:
+    """The same for people who read mail, one each: (id of the person, mail)."""
     lines = [incident.told, ""]
     lines += [f"roadworthy show {ident}" for ident in incident.inferences[-1:]]
     lines += [f"roadworthy resolve {incident.id}"] if not incident.over else []
     subject = (DRILL if incident.traffic == "drill" else "") + incident.title
     told = recipients(incident, configuration)
-    return [Mail([str(each["email"])], subject, "\n".join(lines)) for each in told if each.get("email")]
+    return [
+        (str(each["person"]), Mail([str(each["email"])], subject, "\n".join(lines)))
+        for each in told
+        if each.get("email")
+    ]
 
 
 def payload(incident: Incident, configuration: Configuration, now: float) -> str:
@@ -252,11 +264,11 @@ class Incidents:
         if known is not None and not told and not _moved(known, after):
             return
         tx.put_incident(after)
+        if told == "page":
+            self._pager.page(tx, after, now)
         if told:
             applied = tx.applied()
             announce(tx, after, None if applied is None else applied.configuration, self._new_id, now)
-        if told == "page":
-            self._pager.page(tx, after, now)
 
     def report(self, inference: str, workflow: str, team: str, actor: Actor, why: str) -> Incident:
         """Somebody says that an answer is wrong: an incident for the workflow's owner, one an inference."""

@@ -56,6 +56,8 @@ class Mail(msgspec.Struct, frozen=True, omit_defaults=True):
     text: str
     html: str = ""
     """The same as a page; empty: text alone."""
+    parts: list[tuple[str, str]] = []
+    """(subject, text) of those that were joined into it."""
 
 
 class Sent(msgspec.Struct, frozen=True):
