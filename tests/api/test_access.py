@@ -45,7 +45,8 @@ def test_what_changes_state_is_never_a_read() -> None:
                 "/v1/evals/plan",
                 "/v1/evals/calibrations/plan",
                 "/v1/evals/capture/plan",
-                "/v1/oncall/read", "/v1/loads/plan",
+                "/v1/oncall/read",
+                "/v1/loads/plan",
                 "/v1/rollouts/prospect",
                 "/v1/finance/reconcile",
             ), endpoint.path
@@ -59,7 +60,8 @@ DECIDES = {
     "/v1/approve", "/v1/backup/accept", "/v1/evals/pool/publish", "/v1/evals/sign", "/v1/evidence/accept",
     "/v1/evidence/attest",
     "/v1/evidence/import", "/v1/evidence/revoke", "/v1/finance/close",
-    "/v1/finance/correct", "/v1/kill/restore", "/v1/rollouts", "/v1/rollouts/{workflow}/approve",
+    "/v1/finance/correct", "/v1/kill/restore", "/v1/reviews/{workflow}/decide", "/v1/reviews/{workflow}/sign",
+    "/v1/rollouts", "/v1/rollouts/{workflow}/approve",
     "/v1/rollouts/{workflow}/resume", "/v1/rollouts/{workflow}/unlock", "/v1/waivers", "/v1/waivers/end",
 }  # fmt: skip
 """What lets a workflow have more, or takes somebody's word: a named person's."""

@@ -164,7 +164,7 @@ def test_what_nobody_foresaw_is_a_500_in_our_shape_without_its_words(
         raise RuntimeError("the secret is 42")
 
     monkeypatch.setattr(install.control.workflows, "configuration", broken)
-    answer = install.call("GET", "/v1/people")
+    answer = install.call("GET", "/v1/configuration")
     assert answer.status_code == 500
     assert "RuntimeError" in answer.json()["error"]["message"]
     assert "42" not in answer.text

@@ -227,6 +227,16 @@ ANOMALY = {
 }  # fmt: skip
 
 
+PEOPLE = [
+    {"id": "ada", "name": "Ada L.", "email": "a@example.com", "team": "default", "left": False, "seen_at": NOW - 3600,
+     "roles": [{"role": "operator", "where": "in team default", "source": "people.yaml"},
+               {"role": "owner", "where": "of support-triage", "source": "owners"}],
+     "owns": ["support-triage (workflow)"]},
+    {"id": "cy", "name": "Cy", "email": "c@example.com", "team": "default", "left": True, "seen_at": None, "roles": [],
+     "owns": ["returns (cost)"]},
+]  # fmt: skip
+
+
 class FakeAdmin:
     """Canned answers by route; ``answers`` replaces one, ``asked`` records every request."""
 
@@ -255,8 +265,8 @@ class FakeAdmin:
             ("POST", "/v1/apply"): (200, PLAN),
             ("GET", "/v1/configuration"): (200, {"files": {"workflows/support-triage/workflow.yaml": "x"}}),
             ("GET", "/v1/explain"): (200, explained()),
-            ("GET", "/v1/people"): (200, {"items": [{"id": "ada", "name": "Ada L.", "email": "a@example.com",
-                                                     "team": "default", "owns": ["support-triage (workflow)"]}]}),
+            ("GET", "/v1/people"): (200, {"items": PEOPLE, "orphans": [
+                {"name": "returns", "duty": "cost", "person": "cy", "what": "returns (cost)"}]}),
             ("GET", "/v1/anomalies"): (200, {"items": []}),
             ("GET", "/v1/escalations"): (200, {"items": ESCALATIONS}),
             ("GET", f"/v1/escalations/{ESCALATIONS[0]['id']}"): (200, {**ESCALATIONS[0], **ESCALATION_TEXTS}),

@@ -1,4 +1,4 @@
-"""Configuration, releases and people.
+"""Configuration and releases.
 
 POST /v1/apply            {files, dry_run?, reason?} → {plan, errors, warnings, applied, version, pending}; 422 with
                           errors
@@ -8,7 +8,6 @@ GET  /v1/releases         ?workflow= → {items}
 GET  /v1/releases/diff    ?workflow=&a=&b= → {workflow, a, b, changes, lapses}
 GET  /v1/explain          ?workflow=&failure=&release= → {…, items: [what each failure does to callers]}
 GET  /v1/configuration    → {version, applied_at, applied_by, files}
-GET  /v1/people           → {items: [{id, name, email, phone, team, owns}]}
 """
 
 from __future__ import annotations
@@ -148,22 +147,6 @@ def configuration(services: Services, call: Call) -> Any:
     }
 
 
-def people(services: Services, call: Call) -> Any:
-    applied = services.workflows.configuration()
-    if applied is None:
-        return {"items": []}
-    owns: dict[str, list[str]] = {}
-    for workflow in applied.configuration.workflows.values():
-        for role in workflow.owners.__struct_fields__:
-            owns.setdefault(getattr(workflow.owners, role), []).append(f"{workflow.name} ({role})")
-    return {
-        "items": [
-            {**msgspec.structs.asdict(person), "owns": owns.get(person.id, [])}
-            for person in applied.configuration.people.values()
-        ]
-    }
-
-
 def _warnings(found: list[Problem]) -> list[Problem]:
     return [problem for problem in found if problem.severity == "warning"]
 
@@ -202,5 +185,4 @@ ENDPOINTS = [
     Endpoint("GET", "/v1/releases/diff", "read", diff),
     Endpoint("GET", "/v1/explain", "read", explain),
     Endpoint("GET", "/v1/configuration", "read", configuration),
-    Endpoint("GET", "/v1/people", "read", people),
 ]

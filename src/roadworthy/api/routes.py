@@ -25,8 +25,11 @@ from roadworthy.api import (
     kill,
     kill_drills,
     load,
+    monitoring,
     oncall,
     operating,
+    people,
+    reviews,
     rollout,
 )
 from roadworthy.api.app import Endpoint, make_app
@@ -37,6 +40,7 @@ ENDPOINTS: list[Endpoint] = [
     *configuration.ENDPOINTS,
     *approvals.ENDPOINTS,
     *keys.ENDPOINTS,
+    *people.ENDPOINTS,
     *inferences.ENDPOINTS,
     *escalations.ENDPOINTS,
     *adopting.ENDPOINTS,
@@ -54,7 +58,9 @@ ENDPOINTS: list[Endpoint] = [
     *kill.ENDPOINTS,
     *kill_drills.ENDPOINTS,
     *load.ENDPOINTS,
+    *monitoring.ENDPOINTS,
     *oncall.ENDPOINTS,
+    *reviews.ENDPOINTS,
     *rollout.ENDPOINTS,
 ]
 

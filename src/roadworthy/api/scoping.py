@@ -193,6 +193,7 @@ ABOUT: Final[Mapping[tuple[str, str], Finder]] = {
     ("POST", "/v1/keys/{id}/revoke"): _key,
     ("POST", "/v1/adopt/{name}/draft"): _adopted,
     ("GET", "/v1/oncall/calendar"): _rotation,
+    ("GET", "/v1/oncall/test/{id}"): _incident,
     ("POST", "/v1/oncall/override"): _rotation,
     ("POST", "/v1/oncall/override/{id}/take-back"): _override,
 }
@@ -201,11 +202,11 @@ ABOUT: Final[Mapping[tuple[str, str], Finder]] = {
 LISTS: Final = frozenset(
     {
         ("GET", "/v1/escalations"), ("GET", "/v1/deliveries"), ("GET", "/v1/incidents"), ("GET", "/v1/keys"),
-        ("GET", "/v1/log"), ("GET", "/v1/stats"), ("GET", "/v1/export"),
-        ("GET", "/v1/status"), ("GET", "/v1/releases"), ("GET", "/v1/pending"), ("GET", "/v1/loads"), ("GET", "/v1/kill"),
-        ("GET", "/v1/kill/log"), ("GET", "/v1/rollouts"), ("GET", "/v1/readiness/all"), ("GET", "/v1/audit"),
+        ("GET", "/v1/log"), ("GET", "/v1/stats"), ("GET", "/v1/export"), ("GET", "/v1/status"), ("GET", "/v1/releases"),
+        ("GET", "/v1/pending"), ("GET", "/v1/loads"), ("GET", "/v1/kill"), ("GET", "/v1/kill/log"),
+        ("GET", "/v1/rollouts"), ("GET", "/v1/readiness/all"), ("GET", "/v1/audit"),
         ("GET", "/v1/anomalies"), ("GET", "/v1/evals/calibrations"), ("GET", "/v1/evals/online"), ("GET", "/v1/people"),
-        ("GET", "/v1/oncall"), ("GET", "/v1/oncall/rotations"), ("GET", "/v1/oncall/gaps"),
+        ("GET", "/v1/oncall"), ("GET", "/v1/oncall/rotations"), ("GET", "/v1/oncall/gaps"), ("GET", "/v1/objectives"),
         ("GET", "/v1/reviews"), ("GET", "/v1/evals/schedule"),
     }
 )  # fmt: skip

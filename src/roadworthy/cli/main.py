@@ -41,10 +41,12 @@ from roadworthy.cli.commands import (
     load,
     log,
     measure,
+    monitoring,
     oncall,
     people,
     ready,
     releases,
+    reviews,
     rollout,
     show,
     status,
@@ -87,6 +89,7 @@ SECTIONS: dict[str, tuple[click.Command, ...]] = {
     ),
     "Prove it": (
         ready.ready,
+        reviews.review,
         drill.drill,
         kill_drill.kill_drill,
         drill.failures,
@@ -108,8 +111,8 @@ SECTIONS: dict[str, tuple[click.Command, ...]] = {
         incidents.resolve,
         oncall.oncall,
     ),
-    "People and keys": (keys.keys, people.login, people.logout, people.people, audit.audit, forget.forget),
-    "Keep": (backup.backup, backup.restore_backup),
+    "People and keys": (keys.keys, people.login, people.logout, people.invite, people.people, audit.audit, forget.forget),
+    "Keep": (backup.backup, backup.restore_backup, monitoring.monitoring),
 }
 """The commands in the order and under the headings in which help lists them."""
 

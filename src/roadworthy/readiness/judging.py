@@ -190,6 +190,9 @@ def _acceptance(figures: Acceptance, evidence: Evidence, subject: Subject, _: Se
         return Judged("INSUFFICIENT", f"{figures.person} accepted '{figures.role}', a role that nobody asks for")
     if figures.role == "workflow" and named == subject.frozen_by:
         return Judged("INSUFFICIENT", f"{named} both owns the workflow and froze the release: four eyes are asked for")
+    if named in subject.gone:
+        figure = f"{figures.role}: {named} has left; name somebody else in owners"
+        return Judged("PASS", figure, until=subject.gone[named])
     if named != figures.person:
         changed = subject.since.owners
         return Judged("PASS", f"{figures.role}: {named} has not accepted it yet, after {figures.person}", until=changed)

@@ -111,6 +111,8 @@ class Subject(msgspec.Struct, frozen=True, kw_only=True):
     published: Published | None = None
     since: Since = Since()
     grace: float = GRACE
+    gone: dict[str, float] = {}
+    """Those of its owners who have left → when."""
 
 
 class Judged(msgspec.Struct, frozen=True):

@@ -10,6 +10,7 @@ import hashlib
 import math
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
+from typing import cast
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -18,11 +19,13 @@ from roadworthy.evidence.rules import Bindings, bindings
 from roadworthy.evidence.service import Known, Ledger
 from roadworthy.inference_log.model import Filter
 from roadworthy.inference_log.service import Log
+from roadworthy.people.review.model import Review
+from roadworthy.people.review.ports import ReviewTransaction
 from roadworthy.readiness import horizon, rules
 from roadworthy.readiness.model import Published, Readiness, Since, Subject
 from roadworthy.readiness.sequence import Milestones
 from roadworthy.rollout.model import Rollout
-from roadworthy.workflow.model import FrozenRelease, Price, Release, Target, Workflow
+from roadworthy.workflow.model import FrozenRelease, Person, Price, Release, Target, Workflow
 from roadworthy.workflow.ports import AppliedConfiguration, State, Transaction
 from roadworthy.workflow.problems import did_you_mean
 from roadworthy.workflow.service import Unknown
@@ -58,6 +61,8 @@ class View(msgspec.Struct, frozen=True):
     subject: Subject
     traffic: Traffic
     rollout: Rollout | None
+    unsigned: Sequence[Review] = ()
+    """Reviews of it that nobody signed yet.  They hold nothing back; the overdue ones are said."""
 
     def at(self, now: float) -> Readiness:
         return rules.readiness(self.known.evidence, self.known.waivers, self.subject, now)
@@ -93,9 +98,10 @@ class Board:
         rollout: Callable[[str], Rollout | None] = lambda workflow: None,
         gateways: Callable[[], Mapping[str, float] | None] = lambda: None,
         published: Callable[[str], Published | None] = lambda workflow: None,
+        left: Callable[[], Mapping[str, float]] = dict,
     ) -> None:
         """``rollout``: the ramp of a workflow; ``gateways``: gateway → when it joined; ``published``: the example set
-        and scorers in force."""
+        and scorers in force; ``left``: whoever was said to have left → when."""
         self._state = state
         self._ledger = ledger
         self._log = log
@@ -104,6 +110,7 @@ class Board:
         self._rollout = rollout
         self._gateways = gateways
         self._published = published
+        self._left = left
         self._traffic: dict[str, tuple[float, Traffic]] = {}
         self._since: dict[tuple[str, str], tuple[int, Since]] = {}
         self._past: list[_Past] = []
@@ -129,6 +136,7 @@ class Board:
             flow = flows.get(workflow)
             if flow is None or applied is None:
                 raise Unknown(f"no workflow '{workflow}': {did_you_mean(workflow, flows)}")
+            unsigned = cast(ReviewTransaction, tx).reviews(workflow=workflow, state="drafted")
             releases = tx.releases(workflow)
             frozen = _chosen(releases, digest or (rollout.digest if rollout is not None else None), workflow)
             prices = None if frozen is None else self._prices(applied.configuration.targets, frozen.release) or ""
@@ -156,8 +164,16 @@ class Board:
             published=self._published(workflow),
             since=since,
             grace=flow.policy.grace,
+            gone=self._gone(flow, applied.configuration.people, since),
         )
-        return View(flow, frozen, releases[0] if releases else None, known, subject, traffic, rollout)
+        return View(flow, frozen, releases[0] if releases else None, known, subject, traffic, rollout, unsigned)
+
+    def _gone(self, flow: Workflow, people: Mapping[str, Person], since: Since) -> dict[str, float]:
+        """Its owners who have left → when: as state knows, or since the configuration says so."""
+        left = self._left()
+        owners = flow.owners.workflow, flow.owners.prompt, flow.owners.cost
+        by_file = {name: since.owners for name in owners if name in people and people[name].left}
+        return by_file | {name: left[name] for name in owners if name in left}
 
     def bindings(self, workflow: str) -> Sequence[Bindings]:
         """What evidence about a workflow may bind to: its releases; without one, the workflow alone."""
@@ -252,7 +268,9 @@ class _Past(msgspec.Struct, frozen=True):
         found, known = applied.configuration, before.flows if before is not None else {}
         flows = {}
         for name, flow in found.workflows.items():
-            terms = _Terms((flow.policy.projected_peak, flow.policy.objective), flow.owners)
+            named = flow.owners.workflow, flow.owners.prompt, flow.owners.cost
+            gone = tuple(who for who in named if who in found.people and found.people[who].left)
+            terms = _Terms((flow.policy.projected_peak, flow.policy.objective), (flow.owners, gone))
             flows[name] = known[name] if known.get(name) == terms else terms
         same = before is not None and before.targets == found.targets
         targets = before.targets if before is not None and same else found.targets

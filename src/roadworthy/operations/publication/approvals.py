@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 import msgspec
 
@@ -46,8 +46,17 @@ class NotTheOwner(ApprovalRefused):
 class Approvals:
     """Thread-safe; blocking."""
 
-    def __init__(self, state: State, agreements: Agreements, *, clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        state: State,
+        agreements: Agreements,
+        *,
+        clock: Callable[[], float],
+        left: Callable[[], Collection[str]] = frozenset,
+    ) -> None:
+        """``left``: ids of those who were said to have left."""
         self._state = state
+        self._left = left
         self._agreements = agreements
         self._clock = clock
 
@@ -92,13 +101,13 @@ class Approvals:
         agreed = self._agreements.terms(flow.name)
         if agreed is None:
             return Pending(flow.name, "", [])
-        return Pending(flow.name, approver(agreed.owners, declared), waiting(agreed, terms_of(flow)))
+        return Pending(flow.name, approver(agreed.owners, declared, self._left()), waiting(agreed, terms_of(flow)))
 
 
-def approver(owners: Owners, declared: AppliedConfiguration) -> str:
+def approver(owners: Owners, declared: AppliedConfiguration, left: Collection[str] = ()) -> str:
     """The workflow's owner in force; where that person has left, the owner of its prompt, then of its costs."""
-    people = declared.configuration.people
-    return next((person for person in (owners.workflow, owners.prompt, owners.cost) if person in people), "")
+    here = {name for name, person in declared.configuration.people.items() if not person.left}.difference(left)
+    return next((person for person in (owners.workflow, owners.prompt, owners.cost) if person in here), "")
 
 
 def _refusal(

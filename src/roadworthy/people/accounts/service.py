@@ -527,7 +527,7 @@ def _note(grants: Sequence[Grant], configuration: Configuration | None) -> str:
             return (
                 f"The named owner of {grant.workflow} is {owner}, who alone approves, accepts and restores. To change "
                 f"that: add {grant.person} to people.yaml, say owners: {{workflow: {grant.person}}} in "
-                f"workflows/{grant.workflow}/workflow.yaml, and run roadworthy apply."
+                f"workflows/{grant.workflow}/workflow.yaml, and run `roadworthy apply`."
             )
     return ""
 

@@ -18,6 +18,7 @@ from roadworthy.operations.publication.proofs import Proven, SealedProofs
 from roadworthy.operations.publication.restored import Restored
 from roadworthy.operations.publication.snapshot import Allowed
 from roadworthy.operations.status import Standing
+from roadworthy.people.directory import left
 from roadworthy.readiness.model import Published
 from roadworthy.readiness.rules import pilot_share
 from roadworthy.rollout.model import Rollout
@@ -53,11 +54,15 @@ class Enforcing:
         if not self.held:
             with self.state.write() as tx:
                 self.epoch = tx.next_epoch()
-        self.approvals = Approvals(self.state, self.agreements, clock=clock)
+        self.approvals = Approvals(self.state, self.agreements, clock=clock, left=self._left)
         self.proofs = SealedProofs(self.state, kept, verifier, [signer.public_key], clock=clock)
         self.proofs.merge()
         self._clock = clock
         self._rollout = rollout
+
+    def _left(self) -> Collection[str]:
+        with self.state.read() as tx:
+            return left(tx)
 
     def watch(self, workflow: Workflow) -> Watch:
         """Is it enforced, observed, or a pilot that has lapsed?"""

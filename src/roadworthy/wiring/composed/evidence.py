@@ -35,6 +35,7 @@ from roadworthy.operations.loading.model import LoadRun
 from roadworthy.operations.loading.ports import Kept
 from roadworthy.operations.proving.readiness import WEEK, Board, PriceOf
 from roadworthy.operations.proving.vouching import Vouching
+from roadworthy.people.directory import left
 from roadworthy.people.incident.service import Incidents
 from roadworthy.readiness.judging import judge, kill_drill_judged
 from roadworthy.readiness.model import Published, Readiness
@@ -82,7 +83,7 @@ class Proving:
         self.ledger = Ledger(state, signer, Ed25519Verifier(), clock=clock, kept=kept)
         self.board = Board(
             state, self.ledger, log,
-            price_of=price_of, clock=clock, rollout=rollout, gateways=gateways, published=published,
+            price_of=price_of, clock=clock, rollout=rollout, gateways=gateways, published=published, left=self._left,
         )  # fmt: skip
         self.vouching = Vouching(self.ledger, self.board, epoch=epoch, clock=clock)
         self._state = state
@@ -96,6 +97,10 @@ class Proving:
             signer=signer, base_url=base_url, record=self._record, metrics=self._metrics_page,
             watch=spans.watch, exported=spans.exported, clock=clock,
         )  # fmt: skip
+
+    def _left(self) -> dict[str, float]:
+        with self._state.read() as tx:
+            return left(tx)
 
     # --- renewing
 
