@@ -12,9 +12,10 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from roadworthy.operations.alerting.tasks import tasks as incident_tasks
+from roadworthy.operations.escalating.tasks import tasks as escalation_tasks
 from roadworthy.operations.proving.ready import Line, Report
 from roadworthy.operations.proving.vouching import Owed
-from roadworthy.operations.rights import rights_of
+from roadworthy.operations.reviewing.tasks import tasks as review_tasks
 from roadworthy.operations.services import Services
 from roadworthy.operations.tasks import GROWS, LAPSES, NOW, SOMEBODY_WAITS, SOMETIME, Task, in_order
 from roadworthy.people.roles import Permission, Standing
@@ -33,7 +34,9 @@ def waiting(services: Services, standing: Standing, now: float) -> list[Task]:
 
 def sources() -> tuple[Tasks, ...]:
     """Every property that has something for people to do."""
-    return (_stops, incident_tasks, _approvals, _ramps, _words, _acceptances, _checklist)
+    return (
+        _stops, incident_tasks, escalation_tasks, review_tasks, _approvals, _ramps, _words, _acceptances, _checklist,
+    )  # fmt: skip
 
 
 # --- stops
@@ -41,7 +44,7 @@ def sources() -> tuple[Tasks, ...]:
 
 def _stops(services: Services, standing: Standing, now: float) -> list[Task]:
     found = []
-    for name, flow in _flows(services, standing).items():
+    for name in _flows(services, standing):
         stand = services.kill.desk.stand(name)
         if stand.state == "on":
             continue
@@ -68,7 +71,7 @@ def _stops(services: Services, standing: Standing, now: float) -> list[Task]:
                     who=standing.person, urgency=SOMEBODY_WAITS,
                 )
             )  # fmt: skip
-        if rights_of(standing.person, flow.owners) & {"owner", "on_call"}:
+        if services.kill.desk.rights(standing.person, name) & {"owner", "on_call"}:
             why = f": {stand.reason}" if stand.reason else ""
             said = f"{name} has been {stand.state} {since}{why}. Decide when it goes on again"
             found.append(
@@ -241,7 +244,8 @@ def _of_item(ready: Report, line: Line, standing: Standing) -> Task | None:
     why = f" ({line.figure})" if line.verdict == "FAIL" else ""
     again = " again" if line.age in ("stale", "lapsed") else ""
     return Task(
-        key=f"item/{'' if line.number in INSTALL else name}/{line.number}", workflow=name, sentence=sentence.format(name) + again + why,
+        key=f"item/{'' if line.number in INSTALL else name}/{line.number}", workflow=name,
+        sentence=sentence.format(name) + again + why,
         minutes=minutes, button=button, href=place_of(line.number, name), urgency=urgency,
     )  # fmt: skip
 

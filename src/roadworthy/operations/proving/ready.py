@@ -9,6 +9,7 @@ import msgspec
 
 from roadworthy.evidence.model import Waiver
 from roadworthy.operations.proving.readiness import View
+from roadworthy.people.review import rules as reviews
 from roadworthy.readiness.model import NOT_BUILT, ItemState, Label, Readiness
 from roadworthy.readiness.rules import PILOT_CALLS
 from roadworthy.readiness.sequence import StepState, next_step, sequence
@@ -88,6 +89,8 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     forged: int
     """Rows in the state database that this install did not sign, and that count for nothing."""
     demo_days: float | None = None
+    reviews: list[str] = []
+    """Overdue ones, in words; they hold nothing back."""
 
 
 class Row(msgspec.Struct, frozen=True, kw_only=True):
@@ -135,6 +138,7 @@ def report(view: View, now: float, *, demo_days: float | None = None) -> Report:
         next=None if following is None else _step(following),
         forged=view.known.forged,
         demo_days=demo_days,
+        reviews=[reviews.line(each, now) for each in reviews.overdue(view.unsigned, now)],
     )
 
 
