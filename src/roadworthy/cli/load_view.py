@@ -22,7 +22,7 @@ Facts = Mapping[str, Any]
 def preflight(plan: Facts) -> Iterator[str]:
     """Before the first call."""
     yield f"Load test of {plan['workflow']}, release {plan['number']}, {against(plan)}"
-    for what, text in words.preflight(plan):
+    for what, text in words.preflight(plan, leased=True):
         yield f"  {what:<10} {line(text)}"
 
 

@@ -38,6 +38,8 @@ MOST_KNOWN: Final = 64
 """Places whose answers are remembered."""
 PACE: Final = 30.0
 """Seconds an answer, of a rater of whom nothing is known."""
+QUICKEST: Final = 3.0
+"""Seconds an answer under which no estimate goes."""
 PAUSE: Final = 300.0
 """Seconds between two scores above which somebody did something else."""
 
@@ -362,7 +364,7 @@ def pace(at: Iterable[float]) -> float:
     """Seconds that an answer takes a rater, by when they scored; the middle of what lies between two scores.  Pure."""
     instants = sorted(at)
     gaps = [later - earlier for earlier, later in pairwise(instants) if later - earlier <= PAUSE]
-    return statistics.median(gaps) if len(gaps) >= 3 else PACE
+    return max(statistics.median(gaps), QUICKEST) if len(gaps) >= 3 else PACE
 
 
 def agreed(pairs: Sequence[Sequence[HandScore]]) -> Agreement | None:

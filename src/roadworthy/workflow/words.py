@@ -62,6 +62,8 @@ def share(value: float | None) -> str:
     if value is None:
         return UNKNOWN
     percent = value * 100
+    if 0 < percent < 0.0001:
+        return "under 0.0001 %"
     return f"{percent:.0f} %" if percent >= 9.95 or percent == int(percent) else f"{percent:.2g} %"
 
 

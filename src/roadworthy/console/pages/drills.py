@@ -23,6 +23,7 @@ import msgspec
 
 from roadworthy.console.access import Visit
 from roadworthy.console.app import Answer, Page, Redirect, View
+from roadworthy.console.words import label
 from roadworthy.fallback.drills.catalogue import CATALOGUE
 from roadworthy.fallback.drills.model import DrillRun
 from roadworthy.fallback.drills.registry import drills
@@ -121,6 +122,7 @@ def failures(services: Services, visit: Visit) -> Answer:
     owed = [each for each in services.vouching.owed(workflow) if each.kind == "failure_catalogue"]
     return View("failures.html", {
         "workflow": workflow, "items": found, "owed": next(iter(owed), None), "reads": words.reads,
+        "going": services.drills.going(workflow),
         "mine": any(each.person == visit.actor.id for each in owed),
     })  # fmt: skip
 
@@ -155,7 +157,7 @@ def stop_kill(services: Services, visit: Visit) -> Answer:
 def canary(services: Services, visit: Visit) -> Answer:
     _, flown = services.canary(visit.text("workflow") or None, visit.actor.id)
     judged = canary_judged(flown.figures)
-    return Redirect(said=f"{judged.verdict}: {judged.figure}. The call is {flown.inference}.")
+    return Redirect(said=f"{label(judged.verdict)}: {judged.figure}. The call is {flown.inference}.")
 
 
 # --- inside

@@ -52,7 +52,7 @@ def plan(services: Services, visit: Visit) -> Answer:
         return View("eval_plan.html", {**common, "plan": None, "lines": lines, "asked": {}})
     asked = {name: visit.query.get(name, "") for name in ("release", "sample", "repeat", "fresh", "usd", "against")}
     made = services.evals.gate.ready(_order(workflow, purpose, asked)).plan
-    lines = words.preview(msgspec.to_builtins(made))
+    lines = words.preview(msgspec.to_builtins(made), "“Ask otherwise” asks them anew")
     return View("eval_plan.html", {**common, "plan": made, "lines": lines, "asked": asked})
 
 

@@ -140,7 +140,7 @@ def charts(came: Came) -> list[tuple[str, str, dict[str, Any]]]:
         drawn = [(name, [of(slot) for slot in slots]) for name, of in lines]
         kept = [{"name": name, "values": values, "unit": unit} for name, values in drawn if any(values)]
         if kept:
-            series = {"x": [slot.at for slot in slots], "time": False, "lines": kept}
+            series = {"x": [slot.at for slot in slots], "time": False, "across": "second", "lines": kept}
             found.append((f"chart-{ident}", f"{title} (seconds of the test)", series))
     return found
 

@@ -88,7 +88,7 @@ function draw(root) {
       width: place.clientWidth || 600, height: 200,
       scales: { x: { time: told.time !== false } },
       axes: [{ stroke: colour("--dim"), grid }, { stroke: colour("--dim"), grid, values: show(unit), size: 70 }],
-      series: [{}, ...told.lines.map((line, place) => ({
+      series: [told.time === false ? { label: told.across || "at" } : {}, ...told.lines.map((line, place) => ({
         label: line.name, stroke: colours[place % colours.length], width: 2, spanGaps: false,
         value: (plot, value) => value == null ? "–" : (units[line.unit] || String)(value),
       }))],

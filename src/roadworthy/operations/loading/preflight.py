@@ -231,7 +231,7 @@ def _stops(order: Order, policy: Policy) -> list[str]:
         return [f"a step misses the objective or fails more than {100 * order.errors:g} % of its calls"]
     if order.on_objective and any((objective.latency_p95, objective.latency_p99, objective.error_share)):
         lines.append("the objective cannot be met any more")
-    return [*lines, "nobody looks at it for 30 s (its command ends, or control does)"]
+    return lines
 
 
 def _warnings(order: Order, grounds: Grounds, room: Sequence[Headroom], each: PerCall, rate: float) -> Iterable[str]:

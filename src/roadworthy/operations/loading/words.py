@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from roadworthy.operations.leasing import LEASE
 from roadworthy.workflow.words import UNKNOWN, count, dollars, plural, seconds, share
 
 Facts = Mapping[str, Any]
@@ -47,8 +48,9 @@ def against(plan: Facts) -> str:
     return "against a simulated target" if simulated else KINDS[plan["kind"]]
 
 
-def preflight(plan: Facts) -> Iterator[tuple[str, str]]:
-    """(what, in words): everything that is said before the first call, but for the title."""
+def preflight(plan: Facts, *, leased: bool = False) -> Iterator[tuple[str, str]]:
+    """(what, in words): everything that is said before the first call, but for the title.  ``leased``: it stops when
+    nobody looks."""
     peak = plan.get("peak")
     yield "peak", peak["said"] if peak else "not known"
     if plan["kind"] == "limit":
@@ -73,7 +75,8 @@ def preflight(plan: Facts) -> Iterator[tuple[str, str]]:
     yield "429s", f"{share(plan['predicted_429'])} of the calls, foretold from those limits"
     for text in plan.get("does", ()):
         yield "it", text
-    yield "it stops", "when " + "; when ".join(plan.get("stops", ()))
+    gone = [f"nobody looks at it for {LEASE:g} s (its command ends, or control does)"] if leased else []
+    yield "it stops", "when " + "; when ".join([*plan.get("stops", ()), *gone])
     yield "proves", plan["proves"]
     for text in plan.get("warnings", ()):
         yield "WARNING", text

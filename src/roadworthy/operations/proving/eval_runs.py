@@ -59,6 +59,9 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     concluded: Concluded | None = None
     asked: int = 0
     """Askings in all: examples, repeats, critical ones of other targets."""
+    marked: int = 0
+    """Of a run under way: marks that scorers who ask somebody gave in this sitting, of ``marks``."""
+    marks: int = 0
 
 
 class _Going:
@@ -71,6 +74,7 @@ class _Going:
         self.usd = order.usd if order.usd is not None else ready.plan.spent + _dollars(ready.plan.usd)
         self.asked = run.examples * run.repeat + len(run.targets) * ready.plan.critical
         self.answered = self.asked - ready.plan.calls
+        self.marked = self.marks = 0
         self.spent = ready.plan.spent
         """Counted here while it runs: a look must not read ten thousand answers."""
         self.looked = now
@@ -136,8 +140,9 @@ class EvalRuns:
             going.looked = max(going.looked, self._monotonic())
             if going.state == "running":
                 return Status(
-                    run=going.run, state="running", answered=going.answered, spent=going.spent, asked=going.asked
-                )
+                    run=going.run, state="running", answered=going.answered, spent=going.spent, asked=going.asked,
+                    marked=going.marked, marks=going.marks,
+                )  # fmt: skip
         run = self.gate.evals.run(ident)  # as it is kept: users may have been forgotten since
         answers = self.gate.evals.answers(ident).values()
         concluded = self.gate.concluded(run)
@@ -241,12 +246,14 @@ class EvalRuns:
         if not jobs:
             return
 
+        going.marks = len(jobs)
         keeping = asyncio.Lock()  # or an older state of an answer could be written last
 
         async def keep(about: tuple[str, str], mark: Mark) -> None:
             where, name = about
             kept[where] = msgspec.structs.replace(kept[where], marks={**kept[where].marks, name: mark})
             going.spent += mark.usd or 0.0
+            going.marked += 1
             async with keeping:
                 await asyncio.to_thread(self.gate.evals.keep, kept[where])
 

@@ -28,15 +28,15 @@ def short(digest: str) -> str:
     return digest[:12]
 
 
-def preview(plan: Facts) -> list[str]:
-    """What a gate would do, a line each."""
+def preview(plan: Facts, anew: str = "--fresh asks anew") -> list[str]:
+    """What a gate would do, a line each.  ``anew``: how nothing is reused."""
     floors = ", ".join(f"{name} ≥ {percent(least, 0)}" for name, least in plan["floors"].items()) or "no floor"
     cost = "nobody knows what it costs" if plan["usd"] is None else f"about {words.dollars(plan['usd'])} at most"
     calls = words.plural(plan["calls"], "call")
     on = f"; goes on with run {plan['resumes']}" if plan["resumes"] else ""
     if plan.get("reused"):
         reused = words.plural(plan["reused"], "answer")
-        on += f"; {reused} reused, the oldest of {words.ago(0.0, plan['reused_age'])} (--fresh asks anew)"
+        on += f"; {reused} reused, the oldest of {words.ago(0.0, plan['reused_age'])} ({anew})"
     said = [
         f"release {plan['number']} of {plan['workflow']} ({short(plan['release'])}): {calls} for "
         f"{words.plural(plan['examples'], 'example')}, {cost}{on}",
