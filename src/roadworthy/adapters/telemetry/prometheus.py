@@ -303,6 +303,28 @@ BUDGETS: tuple[tuple[str, str], ...] = (
 """Of teams and workflows: limit, spent, left."""
 
 
+class Exported(msgspec.Struct, frozen=True):
+    """One metric of the page, as rules and dashboards that are generated from it may use it."""
+
+    kind: str
+    labels: Labels
+    help: str
+
+
+def exported() -> dict[str, Exported]:
+    """Name as scraped → what it is.  A histogram is its three series."""
+    found = {family.name: Exported(family.kind, family.labels, family.help) for family in SUMMED}
+    for name, text, _ in HISTOGRAMS:
+        found[f"{name}_bucket"] = Exported("histogram", ("workflow", "le"), text)
+        found[f"{name}_sum"] = found[f"{name}_count"] = Exported("histogram", ("workflow",), text)
+    found["worker_up"] = Exported("gauge", ("worker",), "1 while the worker answers its supervisor.")
+    found |= {name: Exported("gauge", ("worker",), text) for name, text, _ in PER_WORKER}
+    found |= {name: Exported("gauge", ("scope", "name", "period"), text) for name, text in BUDGETS}
+    found |= {name: Exported(kind, (), text) for _, _, kind, name, text in CONTROL}
+    found |= {name: Exported("gauge", ("gateway",), text) for _, name, text in GATEWAYS}
+    return {f"roadworthy_{name}": one for name, one in found.items()}
+
+
 def render(
     workers: Sequence[Mapping[str, Any]],
     *,
