@@ -141,7 +141,8 @@ def _refused(page: Page, now: float) -> Page:
     if page.state not in ("sent", "unproven") or any(proof.at is None or proof.taken for proof in page.proofs):
         return page
     failed = replace(page, state=_state(page, "refused"))
-    return _timed(failed, now) if page.last or page.hand_up_at is None else replace(failed, due_at=now)
+    waits = page.hand_up_at is None or (page.last and not page.test)
+    return _timed(failed, now) if waits else replace(failed, due_at=now)
 
 
 def _ended(page: Page, event: EventKind, now: float, by: str = "", how: str = "") -> Page:
