@@ -21,7 +21,6 @@ from roadworthy.console.access import Visit
 from roadworthy.console.app import Answer, Page, Redirect, View
 from roadworthy.console.refusals import Wrong
 from roadworthy.kill_switch.model import STATES, State, severity
-from roadworthy.operations.rights import rights_of
 from roadworthy.operations.services import Services
 from roadworthy.operations.stops.impact import DOES
 from roadworthy.operations.stops.kill_desk import Stand
@@ -45,7 +44,7 @@ def show(services: Services, visit: Visit) -> Answer:
         "offered": stricter,
         "asked": asked if asked in stricter else "",
         "impact": services.overseeing.impacts.of(flow) if stricter else None,
-        "restorable": _restorable(flow, stand, visit),
+        "restorable": _restorable(services, flow, stand, visit),
     })  # fmt: skip
 
 
@@ -117,9 +116,9 @@ def _shown(services: Services, visit: Visit, flow: Workflow, stand: Stand) -> di
     }
 
 
-def _restorable(flow: Workflow, stand: Stand, visit: Visit) -> list[tuple[State, str, bool]]:
+def _restorable(services: Services, flow: Workflow, stand: Stand, visit: Visit) -> list[tuple[State, str, bool]]:
     """(state, who may, may this person) of every way back."""
-    rights = rights_of(visit.actor.id, flow.owners)
+    rights = services.kill.desk.rights(visit.actor.id, flow.name)
     words = {"on_call": "whoever is on call", "owner": "its owner"}
     found: list[tuple[State, str, bool]] = []
     for to in STATES:

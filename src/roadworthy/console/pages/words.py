@@ -18,6 +18,7 @@ from roadworthy.console.app import Answer, Page, Redirect, View
 from roadworthy.operations.drills.drill_runs import DrillRefused
 from roadworthy.operations.services import Services
 from roadworthy.operations.wording.desk import Editor, changed
+from roadworthy.operations.wording.shown import SLOT_OF, TITLES
 from roadworthy.workflow.model import Canned
 from roadworthy.workflow.wording import SLOTS, followed
 from roadworthy.workflow.words import share
@@ -34,6 +35,7 @@ def show(services: Services, visit: Visit) -> Answer:
         "editor": editor,
         "fields": _fields(editor),
         "changed": changed(editor),
+        "unseen": _unseen(editor),
         "may_edit": visit.may("configure") and me in (owners.workflow, owners.prompt),
         "is_owner": visit.may("approve") and me == owners.workflow,
     })  # fmt: skip
@@ -77,6 +79,12 @@ def drill(services: Services, visit: Visit) -> Answer:
 def serve(services: Services, visit: Visit) -> Answer:
     after = services.overseeing.words.serve(visit.path["workflow"], visit.actor, visit.text("reason")[:LONGEST_NOTE])
     return Redirect("", f"Served to {share(after.share)} of the traffic ({after.stage.name}).")
+
+
+def _unseen(editor: Editor) -> list[str]:
+    """Titles of changed texts that no call of the trial came to."""
+    seen = {slot for outcome, slot in SLOT_OF.items() if outcome in {each.outcome for each in editor.tried}}
+    return [TITLES[slot] for slot in editor.draft if slot not in seen] if editor.tried_this else []
 
 
 def _fields(editor: Editor) -> list[dict[str, object]]:

@@ -184,6 +184,10 @@ class KillDesk:
         """Of those that are not ``on`` themselves."""
         return [stand for stand in self.stands() if stand.state != "on"]
 
+    def rights(self, person: str, workflow: str) -> frozenset[Right]:
+        """Of a person on the switch of a workflow, now."""
+        return self._rights(Actor(person), workflow, self._workflows())
+
     def would_read(self, workflow: str) -> dict[State, str]:
         """State → what customers of a workflow would read in it."""
         snapshot = self._snapshot()

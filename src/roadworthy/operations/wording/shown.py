@@ -90,9 +90,9 @@ def fixed(release: Release) -> list[Fixed]:
 
 
 def trial(release: Release, policy: Policy, drills: Sequence[Drill], touched: Sequence[Slot]) -> list[str]:
-    """Names of the drills that show most of a release's words soonest: one of each text, those ``touched`` first, then
-    of other failures; ``TRIED`` at most."""
-    shows: list[tuple[float, Slot, Drill]] = []
+    """Names of the drills that show most of a release's words soonest: one of each text, three of one that was
+    ``touched``, then of other failures; ``TRIED`` at most."""
+    shows: list[tuple[float, Slot, Drill]] = []  # a release that blocks shows it to no drill: to be blocked is no mend
     for drill in drills:
         plain = drill.scene is None and drill.before == 0 and drill.failure is not None
         if not plain or not_applicable(drill, release, policy, stream=False):
@@ -100,18 +100,16 @@ def trial(release: Release, policy: Policy, drills: Sequence[Drill], touched: Se
         (outcome, *more) = sorted(expected(drill, release, stream=False).outcomes)
         if not more and outcome in SLOT_OF:
             shows.append((seconds(drill, release, stream=False), SLOT_OF[outcome], drill))
-    shows.sort(key=lambda each: (each[0], each[2].name))
-    chosen: dict[str, str] = {}
-    """Failure → drill."""
-    wanted = [*(slot for slot in touched if slot in SLOT_OF.values()), *SLOT_OF.values()]
-    for slot in dict.fromkeys(wanted):
-        first = next((drill for _, shown, drill in shows if shown == slot and drill.failure not in chosen), None)
-        if first is not None:
-            chosen[str(first.failure)] = first.name
-    for _, _, drill in shows:
-        if len(chosen) < TRIED:
-            chosen.setdefault(str(drill.failure), drill.name)
-    return list(chosen.values())[:TRIED]
+    shows.sort(key=lambda each: (each[1] not in touched, each[2].row == "money", each[0], each[2].name))
+    chosen: list[Drill] = []
+    for slot in dict.fromkeys((*touched, *SLOT_OF.values())):
+        chosen += [drill for _, shown, drill in shows if shown == slot][: 3 if slot in touched else 1]
+    for once_each in (True, False):  # other failures first, then more of the same
+        for _, _, drill in shows:
+            known = {each.failure for each in chosen}
+            if drill not in chosen and not (once_each and drill.failure in known):
+                chosen.append(drill)
+    return [drill.name for drill in chosen[:TRIED]]
 
 
 class Tried(msgspec.Struct, frozen=True):
