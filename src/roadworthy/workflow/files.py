@@ -348,6 +348,7 @@ def _settings(install: Mapping[str, Any]) -> Settings:
         team_budgets=install.get("budgets", {}),
         helpdesks=install.get("helpdesks", {}),
         notify=install.get("notify"),
+        oidc=install.get("oidc"),
         smtp=install.get("smtp"),
         finance=install.get("finance", Finance()),
         channels=install.get("channels", {}),

@@ -569,6 +569,20 @@ class Smtp(_Frozen, frozen=True):
     """May the server be at an address that is not public?"""
 
 
+class Oidc(_Frozen, frozen=True):
+    """An identity provider that people sign in with (OpenID Connect)."""
+
+    issuer: str
+    """As its discovery document says it, ``https://id.example.com``."""
+    client_id: str
+    client_secret: str
+    """Name of a secret."""
+    name: str = "your company account"
+    """What the button says: "Sign in with …"."""
+    allow_private: bool = False
+    """May it be at an address that is not public?"""
+
+
 class Finance(_Frozen, frozen=True):
     """How money is shown to whoever pays; inside, everything is US dollars."""
 
@@ -643,6 +657,8 @@ class Settings(_Frozen, frozen=True):
     helpdesks: dict[str, Webhook] = {}
     notify: Webhook | None = None
     """Who is told of incidents and alerts."""
+    oidc: Oidc | None = None
+    """Whom the console lets vouch for people, besides passwords and codes."""
     smtp: Smtp | None = None
     """By which whoever must know is told by e-mail as well."""
     finance: Finance = Finance()

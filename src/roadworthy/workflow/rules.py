@@ -104,7 +104,7 @@ def _changes(word: str, before: Mapping[str, Any], after: Mapping[str, Any], eff
 
 
 _LIVE_SETTINGS: Final = frozenset(
-    {"retention", "redaction", "disk_full", "team_budgets", "helpdesks", "notify", "smtp", "finance"}
+    {"retention", "redaction", "disk_full", "team_budgets", "helpdesks", "notify", "smtp", "oidc", "finance"}
 )
 
 

@@ -29,6 +29,7 @@ from roadworthy.workflow.model import (
     Capabilities,
     Finance,
     Heartbeat,
+    Oidc,
     Price,
     Retention,
     Role,
@@ -203,6 +204,20 @@ SMTP: Final = Section(
     lambda read: Smtp(sender=read["from"], **{key: value for key, value in read.items() if key != "from"}),
 )
 
+OIDC: Final = Section(
+    "an identity provider: {issuer, client_id, client_secret}",
+    {
+        "issuer": Field(Url(), "The issuer, as its discovery document says it.", True),
+        "client_id": Field(Text("a client id", r"\S{1,200}"), "How Roadworthy is registered there.", True),
+        "client_secret": Field(Secret(), "Name of the secret of that registration.", True),
+        "name": Field(
+            Text("a name", r".{1,40}"), "What the button says: 'Sign in with …'.", default="your company account"
+        ),
+        "allow_private": Field(Boolean(), "Allow it to be at an address that is not public.", default="false"),
+    },
+    lambda read: Oidc(**{**read, "issuer": read["issuer"].rstrip("/")}),
+)
+
 FINANCE: Final = Section(
     "how money is shown: {currency: EUR, per_usd: 0.92, as_of: 2026-11-01}",
     {
@@ -313,6 +328,7 @@ ROADWORTHY: Final = Section(
             MapOf(WEBHOOK, "helpdesks by name"), "Helpdesks to which calls are escalated, for policy.escalation."
         ),
         "notify": Field(WEBHOOK, "Where incidents and alerts are told."),
+        "oidc": Field(OIDC, "Identity provider with which people may sign in to the console (docs/people.md)."),
         "smtp": Field(SMTP, "Server by which whoever must know is told by e-mail (docs/finance.md)."),
         "finance": Field(FINANCE, "How money is shown on the finance sheet (docs/finance.md)."),
         "channels": Field(CHANNELS, "Ways to page people besides mail (smtp) and notify, by name (docs/paging.md)."),
