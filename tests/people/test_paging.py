@@ -315,3 +315,18 @@ def test_a_page_says_what_it_must_in_its_order_and_is_escaped(desk: Desk) -> Non
 def test_a_first_line_is_never_longer_than_160_characters(desk: Desk) -> None:
     desk.opens(title="x" * 300)
     assert len(desk.post.mails[0].subject) == 160
+
+
+def test_the_time_line_tells_every_hop_with_its_proof(desk: Desk) -> None:
+    desk.post.will["mail"] = SILENT
+    desk.opens()
+    desk.passes(1.1)
+    desk.post.will.clear()
+    desk.rota.order = ["ada", "bo"]
+    desk.passes(12)
+    desk.acknowledges("bo")
+    told = [each.what for each in desk.paging.told("inc_1")]
+    assert told[0] == "Paged Ada"
+    assert told.index("Paged Ada") < told.index("Handed up: paged Bo") < told.index("Paged again (2.): Bo")
+    assert "Ada, mail took it: answered 250" in told
+    assert sorted(desk.paging.told("inc_1"), key=lambda each: each.at) == desk.paging.told("inc_1")

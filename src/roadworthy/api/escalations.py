@@ -15,7 +15,7 @@ GET  /v1/capacity/{workflow}      → {release, seen, stages: what people carry 
 GET  /v1/deliveries               ?state=waiting|delivered|dead&about=INFERENCE&limit= → {items, counts}, newest first
 POST /v1/deliveries/{id}/retry    → the message, which is told anew
 GET  /v1/incidents                ?workflow=&open=1&inference=ID&drills=0&limit= → {items}, seen last first
-GET  /v1/incidents/{id}           → the incident or alert
+GET  /v1/incidents/{id}           → the incident or alert, with ``paging``: who was paged and what came of it
 POST /v1/incidents/{id}/acknowledge → the incident: whoever asks is on it, and nobody else is paged
 POST /v1/incidents/{id}/resolve   {reason?} → the incident
 POST /v1/inferences/{id}/report   {reason} → the incident that the workflow's owner gets
@@ -158,7 +158,8 @@ def incidents(services: Services, call: Call) -> Any:
 
 
 def incident(services: Services, call: Call) -> Any:
-    return _whole(services.incidents.find(call.path["id"]))
+    found = services.incidents.find(call.path["id"])
+    return {**_whole(found), "paging": services.reaching.paging.told(found.id)}
 
 
 def acknowledge(services: Services, call: Call) -> Any:

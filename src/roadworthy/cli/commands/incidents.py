@@ -104,6 +104,8 @@ def show_incident(work: Work, incident: str) -> None:
     first, last = (words.moment(row[name], zone, now=now) for name in ("opened_at", "seen_at"))
     work.say(f"seen      {row['count']}×, {first}" + (f" to {last}" if first != last else ""))
     work.say(f"concerns  the {'cost' if row['role'] == 'cost' else 'workflow'} owner of {_whose(row['workflow'])}")
+    for told in row.get("paging") or []:
+        work.say(f"paging    {words.moment(told['at'], zone, now=now)}  {line(str(told['what']))}")
     if row.get("acknowledged_by"):
         work.say(f"has it    {line(str(row['acknowledged_by']))}, {words.ago(row['acknowledged_at'], now)}")
     if row["state"] == "resolved":
@@ -111,6 +113,9 @@ def show_incident(work: Work, incident: str) -> None:
         work.say(f"resolved  by {line(str(row['resolved_by']))}, {words.ago(row['resolved_at'], now)}{why}")
     for ident in reversed(row["inferences"][-5:]):
         work.say(f"cause     roadworthy show {line(str(ident))}")
+    for each in (row.get("lines") or [])[-12:]:
+        by = f"{line(str(each['by']))}: " if each.get("by") else ""
+        work.say(f"at        {words.moment(each['at'], zone, now=now)}  {by}{line(str(each['what']))}")
     if row.get("alert"):
         name = line(str(row["alert"]))
         work.say(f"alert     {name}: what to check and do is in docs/alerts/{name}.md")

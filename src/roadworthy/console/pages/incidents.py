@@ -20,12 +20,10 @@ from roadworthy.operations.services import Services
 from roadworthy.people.alerts.model import filled
 from roadworthy.people.alerts.registry import alert_of
 from roadworthy.people.incident.model import Incident
-from roadworthy.people.paging.model import Page as Hop
-from roadworthy.people.ports import PeopleState
+from roadworthy.people.paging.telling import Told
 from roadworthy.workflow.service import Unknown
 
 MOST: Final = 200
-MOST_HOPS: Final = 100
 LONGEST_REASON: Final = 500
 
 
@@ -69,7 +67,7 @@ def shown(services: Services, visit: Visit) -> Answer:
         "alert": alert,
         "check": [filled(line, names) for line in alert.check],
         "do": [filled(line, names) for line in alert.do],
-        "moments": _moments(incident, _hops(services, incident.id)),
+        "moments": _moments(incident, services.reaching.paging.told(incident.id)),
         "state": stopped,
         "may_act": actable(incident, visit.standing),
         "may_stop": bool(incident.workflow) and visit.may("stop", incident.workflow),
@@ -113,31 +111,14 @@ def _known(services: Services, workflow: str) -> bool:
     return applied is not None and workflow in applied.configuration.workflows
 
 
-def _hops(services: Services, incident: str) -> list[Hop]:
-    state: PeopleState = services.state  # type: ignore[assignment]
-    with state.read() as tx:
-        return list(reversed(tx.pages(incident=incident, limit=MOST_HOPS)))
-
-
-def _moments(incident: Incident, hops: list[Hop]) -> list[Moment]:
+def _moments(incident: Incident, told: list[Told]) -> list[Moment]:
     """Its own lines and the pages of people, oldest first."""
     found = [Moment(line.at, line.what, line.by) for line in incident.lines]
     if not incident.lines:
         found.append(Moment(incident.opened_at, "Opened"))
         if incident.resolved_at is not None:
             found.append(Moment(incident.resolved_at, f"Resolved {incident.reason}".strip(), incident.resolved_by))
-    for hop in hops:
-        who = hop.person or "Nobody could be paged"
-        first = "Paged" if hop.hop == 0 else "Handed up: paged"
-        if hop.person:
-            found.append(
-                Moment(hop.sent_at or hop.made_at, f"{first} {who}{' (test)' if hop.test else ''}", kind="page")
-            )
-        for proof in hop.proofs:
-            if proof.at is not None:
-                said = f": {proof.said}" if proof.said else ""
-                took = f"{proof.channel} took the page for {who}" if proof.taken else f"{who} was not reached"
-                found.append(Moment(proof.at, f"{took}{said}", kind="page"))
+    found += [Moment(each.at, each.what, kind="page") for each in told]
     return sorted(found, key=lambda moment: moment.at)
 
 

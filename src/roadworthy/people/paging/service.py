@@ -13,15 +13,16 @@ from itertools import chain, zip_longest
 import msgspec
 from msgspec.structs import replace
 
-from roadworthy.people.directory import living
+from roadworthy.people.directory import everybody, living
 from roadworthy.people.incident.model import Incident
 from roadworthy.people.links.model import Action
 from roadworthy.people.links.service import Links
 from roadworthy.people.outbox import rules as outbox_rules
 from roadworthy.people.outbox.model import Delivery, Sent
-from roadworthy.people.paging import rules, writing
+from roadworthy.people.paging import rules, telling, writing
 from roadworthy.people.paging.model import Message, Page, Proof, Signal
 from roadworthy.people.paging.ports import OnCall
+from roadworthy.people.paging.telling import Told
 from roadworthy.people.paging.writing import Way
 from roadworthy.people.ports import PeopleState, PeopleTransaction
 from roadworthy.workflow.model import Configuration, Person, Settings
@@ -127,6 +128,12 @@ class Paging:
         """Everybody who was paged about an incident, the first first."""
         with self._state.read() as tx:
             return list(reversed(tx.pages(incident=incident, limit=MOST_HOPS)))
+
+    def told(self, incident: str) -> list[Told]:
+        """The same as lines of its time line, with names."""
+        with self._state.read() as tx:
+            names = {person.id: person.name for person in everybody(tx).values()}
+            return telling.lines(tx.pages(incident=incident, limit=MOST_HOPS), names)
 
     def live(self) -> list[Page]:
         """Pages that nobody acknowledged yet, the newest first."""
