@@ -156,8 +156,16 @@ DEAD_LETTERS = [
      "state": "dead", "tries": 9, "last_status": 502, "last_error": f"it answered 502 {EVIL}", "ended_at": NOW - 3600}
 ]  # fmt: skip
 INCIDENTS = [
-    {"id": "inc_0123456789ab", "kind": "incident", "title": f"support-triage: an answer was unsafe (secrets) {EVIL}",
-     "count": 3, "seen_at": NOW - 90, "state": "open", "traffic": "live", "summary": f"It was withheld. {EVIL}",
+    {"cls": "page", "alert": "unsafe_share", "acknowledged_by": "ada", "acknowledged_at": NOW - 60,
+     "page": {"line": f"support-triage: 6 of 9 answers in 10 min were found unsafe {EVIL}", "affected": "6 customers.",
+              "fault": "Our release: our own checks refused 6 of 6 bad answers.",
+              "done": ["The ladder gave 6 callers a stand-in text instead of an error."],
+              "otherwise": "About 36 customers an hour go on like this.",
+              "changed": ["13:10 release frozen (number 7), by ada"]},
+     "lines": [{"at": NOW - 90, "what": f"Opened by unsafe_share {EVIL}"},
+               {"at": NOW - 60, "what": "Is on it", "by": "ada"}],
+     "id": "inc_0123456789ab", "kind": "incident", "title": f"support-triage: an answer was unsafe (secrets) {EVIL}",
+     "count": 3, "seen_at": NOW - 90, "state": "acknowledged", "traffic": "live", "summary": f"It was withheld. {EVIL}",
      "opened_at": NOW - 4000, "role": "workflow", "workflow": "support-triage", "reason": "",
      "inferences": [inference_id(NOW - 4000, 3), inference_id(NOW - 90, 4)]},
     {"id": "inc_0123456789ac", "kind": "alert", "title": "Target main refuses us", "count": 1, "seen_at": NOW - 7200,

@@ -67,12 +67,13 @@ def test_every_alert_has_its_page(name: str) -> None:
 
 def test_there_is_no_page_of_an_alert_that_is_gone_and_the_index_has_all() -> None:
     assert {path.stem for path in (DOCS / "alerts").iterdir()} == set(ALERTS)
-    index = (DOCS / "alerts.md").read_text("utf-8")
-    assert index == document.index(index)
+    index, incidents = ((DOCS / name).read_text("utf-8") for name in ("alerts.md", "incidents.md"))
+    assert index == document.redrawn(index, document.ALL, document.table())
+    assert incidents == document.redrawn(incidents, document.LIFE, document.life())
 
 
 def test_what_wakes_somebody_says_where_to_look_and_what_to_type() -> None:
     for alert in ALERTS.values():
-        assert alert.means and alert.check and alert.do, alert.name
+        assert all((alert.means, alert.check, alert.do)), alert.name
         if alert.pages:
             assert any("`roadworthy " in line for line in (*alert.check, *alert.do)), alert.name

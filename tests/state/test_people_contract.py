@@ -12,7 +12,7 @@ import pytest
 from roadworthy.adapters.memory.state import MemoryState
 from roadworthy.adapters.sqlite.state import SqliteState
 from roadworthy.people.escalation.model import Answer, Committed, Escalation
-from roadworthy.people.incident.model import Incident
+from roadworthy.people.incident.model import Fault, Incident, Joined, Line, PageText
 from roadworthy.people.outbox.model import Delivery
 from roadworthy.people.ports import WhichEscalations
 
@@ -192,6 +192,21 @@ def test_the_newest_incident_of_a_key_is_found_and_lists_are_by_last_sight(state
         tx.put_incident(incident(5, title='"traffic":"drill"'))
     with state.read() as tx:
         assert [row.id for row in tx.incidents(drills=False, limit=2)] == ["inc_5", "inc_2"]
+
+
+def test_an_incident_that_somebody_has_is_not_over_and_keeps_all_that_is_known_of_it(state: Store) -> None:
+    full = incident(
+        1, state="acknowledged", alert="error_burn", cls="page", acknowledged_at=3.0, acknowledged_by="ada",
+        joined=[Joined("error_burn", "", 1.0, "it burns", clear_since=2.0)], fault=Fault("provider", "504 (3×)"),
+        page=PageText("triage: 3 of 4", "3 of 4", "The provider.", ["The ladder."], "It goes on.", ["14:02 applied"]),
+        lines=[Line(1.0, "Opened"), Line(3.0, "Is on it", "ada")],
+    )  # fmt: skip
+    with state.write() as tx:
+        tx.put_incident(full)
+    with state.read() as tx:
+        assert tx.incident("inc_1") == full
+        assert [row.id for row in tx.incidents(open_only=True)] == ["inc_1"]
+        assert tx.count_open_incidents() == 1
 
 
 def test_an_incident_is_found_by_the_beginning_of_an_inference_however_many_came_after_it(state: Store) -> None:

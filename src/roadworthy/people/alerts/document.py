@@ -1,4 +1,4 @@
-"""Writes ``docs/alerts/NAME.md`` from the registry, and the table of ``docs/alerts.md``.
+"""Writes ``docs/alerts/NAME.md`` from the registry, and the tables of ``docs/alerts.md`` and ``docs/incidents.md``.
 
 ``python -m roadworthy.people.alerts.document docs`` brings the folder up to date; a test fails when it is not.
 """
@@ -10,12 +10,14 @@ from pathlib import Path
 
 from roadworthy.people.alerts.model import Alert
 from roadworthy.people.alerts.registry import ALERTS
+from roadworthy.people.incident.rules import TRANSITIONS
 
 CLASSES = {
     "page": "**pages**: whoever is on call is woken, at any hour",
     "notify": "**notifies**: the owner is told in working hours",
 }
-BEGIN, END = "<!-- alerts: drawn from the registry -->", "<!-- end of alerts -->"
+ALL = ("<!-- alerts: drawn from the registry -->", "<!-- end of alerts -->")
+LIFE = ("<!-- life: drawn from the table of transitions -->", "<!-- end of life -->")
 
 
 def page(alert: Alert) -> str:
@@ -50,11 +52,20 @@ def table() -> str:
     return "\n".join(["| alert | class | what | resolves by itself |", "|---|---|---|---|", *rows])
 
 
-def index(text: str) -> str:
-    """``docs/alerts.md`` with its table drawn anew."""
-    before, _, rest = text.partition(BEGIN)
-    _, _, after = rest.partition(END)
-    return f"{before}{BEGIN}\n{table()}\n{END}{after}"
+def life() -> str:
+    """The states of an incident, as a diagram."""
+    moves = [f"    {start} --> {end}: {event}" for (start, event), end in TRANSITIONS.items() if start != end]
+    return "\n".join(["```mermaid", "stateDiagram-v2", "    [*] --> open", *moves, "```"])
+
+
+def redrawn(text: str, marks: tuple[str, str], drawn: str) -> str:
+    """A page with what stands between two marks drawn anew.  Raises ``ValueError`` where a mark is missing."""
+    begin, end = marks
+    before, found, rest = text.partition(begin)
+    _, ended, after = rest.partition(end)
+    if not found or not ended:
+        raise ValueError(f"the page has lost its mark {begin} or {end}")
+    return f"{before}{begin}\n{drawn}\n{end}{after}"
 
 
 def write(docs: Path) -> None:
@@ -65,8 +76,9 @@ def write(docs: Path) -> None:
             old.unlink()
     for alert in ALERTS.values():
         (folder / f"{alert.name}.md").write_text(page(alert), "utf-8")
-    of_all = docs / "alerts.md"
-    of_all.write_text(index(of_all.read_text("utf-8")), "utf-8")
+    for name, marks, drawn in (("alerts.md", ALL, table()), ("incidents.md", LIFE, life())):
+        place = docs / name
+        place.write_text(redrawn(place.read_text("utf-8"), marks, drawn), "utf-8")
 
 
 if __name__ == "__main__":

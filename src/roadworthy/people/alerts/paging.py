@@ -127,7 +127,7 @@ PAGES: Final = (
     Alert(
         name="hard_limit",
         cls="page",
-        title="A budget is used up: the AI is off until it is raised",
+        title="A budget is used up: no model is called until it is raised",
         means="The budget of a workflow or of its team for this day or month is spent. No call of a model is allowed "
         "any more: callers get what the ladder has without a model, or are limited.",
         check=(
