@@ -5,6 +5,7 @@ from __future__ import annotations
 from roadworthy.console.app import Page
 from roadworthy.console.pages import (
     audit,
+    cost,
     drills,
     eval_runs,
     evals,
@@ -15,6 +16,7 @@ from roadworthy.console.pages import (
     links,
     load,
     login,
+    oncall,
     reviews,
     scoring,
     stop,
@@ -29,6 +31,7 @@ PAGES: list[Page] = [
     *inbox.PAGES,
     *incidents.PAGES,
     *links.PAGES,
+    *oncall.PAGES,
     *stop.PAGES,
     *workflow.PAGES,
     *words.PAGES,
@@ -40,5 +43,6 @@ PAGES: list[Page] = [
     *load.PAGES,
     *drills.PAGES,
     *reviews.PAGES,
+    *cost.PAGES,
     *audit.PAGES,
 ]

@@ -36,6 +36,7 @@ from roadworthy.operations.explain import Explainer
 from roadworthy.operations.forget import Forgetter
 from roadworthy.operations.gateways import Gateways
 from roadworthy.operations.keys import Keys
+from roadworthy.operations.later import Later
 from roadworthy.operations.loading.runs import LoadRuns
 from roadworthy.operations.overview import Overview
 from roadworthy.operations.paging.acting import LinkDesk
@@ -60,7 +61,9 @@ from roadworthy.operations.reviewing.drafting import Drafting
 from roadworthy.operations.rights import Rights
 from roadworthy.operations.stops.impact import Impacts
 from roadworthy.operations.stops.kill_desk import KillDesk
+from roadworthy.operations.targets import TargetTrials
 from roadworthy.operations.wording.desk import WordDesk
+from roadworthy.people.accounts.identity import IdentityProvider
 from roadworthy.people.accounts.service import Accounts
 from roadworthy.people.escalation.service import Queue
 from roadworthy.people.incident.service import Incidents
@@ -230,6 +233,8 @@ class Services:
     sign_in: SignIn
     reaching: Reaching
     accounts: Accounts
+    identity: IdentityProvider
+    targets: TargetTrials
     rights: Rights
     escalations: Queue
     answering: Answering
@@ -261,6 +266,7 @@ class Services:
     ramps: RampBoard
     overseeing: Overseeing
     trail: TrailCheck
+    later: Later
     status: Callable[[], dict[str, Any]]
     counters: Callable[[], dict[str, dict[str, float]]]
     backup: Callable[[str], dict[str, Any]]

@@ -18,6 +18,9 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
+from roadworthy.adapters.oidc import OidcProvider
+from roadworthy.adapters.outbound import Outbound
+from roadworthy.adapters.providers.trying import ProviderCaller
 from roadworthy.adapters.signatures import Ed25519Signer
 from roadworthy.adapters.sqlite.log import SqliteLog
 from roadworthy.api import errors as api_errors
@@ -52,11 +55,13 @@ from roadworthy.operations.drills.kill_drill_runs import KillDrillRun
 from roadworthy.operations.explain import Explainer
 from roadworthy.operations.forget import Forgetter
 from roadworthy.operations.keys import Keys
+from roadworthy.operations.later import Later
 from roadworthy.operations.loading.model import LoadRun
 from roadworthy.operations.loading.ports import Kept
 from roadworthy.operations.rights import Rights
 from roadworthy.operations.services import Services
 from roadworthy.operations.stops.kill_triggers import Recent
+from roadworthy.operations.targets import TargetTrials
 from roadworthy.people.accounts.service import Accounts
 from roadworthy.people.service import SignIn
 from roadworthy.rollout.model import Rollout
@@ -92,6 +97,7 @@ from roadworthy.wiring.folders.data_folder import DataFolder
 from roadworthy.wiring.folders.run_facts import run_facts
 from roadworthy.wiring.processes.internal import Internal
 from roadworthy.wiring.processes.supervising import reachable
+from roadworthy.wiring.secrets import find_secret
 from roadworthy.workflow.model import ApiKey, Configuration, FrozenRelease, Release, Settings, Target, Workflow
 from roadworthy.workflow.service import Actor, Workflows
 
@@ -271,7 +277,7 @@ class Control:
             self.state, self.log, enforcing=self.enforcing, workflows=self.workflows, board=self.proving.board,
             vouching=self.proving.vouching, runs=self.drilling.runs, rollouts=self.ramping.rollouts,
             desk=self.kill.desk, configuration=self.configuration, snapshot=lambda: self.publisher.current,
-            publish=self.publish, writes=lambda: self.state.writes, zone=self.zone, clock=clock,
+            publish=self.publish, zone=self.zone, clock=clock,
         )  # fmt: skip
         self.renewals = self.proving.renewed_by(self.drilling.runs, self.people.incidents, self.zone)
         self.gateways = Desk(
@@ -371,6 +377,11 @@ class Control:
         self.app = admin_app(services)
         self.console = ConsoleFrontDoor(services, folder.hmac_key(), address=self._console_url)
 
+    def _target_url(self, target: Target) -> str | None:
+        snapshot = self.publisher.current
+        found = None if snapshot is None else snapshot.endpoints.get(target.name)
+        return None if found is None else found.url
+
     def _console_url(self) -> str:
         """What links to the console begin with; empty: nobody serves it."""
         settings = self.settings()
@@ -432,8 +443,9 @@ class Control:
             self.proving.vouching.observed(found, actor)
 
     def _drilled(self, run: DrillRun, subject: Subject) -> None:
-        """A failed drill takes traffic at once."""
-        self.proving.drilled(run, subject)
+        """A failed drill takes traffic at once; what a draft shows is no evidence, for nobody may be served it."""
+        if not run.draft:
+            self.proving.drilled(run, subject)
         self.publish()
 
     def _kill_drilled(self, run: KillDrillRun, figures: KillDrill) -> str:
@@ -548,6 +560,11 @@ class Control:
     def _price_known(self, target: Target) -> bool:
         return self.prices.price_of(target) is not None
 
+    def _later(self) -> Later:
+        made = Later(self.clock)
+        self._closing.callback(made.close)
+        return made
+
     def _services(self, key: bytes) -> Services:
         return Services(
             state=self.state,
@@ -559,6 +576,22 @@ class Control:
             keys=Keys(self.state, key, clock=self.clock),
             sign_in=self.sign_in,
             accounts=self.accounts,
+            targets=TargetTrials(
+                self.state,
+                ProviderCaller(
+                    url_of=self._target_url,
+                    secret=find_secret,
+                    outbound=lambda: Outbound(proxy=self.settings().proxy),
+                ),
+                price_of=self.prices.price_of,
+                clock=self.clock,
+            ),
+            identity=OidcProvider(
+                lambda: self.settings().oidc,
+                outbound=lambda: Outbound(proxy=self.settings().proxy),
+                secret=find_secret,
+                clock=self.clock,
+            ),
             rights=Rights(self.state),
             escalations=self.people.queue,
             answering=self.answering,
@@ -602,6 +635,7 @@ class Control:
             base_url=self.board.base_url,
             console_url=self._console_url,
             trail=TrailCheck(self.state, self.clock),
+            later=self._later(),
             writes=lambda: self.state.writes,
             publish=self.publish,
             zone=self.zone,

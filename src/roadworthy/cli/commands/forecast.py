@@ -13,15 +13,8 @@ from roadworthy.cli.context import Work, common, json_option, pass_work
 from roadworthy.cli.errors import BadInput
 from roadworthy.cli.terminal import line
 from roadworthy.cost.model import PART_WORDS as KINDS
+from roadworthy.operations.costing.forecast_words import LOADS, WHY_NONE, basis, rate, times, tracked
 
-LOADS = {"unit": "a call", "expected": "expected month", "peak": "month at the peak", "5x": "5× the peak",
-         "10x": "10× the peak"}  # fmt: skip
-WHY_NONE = {
-    "what_if": "a what-if is not kept",
-    "dry_run": "not kept: --dry-run",
-    "no_release": "it is no evidence: the workflow has no frozen release",
-    "no_price": "it is no evidence: a target of the release has no known price (roadworthy check)",
-}
 LIMITS_SHOWN = 4
 
 
@@ -89,7 +82,7 @@ def _tell(work: Work, made: Mapping[str, Any]) -> None:
     from roadworthy.cli.tables import Column, print_table
 
     figures = made["figures"]
-    work.say(f"{line(figures['workflow'])}: {_basis(figures)}")
+    work.say(f"{line(figures['workflow'])}: {basis(figures)}")
     work.say()
     print_table(
         work.console,
@@ -100,7 +93,7 @@ def _tell(work: Work, made: Mapping[str, Any]) -> None:
         [
             [
                 LOADS[each["name"]], "" if each["name"] == "unit" else words.count(each["calls"]),
-                "" if each["name"] == "unit" else _rate(each["rate"]), words.dollars(each["usd"]["point"]),
+                "" if each["name"] == "unit" else rate(each["rate"]), words.dollars(each["usd"]["point"]),
                 f"{words.dollars(each['usd']['low'])} – {words.dollars(each['usd']['high'])}",
                 "" if each["name"] == "unit" else "yes" if each["feasible"] else "no",
             ]
@@ -113,20 +106,8 @@ def _tell(work: Work, made: Mapping[str, Any]) -> None:
     work.say()
     _tell_why(work, figures)
     work.say()
-    work.say(_track(made["track"]))
+    work.say(tracked(made["track"]))
     _tell_evidence(work, made)
-
-
-def _basis(figures: Mapping[str, Any]) -> str:
-    asked = figures.get("assumptions", {})
-    if figures["basis"] == "forecast":
-        return (
-            f"forecast from {figures['days']} days of traffic, worth {figures['effective_days']:.1f} independent ones"
-        )
-    stated = asked.get("calls_a_day")
-    days = words.plural(int(figures["days"]), "whole day")
-    volume = f"; {stated:,.6g} calls a day are stated" if stated is not None else ""
-    return f"assumption, not forecast: {days} of traffic{volume}; the cost of a call is from {asked.get('cost_from')}"
 
 
 def _tell_why(work: Work, figures: Mapping[str, Any]) -> None:
@@ -136,7 +117,7 @@ def _tell_why(work: Work, figures: Mapping[str, Any]) -> None:
     bound = figures["limits"][:LIMITS_SHOWN]
     work.say("limits, the one that binds first at the head:")
     for each in bound:
-        work.say(f"  {line(each['name'])} of {line(each['of'])}: at {_times(each['binds_at'])}× the peak")
+        work.say(f"  {line(each['name'])} of {line(each['of'])}: at {times(each['binds_at'])}× the peak")
     if not bound:
         work.say("  none is declared (targets.*.limits, policy.budgets); a provider has some all the same")
     asked = figures.get("assumptions", {})
@@ -149,15 +130,6 @@ def _tell_why(work: Work, figures: Mapping[str, Any]) -> None:
     work.say(f"  the peak: {line(str(asked.get('peak_from')))}")
     for note in figures.get("notes", []):
         work.say(f"note: {line(note)}")
-
-
-def _track(track: Mapping[str, Any]) -> str:
-    if not track["scored"]:
-        return "no earlier forecast could be held against what came yet"
-    return (
-        f"earlier forecasts: {track['held']} of {track['scored']} intervals held (80 % are claimed), median width "
-        f"{words.share(track['width'])} of what came, which was {track['ratio']:.2f} times the point at the median"
-    )
 
 
 def _tell_evidence(work: Work, made: Mapping[str, Any]) -> None:
@@ -190,7 +162,7 @@ def _tell_past(work: Work, found: Mapping[str, Any]) -> None:
         ],
         [_past(item, zone, now) for item in items],
     )  # fmt: skip
-    work.say(_track(found["track"]))
+    work.say(tracked(found["track"]))
 
 
 def _past(item: Mapping[str, Any], zone: Any, now: float) -> list[str]:
@@ -201,16 +173,3 @@ def _past(item: Mapping[str, Any], zone: Any, now: float) -> list[str]:
     held = "" if item["held"] is None else "yes" if item["held"] else "no"
     between = f"{words.dollars(told['low'])} – {words.dollars(told['high'])}"
     return [*row, f"{item['days']} d", words.dollars(told["point"]), between, words.dollars(item["came"]), held]
-
-
-def _times(factor: float) -> str:
-    """``5.46``, ``16.1``, ``1,440``: three figures, never an exponent."""
-    return f"{float(f'{factor:.3g}'):,.10g}"
-
-
-def _rate(calls: float) -> str:
-    """``3.2/s``, ``14/min``, ``5/h``."""
-    for unit, seconds in (("s", 1.0), ("min", 60.0)):
-        if calls * seconds >= 1.0:
-            return f"{calls * seconds:.3g}/{unit}"
-    return f"{calls * 3600:.3g}/h"
