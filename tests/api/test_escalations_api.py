@@ -142,7 +142,7 @@ def test_what_was_told_about_an_inference_is_found_by_it(desk: Install) -> None:
     assert (told["destination"], told["drill"], told["state"]) == ("notify", True, "waiting")
     assert "body" not in told
     assert desk.good("GET", "/v1/incidents?open=1")["items"] == []
-    assert desk.good("GET", f"/v1/incidents/{incident['id']}") == incident
+    assert desk.good("GET", f"/v1/incidents/{incident['id']}") == {**incident, "paging": []}
     assert desk.good("GET", "/v1/incidents?workflow=triage")["items"] == [incident]
     assert desk.call("GET", "/v1/incidents?workflow=none").status_code == 404
     assert desk.call("GET", "/v1/incidents?inference=zzz").status_code == 400
@@ -173,6 +173,27 @@ def test_an_incident_is_resolved_by_a_person_and_that_is_audited(desk: Install, 
     assert desk.good("POST", path, {"reason": "raised"}, token=ada)["resolved_by"] == "ada"
     assert desk.call("POST", path, {}, token=ada).status_code == 409
     assert "incident.resolve" in [row["action"] for row in desk.audit()]
+
+
+def test_a_person_takes_an_incident_and_reports_an_answer_and_a_stranger_does_neither(
+    desk: Install, login: Callable[[str], str]
+) -> None:
+    ident = new_inference_id(desk.clock.now, 8)
+    journal(desk, Inference(ident, desk.clock.now, "default", "triage", "answered"))
+    report = f"/v1/inferences/{ident}/report"
+    assert desk.call("POST", report, {"reason": "it is wrong"}).status_code == 403
+    ada, bo = login("ada"), login("bo")
+    made = desk.good("POST", report, {"reason": "it is wrong"}, token=ada)
+    assert (made["alert"], made["cls"], made["workflow"]) == ("reported", "notify", "triage")
+    missing = desk.call("POST", "/v1/inferences/inf_none/report", {"reason": "x"}, token=ada)
+    assert missing.status_code in (403, 404)
+    take = f"/v1/incidents/{made['id']}/acknowledge"
+    taken = desk.good("POST", take, token=ada)
+    assert (taken["state"], taken["acknowledged_by"], taken["acknowledged_how"]) == ("acknowledged", "ada", "cli")
+    assert desk.good("GET", "/v1/incidents?open=1")["items"][0]["id"] == made["id"]
+    desk.good("POST", f"/v1/incidents/{made['id']}/resolve", {"reason": "mended"}, token=ada)
+    assert desk.call("POST", take, token=ada).status_code == 409
+    assert desk.call("POST", "/v1/incidents/inc_none/acknowledge", token=bo).status_code in (403, 404)
 
 
 def test_a_dead_letter_is_listed_and_told_anew_by_whoever_runs_tools(desk: Install) -> None:

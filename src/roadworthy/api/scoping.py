@@ -177,6 +177,7 @@ ABOUT: Final[Mapping[tuple[str, str], Finder]] = {
     ("GET", "/v1/incidents/{id}"): _incident,
     ("POST", "/v1/incidents/{id}/acknowledge"): _incident,
     ("POST", "/v1/incidents/{id}/resolve"): _incident,
+    ("POST", "/v1/inferences/{id}/report"): _inference,
     ("GET", "/v1/inferences/{id}"): _inference,
     ("GET", "/v1/drills/{id}"): _drill,
     ("POST", "/v1/drills/{id}/stop"): _drill,
