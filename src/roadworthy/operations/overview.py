@@ -20,8 +20,11 @@ from roadworthy.kill_switch.model import State
 from roadworthy.operations.proving.readiness import Board
 from roadworthy.operations.proving.ready import Report, report
 from roadworthy.operations.proving.vouching import Owed, owed_in
+from roadworthy.operations.publication.gathering import APART
 from roadworthy.workflow import words
+from roadworthy.workflow.audit import AuditRecord
 from roadworthy.workflow.model import Configuration, Objective, Workflow
+from roadworthy.workflow.ports import State as StateStore
 from roadworthy.workflow.service import Unknown
 
 HOUR: Final = 3600.0
@@ -29,6 +32,8 @@ STALE: Final = 60.0
 """Seconds after which figures are gathered again by whoever looks, for the engine did not."""
 FEWEST: Final = 20
 """Calls below which an hour's shares say little."""
+MOST: Final = 200
+"""Audit records that are gone through; after more of them every workflow is judged anew."""
 BAD: Final = frozenset({"error"})
 
 Health = Literal["good", "wait", "bad", ""]
@@ -95,6 +100,7 @@ class Overview:
 
     def __init__(
         self,
+        state: StateStore,
         log: Log,
         board: Board,
         *,
@@ -102,19 +108,19 @@ class Overview:
         live: Callable[[], Mapping[str, Live]],
         zone: Callable[[], ZoneInfo],
         clock: Callable[[], float],
-        writes: Callable[[], int] = lambda: 0,
     ) -> None:
-        """``writes``: rises when state changes, so that readiness is asked for anew."""
+        """What was audited about a workflow in ``state`` has its readiness judged anew."""
+        self._state = state
         self._log = log
         self._board = board
         self._configuration = configuration
         self._live = live
         self._zone = zone
         self._clock = clock
-        self._writes = writes
         self._figures: dict[str, Figures] = {}
         self._at: float | None = None
-        self._seen = -1
+        self._seen = 0
+        """Number of the newest audit record that was taken into account."""
         self._lock = threading.Lock()
 
     def refresh(self) -> None:
@@ -122,7 +128,7 @@ class Overview:
         now, zone = self._clock(), self._zone()
         found = self._configuration()
         names = [] if found is None else sorted(found.workflows)
-        seen = self._writes()
+        seen = self._newest()
         hours = {
             row.group["workflow"]: row
             for row in self._log.stats("workflow", Filter(traffic="live", since=now - HOUR)).rows
@@ -142,8 +148,8 @@ class Overview:
             at, seen = self._at, self._seen
         if at is None or not 0 <= now - at < STALE:
             self.refresh()
-        elif seen != self._writes():
-            self._judge_again(now)
+        elif self._newest() != seen:
+            self._judge_again(seen, now)
         return self._figures
 
     def cards(self, may_read: Callable[[str], bool]) -> list[Card]:
@@ -159,16 +165,28 @@ class Overview:
         ]
         return sorted(cards, key=lambda card: (card.state == "on", card.name))
 
-    def _judge_again(self, now: float) -> None:
-        """State has changed: readiness may have; sums of the log have not."""
-        seen = self._writes()
-        made = {name: msgspec.structs.replace(kept, **self._judged(name, now)) for name, kept in self._figures.items()}
+    def _judge_again(self, seen: int, now: float) -> None:
+        """Something was audited since: sums of the log have not changed by it, readiness may have."""
+        with self._state.read() as tx:
+            since = tx.audit(after=seen, limit=MOST)
+        moved = about(since)
         found = self._configuration()
+        made = {}
         for name in [] if found is None else found.workflows:
-            if name not in made:
+            kept = self._figures.get(name)
+            if kept is None:
                 made[name] = self._of(name, None, [], now)
+            elif moved is None or name in moved or len(since) >= MOST:
+                made[name] = msgspec.structs.replace(kept, **self._judged(name, now))
+            else:
+                made[name] = kept
         with self._lock:
-            self._figures, self._seen = made, seen
+            self._figures, self._seen = made, max([seen, *(record.seq for record in since)])
+
+    def _newest(self) -> int:
+        with self._state.read() as tx:
+            last = tx.last_audit()
+        return 0 if last is None else last.seq
 
     def _of(self, name: str, hour: StatsRow | None, today: Iterable[StatsRow], now: float) -> Figures:
         rows = list(today)
@@ -188,6 +206,18 @@ class Overview:
         except Unknown:  # it was just removed
             return {"ready": None, "owed": []}
         return {"ready": report(view, now), "owed": owed_in(view, now)}
+
+
+def about(records: Iterable[AuditRecord]) -> set[str] | None:
+    """Workflows whose readiness these records may have changed; ``None``: any."""
+    found: set[str] = set()
+    for record in records:
+        kind, _, name = record.target.partition("/")
+        if kind in ("workflow", "rollout"):
+            found.add(name)
+        elif not record.target.startswith(APART):
+            return None
+    return found
 
 
 def card_of(flow: Workflow, live: Live, figures: Figures) -> Card:

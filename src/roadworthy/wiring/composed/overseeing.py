@@ -45,7 +45,6 @@ class Overseeing:
         configuration: Callable[[], Configuration | None],
         snapshot: Callable[[], Snapshot | None],
         publish: Callable[[], None],
-        writes: Callable[[], int],
         zone: Callable[[], ZoneInfo],
         clock: Callable[[], float],
     ) -> None:
@@ -56,7 +55,7 @@ class Overseeing:
         self.words = WordDesk(state, workflows, runs, rollouts, vouching, publish=publish, clock=clock)
         self.impacts = Impacts(state, log, would_read=desk.would_read, zone=zone, clock=clock)
         self.overview = Overview(
-            log, board, configuration=configuration, live=self._live, zone=zone, clock=clock, writes=writes
+            state, log, board, configuration=configuration, live=self._live, zone=zone, clock=clock
         )
 
     def modules(self) -> list[Module]:
