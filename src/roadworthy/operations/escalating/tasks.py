@@ -29,7 +29,8 @@ def tasks(services: Services, standing: Standing, now: float) -> list[Task]:
         mine = sum(row.claimed_by == standing.person for row in rows)
         first = rows[0]
         count = plural(len(rows), "customer")
-        said = f"Answer {count} of {name}, the first {until(first.answer_by, now)}"
+        due = until(first.answer_by, now)
+        said = f"Answer {count} of {name}, the first {due if due.startswith('overdue') else 'is due ' + due}"
         found.append(
             Task(
                 key=f"answer/{name}", workflow=name, sentence=f"{said} ({mine} claimed by you)" if mine else said,

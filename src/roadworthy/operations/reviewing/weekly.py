@@ -162,7 +162,7 @@ def _decide(
     if late:
         yield f"{words.plural(late, 'customer')} got no answer in time from a person. More people, or a longer promise?"
     capacity = sources.capacity(flow.name)
-    if capacity is not None and capacity.verdict != "PASS":
+    if capacity is not None and capacity.arrive.point > capacity.answer.point:
         yield f"People cannot carry the next stage: {capacity.text}. More people, or fewer calls handed to them?"
     for stamped in sources.stamping(flow.name):
         if stamped.verdict == "FAIL":

@@ -244,9 +244,9 @@ NOTIFIES: Final = (
         name="rubber_stamping",
         cls="notify",
         title="Drafts are sent without being read",
-        means="An agent sends drafts unchanged, faster than they can be read, and more often than can be chance. A "
-        "person between the model and the customer is then a person in name only.",
-        check=("Whose, and how fast: `roadworthy escalations`, and the figures in the summary.",),
+        means="An agent sent at least nine of ten drafts as they were, half of them in less than half of the time that "
+        "reading takes. A person between the model and the customer is then a person in name only.",
+        check=("Whose, and how fast: `roadworthy escalations capacity WORKFLOW`",),
         do=("Talk to the agent, and look at how many answers an hour are expected.",
             "Have answers judged again: policy.escalation.hide_draft shows the draft after the agent has written."),
     ),

@@ -82,7 +82,7 @@ def forecast(seen: Seen, share: float) -> Capacity:
         *(busiest * (share * one + (1 - share) * other) for one, other in zip(_parts(mine), _parts(rest), strict=True))
     )
     answer = _answers(seen)
-    verdict: Holds = "PASS"
+    verdict: Holds = "PASS" if seen.calls or arrive.point else "INSUFFICIENT"
     if arrive.point > answer.point:
         verdict = "FAIL" if arrive.low > answer.high else "INSUFFICIENT"
     holds_at = _holds_at(busiest, mine.point, rest.point, answer.point)
