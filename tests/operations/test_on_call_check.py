@@ -121,7 +121,7 @@ def test_a_line_of_the_page_says_who_who_then_and_who_next() -> None:
     assert (line.people, line.shift.end, line.hands_over_to) == (["ada", "zoe"], MONDAY + 7 * DAY, "bo")
     [watch] = watches(bench.on_call, MONDAY, MONDAY + 42 * DAY)
     assert [each.person for each in watch.shifts] == ["ada", "bo"] * 3
-    assert (watch.says, watch.workflows) == ("hand-off monday 09:00 Europe/Berlin", ["support"])
+    assert (watch.says, watch.workflows) == ("hand-off Monday 09:00, Europe/Berlin", ["support"])
 
 
 def test_an_exported_calendar_reads_back_as_the_same_shifts_and_its_events_keep_their_ids() -> None:

@@ -19,6 +19,7 @@ from roadworthy.console.pages import (
     oncall,
     reviews,
     scoring,
+    settings,
     stop,
     waiting,
     words,
@@ -45,4 +46,5 @@ PAGES: list[Page] = [
     *reviews.PAGES,
     *cost.PAGES,
     *audit.PAGES,
+    *settings.PAGES,
 ]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
-from roadworthy.people.oncall.model import Gap, Reading, Shift
-from roadworthy.people.oncall.rules import DAY
+from roadworthy.people.oncall.model import Reading, Shift
+from roadworthy.people.oncall.rules import DAY, LONGEST_HORIZON
 from roadworthy.people.oncall.service import OnCall
 from roadworthy.workflow import calendars
 from roadworthy.workflow.model import Person
@@ -59,6 +59,8 @@ class WorkflowGap(msgspec.Struct, frozen=True):
     start: float
     end: float
     reason: str
+    rotation: str = ""
+    """In which an override would close it; empty: there is none."""
 
 
 def on_duty(on_call: OnCall, workflow: str, at: float) -> OnDutyNow:
@@ -96,17 +98,21 @@ def says(rotation: Rotation) -> str:
         return f"schedule {rotation.pagerduty.schedule} of PagerDuty"
     if rotation.calendar_file:
         return f"calendar {rotation.calendar_file}"
-    return f"hand-off {rotation.handoff} {rotation.zone}"
+    return f"hand-off {rotation.handoff.capitalize()}, {rotation.zone}"
 
 
 def gaps(on_call: OnCall, start: float, end: float) -> list[WorkflowGap]:
-    """Of every workflow, the earliest first."""
-    found = [(name, gap) for name in on_call.workflows() for gap in on_call.gaps(name, start, end)]
-    return sorted((_of(name, gap) for name, gap in found), key=lambda each: (each.start, each.workflow))
-
-
-def _of(workflow: str, gap: Gap) -> WorkflowGap:
-    return WorkflowGap(workflow, gap.start, gap.end, gap.reason)
+    """That begin by then, of every workflow, the earliest first; one may end later."""
+    out = []
+    for name in on_call.workflows():
+        duty = on_call.duty(name)
+        rotation = duty.name if duty.kind == "rotation" else ""
+        out += [
+            WorkflowGap(name, gap.start, gap.end, gap.reason, rotation)
+            for gap in on_call.gaps(name, start, max(end, start + LONGEST_HORIZON))
+            if gap.start < end
+        ]
+    return sorted(out, key=lambda each: (each.start, each.workflow))
 
 
 def calendar(on_call: OnCall, rotation: str, start: float, end: float, now: float) -> str:

@@ -80,6 +80,7 @@ def plan(
     changes += _settings_changes(before, new)
     changes += _changes("target", before.targets, new.targets, _target_changes(new))
     changes += _changes("person", before.people, new.people, lambda a, b: [("", SOON)])
+    changes += _changes("on-call", before.on_call, new.on_call, lambda a, b: [("", SOON)])
     changes += _changes("workflow", before.workflows, new.workflows, _workflow_changes)
     for name, workflow in sorted(new.workflows.items()):
         changes += _terms_changes(before.workflows.get(name), workflow, agreed(name))
@@ -104,8 +105,11 @@ def _changes(word: str, before: Mapping[str, Any], after: Mapping[str, Any], eff
 
 
 _LIVE_SETTINGS: Final = frozenset(
-    {"retention", "redaction", "disk_full", "team_budgets", "helpdesks", "notify", "smtp", "oidc", "finance"}
-)
+    {
+        "retention", "redaction", "disk_full", "team_budgets", "helpdesks", "notify", "smtp", "oidc", "finance",
+        "heartbeat",
+    }
+)  # fmt: skip
 
 
 def _settings_changes(before: Configuration, after: Configuration) -> list[Change]:

@@ -22,7 +22,7 @@ from roadworthy.evidence.service import Ledger
 from roadworthy.people.incident.model import Notice
 from roadworthy.people.incident.service import Incidents
 from roadworthy.people.oncall.model import Gap, Reading
-from roadworthy.people.oncall.rules import AHEAD, LONGEST_HORIZON
+from roadworthy.people.oncall.rules import AHEAD, LONGEST_HORIZON, gaps
 from roadworthy.people.oncall.schedules import OLD
 from roadworthy.people.oncall.service import Duty, OnCall
 from roadworthy.workflow.service import Unknown
@@ -38,7 +38,7 @@ class Checked(msgspec.Struct, frozen=True):
     workflow: str
     duty: Duty
     gaps: list[Gap]
-    """In the next two weeks."""
+    """That begin in the next two weeks."""
     covered_until: float
     people: list[str]
     why: str
@@ -71,7 +71,7 @@ class OnCallCheck:
         duty = self._on_call.duty(workflow)
         found = self._on_call.shifts(workflow, now, now + LONGEST_HORIZON)
         first = next((shift for shift in found if not shift.people), None)
-        near = self._on_call.gaps(workflow, now, now + AHEAD)
+        near = [gap for gap in gaps(found) if gap.start < now + AHEAD]
         people = dict.fromkeys(person for shift in found if shift.start < now + AHEAD for person in shift.people)
         until = now + LONGEST_HORIZON if first is None else first.start
         return Checked(workflow, duty, near, until, list(people), "" if first is None else first.why)

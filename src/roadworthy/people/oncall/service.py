@@ -124,6 +124,11 @@ class OnCall:
             configuration = _configured(tx)
             return self._of_rotation(tx, configuration, _rotation(configuration, rotation), start, end)
 
+    def configured(self) -> bool:
+        """Was anything applied yet?"""
+        with self._state.read() as tx:
+            return tx.applied() is not None
+
     def people(self) -> dict[str, Person]:
         with self._state.read() as tx:
             return dict(_configured(tx).people)
