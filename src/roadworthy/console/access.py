@@ -20,7 +20,8 @@ from starlette.requests import HTTPConnection
 from starlette.responses import Response
 
 from roadworthy.operations.services import Services
-from roadworthy.people.roles import Permission, Standing, standing
+from roadworthy.people.roles import Permission, Standing
+from roadworthy.people.service import From
 from roadworthy.workflow.model import Person
 from roadworthy.workflow.service import Actor
 
@@ -70,6 +71,7 @@ class Visit:
     """Of whoever asks: for rate limits and the audit trail."""
     standing: Standing = NOBODY
     """What the person may do, where."""
+    cookies: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     def may(self, permission: Permission, workflow: str | None = None, *, anywhere: bool = False) -> bool:
         """Fails closed.  ``workflow``: the page's own by default, else the whole install; ``anywhere``: on one workflow
@@ -91,6 +93,11 @@ class Visit:
         """An uploaded file; empty: none."""
         value: Any = self.form.get(name)
         return value if isinstance(value, bytes) else b""
+
+    @property
+    def place(self) -> From:
+        """Where whoever asks is, for signing in and the audit trail."""
+        return From(self.address, self.headers.get("user-agent", ""), f"console:{self.address}")
 
     @property
     def came_from(self) -> str:
@@ -118,16 +125,12 @@ class Access:
             token=token if person is not None else "", csrf=self.csrf(token) if person is not None else "",
             now=self._services.clock(), zone=self._services.zone(), flash=self._flash(request),
             theme=theme if theme in ("light", "dark") else "", address=client.host if client is not None else "",
-            standing=NOBODY if person is None else self._standing(person.id),
+            standing=NOBODY if person is None else self._services.rights.standing(person.id), cookies=request.cookies,
         )  # fmt: skip
 
     def visitor(self, request: HTTPConnection) -> Person | None:
         token = request.cookies.get(SESSION, "")
         return self._services.sign_in.person(token) if token else None
-
-    def _standing(self, person: str) -> Standing:
-        applied = self._services.workflows.configuration()
-        return standing(person, None if applied is None else applied.configuration, (), frozenset())
 
     def csrf(self, token: str) -> str:
         return hmac.new(self._key, b"csrf/" + token.encode(), hashlib.sha256).hexdigest()

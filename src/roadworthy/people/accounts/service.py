@@ -97,6 +97,8 @@ class Role(msgspec.Struct, frozen=True):
     where: str
     source: str
     """``people.yaml``, ``owners``, ``granted``, or why somebody is admin."""
+    scope: str = ""
+    """``team:NAME`` or ``workflow:NAME``."""
 
 
 class Known(msgspec.Struct, frozen=True):
@@ -427,13 +429,18 @@ def _roles(
     person: str, configuration: Configuration | None, granted: Sequence[Granted], first: str | None
 ) -> list[Role]:  # fmt: skip
     held = [
-        Role(grant.role, grant.where(), "owners" if grant.workflow else "people.yaml")
+        Role(grant.role, grant.where(), "owners" if grant.workflow else "people.yaml", _scope(grant))
         for grant in from_files(person, configuration)
     ]
-    held += [Role(one.grant.role, one.grant.where(), "granted") for one in granted if one.grant.person == person]
+    mine = [one.grant for one in granted if one.grant.person == person]
+    held += [Role(grant.role, grant.where(), "granted", _scope(grant)) for grant in mine]
     if person == first:
         held.append(Role("admin", "everywhere", "nobody else is admin"))
     return held
+
+
+def _scope(grant: Grant) -> str:
+    return f"workflow:{grant.workflow}" if grant.workflow else f"team:{grant.team}"
 
 
 def _right_person(looked: Looked, signed_in: str | None) -> None:
