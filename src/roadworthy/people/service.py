@@ -25,8 +25,6 @@ from roadworthy.workflow.model import Person
 from roadworthy.workflow.problems import did_you_mean
 
 CODE_LIFE = 15 * 60.0
-FIRST_LIFE = 24 * 3600.0
-"""Of the link that is printed at the first start: whoever starts Roadworthy may not be at a browser."""
 SESSION_LIFE = 12 * 3600.0
 ALPHABET = "23456789ABCDEFGHJKMNPQRSTUVWXYZ"
 """Without the letters that are read as digits."""
@@ -87,7 +85,7 @@ class SignIn:
 
     # --- codes
 
-    def code(self, person: str, actor: str, life: float = CODE_LIFE) -> str:
+    def code(self, person: str, actor: str) -> str:
         """A new one-time code, such as ``7KQ2-M4TZ-XW9B``.  Raises ``NoSuchPerson``."""
         code = "".join(self._choose(ALPHABET) for _ in range(CODE_LENGTH))
         now = self._clock()
@@ -95,7 +93,7 @@ class SignIn:
             people = living(tx)
             if person not in people:
                 raise NoSuchPerson(f"nobody is called {person!r}: {did_you_mean(person, people)}")
-            tx.put_login_code(LoginCode(self.hash(code), person, now, now + life, team=people[person].team))
+            tx.put_login_code(LoginCode(self.hash(code), person, now, now + CODE_LIFE, team=people[person].team))
             event = Event(actor=actor, action="login.code", target=f"person/{person}", team=people[person].team)
             tx.append_audit(chain(tx.last_audit(), event, now))
         return "-".join(code[place : place + 4] for place in range(0, CODE_LENGTH, 4))
@@ -116,8 +114,8 @@ class SignIn:
                 return self.open_session(tx, person, "code", msgspec.structs.replace(place, actor=actor))
         self._attempts.failed(f"code {address}", address)
         raise SignInRefused(
-            "the code is unknown, used or expired (one that `roadworthy up --login PERSON` printed is good for "
-            f"{CODE_LIFE / 60:.0f} minutes); it prints a new one"
+            f"the code is unknown, used or older than {CODE_LIFE / 60:.0f} minutes; "
+            "`roadworthy up --login PERSON` prints a new one"
         )
 
     # --- passwords

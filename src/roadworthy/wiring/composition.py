@@ -145,7 +145,7 @@ class Control:
             sockets=self._sockets,
             settings=self.settings,
             base_url=lambda: self.board.base_url(),
-            console_url=self._console_url,
+            console_url=self.console_url,
             clock=clock,
         )
         self.kill = Killing(
@@ -231,7 +231,7 @@ class Control:
         key = folder.hmac_key()
         self.anomalies = AnomalyWatch(self.log, self._bounds)
         self.sign_in = SignIn(self.state, key, clock=clock)
-        self.accounts = Accounts(self.state, self.sign_in, clock=clock, console_url=self._console_url)
+        self.accounts = Accounts(self.state, self.sign_in, clock=clock, console_url=self.console_url)
         self.budgets = BudgetBoard(
             self.configuration,
             self._keys,
@@ -277,7 +277,7 @@ class Control:
             self.state, self.log, enforcing=self.enforcing, workflows=self.workflows, board=self.proving.board,
             vouching=self.proving.vouching, runs=self.drilling.runs, rollouts=self.ramping.rollouts,
             desk=self.kill.desk, configuration=self.configuration, snapshot=lambda: self.publisher.current,
-            publish=self.publish, zone=self.zone, clock=clock,
+            publish=self.publish, zone=self.zone, clock=clock, failed=self.alerting.served.failed,
         )  # fmt: skip
         self.renewals = self.proving.renewed_by(self.drilling.runs, self.people.incidents, self.zone)
         self.gateways = Desk(
@@ -375,14 +375,14 @@ class Control:
         self.fleet.divide()
         self.services = services = self._services(key)
         self.app = admin_app(services)
-        self.console = ConsoleFrontDoor(services, folder.hmac_key(), address=self._console_url)
+        self.console = ConsoleFrontDoor(services, folder.hmac_key(), address=self.console_url)
 
     def _target_url(self, target: Target) -> str | None:
         snapshot = self.publisher.current
         found = None if snapshot is None else snapshot.endpoints.get(target.name)
         return None if found is None else found.url
 
-    def _console_url(self) -> str:
+    def console_url(self) -> str:
         """What links to the console begin with; empty: nobody serves it."""
         settings = self.settings()
         if settings.console_url is not None:
@@ -633,7 +633,7 @@ class Control:
             counters=self.counters,
             backup=self.backup,
             base_url=self.board.base_url,
-            console_url=self._console_url,
+            console_url=self.console_url,
             trail=TrailCheck(self.state, self.clock),
             later=self._later(),
             writes=lambda: self.state.writes,

@@ -147,7 +147,7 @@ def run(
                     return EXIT_REFUSED
                 control.publish()
                 for person in login if login is not None else first_owner(control.workflows):
-                    say_code(control, person, say)
+                    say_code(control, person, say, console=console is not None)
                 asyncio.run(serve(control, None if console is None else socket.socket(fileno=console)))
             finally:
                 control.close()
@@ -167,13 +167,15 @@ def first_owner(workflows: Workflows) -> list[str]:
     return [workflow.owners.workflow for workflow in found[:1]]
 
 
-def say_code(control: Control, person: str, say: Callable[[str], None]) -> None:
+def say_code(control: Control, person: str, say: Callable[[str], None], *, console: bool = False) -> None:
     try:
         code = control.sign_in.code(person, actor=f"os:{os.geteuid()}")
     except NoSuchPerson as error:
         say(f"login: {error}")
         return
     say(f"login {person}: roadworthy login {code} (works once, for 15 minutes; others: up --login PERSON)")
+    if address := control.console_url() if console else "":
+        say(f"login {person}: {address}/login?code={code} (the same code, in a browser)")
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -95,8 +95,9 @@ def accept(services: Services, visit: Visit) -> Answer:
 
 
 def sign_out(services: Services, visit: Visit) -> Answer:
-    if not _genuine(visit):
-        return Redirect("/", "")
+    if visit.person is not None and not _genuine(visit):
+        said = "This form is too old or not ours. Load the page again."
+        return View("refused.html", {"status": 403, "message": said}, 403)
     services.sign_in.end(visit.token, visit.actor.id)
     return Redirect("/login", "You are signed out.", cookies={SESSION: None})
 
