@@ -43,9 +43,11 @@ def test_a_gap_stands_in_words_with_the_shift_to_take(console: Console) -> None:
     html = browser.get("/oncall")
     page = text_of(html)
     assert "from Mon 30 Nov 09:00 until Mon 7 Dec 09:00 . Cy has left." in page
-    assert "nobody: cy has left" in page
+    assert "nobody : cy has left" in page
     [link] = re.findall(r'href="(/oncall\?rotation=default[^"]+)#take"', html)
     filled = browser.get(link.replace("&amp;", "&"))
+    assert "Nobody is on call for triage from Mon 30 Nov 09:00" in text_of(browser.get("/"))
+    assert "Nobody is on call" not in text_of(console.browser("vi").get("/"))
     assert 'name="from" value="2026-11-30T09:00"' in filled
     assert 'name="until" value="2026-12-07T09:00"' in filled
 
@@ -105,6 +107,8 @@ def test_a_test_page_goes_to_whoever_is_on_call_and_counts_once_it_is_acknowledg
     browser = console.browser("ada")
     page = browser.done("/oncall/test", {"workflow": "triage"}, on="/oncall")
     assert "Ada Lovelace is being paged" in text_of(page)
+    assert "Acknowledge the test page of triage" in text_of(browser.get("/"))
+    assert "Acknowledge the test page" not in text_of(console.browser("bo").get("/"))
     assert "ada oncall.test workflow/triage done" in console.audit()
 
 
