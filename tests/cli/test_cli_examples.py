@@ -161,6 +161,8 @@ class Screen:
         self.console = Console(file=self.output, width=80, no_color=True, highlight=False, force_terminal=False)
         self.posted: list[tuple[str, dict[str, Any]]] = []
         self.broken = ""
+        self.held: dict[str, str] = {}
+        """Answer → why this rater may not have it."""
         items = [
             {"example": example(at, **item), "text": text, "answer": f"ans_{at}"} for at, text in enumerate(answers, 1)
         ]
@@ -176,7 +178,8 @@ class Screen:
         pressed = iter(keys) if isinstance(keys, str) else None
         key = (lambda: next(pressed)) if pressed is not None else keys
         assert callable(key)
-        return Session(self.console, self.desk, run="evr_1", key=key, post=self.post)
+        hold = lambda named: self.held.get(named["answer"], "")  # noqa: E731
+        return Session(self.console, self.desk, run="evr_1", key=key, post=self.post, hold=hold)
 
     def scored(self) -> list[tuple[str, str]]:
         return [(body["answer"], body.get("value", "undone")) for _, body in self.posted]
@@ -190,6 +193,27 @@ def test_one_key_is_one_score_by_number_or_by_letter() -> None:
         "hand", {"workflow": W, "example": example(1)["id"], "answer": "ans_1", "value": "good", "run": "evr_1"},
     )  # fmt: skip
     assert (done.scored, done.skipped, done.quit) == (3, 0, False)
+
+
+def test_what_somebody_else_has_before_them_is_left_to_them() -> None:
+    screen = Screen("a", "b", "c")
+    screen.held = {"ans_2": "bo is scoring this answer now"}
+    done = screen.session("11\n").work()
+    assert screen.scored() == [("ans_1", "good"), ("ans_3", "good")]
+    assert (done.scored, done.elsewhere) == (2, 1)
+
+
+def test_whoever_read_for_so_long_that_another_took_the_answer_is_told_and_nothing_is_kept() -> None:
+    screen = Screen("a", "b")
+
+    def pressed() -> str:
+        screen.held = {"ans_1": "bo scored this answer meanwhile"}
+        return "1"
+
+    done = screen.session(iter(lambda: pressed(), "never").__next__).work()
+    assert screen.scored()[0] == ("ans_2", "good")
+    assert done.elsewhere == 1
+    assert "bo scored this answer meanwhile; nothing of yours was kept" in screen.output.getvalue()
 
 
 def test_undo_takes_back_the_last_score_or_skip_and_asks_again() -> None:

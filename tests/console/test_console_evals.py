@@ -72,6 +72,13 @@ def scored(browser: Browser, value: str = "good") -> str:
     return browser.done(SCORE, {**hidden(page), "value": value}, on=SCORE)
 
 
+def test_whoever_scores_is_asked_on_the_first_page_and_a_viewer_is_not(desk: Console) -> None:
+    page = text_of(desk.browser("sam").get("/"))
+    assert "Score 12 conversations of triage" in page
+    assert "6 min" in page
+    assert "conversations of triage" not in text_of(desk.browser("vi").get("/"))
+
+
 def test_a_scorer_goes_through_answers_one_at_a_time_with_the_rubric_beside_them(desk: Console) -> None:
     sam = desk.browser("sam")
     page = sam.get(SCORE)

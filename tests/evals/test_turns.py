@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import msgspec
 import pytest
 from examples_bench import ADA, BO, CY, ExampleBench
 
+from roadworthy.adapters.signatures import Ed25519Signer, Ed25519Verifier
 from roadworthy.evals.hand import PACE, pace
+from roadworthy.evals.model import HandScore
+from roadworthy.evals.sealed import Sealed
 from roadworthy.evals.service import Refused
+from roadworthy.evals.tokens import HAND_SCORE
 from roadworthy.evals.turns import LIFE, SITTING, Turns
+from roadworthy.operations.proving.tasks import wanted
+from roadworthy.workflow.model import GatePolicy, Policy
 from roadworthy.workflow.service import Unknown
 
 
@@ -132,3 +141,40 @@ def test_how_long_it_takes_is_learned_from_the_rater_and_a_break_is_no_work() ->
     assert pace([]) == PACE
     assert pace([0.0, 10.0]) == PACE, "one gap says nothing"
     assert pace([0.0, 10.0, 20.0, 32.0, 5_000.0, 5_010.0]) == 10.0
+
+
+def test_nobody_is_asked_to_score_more_than_tells_anybody_anything(bench: ExampleBench) -> None:
+    with bench.state.read() as tx:
+        applied = tx.applied()
+    assert applied is not None
+    flow = applied.configuration.workflows["support"]
+    desk = msgspec.structs.replace(bench.hand.desk("support", ADA), items=[None] * 200, seconds=8)
+    assert wanted(flow, desk, scored=0) == (50, False)
+    assert wanted(flow, desk, scored=38) == (12, False)
+    assert wanted(flow, desk, scored=50) == (8, True), "then what others scored, so that agreement is known"
+    assert wanted(flow, msgspec.structs.replace(desk, seconds=0), scored=60) == (0, True)
+    by_hand = msgspec.structs.replace(flow, policy=Policy(gate=GatePolicy(floors={"hand": 0.8})))
+    assert wanted(by_hand, desk, scored=150) == (50, False), "a floor of hand scores wants every answer"
+
+
+def test_a_signature_is_checked_once_and_another_message_under_it_is_forged() -> None:
+    asked: list[bytes] = []
+
+    class Counting(Ed25519Verifier):
+        def verify(self, public_keys: Sequence[str], message: bytes, signature: bytes) -> bool:
+            asked.append(message)
+            return super().verify(public_keys, message, signature)
+
+    signer = Ed25519Signer(b"s" * 32)
+    sealed = Sealed(signer, Counting())
+    score = HandScore(
+        team="d", workflow="w", example="e", answer="a", rubric="r", rater="ada", value="good", score=1.0, at=1.0
+    )
+    token = sealed.seal(HAND_SCORE, score)
+    other = sealed.seal(HAND_SCORE, msgspec.structs.replace(score, score=0.0))
+    for _ in range(3):
+        assert sealed.opened(HAND_SCORE, [token]) == [score]
+    assert len(asked) == 1
+    mixed = other.partition(".")[0] + "." + token.partition(".")[2]
+    for _ in range(2):
+        assert sealed.opened(HAND_SCORE, [mixed]) == [], "what was not good is never remembered as good"

@@ -2,6 +2,8 @@
 
 GET  /v1/evals/hand            ?workflow=&run=&share= → {rubric, items, …}: what the person who asks has to score
 POST /v1/evals/hand            {workflow, example, answer, value, run?} → the score
+POST /v1/evals/hand/hold       {workflow, example, answer} → {gone}: have it before oneself, or why not; for two
+                               minutes, so whoever reads longer asks again
 POST /v1/evals/hand/undo       {workflow, example, answer} → the score that was taken back
 GET  /v1/evals/agreement       ?workflow= → {scored, raters, values, agreement, examples}: how far people agree
 """
@@ -32,6 +34,12 @@ class Scored(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """As it was asked for."""
 
 
+class Held(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    workflow: str
+    example: str
+    answer: str
+
+
 class Undone(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     workflow: str
     example: str
@@ -60,6 +68,11 @@ def score(services: Services, call: Call) -> Any:
     return msgspec.to_builtins(made)
 
 
+def hold(services: Services, call: Call) -> Any:
+    asked: Held = call.body
+    return {"gone": services.evals.hand.hold(asked.workflow, asked.example, asked.answer, call.actor)}
+
+
 def undo(services: Services, call: Call) -> Any:
     return msgspec.to_builtins(
         services.evals.hand.undo(call.body.workflow, call.body.example, call.body.answer, call.actor)
@@ -86,6 +99,7 @@ def agreement(services: Services, call: Call) -> Any:
 ENDPOINTS = [
     Endpoint("GET", "/v1/evals/hand", "score", desk),
     Endpoint("POST", "/v1/evals/hand", "score", score, Scored),
+    Endpoint("POST", "/v1/evals/hand/hold", "score", hold, Held),
     Endpoint("POST", "/v1/evals/hand/undo", "score", undo, Undone),
     Endpoint("GET", "/v1/evals/agreement", "read_text", agreement),
 ]

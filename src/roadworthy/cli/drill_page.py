@@ -1,15 +1,15 @@
-"""A run of drills as one HTML page: no script, nothing fetched, and what models wrote can do nothing."""
+"""A run of drills as one HTML page, on which what models wrote can do nothing."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from html import escape
 from itertools import groupby
 from typing import Any
 
 from roadworthy.cli.drill_view import asked, left_out
-from roadworthy.cli.terminal import clean
+from roadworthy.cli.html_page import document
+from roadworthy.cli.html_page import text as _text
 from roadworthy.cli.words import plural
 
 Result = Mapping[str, Any]
@@ -18,15 +18,7 @@ LONGEST_TEXT = 4000
 """Characters of one message that are shown."""
 
 _STYLE = """
-:root{color-scheme:light dark;--ink:#1a1a1a;--dim:#5f6368;--line:#d5d8dc;--paper:#fff;--box:#f4f5f7;
---good:#0a6b2d;--bad:#b00020}
-@media(prefers-color-scheme:dark){:root{--ink:#e6e6e6;--dim:#9aa0a6;--line:#3c4043;--paper:#17181a;--box:#232528;
---good:#6fd58b;--bad:#ff8a90}}
-*{box-sizing:border-box}
-body{font:15px/1.5 system-ui,sans-serif;max-width:64rem;margin:0 auto;padding:1.5rem 1rem 3rem;
-color:var(--ink);background:var(--paper);overflow-wrap:anywhere}
-h1{font-size:1.5rem;margin:0 0 .3rem}h2{font-size:1.05rem;margin:2rem 0 .3rem}h2::first-letter{text-transform:uppercase}
-.dim{color:var(--dim)}.PASS{color:var(--good)}.FAIL{color:var(--bad)}.sum{font-size:1.15rem;font-weight:600}
+h2::first-letter{text-transform:uppercase}
 details{border-bottom:1px solid var(--line)}
 summary{display:flex;flex-wrap:wrap;gap:.1rem .8rem;padding:.45rem .1rem;cursor:pointer;list-style:none}
 summary::-webkit-details-marker{display:none}summary:hover{background:var(--box)}
@@ -37,9 +29,7 @@ h3{font-size:.85rem;margin:.7rem 0 .2rem;color:var(--dim);font-weight:600}
 pre{font:13px/1.45 ui-monospace,monospace;white-space:pre-wrap;overflow-wrap:anywhere;unicode-bidi:isolate;
 background:var(--box);padding:.6rem;margin:0;max-height:22rem;overflow:auto;border-radius:4px}
 @media(max-width:40rem){.name{flex-basis:70%}.fact{min-width:0;text-align:left}summary b{min-width:0}}
-""".replace("\n", "")
-_POLICY = "default-src 'none'; style-src 'unsafe-inline'"
-"""Should anything ever get through: it may load nothing and run nothing."""
+"""
 
 _UNSEEN: dict[str, Any] = {
     "asked": [], "outcome": None, "status": 0, "seconds": 0.0, "attempts": 0, "told": None, "text": "",
@@ -51,23 +41,18 @@ def page(run: Mapping[str, Any], now: float) -> str:
     drilled = [result for result in run["results"] if result["verdict"] != "SKIPPED"]
     passed = sum(result["verdict"] == "PASS" for result in drilled)
     made = datetime.fromtimestamp(now, UTC).strftime("%Y-%m-%d %H:%M UTC")
-    title = _text(f"Drills of {run['workflow']}")
     verdict = "PASS" if passed == len(drilled) and run["state"] == "done" else "FAIL"
     ended = "" if run["state"] == "done" else f", {run['state']}: {run['detail']}"
     rows = "".join(
         f"<h2>{_text(row)}</h2>{''.join(map(_drill, results))}"
         for row, results in groupby(drilled, key=lambda result: result["row"])
     )
-    return (
-        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
-        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{title}</title><style>{_STYLE}</style></head><body><h1>{title}</h1>"
+    body = (
         f'<p class="sum {verdict}">{passed} of {len(drilled)} passed</p>'
         f'<p class="dim">Run {_text(run["id"])} of release <code>{_text(run["digest"][:16])}</code>{_text(ended)}. '
-        f"Page made {made}. A line opens to what the customer said and read.</p>"
-        f"{rows}{_rest(run)}</body></html>\n"
+        f"Page made {made}. A line opens to what the customer said and read.</p>{rows}{_rest(run)}"
     )
+    return document(f"Drills of {run['workflow']}", body, _STYLE)
 
 
 def _rest(run: Mapping[str, Any]) -> str:
@@ -111,8 +96,3 @@ def _cut(value: object) -> str:
     text = str(value)
     more = len(text) - LONGEST_TEXT
     return _text(text) if more <= 0 else f"{_text(text[:LONGEST_TEXT])}…\n({more:,} further characters)"
-
-
-def _text(value: object) -> str:
-    """Text of others: no markup, no character that acts."""
-    return escape(clean(str(value)))

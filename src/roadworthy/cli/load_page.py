@@ -1,15 +1,15 @@
-"""A load test as one HTML page: plots drawn here as SVG, no script, nothing fetched, dark and light."""
+"""A load test as one HTML page: plots drawn here as SVG."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
-from html import escape
 from typing import Any
 
 from roadworthy.cli import load_view as view
-from roadworthy.cli.terminal import clean
+from roadworthy.cli.html_page import document
+from roadworthy.cli.html_page import text as _text
 from roadworthy.cli.words import dollars, plural, seconds, share
 from roadworthy.operations.loading import words
 
@@ -17,16 +17,6 @@ Facts = Mapping[str, Any]
 Point = tuple[float, float]
 
 _STYLE = """
-:root{color-scheme:light dark;--ink:#1a1a1a;--dim:#5f6368;--line:#d5d8dc;--paper:#fff;--box:#f4f5f7;
---PASS:#0a6b2d;--FAIL:#b00020;--INSUFFICIENT:#8a5a00;--a:#1f6fb2;--b:#c2570c;--c:#6a3fa0;--d:#7a7f85}
-@media(prefers-color-scheme:dark){:root{--ink:#e6e6e6;--dim:#9aa0a6;--line:#3c4043;--paper:#17181a;--box:#232528;
---PASS:#6fd58b;--FAIL:#ff8a90;--INSUFFICIENT:#f2c14e;--a:#6cb2f0;--b:#f0a05a;--c:#b99af0;--d:#9aa0a6}}
-*{box-sizing:border-box}
-body{font:15px/1.5 system-ui,sans-serif;max-width:74rem;margin:0 auto;padding:1.5rem 1rem 3rem;
-color:var(--ink);background:var(--paper);overflow-wrap:anywhere}
-h1{font-size:1.5rem;margin:0 0 .2rem}h2{font-size:1.1rem;margin:2rem 0 .4rem}
-.dim{color:var(--dim)}.sum{font-size:1.2rem;font-weight:600;margin:.3rem 0}
-.PASS{color:var(--PASS)}.FAIL{color:var(--FAIL)}.INSUFFICIENT{color:var(--INSUFFICIENT)}
 .tiles{display:grid;grid-template-columns:repeat(auto-fit,minmax(15rem,1fr));gap:.8rem;margin:1rem 0}
 .tile{background:var(--box);border-radius:6px;padding:.7rem .9rem}
 .tile b{display:block;font-size:1.5rem;line-height:1.3}
@@ -38,26 +28,16 @@ svg text{font:11px system-ui,sans-serif;fill:var(--dim)}.grid{stroke:var(--line)
 margin:0 .3rem 0 .8rem}
 .stack{display:flex;height:1.4rem;border-radius:4px;overflow:hidden;background:var(--box)}
 .stack i{display:block;height:100%}
-table{border-collapse:collapse;width:100%}th,td{text-align:left;padding:.35rem .8rem .35rem 0;
-border-bottom:1px solid var(--line);vertical-align:top}th{color:var(--dim);font-weight:600;font-size:.85rem}
 td.n,th.n{text-align:right;white-space:nowrap}ul{padding-left:1.2rem;margin:.3rem 0}
-""".replace("\n", "")
-_POLICY = "default-src 'none'; style-src 'unsafe-inline'"
-"""Should anything ever get through: it may load nothing and run nothing."""
+"""
 WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 560.0, 230.0, 54.0, 10.0, 10.0, 26.0
 COLOURS = {"queue": "var(--c)", "provider": "var(--a)", "checks": "var(--b)", "overhead": "var(--d)"}
 
 
 def page(run: Facts, before: Facts | None, now: float) -> str:
     """``run`` as the admin API tells it; ``before``: the test that it is compared with."""
-    title = _text(f"Load test of {run['workflow']}")
-    return (
-        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
-        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{title}</title><style>{_STYLE}</style></head><body><h1>{title}</h1>"
-        f"{_summary(run, now)}{_result(run, before)}{_plan(run['plan'])}</body></html>\n"
-    )
+    body = f"{_summary(run, now)}{_result(run, before)}{_plan(run['plan'])}"
+    return document(f"Load test of {run['workflow']}", body, _STYLE)
 
 
 def _summary(run: Facts, now: float) -> str:
@@ -306,8 +286,3 @@ def _table(head: Iterable[str], rows: Iterable[Sequence[str]]) -> str:
     made = "".join(f"<th>{_text(name)}</th>" for name in head)
     body = "".join("<tr>" + "".join(f"<td>{_text(cell)}</td>" for cell in row) + "</tr>" for row in rows)
     return f"<table><thead><tr>{made}</tr></thead><tbody>{body}</tbody></table>"
-
-
-def _text(value: object) -> str:
-    """Text of others: no markup, no character that acts."""
-    return escape(clean(str(value)))

@@ -32,19 +32,26 @@ class Done(msgspec.Struct):
 
     scored: int = 0
     skipped: int = 0
+    elsewhere: int = 0
+    """Answers that somebody else had before them, or scored meanwhile."""
     quit: bool = False
 
 
 class Session:
     """One person at one screen."""
 
-    def __init__(self, console: Console, desk: Facts, *, run: str, key: Callable[[], str], post: Post) -> None:
-        """``key``: waits for one key; ``post``: (path, body) → control's answer."""
+    def __init__(
+        self, console: Console, desk: Facts, *, run: str, key: Callable[[], str], post: Post,
+        hold: Callable[[Facts], str] = lambda named: "",
+    ) -> None:  # fmt: skip
+        """``key``: waits for one key; ``post``: (path, body) → control's answer; ``hold``: has an answer before this
+        rater, or says why it cannot be."""
         self._console = console
         self._desk = desk
         self._run = run
         self._key = key
         self._post = post
+        self._hold = hold
         self._rubric = msgspec.convert(desk["rubric"], Rubric)
         self._keys = self._rubric.keys()
         self._left: list[Facts] = list(desk["items"])
@@ -56,7 +63,7 @@ class Session:
         """Until nothing is left or the rater quits.  Raises what ``post`` raises; what was scored is kept."""
         said = ""
         while not self.done.quit:
-            if self._left:
+            if self._held():
                 self._show(self._left[0], said)
                 said = self._act(self._key())
             elif self._wants_the_last_again(said):
@@ -95,8 +102,22 @@ class Session:
         self._key()
         return ""
 
+    def _held(self) -> bool:
+        """Is there an answer that nobody else has before them?  Those that are gone are left to whoever has them."""
+        while self._left:
+            if not self._hold(self._named(self._left[0])):
+                return True
+            self._left.pop(0)
+            self.done.elsewhere += 1
+        return False
+
     def _score(self, value: str) -> str:
         item = self._left[0]
+        gone = self._hold(self._named(item))  # whoever read for long may have lost it
+        if gone:
+            self._left.pop(0)
+            self.done.elsewhere += 1
+            return f"{gone}; nothing of yours was kept"
         self._post("/v1/evals/hand", {**self._named(item), "value": value, "run": self._run})
         self._past.append((self._left.pop(0), value))
         self.done.scored += 1

@@ -125,6 +125,10 @@ class HandScores:
 
         Raises ``Unknown`` and ``Refused``.
         """
+        return self.desk_of(workflow, actor.id, run, share)
+
+    def desk_of(self, workflow: str, rater: str, run: str = "", share: float = SHARE) -> Desk:
+        """The same, by the rater's name."""
         with self._state.read() as tx:
             flow = named(tx, workflow)
         rubric, digest = self._by(flow)
@@ -132,9 +136,9 @@ class HandScores:
         raters: dict[tuple[str, str], set[str]] = {}
         for score in self.of(workflow, digest):
             raters.setdefault((score.example, score.answer), set()).add(score.rater)
-        mine = [each for each in questions if actor.id in raters.get(_key(each), ())]
-        left = [each for each in questions if wanted(_key(each), raters.get(_key(each), set()), actor.id, share)]
-        left.sort(key=lambda each: _drawn(f"order {actor.id}", *_key(each)))
+        mine = [each for each in questions if rater in raters.get(_key(each), ())]
+        left = [each for each in questions if wanted(_key(each), raters.get(_key(each), set()), rater, share)]
+        left.sort(key=lambda each: _drawn(f"order {rater}", *_key(each)))
         return Desk(
             workflow=workflow, rubric=rubric, digest=digest, items=left, mine=len(mine), of=len(mine) + len(left),
             seconds=sum(bool(raters.get(_key(each))) for each in left),

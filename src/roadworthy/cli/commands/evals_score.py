@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -15,6 +15,9 @@ from roadworthy.cli.errors import BadInput, Finding
 from roadworthy.cli.tables import Column, print_table
 from roadworthy.cli.terminal import line
 from roadworthy.operations.proving.words import reading
+
+if TYPE_CHECKING:
+    from roadworthy.cli.scoring import Done
 
 
 @evals.command()
@@ -49,11 +52,14 @@ def score(work: Work, workflow: str, run: str, share: float) -> None:
     from roadworthy.cli.scoring import Session
 
     with keyboard(sys.stdin) as keys:
-        session = Session(work.console, desk, run=run, key=keys.read, post=work.admin.post)
+        session = Session(
+            work.console, desk, run=run, key=keys.read, post=work.admin.post,
+            hold=lambda named: str(work.admin.post("/v1/evals/hand/hold", dict(named))["gone"]),
+        )  # fmt: skip
         try:
             session.work()
         finally:
-            for text in _summary(workflow, run, desk, session.done.scored, session.done.skipped):
+            for text in _summary(workflow, run, desk, session.done):
                 work.say(text)
 
 
@@ -112,8 +118,10 @@ def _nothing(work: Work, workflow: str, desk: Mapping[str, Any]) -> None:
     work.say(f"Nothing is left for you: you have scored {words.plural(desk['mine'], 'answer')} of {workflow}.")
 
 
-def _summary(workflow: str, run: str, desk: Mapping[str, Any], scored: int, skipped: int) -> list[str]:
-    left = len(desk["items"]) - scored
-    said = [f"{words.plural(scored, 'answer')} scored{f', {skipped} skipped' if skipped else ''}; {left} left."]
+def _summary(workflow: str, run: str, desk: Mapping[str, Any], done: Done) -> list[str]:
+    left = len(desk["items"]) - done.scored - done.elsewhere
+    skipped = f", {done.skipped} skipped" if done.skipped else ""
+    others = f", {done.elsewhere} left to others" if done.elsewhere else ""
+    said = [f"{words.plural(done.scored, 'answer')} scored{skipped}{others}; {left} left."]
     again = f"roadworthy evals score {workflow}{f' --run {run}' if run else ''}"
     return [*said, f"Go on with: {again}"] if left else [*said, f"Next: roadworthy evals agreement {workflow}"]

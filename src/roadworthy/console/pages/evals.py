@@ -61,13 +61,12 @@ def everything(services: Services, visit: Visit) -> Answer:
 def overview(services: Services, visit: Visit) -> Answer:
     workflow = visit.path["workflow"]
     flow = services.workflows.named(workflow)
-    rows = services.evals.gate.history_of(workflow, SHOWN_RUNS)
-    newest = next((row["id"] for row in rows if row["verdict"]), "")
+    rows = services.evals.gate.history_of(workflow, SHOWN_RUNS, counted=False)
     return View(
         "evals.html",
         {
             "workflow": workflow, "flow": flow, "rows": rows, "set": _set(services, workflow),
-            "gate": services.evals.runs.look(newest) if newest else None, "to_score": _to_score(services, visit),
+            "gate": next((row for row in rows if row["verdict"]), None), "to_score": _to_score(services, visit),
             "pool": services.evals.pool.look(workflow), "changes": words.changes, "rubric": _rubric(services, flow),
             "agreed": agreement_said(services.evals.hand.agreement(workflow)),
             "judges": declared_judges(services.judging.calibrating, services.judging.judges, flow, visit.now),
@@ -215,7 +214,7 @@ def row_of(example: Example) -> dict[str, Any]:
 
 
 def _line(services: Services, visit: Visit, flow: Workflow) -> dict[str, Any]:
-    rows = services.evals.gate.history_of(flow.name, SHOWN_RUNS)
+    rows = services.evals.gate.history_of(flow.name, SHOWN_RUNS, counted=False)
     published = services.evals.evals.published(flow.name)
     return {
         "name": flow.name, "published": published, "gate": next((row for row in rows if row["verdict"]), None),

@@ -154,22 +154,28 @@ class Gate:
         receipt = next((each for each in known.receipts if each.evidence == evidence.id), None)
         return self._told(run, self.judged(run), evidence.figures, evidence.id, receipt)
 
-    def history_of(self, workflow: str, limit: int) -> list[dict[str, Any]]:
-        """Runs, newest first, with what each came to; one that was left open came to nothing yet."""
+    def history_of(self, workflow: str, limit: int, *, counted: bool = True) -> list[dict[str, Any]]:
+        """Runs, newest first, with what each came to; one that was left open came to nothing yet.
+
+        ``counted``: say how many examples are answered, for which every answer is read.
+        """
         known = {each.run: each for each in self._ledger.known(workflow).evidence}
         found = []
         for run in self.evals.runs(workflow, limit):
             evidence = known.get(run.id)
             figures = None if evidence is None else evidence.figures
-            kept = self.evals.answers(run.id).values()
+            kept = self.evals.answers(run.id).values() if counted else ()
             found.append({
                 "id": run.id, "number": run.number, "release": run.release, "began": run.began, "by": run.by,
                 "purpose": run.purpose, "set_version": run.set_version, "examples": run.examples,
                 "repeat": run.repeat, "floors": run.floors,
-                "answered": len({each.example for each in kept if not unanswered(each) and not each.asked_target}),
+                "answered": len({each.example for each in kept if not unanswered(each) and not each.asked_target})
+                if counted
+                else None,
                 "verdict": figures.verdict if isinstance(figures, EvalGate) else None,
                 "scores": figures.scores if isinstance(figures, EvalGate) else {},
                 "evidence": "" if evidence is None else evidence.id,
+                "rubric_signed_by": figures.rubric_signed_by if isinstance(figures, EvalGate) else "",
             })  # fmt: skip
         return found
 
