@@ -150,6 +150,25 @@ ESCALATION_TEXTS = {
     "messages": [{"role": "user", "content": f"Where is my parcel? {EVIL}"},
                  {"role": "user", "content": [{"type": "text", "text": "Look:"}, {"type": "image_url"}]}],
     "draft": f"I will not say. {EVIL}", "holding": "A colleague will answer you today.", "answer": None,
+    "view": {
+        "why": "The model refused to answer.", "draft_hidden": False, "policy": ["Answers are promised within 4 h."],
+        "history": [{"inference": inference_id(NOW - 90000, 7), "at": NOW - 90000, "workflow": "support-triage",
+                     "asked": f"When does it come? {EVIL}", "said": "", "by": "nobody: it failed"}],
+    },
+}  # fmt: skip
+REVIEW = {
+    "id": "rev_0123456789abcdef", "workflow": "support-triage", "kind": "weekly", "period": "2026-W46",
+    "state": "drafted", "until": NOW - 86400, "drafted_at": NOW - 80000, "overdue_at": NOW + 5 * 86400,
+    "overdue": False, "headline": f"412 calls {EVIL}", "signed_by": "",
+    "markdown": f"# Weekly review: support-triage, 2026-W46\n\n- main fails more {EVIL}\n",
+}  # fmt: skip
+CAPACITY = {
+    "workflow": "support-triage", "release": DIGEST, "stage": "10 %",
+    "stages": [{"name": "25 %", "share": 0.25, "arrive": {"point": 40.0, "low": 35.0, "high": 47.0},
+                "answer": {"point": 24.0, "low": 18.0, "high": 31.0}, "holds_at": 0.15, "verdict": "FAIL",
+                "text": "at 25 % about 40 an hour arrive in the busiest 4 hours, 2 people answer 24: holds at 15 %"}],
+    "agents": [{"agent": "bo", "verdict": "FAIL",
+                "text": f"bo {EVIL} sent 20 of 20 drafts as they were, after 4 s; reading takes about 20 s"}],
 }  # fmt: skip
 DEAD_LETTERS = [
     {"id": "msg_0123456789ab", "kind": "escalation", "destination": "helpdesk:zendesk", "about": ESCALATIONS[0]["id"],
@@ -278,6 +297,9 @@ class FakeAdmin:
             ("GET", "/v1/anomalies"): (200, {"items": []}),
             ("GET", "/v1/escalations"): (200, {"items": ESCALATIONS}),
             ("GET", f"/v1/escalations/{ESCALATIONS[0]['id']}"): (200, {**ESCALATIONS[0], **ESCALATION_TEXTS}),
+            ("GET", "/v1/capacity/support-triage"): (200, CAPACITY),
+            ("GET", "/v1/reviews"): (200, {"items": [REVIEW]}),
+            ("GET", "/v1/reviews/support-triage"): (200, REVIEW),
             ("GET", "/v1/deliveries"): (200, {"items": DEAD_LETTERS, "counts": {"dead": 1}}),
             ("GET", "/v1/incidents"): (200, {"items": INCIDENTS}),
             ("GET", f"/v1/incidents/{INCIDENTS[0]['id']}"): (200, INCIDENTS[0]),

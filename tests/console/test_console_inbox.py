@@ -118,7 +118,7 @@ def test_roles_decide_who_reads_and_who_answers(desk: Console) -> None:
 
 def test_what_waits_is_on_the_first_page_of_those_who_may_answer(desk: Console) -> None:
     escalated(desk)
-    assert "of triage, the first in" in text_of(desk.browser("amy").get("/"))
+    assert "of triage, the first is due in" in text_of(desk.browser("amy").get("/"))
     assert "Answer" not in text_of(desk.browser("vi").get("/"))
     page = text_of(desk.browser("amy").get("/inbox/people"))
     assert "What people can carry" in page
