@@ -45,6 +45,7 @@ class Figures(msgspec.Struct, frozen=True):
     calls: int = 0
     """Live ones of the last hour."""
     errors: int = 0
+    """That failed, as the objective's alerts count it (``alerting.model.bad``); before they have begun to: errors."""
     p95: float | None = None
     """Seconds."""
     cost_today: float | None = None
@@ -108,8 +109,11 @@ class Overview:
         live: Callable[[], Mapping[str, Live]],
         zone: Callable[[], ZoneInfo],
         clock: Callable[[], float],
+        failed: Callable[[str], int | None] = lambda name: None,
     ) -> None:
-        """What was audited about a workflow in ``state`` has its readiness judged anew."""
+        """What was audited about a workflow in ``state`` has its readiness judged anew.  ``failed``: calls of the last
+        hour that failed, as the alerts count them; ``None``: they have not begun to."""
+        self._failed = failed
         self._state = state
         self._log = log
         self._board = board
@@ -193,12 +197,20 @@ class Overview:
         costs = [row.cost_usd for row in rows if row.cost_usd is not None]
         return Figures(
             calls=0 if hour is None else hour.count,
-            errors=0 if hour is None else sum(n for outcome, n in hour.outcomes.items() if outcome in BAD),
+            errors=self._errors(name, hour),
             p95=None if hour is None else hour.p95,
             cost_today=sum(costs) if costs else (None if any(row.count for row in rows) else 0.0),
             cost_unknown=sum(row.cost_unknown for row in rows),
             **self._judged(name, now),
         )
+
+    def _errors(self, name: str, hour: StatsRow | None) -> int:
+        """Never more than there were calls: the two are not counted at the same instant."""
+        if hour is None:
+            return 0
+        failed = self._failed(name)
+        errors = sum(count for outcome, count in hour.outcomes.items() if outcome in BAD)
+        return errors if failed is None else min(hour.count, failed)
 
     def _judged(self, name: str, now: float) -> dict[str, Any]:
         try:

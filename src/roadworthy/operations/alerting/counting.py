@@ -28,6 +28,7 @@ FINE: Final = 2 * 3600.0
 SPAN: Final = max(BURN_LENGTHS)
 RECENT: Final = 1800.0
 """Seconds that a starting control takes from the log minute by minute, so that it knows when trouble began."""
+QUIET_MINUTES: Final = 10
 TARGETS_SPAN: Final = 300.0
 """Seconds over which a target is judged."""
 HOUR: Final = 3600
@@ -105,18 +106,25 @@ class Served:
                 errors[length], slow[length] = Window(calls, bad), Window(calls, late)
         return errors, slow
 
+    def failed(self, workflow: str) -> int | None:
+        """Calls of the last hour that failed; ``None``: nothing is counted yet."""
+        with self._lock:
+            return self.windows(workflow)[0][float(HOUR)].bad if self._warm else None
+
     def began(self, workflow: str) -> float | None:
-        """When the run of bad minutes that lasts until now began; quiet minutes are passed over."""
+        """When the run of bad minutes that lasts until now began.  Minutes without calls are passed over; a good one,
+        or many without any, end it."""
         with self._lock:
             fine = self._fine.get(workflow, {})
-            start = None
+            start: int | None = None
             for number in sorted(fine, reverse=True):
                 one = fine[number]
-                if one.calls and one.bad * 20 < one.calls:
+                well = one.calls and one.bad * 20 < one.calls
+                if well or (start is not None and start - number > QUIET_MINUTES):
                     break
                 if one.bad:
-                    start = float(number * MINUTE)
-            return start
+                    start = number
+            return None if start is None else float(start * MINUTE)
 
     def usual(self, workflow: str) -> tuple[float, float]:
         """Calls a minute: of the last ten minutes, and of the day before them."""

@@ -47,6 +47,7 @@ class Overseeing:
         publish: Callable[[], None],
         zone: Callable[[], ZoneInfo],
         clock: Callable[[], float],
+        failed: Callable[[str], int | None] = lambda name: None,
     ) -> None:
         self._enforcing = enforcing
         self._desk = desk
@@ -55,7 +56,7 @@ class Overseeing:
         self.words = WordDesk(state, workflows, runs, rollouts, vouching, publish=publish, clock=clock)
         self.impacts = Impacts(state, log, would_read=desk.would_read, zone=zone, clock=clock)
         self.overview = Overview(
-            state, log, board, configuration=configuration, live=self._live, zone=zone, clock=clock
+            state, log, board, configuration=configuration, live=self._live, zone=zone, clock=clock, failed=failed
         )
 
     def modules(self) -> list[Module]:
