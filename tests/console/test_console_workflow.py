@@ -12,6 +12,7 @@ import pytest
 from roadworthy.console.pages import stop, waiting, words, workflow
 from roadworthy.operations import waiting as tasks
 from roadworthy.operations.tasks import Task, in_order
+from roadworthy.workflow.service import Actor
 from support.console import FILES, Console, text_of
 
 EVIL = "<script>alert('words')</script>"
@@ -216,3 +217,13 @@ def test_since_is_said_as_people_do(console: Console) -> None:
     day = 86_400.0
     said = [tasks._since(now - ago, now, zone) for ago in (60.0, day, 5 * day, 20 * day)]
     assert said == ["since 03:12", "since Sunday", "since Wednesday", "since 3 November"]
+
+
+def test_when_everything_is_stopped_each_brings_back_their_own(console: Console) -> None:
+    ada, page = console.browser("ada"), f"{HERE}/stop"
+    console.services.kill.desk.press("*", "off", "flood", Actor("op"), 0.0)
+    assert "Everything has been off since 03:13: flood. Decide when triage goes on again" in text_of(ada.get("/"))
+    assert "Back to “AI on”" in text_of(ada.get(page))
+    back = text_of(ada.done(f"{page}/restore", {"to": "on", "reason": "it is over"}, on=page))
+    assert "triage is on." in back
+    assert console.services.kill.desk.stand("triage").in_force == "on"

@@ -11,12 +11,16 @@ from datetime import datetime
 from typing import Final
 from zoneinfo import ZoneInfo
 
+from roadworthy.kill_switch.model import EVERY
 from roadworthy.operations.alerting.tasks import tasks as incident_tasks
 from roadworthy.operations.escalating.tasks import tasks as escalation_tasks
+from roadworthy.operations.on_call_tasks import tasks as on_call_tasks
 from roadworthy.operations.proving.ready import Line, Report
+from roadworthy.operations.proving.tasks import tasks as eval_tasks
 from roadworthy.operations.proving.vouching import Owed
 from roadworthy.operations.reviewing.tasks import tasks as review_tasks
 from roadworthy.operations.services import Services
+from roadworthy.operations.stops.kill_desk import Stand
 from roadworthy.operations.tasks import GROWS, LAPSES, NOW, SOMEBODY_WAITS, SOMETIME, Task, in_order
 from roadworthy.people.roles import Permission, Standing
 from roadworthy.rollout.model import Rollout
@@ -35,7 +39,8 @@ def waiting(services: Services, standing: Standing, now: float) -> list[Task]:
 def sources() -> tuple[Tasks, ...]:
     """Every property that has something for people to do."""
     return (
-        _stops, incident_tasks, escalation_tasks, review_tasks, _approvals, _ramps, _words, _acceptances, _checklist,
+        _stops, incident_tasks, escalation_tasks, review_tasks, on_call_tasks, eval_tasks, _approvals, _ramps, _words,
+        _acceptances, _checklist,
     )  # fmt: skip
 
 
@@ -43,10 +48,13 @@ def sources() -> tuple[Tasks, ...]:
 
 
 def _stops(services: Services, standing: Standing, now: float) -> list[Task]:
-    found = []
-    for name in _flows(services, standing):
-        stand = services.kill.desk.stand(name)
-        if stand.state == "on":
+    found: list[Task] = []
+    readable = _flows(services, standing)
+    for stand in services.kill.desk.stopped_stands():
+        name = stand.workflow
+        if name == EVERY:
+            found += _everything(services, standing, stand, list(readable), now)
+        if name not in readable:
             continue
         page, since = f"/workflows/{name}/stop", _since(stand.since or now, now, services.zone())
         missing = [] if stand.reached is None else [each.gateway for each in stand.reached.missing]
@@ -81,6 +89,21 @@ def _stops(services: Services, standing: Standing, now: float) -> list[Task]:
                 )
             )  # fmt: skip
     return found
+
+
+def _everything(services: Services, standing: Standing, stand: Stand, names: list[str], now: float) -> list[Task]:
+    """Each brings back their own."""
+    mine = [name for name in names if services.kill.desk.rights(standing.person, name) & {"owner", "on_call"}]
+    why = f": {stand.reason}" if stand.reason else ""
+    since = _since(stand.since or now, now, services.zone())
+    return [
+        Task(
+            key=f"restore/{name}", workflow=name, minutes=5, button="Restore…", href=f"/workflows/{name}/stop",
+            sentence=f"Everything has been {stand.state} {since}{why}. Decide when {name} goes on again",
+            urgency=SOMEBODY_WAITS,
+        )
+        for name in mine
+    ]  # fmt: skip
 
 
 # --- approvals and enforcement
@@ -255,11 +278,12 @@ def place_of(item: int, workflow: str) -> str:
     return {
         1: f"/load?workflow={workflow}",
         2: f"/cost?workflow={workflow}#forecast",
-        4: f"/drills?workflow={workflow}",
+        3: "/drills#canary",
+        4: f"/drills/{workflow}",
         6: f"/evals/{workflow}",
-        7: "/drills#kill",
+        7: "/drills/kill",
         8: f"/oncall?workflow={workflow}",
-        10: f"/drills?workflow={workflow}",
+        10: f"/failures/{workflow}",
     }.get(item, f"/workflows/{workflow}#item-{item}")
 
 

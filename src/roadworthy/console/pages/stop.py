@@ -122,7 +122,7 @@ def _restorable(services: Services, flow: Workflow, stand: Stand, visit: Visit) 
     words = {"on_call": "whoever is on call", "owner": "its owner"}
     found: list[tuple[State, str, bool]] = []
     for to in STATES:
-        if severity(to) < severity(stand.in_force) and stand.state != "on":
+        if severity(to) < severity(stand.in_force):
             needs = "owner" if to == "on" else "on_call"
             found.append((to, stand.may_restore.get(to, words[needs]), needs in rights))
     return found
