@@ -12,8 +12,19 @@ from hypothesis import strategies as st
 from roadworthy.inference_log.analysis import BURN_LENGTHS
 from roadworthy.kill_switch.triggers import Window
 from roadworthy.operations.alerting.fault import Change, FaultFacts, Neighbour, decide
-from roadworthy.operations.alerting.model import Attempts, BudgetView, TargetView, WorkflowView, bad, counts
-from roadworthy.operations.alerting.rules import fired
+from roadworthy.operations.alerting.model import (
+    Attempts,
+    BudgetView,
+    FullDisk,
+    Installed,
+    TargetView,
+    Unconfirmed,
+    Unusual,
+    WorkflowView,
+    bad,
+    counts,
+)
+from roadworthy.operations.alerting.rules import fired, of_install
 from roadworthy.operations.alerting.text import PageFacts, page_of
 from roadworthy.people.alerts.registry import ALERTS
 from roadworthy.people.incident.model import LONGEST_LINE, Fault
@@ -268,3 +279,31 @@ def test_the_first_line_never_exceeds_a_locked_phone_and_no_line_holds_a_control
     assert 0 < len(page.line) <= LONGEST_LINE
     for text in (page.line, page.affected, page.fault, *page.done, page.otherwise, *page.changed):
         assert not any(unicodedata.category(char) in ("Cc", "Cf", "Cs") or char in "\n\r" for char in text)
+
+
+# --- the install
+
+
+def test_a_gateway_that_has_not_confirmed_and_a_full_disk_page_and_an_odd_hour_notifies() -> None:
+    seen = Installed(
+        unconfirmed=(Unconfirmed("*", "default", "west", "off", NOW - 61, "touch /data/KILL"),),
+        full=(FullDisk("west", 7, 2),),
+        unusual=(Unusual("support", "default", "cost", "cost of $0.2 a call"),),
+        teams=("default", "other"),
+    )
+    found = {(each.alert, each.incident): each for each in of_install(seen)}
+    assert found["kill_unconfirmed", "kill_unconfirmed/*"].text == (
+        "Gateway west has not confirmed that everything is off. Run there: touch /data/KILL"
+    )
+    assert ("journal_disk_full", "journal_disk_full/other") in found, "the owners of every team are told"
+    assert "7 records wait in its memory, 2 are lost" in found["journal_disk_full", "journal_disk_full/default"].text
+    assert ALERTS["anomaly"].cls == "notify"
+    assert ("anomaly", "anomaly/support/cost") in found
+
+
+def test_the_page_of_an_install_says_what_happened_and_what_follows() -> None:
+    text = "Gateway west cannot write its journal: 7 records wait in its memory."
+    fault = Fault("roadworthy", "no room")
+    page = page_of(PageFacts(workflow="", alert="journal_disk_full", happened=text, fault=fault))
+    assert page.line == f"all workflows: {text}"
+    assert page.otherwise.startswith("Callers of that gateway go without a model")
