@@ -66,13 +66,13 @@ def test_one_workflow_says_what_a_call_is_made_of(ada: Browser) -> None:
 def test_a_forecast_is_made_shown_and_accepted_by_the_cost_owner(ada: Browser, console: Console) -> None:
     told = text_of(ada.done("/cost/triage/forecast", {"growth": "5 %"}, on="/cost/triage"))
     assert "The expected month is $" in told
-    for said in ("5× the peak", "10× the peak", "80 % interval", "has not accepted this forecast yet"):
+    for said in ("5× the peak", "10× the peak", "80 % interval", "have not accepted this forecast yet"):
         assert said in told, said
     waits = console.services.vouching.owed("triage")
     evidence = next(each.evidence for each in waits if each.kind == "cost_forecast")
     told = text_of(ada.done("/workflows/triage/accept", {"role": "cost", "evidence": evidence}, on="/cost/triage"))
     assert "accepted" in told
-    assert "has not accepted this forecast yet" not in text_of(ada.get("/cost/triage"))
+    assert "have not accepted this forecast yet" not in text_of(ada.get("/cost/triage"))
 
 
 def test_what_cannot_be_read_of_a_forecast_is_told(ada: Browser) -> None:

@@ -12,6 +12,12 @@ from roadworthy.rollout.model import ENGINE, Grounds, Kept, Rollout
 from roadworthy.workflow.audit import AuditRecord
 
 ACTION = "rollout."
+DID = {
+    "start": "started", "approve": "approved", "widen": "widened", "complete": "completed", "hold": "held",
+    "resume": "resumed", "roll_back": "rolled back", "step_back": "stepped back", "lower": "lowered",
+    "raise": "raised", "lock": "locked", "unlock": "unlocked", "ask": "asked for approval",
+}  # fmt: skip
+"""What was done → in words."""
 
 
 class Change(msgspec.Struct, frozen=True):
@@ -35,6 +41,10 @@ class Change(msgspec.Struct, frozen=True):
 
 def target_of(workflow: str) -> str:
     return f"rollout/{workflow}"
+
+
+def did(action: str) -> str:
+    return DID.get(action, action.replace("_", " "))
 
 
 def same(before: Rollout, after: Rollout) -> bool:

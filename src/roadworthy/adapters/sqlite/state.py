@@ -53,6 +53,34 @@ class StateUnavailable(Exception):
     """The database file cannot be opened, read or written."""
 
 
+class Decoded:
+    """The configuration that was read last: every request asks for it, some many times, and it changes seldom.
+
+    It is what its row says to the letter, so a transaction that was rolled back leaves nothing behind.
+    """
+
+    def __init__(self) -> None:
+        self._last: tuple[tuple[Any, ...], AppliedConfiguration] | None = None
+
+    def of(self, row: sa.Row[Any]) -> AppliedConfiguration:
+        known, said = self._last, tuple(row)
+        if known is not None and known[0] == said:
+            return known[1]
+        made = decoded(row)
+        self._last = said, made
+        return made
+
+
+def decoded(row: sa.Row[Any]) -> AppliedConfiguration:
+    return AppliedConfiguration(
+        version=row.version,
+        applied_at=row.applied_at,
+        applied_by=row.applied_by,
+        files=json.loads(row.files),
+        configuration=msgspec.json.decode(row.configuration, type=Configuration),
+    )
+
+
 class SqliteState:
     """``State`` on one SQLite file.  Thread-safe."""
 
@@ -63,6 +91,7 @@ class SqliteState:
         """
         self.path = Path(path)
         self._in_force = in_force
+        self._decoded = Decoded()
         self._writer = threading.Lock()
         self.writes = 0
         """Transactions that were committed here, for whoever shows what changes."""
@@ -77,7 +106,7 @@ class SqliteState:
     @contextmanager
     def read(self) -> Iterator[SqliteTransaction]:
         with _mapped(self.path), self._engine.connect() as connection, connection.begin():
-            yield SqliteTransaction(connection, writable=False, in_force=self._in_force)
+            yield SqliteTransaction(connection, self._decoded, writable=False, in_force=self._in_force)
 
     @contextmanager
     def write(self) -> Iterator[SqliteTransaction]:
@@ -87,7 +116,7 @@ class SqliteState:
             self._engine.connect().execution_options(roadworthy_write=True) as connection,
             connection.begin(),
         ):
-            yield SqliteTransaction(connection, writable=True, in_force=self._in_force)
+            yield SqliteTransaction(connection, self._decoded, writable=True, in_force=self._in_force)
         self.writes += 1
 
     def scrub(self) -> None:
@@ -120,28 +149,23 @@ class SqliteTransaction(
 ):
     """What every property needs of the state store, on one connection."""
 
-    def __init__(self, connection: sa.Connection, *, writable: bool, in_force: InForce = as_applied) -> None:
+    def __init__(
+        self, connection: sa.Connection, known: Decoded, *, writable: bool, in_force: InForce = as_applied
+    ) -> None:
         self._connection = connection
+        self._known = known
         self._writable = writable
         self._in_force = in_force
 
     # configuration
     def applied(self) -> AppliedConfiguration | None:
-        newest = self.configurations(limit=1)
-        return self._in_force(newest[0]) if newest else None
+        query = sa.select(t.configuration).order_by(t.configuration.c.version.desc()).limit(1)
+        row = self._connection.execute(query).first()
+        return None if row is None else self._in_force(self._known.of(row))
 
     def configurations(self, limit: int = 20) -> Sequence[AppliedConfiguration]:
         query = sa.select(t.configuration).order_by(t.configuration.c.version.desc()).limit(limit)
-        return [
-            AppliedConfiguration(
-                version=row.version,
-                applied_at=row.applied_at,
-                applied_by=row.applied_by,
-                files=json.loads(row.files),
-                configuration=msgspec.json.decode(row.configuration, type=Configuration),
-            )
-            for row in self._connection.execute(query)
-        ]
+        return [decoded(row) for row in self._connection.execute(query)]
 
     def add_configuration(self, applied: AppliedConfiguration) -> None:
         self._insert(

@@ -24,7 +24,7 @@ from roadworthy.console.refusals import Wrong
 from roadworthy.inference_log.when import Unreadable, Window, parse
 from roadworthy.operations.auditing import differences, may_see, seen, targets_of
 from roadworthy.operations.services import Services
-from roadworthy.rollout.records import allowing
+from roadworthy.rollout.records import allowing, did
 from roadworthy.workflow.audit import Which
 from roadworthy.workflow.words import plural
 
@@ -58,7 +58,14 @@ def show(services: Services, visit: Visit) -> Answer:
 def who(services: Services, visit: Visit) -> Answer:
     """With nothing asked: the form."""
     workflow, at = visit.query.get("workflow", ""), visit.query.get("at", "").strip()
-    told: dict[str, Any] = {"workflow": workflow, "at": at, "workflows": _flows(visit), "found": None, "window": None}
+    told: dict[str, Any] = {
+        "workflow": workflow,
+        "at": at,
+        "workflows": _flows(visit),
+        "found": None,
+        "window": None,
+        "did": did,
+    }
     if workflow and not visit.may("read", workflow):
         raise Wrong(visit.why_not("read"))
     if not (workflow and at):

@@ -25,7 +25,7 @@ from roadworthy.console.access import Visit
 from roadworthy.console.app import Answer, Page, Redirect, View
 from roadworthy.console.refusals import Wrong
 from roadworthy.cost.calculator import Unreadable, volume
-from roadworthy.cost.model import PART_WORDS
+from roadworthy.cost.model import PART_WORDS, ForecastFigures
 from roadworthy.cost.sheet import Covers, Sheet
 from roadworthy.operations.costing import forecast_words, sheet_page
 from roadworthy.operations.costing.forecasts import Ask
@@ -51,15 +51,14 @@ def overview(services: Services, visit: Visit) -> Answer:
         return Redirect(f"/cost/{asked}")
     names = [name for name in sorted(visit.standing.teams) if visit.may("read", name)]
     whole = visit.may("read") and bool(names)
-    found = _later(services, ("overview", whole, tuple(names)), lambda: _sheets(services, names, whole), GOOD_FOR)
-    sheets = found or []
+    found = _later(services, ("overview", whole, tuple(names)), lambda: _summed(services, names, whole), GOOD_FOR)
+    sheets, forecasts = found or ([], {})
     figures = {each.workflow: each for sheet in sheets for each in sheet.figures}
     budgets = [line for line in services.budgets.lines(people=False) if line.scope == "team" or line.owner in names]
-    forecasts = {name: services.costing.forecasts.newest(name) for name in names}
     rows = [
         {
-            "name": name, "figures": figures.get(name), "forecast": forecasts[name],
-            "expected": None if (made := forecasts[name]) is None else made.scenario("expected").usd,
+            "name": name, "figures": figures.get(name),
+            "expected": None if (made := forecasts.get(name)) is None else made.scenario("expected").usd,
             "budget": next((line for line in budgets if line.owner == name and line.period == "month"), None),
         }
         for name in names
@@ -75,9 +74,11 @@ def overview(services: Services, visit: Visit) -> Answer:
     )  # fmt: skip
 
 
-def _sheets(services: Services, names: list[str], whole: bool) -> list[Sheet]:
+def _summed(services: Services, names: list[str], whole: bool) -> tuple[list[Sheet], dict[str, ForecastFigures | None]]:
+    """One sheet of everything for whoever may see all of it, else one a workflow; the newest forecast of each."""
     books = services.finance.books
-    return [books.sheet("all")] if whole else [books.sheet("workflow", name) for name in names]
+    sheets = [books.sheet("all")] if whole else [books.sheet("workflow", name) for name in names]
+    return sheets, {name: services.costing.forecasts.newest(name) for name in names}
 
 
 def one(services: Services, visit: Visit) -> Answer:

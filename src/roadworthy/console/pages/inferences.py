@@ -31,6 +31,7 @@ from roadworthy.inference_log.model import Page as LogPage
 from roadworthy.inference_log.searching import Missed, Search, quoted
 from roadworthy.operations import looking
 from roadworthy.operations.services import Services
+from roadworthy.rollout.records import did
 from roadworthy.workflow.service import Unknown
 
 ROWS = 50
@@ -156,7 +157,7 @@ def one(services: Services, visit: Visit) -> Answer:
             "same_user": here(f"user {quoted(call.unit or '')} {_flow(call.workflow)}".strip()),
             "same_minute": here(f"{_minute(call.ts, visit)} {_flow(call.workflow)}".strip()),
             "same_session": here(f"session {quoted(call.session)}") if call.session else "",
-            "part_words": PART_WORDS,
+            "part_words": PART_WORDS, "did": did,
             "may_add": visit.may("configure", call.workflow), "needs": looking.expectations(services, call.workflow),
         },
     )  # fmt: skip
