@@ -108,9 +108,8 @@ class LinkDesk:
             return ["You have it. Nobody else is paged."]
         self._permitted(link, shown.workflow)
         state = PRESSES[link.action]
-        stand = self._desk.press(
-            shown.workflow, state, f"{LABELS[link.action].rstrip('…')}: {shown.line}", actor, WAITS
-        )
+        why = f"{LABELS[link.action].rstrip('…')}: {shown.line.rstrip('.')}"
+        stand = self._desk.press(shown.workflow, state, why, actor, WAITS)
         try:
             self._incidents.acknowledge(link.subject, actor, "stop")
             has = ["You have the incident. Nobody else is paged."]
@@ -173,6 +172,7 @@ def _reached(workflow: str, state: State, stand: Stand) -> str:
         return f"{workflow} is told to be {state}; no gateway is there to confirm it."
     if reached.all:
         took = "" if reached.max is None else f" in {seconds(reached.max)}"
-        return f"{workflow} is {state} on all {reached.gateways} gateways{took}."
+        where = "its gateway" if reached.gateways == 1 else f"all {reached.gateways} gateways"
+        return f"{workflow} is {state} on {where}{took}."
     missing = ", ".join(one.gateway for one in reached.missing)
     return f"{workflow} is told to be {state}, but NOT confirmed by {missing}: the console says what to run there."

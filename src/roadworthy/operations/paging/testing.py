@@ -132,7 +132,7 @@ def _incident(ident: str, workflow: str, team: str, actor: Actor, now: float) ->
         otherwise="The checklist of the workflow says that its on-call was not reached.",
     )
     return Incident(
-        id=ident, kind="alert", key=f"{KEY}/{workflow}/{ident}", team=team, workflow=workflow, alert=KEY, cls="page",
+        id=ident, kind="alert", key=f"{KEY}/{workflow}/{ident}", team=team, workflow=workflow, cls="page",
         title=f"{workflow}: test page", summary=f"{actor.id} asked for a test page.", role="workflow", opened_at=now,
         seen_at=now, notified_at=now, traffic="drill", drill="test page", page=text,
     )  # fmt: skip

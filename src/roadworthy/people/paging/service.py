@@ -133,7 +133,7 @@ class Paging:
         """The same as lines of its time line, with names."""
         with self._state.read() as tx:
             names = {person.id: person.name for person in everybody(tx).values()}
-            return telling.lines(tx.pages(incident=incident, limit=MOST_HOPS), names)
+            return telling.lines(list(reversed(tx.pages(incident=incident, limit=MOST_HOPS))), names)
 
     def live(self) -> list[Page]:
         """Pages that nobody acknowledged yet, the newest first."""
