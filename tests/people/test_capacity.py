@@ -49,6 +49,12 @@ def test_nothing_escalated_is_no_reason_to_hold() -> None:
     assert (found.verdict, found.holds_at) == ("PASS", 1.0)
 
 
+def test_of_a_release_that_nobody_called_yet_nothing_is_known() -> None:
+    found = forecast(seen(calls=0, escalated=0), 0.1)
+    assert found.verdict == "INSUFFICIENT"
+    assert "no live call of the release yet" in found.text
+
+
 def test_the_busiest_hours_decide_and_a_longer_promise_evens_them_out() -> None:
     day = tuple(1000.0 if hour == 23 else 40.0 for hour in range(24))
     at_once = forecast(seen(by_hour=day, within=3600.0), 0.25)

@@ -82,7 +82,7 @@ def forecast(seen: Seen, share: float) -> Capacity:
         *(busiest * (share * one + (1 - share) * other) for one, other in zip(_parts(mine), _parts(rest), strict=True))
     )
     answer = _answers(seen)
-    verdict: Holds = "PASS" if seen.calls or arrive.point else "INSUFFICIENT"
+    verdict: Holds = "PASS" if seen.calls else "INSUFFICIENT"
     if arrive.point > answer.point:
         verdict = "FAIL" if arrive.low > answer.high else "INSUFFICIENT"
     holds_at = _holds_at(busiest, mine.point, rest.point, answer.point)
@@ -155,7 +155,7 @@ def _text(
     seen: Seen, share: float, window: int, arrive: Estimate, answer: Estimate, verdict: Holds, holds_at: float
 ) -> str:
     at = f"at {share * 100:g} %"
-    if seen.calls == 0 and arrive.point == 0:
+    if seen.calls == 0 and arrive.point <= answer.point:
         return f"{at}: no live call of the release yet, so nobody knows how many it hands to people"
     when = "hour" if window == 1 else f"{window} hours"
     people = f"{seen.agents} {'person' if seen.agents == 1 else 'people'}"
