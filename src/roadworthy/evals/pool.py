@@ -207,6 +207,12 @@ class Pool:
             owner=flow.owners.workflow,
         )  # fmt: skip
 
+    def waits(self, workflow: str) -> tuple[int, float]:
+        """(examples that wait, from when on the owner may publish them without a reason).  Raises ``Unknown``."""
+        with self._state.read() as tx:
+            flow = named(tx, workflow)
+            return len(self._waiting(tx, workflow)), self._due(tx, flow)
+
     def publish(self, workflow: str, actor: Actor, *, reason: str = "", replace: bool = False) -> Made:
         """What waits becomes part of the next version, by which the workflow is judged from now on; with nothing that
         waits, the same examples by the scorers that are declared now.

@@ -7,9 +7,10 @@ was changed where it is kept, an answer of another run: none of them counts.
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import secrets
 from collections.abc import Callable, Mapping, Sequence
-from typing import TypeVar
+from typing import Final, TypeVar
 
 import msgspec
 from msgspec.structs import replace
@@ -33,6 +34,7 @@ from roadworthy.workflow.problems import did_you_mean
 from roadworthy.workflow.service import Actor, Unknown
 
 T = TypeVar("T")
+REMEMBERED_SETS: Final = 64
 
 
 class Refused(NotTaken):
@@ -80,6 +82,8 @@ class Evals:
         self._sealed = Sealed(signer, verifier, keys)
         self._clock = clock
         self._new_id = new_id
+        self._sound: dict[bytes, None] = {}
+        """Digests of sets that have the version that their content gives them."""
 
     # --- example sets
 
@@ -315,7 +319,19 @@ class Evals:
 
     def _examples(self, tx: EvalTransaction, version: str) -> Examples | None:
         found = tx.eval_set(version)
-        return found if found is not None and found.version == version and sound(found) else None
+        return found if found is not None and found.version == version and self._is_sound(found) else None
+
+    def _is_sound(self, examples: Examples) -> bool:
+        """Looked at once: of the very bytes that were sound before, nothing is computed again."""
+        content = hashlib.sha256(msgspec.json.encode(examples)).digest()
+        if content in self._sound:
+            return True
+        if not sound(examples):
+            return False
+        while len(self._sound) >= REMEMBERED_SETS:
+            self._sound.pop(next(iter(self._sound), b""), None)
+        self._sound[content] = None
+        return True
 
     def _signatures(self, tx: EvalTransaction, workflow: str) -> list[Signature]:
         return [

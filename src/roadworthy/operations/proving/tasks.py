@@ -48,10 +48,10 @@ def _owners(services: Services, standing: Standing, flow: Workflow, now: float) 
                 href=f"/evals/{name}/rubric", who=standing.person,
             )
         )  # fmt: skip
-    pool = services.evals.pool.look(name)
-    if pool.items and pool.due <= now:
-        count = plural(len(pool.items), "example")
-        waits = "waits" if len(pool.items) == 1 else "wait"
+    waiting, due = services.evals.pool.waits(name)
+    if waiting and due <= now:
+        count = plural(waiting, "example")
+        waits = "waits" if waiting == 1 else "wait"
         found.append(
             Task(
                 key=f"publish/{name}", workflow=name, sentence=f"{count} of {name} {waits} to be published", minutes=3,
