@@ -16,7 +16,7 @@ from typing import Final, Literal, get_args
 
 import msgspec
 
-from roadworthy.workflow.model import Configuration, Person, Role
+from roadworthy.workflow.model import DEFAULT_TEAM, Configuration, Person, Role
 
 __all__ = ["EVERY_TEAM", "GRANTS", "PERMISSIONS", "ROLES", "Grant", "Permission", "Role", "Standing", "standing"]
 
@@ -62,7 +62,9 @@ class Grant(msgspec.Struct, frozen=True, omit_defaults=True):
     def where(self) -> str:
         if self.role == "admin" or self.team == EVERY_TEAM:
             return "everywhere"
-        return f"of {self.workflow}" if self.workflow else f"in team {self.team}"
+        if self.workflow:
+            return f"of {self.workflow}"
+        return "in the team" if self.team == DEFAULT_TEAM else f"in team {self.team}"
 
 
 @dataclass(frozen=True)

@@ -187,7 +187,8 @@ def role_of(each: Weighed) -> str:
 def _role(rows: Sequence[Weighed], owed: Owed, subject: Subject, now: float) -> _Part:
     mine = [each for each in rows if role_of(each) == owed.role]
     if not mine:
-        return _Part("INSUFFICIENT", "missing", pilot_share(subject), f"{owed.role}: {owed.person} has not accepted")
+        said = "has left: name somebody else in owners" if owed.person in subject.gone else "has not accepted"
+        return _Part("INSUFFICIENT", "missing", pilot_share(subject), f"{owed.role}: {owed.person} {said}")
     return _standing(mine, subject, now)
 
 
