@@ -54,6 +54,8 @@ def history(escalation: Escalation, log: LogReader, state: PeopleState, now: flo
     asked = WhichEscalations(unit=escalation.unit, team=escalation.team)
     with state.read() as tx:
         handed = {each.id: each for each in tx.escalations(asked, MOST + 1) if each.opened_at < escalation.opened_at}
+        older = [tx.escalation(ident) for ident in calls if ident not in handed]
+    handed |= {each.id: each for each in older if each is not None}
     found = [_escalated(each) for each in handed.values() if each.id != escalation.id and each.traffic != "drill"]
     found += [_served(call, log.get(call.id)) for call in calls.values() if call.id not in handed]
     return sorted(found, key=lambda each: (each.at, each.inference), reverse=True)[:MOST]
@@ -84,6 +86,7 @@ def _served(call: Inference, entry: Entry | None) -> Past:
 
 
 _WHO: Final[dict[str, str]] = {
+    "escalated": "a person; what they said is not kept",
     "canned": "a fixed text",
     "blocked": "nobody: it was withheld",
     "limited": "nobody: a limit turned it away",
