@@ -100,13 +100,16 @@ def test_whoever_answers_sees_why_who_and_what_was_promised(desk: Install, login
 
 def test_calls_that_people_answered_are_never_said_to_be_the_ais(desk: Install, login: Callable[[str], str]) -> None:
     ada = login("ada")
-    for number in range(1, 12):
+    idents = []
+    for number in range(1, 13):
         desk.clock.now += 60
-        answer(desk, escalated(desk, number), ada, text=f"Answer {number}.", add_example=False)
-    desk.clock.now += 60
-    view = desk.good("GET", f"/v1/escalations/{escalated(desk, 12)}", token=ada)["view"]
-    assert [past["said"] for past in view["history"]] == [f"Answer {number}." for number in range(11, 5, -1)]
-    assert {past["by"] for past in view["history"]} == {"ada"}
+        idents.append(escalated(desk, number))
+        if number != 4:
+            answer(desk, idents[-1], ada, text=f"Answer {number}.", add_example=False)
+    view = desk.good("GET", f"/v1/escalations/{idents[3]}", token=ada)["view"]
+    assert [(past["said"], past["by"]) for past in view["history"]] == [
+        ("Answer 3.", "ada"), ("Answer 2.", "ada"), ("Answer 1.", "ada")
+    ]  # fmt: skip
 
 
 def test_capacity_says_what_people_can_carry_and_more_people_are_the_owners_word(
