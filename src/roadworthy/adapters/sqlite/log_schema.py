@@ -10,7 +10,7 @@ import apsw
 
 from roadworthy.adapters.sqlite.log_rows import COLUMNS, LATER, NUMBERS
 
-VERSION = 2
+VERSION = 3
 
 _TYPES = {name: "REAL" for name in ("ts", *NUMBERS)} | {"id": "BLOB NOT NULL"}
 _INTEGERS = ("status", "stream", "input", "cache_read", "cache_write", "output", "reasoning")
@@ -60,6 +60,10 @@ ALTER TABLE fact ADD COLUMN would TEXT;
 ALTER TABLE fact ADD COLUMN kill TEXT;
 CREATE INDEX fact_would ON fact (ts, workflow, would) WHERE would IS NOT NULL;
 CREATE INDEX feedback_name ON feedback (name, ts);
+""",
+    3: """
+CREATE INDEX fact_failure ON fact (failure, ts, id) WHERE failure IS NOT NULL;
+CREATE INDEX fact_kill ON fact (kill, ts, id) WHERE kill IS NOT NULL;
 """,
 }
 """Version → what makes it of the one before."""

@@ -156,7 +156,7 @@ def one(services: Services, visit: Visit) -> Answer:
             "dropped": telling.DROPPED.get(call.bodies_dropped, call.bodies_dropped),
             "same_user": here(f"user {quoted(call.unit or '')} {_flow(call.workflow)}".strip()),
             "same_minute": here(f"{_minute(call.ts, visit)} {_flow(call.workflow)}".strip()),
-            "same_session": here(f"session {quoted(call.session)}") if call.session else "",
+            "same_session": here(f"session {quoted(call.session)} {_day(call.ts, visit)}") if call.session else "",
             "part_words": PART_WORDS, "did": did,
             "may_add": visit.may("configure", call.workflow), "needs": looking.expectations(services, call.workflow),
         },
@@ -179,6 +179,11 @@ def _minute(ts: float, visit: Visit) -> str:
     """The minute of an instant, in the words of the search box."""
     begin = datetime.fromtimestamp(ts // 60 * 60, visit.zone)
     return f"{begin:%Y-%m-%dT%H:%M%z}..{begin + timedelta(minutes=1):%Y-%m-%dT%H:%M%z}"
+
+
+def _day(ts: float, visit: Visit) -> str:
+    """The day of an instant: no index knows sessions, and a day is read in no time."""
+    return f"{datetime.fromtimestamp(ts, visit.zone):%Y-%m-%d}"
 
 
 def whole(services: Services, visit: Visit) -> Answer:
