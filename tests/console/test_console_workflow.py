@@ -156,6 +156,7 @@ def test_every_item_of_the_checklist_says_where_it_is_completed(console: Console
     for number, row in rows:
         assert "<button" in row or 'class="button"' in row or number == "5", number
         assert "Not shown yet" in row or number == "5"
+        console.browser("ada").get(tasks.place_of(int(number), "triage").partition("#")[0])
     waived = {"item": "9", "until": "2026-12-01", "reason": "no budget yet"}
     assert "Item 9 of triage rests until 2026-12-01" in text_of(
         console.browser("ada").done(f"{HERE}/waive", waived, on=HERE)

@@ -277,12 +277,11 @@ def place_of(item: int, workflow: str) -> str:
     """Where an item of the checklist is completed."""
     return {
         1: f"/load?workflow={workflow}",
-        2: f"/cost?workflow={workflow}#forecast",
-        3: "/drills#canary",
+        2: f"/cost/{workflow}",
         4: f"/drills/{workflow}",
         6: f"/evals/{workflow}",
         7: "/drills/kill",
-        8: f"/oncall?workflow={workflow}",
+        8: "/oncall",
         10: f"/failures/{workflow}",
     }.get(item, f"/workflows/{workflow}#item-{item}")
 

@@ -39,7 +39,7 @@ from roadworthy.workflow.words import share
 ROLES: Final[tuple[Role, ...]] = get_args(Role)
 HERE: Final = (3, 9)
 """Items that one press on this page renews."""
-VERBS: Final = {1: "Load test", 2: "Forecast", 4: "Drills", 6: "Evals", 7: "Kill drill", 8: "On-call", 10: "Drills"}
+VERBS: Final = {1: "Load test", 2: "Forecast", 4: "Drills", 6: "Evals", 7: "Kill drill", 8: "On-call", 10: "Failures"}
 LONGEST_REASON: Final = 500
 
 
