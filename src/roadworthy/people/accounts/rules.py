@@ -58,9 +58,9 @@ def password_problem(password: str, *, email: str = "", name: str = "") -> str |
     plain = password.lower()
     if len(set(plain)) < 5:
         return "it repeats a few characters; take several words"
-    core = re.sub(r"[^a-z@]", "", plain.replace("0", "o") if not plain.isdigit() else plain)
+    cores = {re.sub(r"[^a-z@]", "", each) for each in (plain, plain.replace("0", "o"))}
     words = [part.lower() for part in re.split(r"[^A-Za-z]+", f"{email.partition('@')[0]} {name}") if len(part) > 3]
-    if _made_of(core, COMMON | set(words)):
+    if any(_made_of(core, COMMON | set(words)) for core in cores):
         return "it is among the first that are tried: a common word, or your name, with something added"
     if any(plain in both for line in SEQUENCES for both in (line, line[::-1])):
         return "it is a row of keys or digits; take several words"
@@ -68,8 +68,8 @@ def password_problem(password: str, *, email: str = "", name: str = "") -> str |
 
 
 def _made_of(text: str, words: Collection[str]) -> bool:
-    """Is this nothing, or a repetition of one of these words?"""
-    return not text or any(len(word) > 2 and text.replace(word, "") == "" for word in words)
+    """Is this a repetition of one of these words?"""
+    return text != "" and any(len(word) > 2 and text.replace(word, "") == "" for word in words)
 
 
 def address_of(email: str) -> str | None:
@@ -85,22 +85,21 @@ def new_id(email: str, taken: Collection[str]) -> str:
     return next(name for name in names if name not in taken and name not in RESERVED)
 
 
-def grant_problem(grant: Grant, configuration: Configuration | None) -> str | None:
-    """Why a role cannot be granted so; ``None``: it can."""
+def grant_problem(grant: Grant, configuration: Configuration | None) -> tuple[str, str] | None:
+    """(field, why) a role cannot be granted so; ``None``: it can."""
     if grant.role not in ROLES:
-        return f"role: found {grant.role!r}, expected one of {', '.join(ROLES)}"
+        return "role", f"found {grant.role!r}, expected one of {', '.join(ROLES)}"
     if (grant.team is None) == (grant.workflow is None):
-        return "say where the role is held: --workflow NAME or --team NAME"
+        return "team", "say where the role is held: --workflow NAME or --team NAME"
     if grant.workflow is not None:
         known = [] if configuration is None else list(configuration.workflows)
         if grant.role == "admin":
-            return "an admin is admin of the whole install; leave --workflow out, or give the role owner"
+            return "workflow", "an admin is admin of the whole install; leave --workflow out, or give the role owner"
         if grant.workflow not in known:
-            return f"workflow: found {grant.workflow[:80]!r}, expected one that is configured: " + did_you_mean(
-                grant.workflow, known
-            )
+            meant = did_you_mean(grant.workflow, known)
+            return "workflow", f"found {grant.workflow[:80]!r}, expected one that is configured: {meant}"
     if grant.team is not None and grant.team != "*" and re.fullmatch(NAME, grant.team) is None:
-        return f"team: found {grant.team[:80]!r}, expected the name of a team, or * for every one"
+        return "team", f"found {grant.team[:80]!r}, expected the name of a team, or * for every one"
     return None
 
 

@@ -158,7 +158,7 @@ class Accounts:
             held = [replace(_whole(grant), person=person) for grant in dict.fromkeys(grants)]
             for grant in held:
                 if problem := grant_problem(grant, configuration):
-                    raise PeopleRefused("role", problem)
+                    raise PeopleRefused(*problem)
             _end_others(tx, address, now)
             team = next((grant.team for grant in held if grant.team not in (None, "*")), None) or _team_of(
                 held[0], configuration
@@ -279,8 +279,8 @@ class Accounts:
             if person.left:
                 raise PeopleRefused("person", f"{person.name} left; bring them back first: {_back(tx, person.id)}")
             if problem := grant_problem(grant, configuration):
-                raise PeopleRefused("role", problem)
-            tx.put_grant(Granted(grant, actor.id, self._clock()))
+                raise PeopleRefused(*problem)
+            self._grant(tx, grant, actor.id)
             self._audit(
                 tx, actor, "person.grant", f"person/{person.id}", _team_of(grant, configuration),
                 after={"role": grant.role, "where": grant.where()},
@@ -397,7 +397,7 @@ class Accounts:
         account = replace(tx.account(ident) or fresh, accepted_at=now)
         tx.put_account(account if password is None else replace(account, password=password))
         for grant in found.grants:
-            tx.put_grant(Granted(replace(grant, person=ident), found.by, now))
+            self._grant(tx, replace(grant, person=ident), found.by)
         tx.put_invitation(replace(found, used_at=now, person=ident))
         event = Event(
             actor=ident, on_behalf_of=place.actor, action="invitation.accept", target=f"person/{ident}",
@@ -405,6 +405,14 @@ class Accounts:
         )  # fmt: skip
         tx.append_audit(chain(tx.last_audit(), event, now))
         return self._sign_in.open_session(tx, everybody(tx)[ident], via, place)
+
+    def _grant(self, tx: PeopleTransaction, grant: Grant, by: str) -> None:
+        """Whoever is admin because nobody was made one stays admin when they make somebody else one."""
+        now = self._clock()
+        every = [each.grant for each in tx.granted()]
+        if grant.role == "admin" and by == first_admin(_configuration(tx), every, frozenset(left(tx))):
+            tx.put_grant(Granted(_whole(Grant(by, "admin")), by, now))
+        tx.put_grant(Granted(grant, by, now))
 
     def _bind(self, tx: PeopleTransaction, person: Person, subject: str) -> None:
         account = tx.account(person.id) or Account(person.id, self._clock(), email=person.email, team=person.team)
