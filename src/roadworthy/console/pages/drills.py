@@ -117,12 +117,13 @@ def stop(services: Services, visit: Visit) -> Answer:
 
 def failures(services: Services, visit: Visit) -> Answer:
     workflow = visit.path["workflow"]
-    services.workflows.named(workflow)
     found = together(catalogue(_frozen(services, workflow)))
+    judged = services.board.view(workflow).frozen
+    old = bool(found) and judged is not None and found[0][0].release != judged.release.digest
     owed = [each for each in services.vouching.owed(workflow) if each.kind == "failure_catalogue"]
     return View("failures.html", {
         "workflow": workflow, "items": found, "owed": next(iter(owed), None), "reads": words.reads,
-        "going": services.drills.going(workflow),
+        "going": services.drills.going(workflow), "judged": judged, "old": old,
         "mine": any(each.person == visit.actor.id for each in owed),
     })  # fmt: skip
 

@@ -107,7 +107,7 @@ def compare(services: Services, visit: Visit) -> Answer:
         _of(gate.evals.run(ident), workflow)
     return View("eval_compare.html", {
         "workflow": workflow, "found": compared(gate, one, other), "paired": words.paired,
-        "builtins": msgspec.to_builtins, "moves": _moves, "asked": words.asked, "texts": visit.may("read_text"),
+        "builtins": msgspec.to_builtins, "moves": _moves, "asked": words.asked, "pretty": words.pretty, "texts": visit.may("read_text"),
     })  # fmt: skip
 
 
