@@ -61,6 +61,7 @@ DECIDES = {
     "/v1/evidence/attest",
     "/v1/evidence/import", "/v1/evidence/revoke", "/v1/finance/close",
     "/v1/finance/correct", "/v1/kill/restore", "/v1/reviews/{workflow}/decide", "/v1/reviews/{workflow}/sign",
+    "/v1/oncall/override", "/v1/oncall/override/{id}/take-back",
     "/v1/rollouts", "/v1/rollouts/{workflow}/approve",
     "/v1/rollouts/{workflow}/resume", "/v1/rollouts/{workflow}/unlock", "/v1/waivers", "/v1/waivers/end",
 }  # fmt: skip

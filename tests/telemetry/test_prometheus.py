@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from roadworthy.adapters.telemetry import prometheus
 from roadworthy.adapters.telemetry.prometheus import render
 from roadworthy.engine.anomalies import AnomalyCounts
+from roadworthy.engine.heartbeat import BeatCounts
 from roadworthy.engine.telemetry import ExportCounts
 from roadworthy.gateway.counters import LATENCY_BOUNDS, Counters, WorkflowSums
 from roadworthy.gateway.journal import JournalCounts
@@ -182,6 +183,7 @@ def test_controls_numbers_exist_where_they_come_from() -> None:
     sources = {"log": Lag.__struct_fields__, "spans": ExportCounts.__struct_fields__}
     sources["anomalies"] = AnomalyCounts.__struct_fields__
     sources["people"] = PeopleCounts.__struct_fields__
+    sources["heartbeat"] = BeatCounts.__struct_fields__
     assert all(field in sources[part] for part, field, *_ in prometheus.CONTROL)
 
 

@@ -11,6 +11,8 @@ import logging
 from collections.abc import Callable, Sequence
 from typing import Final, Protocol
 
+import msgspec
+
 from roadworthy.engine.supervise import Module, ModuleHealth
 from roadworthy.people.incident.model import Notice
 from roadworthy.people.incident.service import Incidents
@@ -26,6 +28,17 @@ LOOK: Final = 5.0
 FAILURES: Final = 3
 """Calls in a row that must fail before somebody is told: two may be the network's."""
 KEY: Final = "heartbeat"
+
+
+class BeatCounts(msgspec.Struct, frozen=True):
+    """Since control started."""
+
+    sent: int
+    failed: int
+    withheld: int
+    """Due while a vital duty was dead."""
+    last_good: float
+    """0: never."""
 
 
 class Beat(Protocol):
@@ -98,13 +111,11 @@ class HeartbeatDuty:
             self._failures = 0
             await asyncio.to_thread(self._good_again)
 
-    def counts(self) -> dict[str, float]:
-        """Numbers for ``/metrics``; empty: no heartbeat is configured."""
+    def counts(self) -> BeatCounts | None:
+        """Numbers for ``/metrics``; ``None``: no heartbeat is configured."""
         if self._settings() is None:
-            return {}
-        return {
-            "sent": self.sent, "failed": self.failed, "withheld": self.withheld, "last_good": self.last_good or 0.0,
-        }  # fmt: skip
+            return None
+        return BeatCounts(self.sent, self.failed, self.withheld, self.last_good or 0.0)
 
     async def _call(self, wanted: Heartbeat) -> str:
         url = self._secret(wanted.url)

@@ -535,8 +535,8 @@ class Control:
             "people": msgspec.structs.asdict(self.people.counts()),
         }
         found |= self.gateways.numbers()
-        if beats := self.on_duty.heartbeat.counts():
-            found["heartbeat"] = beats
+        if (beats := self.on_duty.heartbeat.counts()) is not None:
+            found["heartbeat"] = msgspec.structs.asdict(beats)
         spans = self.spans.counts()
         return found if spans is None else {**found, "spans": msgspec.structs.asdict(spans)}
 
