@@ -24,7 +24,6 @@ def console(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Console]:
         "policy: {testers: [ada], projected_peak: 2, budgets: {workflow: {day: 20, month: 200}}}",
     )
     made = Console(tmp_path_factory.mktemp("console"), {**FILES, "workflows/triage/workflow.yaml": flow})
-    made.services.later.patience = 60.0
     made.control.workflows.freeze("triage", Actor("ada"))
     rows = []
     for number in range(400):

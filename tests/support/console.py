@@ -56,6 +56,7 @@ class Console:
         assert done.applied, [str(problem) for problem in done.problems]
         self.control.publish()
         self.services = self.control.services
+        self.services.later.patience = 60.0
         self.app, self.live = make_console(self.services, b"k" * 32, lambda: f"http://{HOST}", PAGES)
 
     def browser(self, person: str | None = None) -> Browser:

@@ -35,6 +35,8 @@ KINDS: Final = {
 }
 """Kind → (what the choice says, what it means)."""
 LIMIT_STEP: Final = 60.0
+PLAN_GOOD_FOR: Final = 60.0
+"""Seconds that a plan is shown before it is made anew."""
 SHOWN_RUNS: Final = 30
 
 
@@ -58,7 +60,12 @@ def overview(services: Services, visit: Visit) -> Answer:
 
 def plan(services: Services, visit: Visit) -> Answer:
     workflow, fields = visit.path["workflow"], _fields(visit.query)
-    found = services.loads.plan(order_of(workflow, fields))
+    order = order_of(workflow, fields)
+    asked = ("load", workflow, tuple(sorted(fields.items())))
+    found = services.later.get(asked, lambda: services.loads.plan(order), PLAN_GOOD_FOR).value
+    if found is None:
+        doing = "The calls of the last day are read."
+        return View("working.html", {"title": f"Load test of {workflow}", "doing": doing})
     told: dict[str, Any] = msgspec.to_builtins(found)
     lines = list(words.preflight(told))
     return View("load_plan.html", {
