@@ -182,7 +182,7 @@ def _itself() -> Iterator[Rule]:
         "ControlDead", "absent(roadworthy_log_lag_seconds) and on () roadworthy_worker_up", "2m", "page",
         "Control does not answer",
         "Gateways serve on with their last snapshot. Nothing is shipped, alerted, paged, ramped or stopped by itself "
-        "until it is back: roadworthy doctor.",
+        "until it is back: `roadworthy doctor`",
     )  # fmt: skip
     yield _own(
         "WorkerDown", "roadworthy_worker_up == 0", "2m", "page", "A gateway worker does not answer",
@@ -198,7 +198,7 @@ def _itself() -> Iterator[Rule]:
     )  # fmt: skip
     yield _own(
         "SnapshotRefused", "increase(roadworthy_snapshots_refused_total[15m]) > 0", "0m", "notify",
-        "A worker refused a snapshot", "It serves with the last good one: roadworthy status.",
+        "A worker refused a snapshot", "It serves with the last good one: `roadworthy status`",
     )  # fmt: skip
     yield _registered("dead_letter", "delta(roadworthy_messages_dead[15m]) > 0", "0m", "messages that were given up")
     yield _registered(

@@ -161,7 +161,7 @@ def override(work: Work, person: str, start: str, until: str, rotation: str, why
 def take_back(work: Work, ident: str, why: str) -> None:
     """End the override ID now; what it covered until now stays as it was."""
     if not ident.replace("_", "").isalnum():
-        raise BadInput(f"{ident[:40]!r} is no id of an override", "roadworthy oncall lists them")
+        raise BadInput(f"{ident[:40]!r} is no id of an override", "`roadworthy oncall` lists them")
     ended = work.admin.post(f"/v1/oncall/override/{ident}/take-back", {"why": why})
     if work.json:
         work.emit(ended)
