@@ -12,7 +12,7 @@ POST /v1/escalations/{id}/cancel  {reason?} → the escalation
 GET  /v1/escalations/{id}/told    → what a gateway may know of it
 POST /v1/escalations/{id}/reply   a helpdesk's signed answer, as a gateway passed it on → {id, status}
 GET  /v1/capacity/{workflow}      → {release, seen, stages: what people carry at each, agents: how they answer}
-GET  /v1/deliveries               ?state=waiting|delivered|dead&about=INFERENCE&limit= → {items, counts}, newest first
+GET  /v1/deliveries               ?state=&about=INFERENCE&limit= → {items, counts}, newest first
 POST /v1/deliveries/{id}/retry    → the message, which is told anew
 GET  /v1/incidents                ?workflow=&open=1&inference=ID&drills=0&limit= → {items}, seen last first
 GET  /v1/incidents/{id}           → the incident or alert, with ``paging``: who was paged and what came of it
@@ -39,7 +39,7 @@ from roadworthy.workflow.service import Unknown
 
 LARGEST_PAGE = 1000
 TEXTS = ("messages", "draft", "answer", "holding")
-STATES = ("waiting", "delivered", "dead")
+STATES = ("waiting", "delivered", "dead", "withdrawn")
 
 
 class Answer(msgspec.Struct, forbid_unknown_fields=True):
