@@ -25,7 +25,7 @@ from roadworthy.console.refusals import refusal_of
 from roadworthy.operations.services import Services
 from roadworthy.people.accounts.attempts import TooManyAttempts
 from roadworthy.people.accounts.identity import IdentityRefused
-from roadworthy.people.accounts.service import InvitationRefused, PeopleRefused, ProviderRefused, WrongPerson
+from roadworthy.people.accounts.service import InvitationRefused, ProviderRefused, WrongPerson
 from roadworthy.people.service import PasswordRefused, SignedIn, SignInRefused
 
 PROVIDER: Final = "roadworthy-provider"
@@ -49,7 +49,7 @@ def sign_in(services: Services, visit: Visit) -> Answer:
             done = services.sign_in.by_password(visit.text("name"), str(visit.form.get("password", "")), visit.place)
     except (SignInRefused, TooManyAttempts) as error:
         return _wrong(services, error, to, name=visit.text("name"), by_code=bool(code))
-    return _entered(services, visit, done, to)
+    return entered(services, visit, done, to)
 
 
 def to_provider(services: Services, visit: Visit) -> Answer:
@@ -71,7 +71,7 @@ def from_provider(services: Services, visit: Visit) -> Answer:
         done = services.accounts.by_provider(claims.email, claims.subject, claims.name, visit.place)
     except (IdentityRefused, ProviderRefused) as error:
         return _wrong(services, error, "/")
-    return _entered(services, visit, done, local_path(to))
+    return entered(services, visit, done, local_path(to))
 
 
 def invitation(services: Services, visit: Visit) -> Answer:
@@ -89,9 +89,9 @@ def accept(services: Services, visit: Visit) -> Answer:
         done = services.accounts.accept(
             visit.path["token"], visit.place, name=visit.text("name"), password=password, signed_in=person
         )
-    except (PasswordRefused, PeopleRefused, WrongPerson) as error:
+    except (InvitationRefused, PasswordRefused, WrongPerson) as error:
         return _invitation(services, visit, str(error))
-    return _entered(services, visit, done, "/", f"Welcome, {done.person.name}.")
+    return entered(services, visit, done, "/", f"Welcome, {done.person.name}.")
 
 
 def sign_out(services: Services, visit: Visit) -> Answer:
@@ -127,7 +127,7 @@ def _wrong(services: Services, error: Exception, to: str, *, name: str = "", by_
     return _form(services, to, wrong=refusal.message, status=refusal.status, name=name, by_code=by_code)
 
 
-def _entered(services: Services, visit: Visit, done: SignedIn, to: str, said: str = "") -> Redirect:
+def entered(services: Services, visit: Visit, done: SignedIn, to: str, said: str = "") -> Redirect:
     if visit.token:
         services.sign_in.end(visit.token, visit.actor.id)
     return Redirect(to, said, cookies={SESSION: done.token})
