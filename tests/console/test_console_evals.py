@@ -110,6 +110,15 @@ def test_two_people_never_have_the_same_answer_before_them_and_who_is_late_is_to
     assert bo.post(f"{SCORE}/hold", mine, on=SCORE).status_code == 204, "who has gone keeps nothing from others"
 
 
+def test_whoever_reads_an_example_or_an_answer_is_in_the_audit_trail(desk: Console) -> None:
+    before = len(desk.audit())
+    desk.browser("sam").get(SCORE)
+    desk.browser("ada").get(f"{HOME}/examples")
+    desk.browser("vi").get(HOME)
+    read = [row for row in desk.audit()[before:] if "read" in row]
+    assert read == [f"{who} examples.read workflow/triage done" for who in ("sam", "ada")]
+
+
 def test_without_a_value_nothing_is_kept_and_the_page_says_what_to_do(desk: Console) -> None:
     sam = desk.browser("sam")
     page = sam.get(SCORE)

@@ -19,6 +19,7 @@ import msgspec
 
 from roadworthy.console.access import Visit
 from roadworthy.console.app import Answer, Page, Redirect, View
+from roadworthy.console.pages.eval_parts import page_of, record_reading
 from roadworthy.console.refusals import Wrong
 from roadworthy.evals.model import Run
 from roadworthy.operations.proving import words
@@ -75,11 +76,12 @@ def show(services: Services, visit: Visit) -> Answer:
     }  # fmt: skip
     if running or not visit.may("read_text"):
         return View("eval_run.html", {**context, "rows": [], "others": [], "against": None})
+    record_reading(services, visit, "eval_answers.read", f"eval_run/{run.id}")
     others = [each for each in services.evals.evals.runs(run.workflow, 50) if each.id != run.id]
     against = _against(services, visit, run, others)
     found = side_by_side(services.evals.gate, run, against)
     rows = [each for each in found if each.wrong or not visit.query.get("wrong")]
-    at = _page(visit)
+    at = page_of(visit)
     return View(
         "eval_run.html",
         {
@@ -105,9 +107,12 @@ def compare(services: Services, visit: Visit) -> Answer:
     one, other = (run_of(gate, workflow, which) for which in (a, b))
     for ident in (one, other):
         _of(gate.evals.run(ident), workflow)
+    texts = visit.may("read_text")
+    if texts:
+        record_reading(services, visit, "eval_answers.read", after={"runs": [one, other]})
     return View("eval_compare.html", {
-        "workflow": workflow, "found": compared(gate, one, other), "paired": words.paired,
-        "builtins": msgspec.to_builtins, "moves": _moves, "asked": words.asked, "pretty": words.pretty, "texts": visit.may("read_text"),
+        "workflow": workflow, "found": compared(gate, one, other), "paired": words.paired, "moves": _moves,
+        "builtins": msgspec.to_builtins, "asked": words.asked, "pretty": words.pretty, "texts": texts,
     })  # fmt: skip
 
 
@@ -126,7 +131,9 @@ def _order(workflow: str, purpose: str, asked: dict[str, str]) -> Order:
     if most is not None and not 0 < most < 1e6:
         raise Wrong(f"Most that it may cost: found “{asked['usd'][:20]}”, expected dollars, such as 0.50")
     return Order(
-        workflow, asked["release"], purpose=purpose, sample=_whole(asked, "sample", 0, 10_000),  # type: ignore[arg-type]
+        workflow, asked["release"],
+        purpose=purpose,  # type: ignore[arg-type]
+        sample=_whole(asked, "sample", 0, 10_000),
         repeat=_whole(asked, "repeat", 1, MOST_REPEATS), fresh=asked["fresh"] == "yes", usd=most,
         against=asked["against"] if purpose != "gate" else "",
     )  # fmt: skip
@@ -183,11 +190,6 @@ def _moves(before: dict[str, float], after: dict[str, float]) -> str:
 
 def _href(run: Run) -> str:
     return f"/evals/{quote(run.workflow)}/runs/{run.id}"
-
-
-def _page(visit: Visit) -> int:
-    text = visit.query.get("page", "1")
-    return max(int(text) - 1, 0) if text.isdigit() and len(text) < 6 else 0
 
 
 PAGES = [

@@ -25,6 +25,7 @@ import msgspec
 
 from roadworthy.console.access import Visit
 from roadworthy.console.app import Answer, Page, Redirect, View
+from roadworthy.console.pages.eval_parts import page_of, record_reading
 from roadworthy.console.pages.scoring import agreement_said
 from roadworthy.console.refusals import Wrong
 from roadworthy.evals.examples import unread
@@ -81,7 +82,8 @@ def examples(services: Services, visit: Visit) -> Answer:
     workflow = visit.path["workflow"]
     found = services.evals.evals.current(workflow)
     shown = [each for each in found.examples.items if not each.held_out]
-    at = _page(visit)
+    record_reading(services, visit, "examples.read")
+    at = page_of(visit)
     return View(
         "eval_examples.html",
         {
@@ -95,8 +97,9 @@ def examples(services: Services, visit: Visit) -> Answer:
 def pool(services: Services, visit: Visit) -> Answer:
     workflow = visit.path["workflow"]
     found = services.evals.pool.look(workflow)
+    record_reading(services, visit, "examples.read")
     items = [{**row_of(each.example), "drop": each.drop, "source": each.source, "by": each.by} for each in found.items]
-    at = _page(visit)
+    at = page_of(visit)
     return View(
         "eval_pool.html",
         {
@@ -305,11 +308,6 @@ def _format(text: str, fields: Mapping[str, str]) -> Format:
 
 def _importing(services: Services) -> Importing:
     return Importing(services.workflows, services.evals.pool, services.evals.redactor)
-
-
-def _page(visit: Visit) -> int:
-    text = visit.query.get("page", "1")
-    return max(int(text) - 1, 0) if text.isdigit() and len(text) < 6 else 0
 
 
 PAGES = [

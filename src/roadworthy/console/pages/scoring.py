@@ -21,6 +21,7 @@ from starlette.responses import HTMLResponse, Response
 
 from roadworthy.console.access import Visit
 from roadworthy.console.app import Answer, Page, Redirect, View
+from roadworthy.console.pages.eval_parts import record_reading
 from roadworthy.console.refusals import Wrong
 from roadworthy.evals.examples import unread
 from roadworthy.evals.hand import Agreement, Turn
@@ -39,6 +40,8 @@ def show(services: Services, visit: Visit) -> Answer:
     }  # fmt: skip
     if turn.question is None:
         return View("scoring_done.html", {**common, **_ended(services, workflow, turn)})
+    about = {"example": turn.question.example.id, "answer": turn.question.answer}
+    record_reading(services, visit, "examples.read", after=about)
     example: dict[str, Any] = msgspec.to_builtins(turn.question.example)
     return View(
         "scoring.html",
