@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import json
 import re
 from collections.abc import Iterator
 
@@ -10,6 +11,7 @@ import pytest
 
 from roadworthy.evals.model import Answer, Run
 from roadworthy.evals.turns import LIFE
+from roadworthy.operations.proving.eval_plans import Order
 from roadworthy.workflow.service import Actor
 from support.console import FILES, Browser, Console, text_of
 
@@ -196,3 +198,55 @@ def test_the_last_answer_is_followed_by_how_far_people_agree_and_what_to_do_next
         assert "sam" not in text_of(page).partition("asked")[2], "who scored it before is not told"
         scored(bo, "good")
     assert "two people" in text_of(page)
+
+
+def run_of(console: Console, answers: dict[str, str]) -> Run:
+    """A complete run of the frozen release, as a gateway would have left it.  ``answers``: label → text; the rest is
+    right."""
+    gate = console.services.evals.gate
+    run = gate.begin(gate.ready(Order("triage", purpose="check", fresh=True)), Actor("ada"))
+    right = '{"topic": "billing"}'
+    for each in gate.evals.current("triage").examples.items:
+        text = answers.get(each.label, right)
+        gate.evals.keep(
+            Answer(run=run.id, example=each.id, at=1.0, outcome="answered", text=text, model_answered="sim")
+        )
+    console.clock.now += 60
+    return run
+
+
+def test_a_run_stands_beside_another_with_what_got_worse_first_and_nothing_of_what_is_held_out(desk: Console) -> None:
+    desk.services.workflows.freeze("triage", Actor("bo"))
+    ada = desk.browser("ada")
+    items = desk.services.evals.evals.current("triage").examples.items
+    open_, out = [each for each in items if not each.held_out], [each for each in items if each.held_out]
+    mended, broken, hidden_ = open_[0].label, open_[1].label, out[0].label
+    bad = json.dumps({"topic": f"returns {EVIL}"})
+    old = run_of(desk, {mended: bad})
+    new = run_of(desk, {broken: bad, hidden_: bad})
+    page = ada.get(f"{HOME}/runs/{new.id}?against={old.id}")
+    said = text_of(page)
+    assert "2 worse , 1 better; 2 of 12 not as expected" in said
+    assert said.index(f"{broken} worse") < said.index(f"{mended} better")
+    assert "A try: nothing that counts comes of it" in said
+    assert EVIL not in page
+    assert f"{hidden_} worse held out What it asks and what was answered is not shown." in said
+    assert f"{hidden_[1:]}: about" not in said
+    both = text_of(ada.get(f"{HOME}/compare?a={old.id}&b={new.id}"))
+    assert "Worse: 2" in both
+    assert "topic 1 → 0" in both
+    wrong = text_of(ada.get(f"{HOME}/runs/{new.id}?wrong=yes"))
+    assert f"{broken} " in wrong
+    assert f"{mended} better" not in wrong
+    assert text_of(ada.get(HOME)).count("a try") == 2
+    ada.get(f"/evals/other/runs/{new.id}", 404)
+
+
+def test_what_a_run_would_cost_is_said_before_it_begins_and_what_is_no_money_is_refused(desk: Console) -> None:
+    ada = desk.browser("ada")
+    page = text_of(ada.get(f"{HOME}/plan?purpose=check&sample=5"))
+    assert "You may close the page: it goes on" in page
+    assert "what it can see" in page
+    assert "expected dollars" in text_of(ada.get(f"{HOME}/plan?purpose=check&usd=lots", 422))
+    assert "expected a whole number" in text_of(ada.get(f"{HOME}/plan?purpose=check&sample=-1", 422))
+    assert "it needs the permission" in text_of(desk.browser("vi").get(f"{HOME}/plan?purpose=check"))
