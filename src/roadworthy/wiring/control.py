@@ -29,7 +29,7 @@ from roadworthy.people.service import NoSuchPerson
 from roadworthy.wiring.composition import Control
 from roadworthy.wiring.folders.config_folder import ConfigFolderError, read_folder
 from roadworthy.wiring.folders.data_folder import DataFolderError, DataFolderHeld, FolderLock, create_folder
-from roadworthy.wiring.processes.sockets import CannotListen, listen_unix
+from roadworthy.wiring.processes.sockets import CannotListen, listen_unix, on_loopback
 from roadworthy.workflow.problems import errors
 from roadworthy.workflow.service import Actor, Workflows
 
@@ -129,12 +129,19 @@ def apply_at_start(control: Control, directory: str, say: Callable[[str], None])
 
 
 def run(
-    data: str, *, apply: str | None, login: Sequence[str] | None, say: Callable[[str], None], console: int | None = None
+    data: str,
+    *,
+    apply: str | None,
+    login: Sequence[str] | None,
+    say: Callable[[str], None],
+    console: int | None = None,
+    demo: bool = False,
 ) -> int:
     """Be control until told to stop.  Returns the exit code.
 
     ``login``: people for whom a one-time code is printed; ``None``: the first owner.  ``console``: descriptor of the
-    socket on which people reach the console; ``None``: nowhere.
+    socket on which people reach the console; ``None``: nowhere.  ``demo``: visitors choose whom they are, as long as
+    that socket is on loopback.
     """
     try:
         folder = create_folder(data)
@@ -148,7 +155,9 @@ def run(
                 control.publish()
                 for person in login if login is not None else first_owner(control.workflows):
                     say_code(control, person, say, console=console is not None)
-                asyncio.run(serve(control, None if console is None else socket.socket(fileno=console)))
+                pages = None if console is None else socket.socket(fileno=console)
+                control.console.demo = demo and pages is not None and on_loopback(pages)
+                asyncio.run(serve(control, pages))
             finally:
                 control.close()
     except DataFolderHeld as error:
@@ -184,6 +193,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--apply", metavar="DIR", help="apply this configuration folder first")
     parser.add_argument("--login", metavar="PERSON", action="append", default=[], help="print a one-time code")
     parser.add_argument("--login-owner", action="store_true", help="print one for the first owner, on a terminal")
+    parser.add_argument("--demo", action="store_true", help="the demo's login on that console")
     parser.add_argument("--console-fd", type=int, help="descriptor of the socket on which the console is served")
     chosen = parser.parse_args(arguments)
     from roadworthy.adapters.telemetry.logs import configure
@@ -194,7 +204,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(text, flush=True)
 
     login = None if chosen.login_owner and not chosen.login and sys.stdout.isatty() else chosen.login
-    return run(chosen.data, apply=chosen.apply, login=login, say=say, console=chosen.console_fd)
+    return run(chosen.data, apply=chosen.apply, login=login, say=say, console=chosen.console_fd, demo=chosen.demo)
 
 
 if __name__ == "__main__":

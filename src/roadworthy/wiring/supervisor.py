@@ -48,6 +48,8 @@ class Options(msgspec.Struct, frozen=True):
     console: str | None = None
     login: tuple[str, ...] = ()
     """People for whom control prints a one-time login code; none given: on a terminal, the first owner."""
+    demo: bool = False
+    """Let visitors of the console choose whom they are.  ``roadworthy demo`` alone says so; it listens on loopback."""
     grace: float = 30.0
     """Seconds that calls in flight have to end, and then that control has to ship."""
 
@@ -103,6 +105,7 @@ class Supervisor(supervising.Supervisor):
         command = python("roadworthy.wiring.control", "--data", str(self._folder.root))
         if self._console is not None:
             command += ["--console-fd", str(self._console.fileno())]
+            command += ["--demo"] * self._options.demo
         if self._control.facts.restarts == 0:
             if self._options.config_dir is not None:
                 command += ["--apply", self._options.config_dir]

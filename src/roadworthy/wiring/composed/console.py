@@ -21,6 +21,8 @@ class ConsoleFrontDoor:
         self._services = services
         self._key = key
         self._address = address
+        self.demo = False
+        """Is it ``roadworthy demo`` that runs, on loopback?  Then visitors choose whom of the sample they are."""
         self._app: ASGIApp | None = None
         self._live: Live | None = None
         self._making = asyncio.Lock()
@@ -39,6 +41,8 @@ class ConsoleFrontDoor:
 
     def _made(self) -> tuple[ASGIApp, Live]:
         from roadworthy.console.app import make_console
+        from roadworthy.console.pages import demo
         from roadworthy.console.routes import PAGES
 
-        return make_console(self._services, self._key, self._address, PAGES)
+        pages = [*PAGES, *demo.PAGES] if self.demo else PAGES
+        return make_console(self._services, self._key, self._address, pages)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import ipaddress
 import os
 import socket
 import time
@@ -89,6 +90,14 @@ def check_socket_path(path: Path) -> None:
             f"{path}: {len(os.fsencode(path))} bytes, and a socket path may have {LONGEST_UNIX_PATH}; "
             "choose a data folder with a shorter path (--data)"
         )
+
+
+def on_loopback(listener: socket.socket) -> bool:
+    """Can only this machine reach it?  Fails closed."""
+    try:
+        return ipaddress.ip_address(listener.getsockname()[0]).is_loopback
+    except (ValueError, IndexError, OSError):
+        return False
 
 
 def bound(listener: socket.socket) -> str:
