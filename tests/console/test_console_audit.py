@@ -58,6 +58,8 @@ def test_the_newest_come_first_and_older_ones_follow(ada: Browser) -> None:
     assert older
     second = ada.get(older.group(1).replace("&amp;", "&"))
     assert seqs(second)[0] == seqs(first)[-1] - 1
+    for nonsense in ("x", "9" * 40, "²"):
+        assert seqs(ada.get(f"/audit?before={nonsense}")) == seqs(first)
 
 
 def test_records_are_found_by_who_what_where_and_when(ada: Browser, trail: Console) -> None:

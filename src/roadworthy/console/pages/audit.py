@@ -10,6 +10,7 @@ A look at the page verifies what is new since the last one, at most some hundred
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
@@ -30,6 +31,7 @@ from roadworthy.workflow.words import plural
 
 ROWS = 50
 FIELDS = ("person", "action", "workflow", "when")
+_NUMBER = re.compile(r"[0-9]{1,15}")
 HOUR = 3600.0
 """A longer time asked about means its end, a shorter one its beginning."""
 MOST_CHANGES = 200
@@ -39,7 +41,7 @@ MOST_CHANGES = 200
 def show(services: Services, visit: Visit) -> Answer:
     which, window = _which(visit)
     before = visit.query.get("before", "")
-    page = seen(services.state, which, visit.standing, int(before) if before.isdecimal() else None, ROWS)
+    page = seen(services.state, which, visit.standing, int(before) if _NUMBER.fullmatch(before) else None, ROWS)
     with services.state.read() as tx:
         people, actions = tx.trail_words("actor"), tx.trail_words("action")
     asked = {name: visit.query.get(name, "") for name in FIELDS}

@@ -15,6 +15,12 @@ addEventListener("htmx:beforeRequest", (event) => {
   const typing = at && part.contains(at) && at.matches("input:not([type=checkbox]):not([type=radio]), textarea, select");
   if (typing || part.querySelector(".holding, details.fold[open]")) event.preventDefault();
 });
+// A stream that comes back after a break (control was restarted) may have missed something: every live part is fetched.
+let opened = 0;
+addEventListener("htmx:sseOpen", () => {
+  if (opened++ === 0) return;
+  for (const part of document.querySelectorAll("[hx-trigger*='sse:']")) htmx.trigger(part, part.getAttribute("hx-trigger").match(/sse:[a-z_-]+/)[0]);
+});
 addEventListener("htmx:afterSettle", (event) => draw(event.target));
 
 // data-hold="1200": a button that acts when it has been held for so many milliseconds, by pointer or by key.
