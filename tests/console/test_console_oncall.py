@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from roadworthy.engine.heartbeat import VITAL
 from roadworthy.workflow import calendars
 from support.console import FILES, Console, text_of
 
@@ -110,6 +111,10 @@ def test_a_test_page_goes_to_whoever_is_on_call_and_counts_once_it_is_acknowledg
     assert "Acknowledge the test page of triage" in text_of(browser.get("/"))
     assert "Acknowledge the test page" not in text_of(console.browser("bo").get("/"))
     assert "ada oncall.test workflow/triage done" in console.audit()
+
+
+def test_the_duties_that_the_heartbeat_waits_for_are_duties_of_control(console: Console) -> None:
+    assert {module.name for module in console.control.modules()} >= set(VITAL)
 
 
 def test_where_nobody_said_who_is_on_call_the_page_shows_how(tmp_path_factory: pytest.TempPathFactory) -> None:

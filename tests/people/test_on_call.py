@@ -9,6 +9,7 @@ import msgspec
 import pytest
 
 from people.on_call_support import ADA, BO, DAY, MONDAY, PEOPLE, ROTATION, Bench, at, configuration
+from roadworthy.operations.rights import rights_of
 from roadworthy.people.oncall.model import Reading
 from roadworthy.people.oncall.schedules import Schedules, ScheduleUnreadable, joined
 from roadworthy.people.oncall.service import OverrideRefused
@@ -62,6 +63,14 @@ def test_in_the_week_of_a_leaver_the_catch_all_is_paged_and_a_catch_all_who_left
     bench.apply(configuration(on_call={"default": msgspec.structs.replace(members, catch_all="cy")}))
     assert bench.on_call.now("support") == ["ada"]
     assert bench.on_call.duty("support").problem == "cy, the catch-all of default, has left"
+
+
+def test_whoever_is_on_call_may_take_a_stopped_workflow_back_to_guarded_and_no_further() -> None:
+    owners = Owners("ada", "bo", "bo")
+    assert rights_of("eve", owners) == {"stop"}
+    assert rights_of("eve", owners, on_shift=True) == {"stop", "on_call"}
+    assert rights_of("os:1000", owners, on_shift=True) == {"stop"}
+    assert rights_of("eve", None, on_shift=True) == {"stop"}
 
 
 def test_the_past_is_as_it_was_configured_then() -> None:

@@ -20,9 +20,9 @@ from roadworthy.workflow.model import DEFAULT_TEAM, Heartbeat
 
 log = logging.getLogger("roadworthy.heartbeat")
 
-VITAL: Final = ("ship", "publish", "deliveries", "alerting", "paging", "kill switch")
+VITAL: Final = ("ship", "publish", "deliveries", "alerts", "paging", "kill switch")
 """Engine modules without which nobody would be woken."""
-SILENT: Final = 120.0
+SILENT: Final = 180.0
 """Seconds since its last good round after which such a module counts as dead."""
 LOOK: Final = 5.0
 FAILURES: Final = 3
