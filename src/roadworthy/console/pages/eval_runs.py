@@ -12,6 +12,7 @@ A run that a page began goes on when the page is closed.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -22,6 +23,7 @@ from roadworthy.console.app import Answer, Page, Redirect, View
 from roadworthy.console.pages.eval_parts import page_of, record_reading
 from roadworthy.console.refusals import Wrong
 from roadworthy.evals.model import Run
+from roadworthy.evals.service import Refused
 from roadworthy.operations.proving import words
 from roadworthy.operations.proving.eval_comparing import Shown, compared, run_of, side_by_side
 from roadworthy.operations.proving.eval_plans import MOST_REPEATS, Order
@@ -31,6 +33,8 @@ from roadworthy.workflow.service import Unknown
 
 A_PAGE: Final = 25
 """Answers."""
+TRIED: Final = 3
+"""Earlier runs that are tried for one to hold it against."""
 PURPOSES: Final = {
     "gate": ("Run the gate", "Decides what traffic the release may get, and signs it."),
     "check": ("Try it out", "The same questions and scores, and nothing that counts comes of it."),
@@ -78,8 +82,7 @@ def show(services: Services, visit: Visit) -> Answer:
         return View("eval_run.html", {**context, "rows": [], "others": [], "against": None})
     record_reading(services, visit, "eval_answers.read", f"eval_run/{run.id}")
     others = [each for each in services.evals.evals.runs(run.workflow, 50) if each.id != run.id]
-    against = _against(services, visit, run, others)
-    found = side_by_side(services.evals.gate, run, against)
+    against, found = _beside(services, visit, run, others)
     rows = [each for each in found if each.wrong or not visit.query.get("wrong")]
     at = page_of(visit)
     return View(
@@ -160,17 +163,19 @@ def _of(run: Run, workflow: str) -> None:
         raise Unknown(f"run {run.id} is of another workflow than {workflow}")
 
 
-def _against(services: Services, visit: Visit, run: Run, others: list[Run]) -> Run | None:
-    """The run that was chosen, else the newest one before it of another release, else the newest before it."""
-    named = visit.query.get("against")
-    if named == "none":
-        return None
-    if named:
-        found = services.evals.evals.run(named)
+def _beside(services: Services, visit: Visit, run: Run, others: list[Run]) -> tuple[Run | None, list[Shown]]:
+    """The run that was chosen, else the newest one before it of another release, else the newest before it; and every
+    answer beside it.  Raises ``Unknown`` and ``Refused``."""
+    gate, named = services.evals.gate, visit.query.get("against")
+    if named and named != "none":
+        found = gate.evals.run(named)
         _of(found, run.workflow)
-        return found
-    earlier = [each for each in others if each.began < run.began]
-    return next((each for each in earlier if each.release != run.release), next(iter(earlier), None))
+        return found, side_by_side(gate, run, found)
+    earlier = [] if named else [each for each in others if each.began < run.began]
+    for each in sorted(earlier, key=lambda each: each.release == run.release)[:TRIED]:
+        with suppress(Refused):  # its release or its scorers are not what they were: nothing can be held against it
+            return each, side_by_side(gate, run, each)
+    return None, side_by_side(gate, run, None)
 
 
 def _row(each: Shown) -> dict[str, Any]:
