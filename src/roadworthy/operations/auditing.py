@@ -14,8 +14,8 @@ from roadworthy.workflow.ports import State
 
 CHUNK: Final = 1000
 """Records that are read at a time."""
-AT_A_LOOK: Final = 500
-"""Records that a look at the trail verifies: some 10 ms."""
+AT_A_LOOK: Final = 200
+"""Records that a look at the trail verifies: some 5 ms."""
 MOST_READ: Final = 2000
 """Records that are read for a page of those that somebody may see."""
 DEEPEST: Final = 12

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import Any, Final, Generic, NamedTuple, TypeVar
 
@@ -44,17 +44,33 @@ class Later:
 
     def get(self, key: Hashable, question: Callable[[], T], good_for: float) -> Answer[T]:
         """The answer, at most ``good_for`` seconds old unless a newer one is being worked out."""
+        return self.together([(key, question, good_for)])[0]
+
+    def together(self, asked: Sequence[tuple[Hashable, Callable[[], Any], float]]) -> list[Answer[Any]]:
+        """The answers to several questions, worked out in this order; whoever asks waits once for all of them."""
         now = self._clock()
+        kept = [self._asked(*each, now) for each in asked]
+        wait([new.work for old, new in kept if old is None], self.patience)
+        return [self._told(key, *pair, now) for (key, *_), pair in zip(asked, kept, strict=True)]
+
+    def _asked(
+        self, key: Hashable, question: Callable[[], Any], good_for: float, now: float
+    ) -> tuple[_Kept | None, _Kept]:
+        """What is known, and what is asked for now; the same where what is known is good."""
         with self._lock:
             known = self._known.get(key)
             if known is not None and now - known.at <= good_for:
-                return Answer(known.work.result(), known.at)
-            asked = self._under_way.get(key)
-            if asked is None:
-                asked = self._under_way[key] = _Kept(self._worker.submit(question), now)
-        if wait([asked.work], self.patience if known is None else 0.0).done:
-            self._keep(key, asked)
-            return Answer(asked.work.result(), asked.at)
+                return known, known
+            new = self._under_way.get(key)
+            if new is None:
+                new = self._under_way[key] = _Kept(self._worker.submit(question), now)
+            return known, new
+
+    def _told(self, key: Hashable, known: _Kept | None, new: _Kept, now: float) -> Answer[Any]:
+        if new.work.done():
+            if new is not known:
+                self._keep(key, new)
+            return Answer(new.work.result(), new.at)
         return Answer(None, now) if known is None else Answer(known.work.result(), known.at)
 
     def forget(self) -> None:

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable
 from datetime import datetime
-from typing import TypeVar
+from typing import Any, TypeVar
 from urllib.parse import urlencode
 
 import msgspec
@@ -84,16 +84,15 @@ def _summed(services: Services, names: list[str], whole: bool) -> tuple[list[She
 def one(services: Services, visit: Visit) -> Answer:
     name, now = visit.path["workflow"], visit.now
     flow = services.workflows.named(name)
-    sheet = _later(services, ("sheet", name), lambda: services.finance.books.sheet("workflow", name), GOOD_FOR)
-    unit = _later(
-        services, ("unit", name), lambda: services.costing.costs.unit(name, now - SHOWN_DAYS * DAY, now), LONG_GOOD_FOR
+    forecasts, costs, since = services.costing.forecasts, services.costing.costs, now - SHOWN_DAYS * DAY
+    sheet, days, past, unit = _together(
+        services,
+        (("sheet", name), lambda: services.finance.books.sheet("workflow", name), GOOD_FOR),
+        (("days", name), lambda: costs.days(name, since, now), GOOD_FOR),
+        (("past", name), lambda: forecasts.past(name, PAST), LONG_GOOD_FOR),
+        (("unit", name), lambda: costs.unit(name, since, now), LONG_GOOD_FOR),
     )
-    days = _later(
-        services, ("days", name), lambda: services.costing.costs.days(name, now - SHOWN_DAYS * DAY, now), GOOD_FOR
-    )
-    forecasts = services.costing.forecasts
     newest = forecasts.newest(name)
-    past = _later(services, ("past", name), lambda: forecasts.past(name, PAST), LONG_GOOD_FOR)
     owed = [each for each in services.vouching.owed(name) if each.kind == "cost_forecast"]
     chart = {
         "x": [datetime.fromisoformat(day.day).replace(tzinfo=visit.zone).timestamp() for day in days or ()],
@@ -195,6 +194,12 @@ def mail(services: Services, visit: Visit) -> Answer:
 def _later(services: Services, key: Hashable, question: Callable[[], T], good_for: float) -> T | None:
     """``None``: it is being worked out, and the page asks again."""
     return services.later.get(("cost", key), question, good_for).value
+
+
+def _together(services: Services, *asked: tuple[Hashable, Callable[[], Any], float]) -> list[Any]:
+    """Several, waited for once."""
+    found = services.later.together([(("cost", key), question, good_for) for key, question, good_for in asked])
+    return [each.value for each in found]
 
 
 def _which(visit: Visit, field: Callable[[str], str | None]) -> tuple[Covers, str, str]:

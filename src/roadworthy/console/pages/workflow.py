@@ -149,7 +149,11 @@ def before_ramp(services: Services, visit: Visit) -> Answer:
     name = visit.path["workflow"]
     flow = services.workflows.named(name)
     order = Order(name, release=visit.query.get("release") or None, stage=visit.query.get("stage") or None)
-    prospect = services.rollouts.prospect(order, visit.actor)
+    asked = ("prospect", name, order.release, order.stage, visit.actor.id)
+    prospect = services.later.get(asked, lambda: services.rollouts.prospect(order, visit.actor), 10.0).value
+    if prospect is None:
+        doing = "The calls of the last days are counted for its calendar."
+        return View("working.html", {"title": f"Start the ramp of {name}", "doing": doing})
     rows = services.workflows.releases(name)
     number = next((row.frozen.number for row in rows if row.frozen.release.digest == prospect.digest), None)
     return View("ramp_start.html", {
