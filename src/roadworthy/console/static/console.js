@@ -92,7 +92,7 @@ function draw(root) {
     const grid = { stroke: colour("--line"), width: 1 }, unit = told.lines[0].unit;
     const chart = new uPlot({
       width: place.clientWidth || 600, height: 200,
-      scales: { x: { time: told.time !== false } },
+      scales: { x: { time: told.time !== false, range: (plot, low, high) => low === high ? [low - 43200, high + 43200] : [low, high] } },
       axes: [{ stroke: colour("--dim"), grid }, { stroke: colour("--dim"), grid, values: show(unit), size: 70 }],
       series: [told.time === false ? { label: told.across || "at" } : {}, ...told.lines.map((line, place) => ({
         label: line.name, stroke: colours[place % colours.length], width: 2, spanGaps: false,
