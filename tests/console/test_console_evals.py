@@ -173,11 +173,14 @@ def test_a_later_file_waits_and_only_the_owner_publishes_it_with_a_reason_when_i
     ).text  # fmt: skip
     [asked] = re.findall(r'name="asked" value="([^"]*)"', seen)
     page = text_of(bo.done(f"{HOME}/import/take", {"asked": html.unescape(asked)}, on=f"{HOME}/import"))
-    assert "1 example wait in the pool" in page
+    assert "1 example waits in the pool" in page
     assert "ada, who owns triage, publishes it" in page
     assert "cannot publish examples" in text_of(bo.done(f"{HOME}/pool/publish", on=f"{HOME}/pool"))
     assert "say why" in text_of(ada.done(f"{HOME}/pool/publish", on=f"{HOME}/pool"))
+    said = bo.done(f"{HOME}/pool/expect", {"example": "z1", "expect:topic": "return"}, on=f"{HOME}/pool")
+    assert "z1 expects that from the next version on" in text_of(said)
     [waiting] = desk.services.evals.pool.look("triage").items
+    assert waiting.example.expected == {"topic": "return"}
     dropped = ada.done(f"{HOME}/pool/drop", {"example": waiting.example.id}, on=f"{HOME}/pool")
     assert "1 taken out of the pool" in text_of(dropped)
     assert "Nothing waits" in text_of(dropped)

@@ -181,3 +181,24 @@ def test_other_scorers_are_published_though_no_example_waits(bench: ExampleBench
     assert (made.version, made.scorers == before.scorers) == (before.version, False)
     with pytest.raises(Refused, match="nothing waits"):
         bench.pool.publish("support", ADA, reason="again")
+
+
+def test_what_should_be_answered_can_be_said_of_an_example_that_waits_and_of_one_that_is_published(
+    bench: ExampleBench,
+) -> None:
+    bench.take(20)
+    bench.rows([{"id": "new", "message": "Where is it?", "topic": "other"}], UID)
+    [waiting] = bench.pool.mark("support", ["new"], BO, expected={"topic": "parcel"}, text="It comes tomorrow.")
+    assert [each.example for each in bench.pool.look("support").items] == [waiting]
+    [corrected] = bench.pool.mark("support", ["m3"], BO, expected={"topic": "return"})
+    assert bench.pool.look("support").eased == ["1 with another expectation"]
+    bench.now += 1
+    made = bench.pool.publish("support", ADA, reason="they were wrong")
+    assert (made.merge.added, made.merge.corrected, made.publication.count) == (1, 1, 21)
+    assert sound(bench.current())
+    assert {each.label: each.expected["topic"] for each in bench.current().items if each.label in ("new", "m3")} == {
+        "new": "parcel", "m3": "return",
+    }  # fmt: skip
+    assert corrected.id in {each.id for each in bench.current().items}
+    with pytest.raises(Refused, match="cannot be called exact"):
+        bench.pool.mark("support", ["m4"], BO, expected={"exact": "x"})

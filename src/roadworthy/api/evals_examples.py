@@ -5,7 +5,7 @@ GET  /v1/evals/sets            ?workflow= → {publication, items}: the set in f
 POST /v1/evals/capture/plan    {workflow, count?, source?, days?, seed?} → the sample and what it covers
 POST /v1/evals/capture         the same → the sample, and how many of it wait now
 GET  /v1/evals/pool            ?workflow=&replace= → {items, …}: what waits, and what publishing it would make
-POST /v1/evals/pool/mark       {workflow, examples, critical?, tags?} → {items}: they wait, changed
+POST /v1/evals/pool/mark       {workflow, examples, critical?, tags?, expected?, text?} → {items}: they wait, changed
 POST /v1/evals/pool/drop       {workflow, examples} → {pooled, published}: how many will not be in the next version
 POST /v1/evals/pool/publish    {workflow, reason?, replace?} → the version in force from now on
 """
@@ -32,6 +32,10 @@ class Marked(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     critical: bool | None = None
     tags: dict[str, str] = {}
     """An empty value takes a tag away."""
+    expected: dict[str, Any] | None = None
+    """Field of the answer → what is expected there; null takes one away."""
+    text: str | None = None
+    """The whole answer that is expected; empty: none is."""
 
 
 class Dropped(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -90,11 +94,13 @@ def pool(services: Services, call: Call) -> Any:
 
 def mark(services: Services, call: Call) -> Any:
     asked: Marked = call.body
-    if asked.critical is None and not asked.tags:
-        raise Invalid("critical: nothing is said of the examples; give 'critical' or 'tags'", param="critical")
+    if asked.critical is None and not asked.tags and not asked.expected and asked.text is None:
+        known = "'critical', 'tags', 'expected' or 'text'"
+        raise Invalid(f"critical: nothing is said of the examples; give {known}", param="critical")
     changed = services.evals.pool.mark(
-        asked.workflow, asked.examples, call.actor, critical=asked.critical, tags=asked.tags
-    )
+        asked.workflow, asked.examples, call.actor, critical=asked.critical, tags=asked.tags, expected=asked.expected,
+        text=asked.text,
+    )  # fmt: skip
     return {"items": msgspec.to_builtins(changed)}
 
 

@@ -8,18 +8,19 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
-from roadworthy.evals.examples import Merge, eased, is_held_out, marks, merged, set_of, with_held_out
-from roadworthy.evals.importing import MOST_EXAMPLES, Columns, Imported, read_rows
+from roadworthy.evals.examples import Merge, eased, identified, is_held_out, marks, merged, set_of, with_held_out
+from roadworthy.evals.importing import MOST_CHARACTERS, MOST_EXAMPLES, TAKEN, Columns, Imported, read_rows
 from roadworthy.evals.model import Captured, Example, Publication, Waiting
 from roadworthy.evals.ports import EvalState, EvalTransaction
 from roadworthy.evals.sealed import Sealed
 from roadworthy.evals.service import Evals, Refused, named
 from roadworthy.evals.tokens import CAPTURED, WAITING
 from roadworthy.workflow.audit import Event, chain
+from roadworthy.workflow.digest import canonical
 from roadworthy.workflow.model import Workflow
 from roadworthy.workflow.service import Actor, Unknown
 
@@ -148,10 +149,12 @@ class Pool:
 
     def mark(
         self, workflow: str, idents: Sequence[str], actor: Actor, *, critical: bool | None = None,
-        tags: Mapping[str, str] | None = None,
+        tags: Mapping[str, str] | None = None, expected: Mapping[str, Any] | None = None, text: str | None = None,
     ) -> list[Example]:  # fmt: skip
         """Say something about examples of the set or the pool; it waits, too.  ``tags``: an empty value takes one away.
 
+        ``expected`` (fields beside those that are there; ``None`` takes one away) and ``text`` (the whole answer) make
+        another example of it, which stands for the old one: answers from traffic go with it, hand scores do not.
         Raises ``Unknown`` and ``Refused``.
         """
         with self._state.write() as tx:
@@ -163,7 +166,11 @@ class Pool:
                 if len(said) > MOST_TAGS:
                     raise Refused(f"{each.id} would have {len(said)} tags, at most {MOST_TAGS} are kept")
                 chosen = each.critical if critical is None else critical
-                changed.append(msgspec.structs.replace(each, critical=chosen, tags=said))
+                marked = _expecting(msgspec.structs.replace(each, critical=chosen, tags=said), expected, text)
+                if marked.id != each.id:
+                    tx.drop_waiting(workflow, [each.id])
+                    self._move_captured(tx, workflow, each.id, marked.id)
+                changed.append(marked)
             self._put(tx, flow, changed, actor, "marked", "evals.mark")
         return changed
 
@@ -314,6 +321,12 @@ class Pool:
             found += hits
         return found
 
+    def _move_captured(self, tx: EvalTransaction, workflow: str, before: str, now: str) -> None:
+        for each in self._sealed.opened(CAPTURED, tx.captured(workflow)):
+            if each.workflow == workflow and each.example == before:
+                moved = msgspec.structs.replace(each, example=now)
+                tx.put_captured(moved, self._sealed.seal(CAPTURED, moved))
+
     def _due(self, tx: EvalTransaction, flow: Workflow) -> float:
         """By when a person published last, not by when a newer version of ours had the scorers follow."""
         last = self._evals.newest(tx, flow.name, by_person=True)
@@ -332,6 +345,19 @@ def _merge(before: Sequence[Example], items: Iterable[Waiting]) -> Merge:
     items = list(items)
     dropped = [each.example.id for each in items if each.drop]
     return merged(before, [each.example for each in items if not each.drop], dropped)
+
+
+def _expecting(example: Example, expected: Mapping[str, Any] | None, text: str | None) -> Example:
+    """It, with another expectation and the id of that.  Raises ``Refused``."""
+    if expected is None and text is None:
+        return example
+    fields = {name: value for name, value in {**example.expected, **(expected or {})}.items() if value is not None}
+    if taken := sorted(TAKEN & fields.keys()):
+        raise Refused(f"a field cannot be called {taken[0]}: a score of ours is")
+    made = msgspec.structs.replace(example, expected=fields, text=example.text if text is None else text or None)
+    if len(canonical([made.messages, made.expected, made.text, made.inputs])) > MOST_CHARACTERS:
+        raise Refused(f"{example.id} would be longer than {MOST_CHARACTERS:,} characters; expect less of it")
+    return identified(made)
 
 
 def _said(example: Example) -> dict[str, object]:

@@ -210,17 +210,36 @@ def publish(work: Work, workflow: str, reason: str, replace: bool, yes: bool) ->
 @click.argument("examples", nargs=-1, required=True)
 @click.option("--critical/--not-critical", "critical", default=None, help="May it never fail?")
 @click.option("--tag", metavar="NAME=VALUE", multiple=True, help="Slice that it belongs to; NAME= takes it away.")
+@click.option(
+    "--expect", metavar="FIELD=VALUE", multiple=True, help="What FIELD of the answer should hold; FIELD= takes it away."
+)
+@click.option("--expect-text", metavar="TEXT", help="The whole answer that is expected.")
 @json_option
 @common
 @pass_work
-def mark(work: Work, workflow: str, examples: tuple[str, ...], critical: bool | None, tag: tuple[str, ...]) -> None:
+def mark(
+    work: Work,
+    workflow: str,
+    examples: tuple[str, ...],
+    critical: bool | None,
+    tag: tuple[str, ...],
+    expect: tuple[str, ...],
+    expect_text: str | None,
+) -> None:
     """Say something about EXAMPLES of WORKFLOW (ids or labels); it acts when the owner publishes.
 
     A critical example that is not answered well fails the gate, on every target that the ladder names.
     """
-    if critical is None and not tag:
-        raise BadInput("nothing is said of them", "give --critical, --not-critical or --tag NAME=VALUE")
-    body = {"workflow": workflow, "examples": list(examples), "critical": critical, "tags": _pairs("--tag", tag)}
+    from roadworthy.evals.formats import Cell, meant
+
+    if critical is None and not tag and not expect and expect_text is None:
+        mend = "give --critical, --not-critical, --tag NAME=VALUE, --expect FIELD=VALUE or --expect-text TEXT"
+        raise BadInput("nothing is said of them", mend)
+    expected = {name: meant(Cell(value)) if value else None for name, value in _pairs("--expect", expect).items()}
+    body = {
+        "workflow": workflow, "examples": list(examples), "critical": critical, "tags": _pairs("--tag", tag),
+        "expected": expected or None, "text": expect_text,
+    }  # fmt: skip
     made = work.admin.post("/v1/evals/pool/mark", body)
     if work.json:
         work.emit(made)

@@ -110,6 +110,9 @@ def load(work: Work, /, workflow: str, **asked: Any) -> None:
     if asked["listed"]:
         runs = work.admin.get("/v1/loads", {"workflow": workflow})["items"]
         now, zone = work.clock(), work.zone()
+        if not runs and not work.json:
+            return work.say(f"No load test of {workflow} yet. What one would do and cost: "
+                            f"roadworthy load {workflow} --preflight")  # fmt: skip
         return work.emit(runs) if work.json else view.table(work.console, runs, lambda at: moment(at, zone, now=now))
     if asked["shown"] or asked["last"]:
         return _show(work, asked["shown"] or _last(work, workflow), asked["html"])

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import msgspec
+
 from roadworthy.console.access import Visit
 from roadworthy.operations import looking
 from roadworthy.operations.services import Services
@@ -23,3 +27,19 @@ def page_of(visit: Visit) -> int:
     """Counted from 0; what is no number is the first."""
     text = visit.query.get("page", "1")
     return max(int(text) - 1, 0) if text.isdigit() and len(text) < 6 else 0
+
+
+def expected_of(visit: Visit) -> dict[str, object]:
+    """What the fields ``expect:NAME`` of a form say: JSON where it is JSON, else the text itself."""
+    return {
+        name.removeprefix("expect:"): _value(value.strip())
+        for name, value in visit.form.multi_items()
+        if name.startswith("expect:") and isinstance(value, str) and value.strip()
+    }
+
+
+def _value(text: str) -> Any:
+    try:
+        return msgspec.json.decode(text)
+    except msgspec.DecodeError:
+        return text

@@ -6,6 +6,7 @@ GET  /evals/{workflow}/examples          the published examples; held-out ones a
 GET  /evals/{workflow}/pool              what waits, and what publishing it would make
 POST /evals/{workflow}/pool/publish      {reason} → published, by the owner
 POST /evals/{workflow}/pool/drop         {examples} → left out
+POST /evals/{workflow}/pool/expect       {example, expect:FIELD…, text} → what should be answered
 GET  /evals/{workflow}/import            a form for a file
 POST /evals/{workflow}/import            the file → what it would become (nothing is changed)
 POST /evals/{workflow}/import/take       the same rows → they wait, or are published
@@ -25,7 +26,7 @@ import msgspec
 
 from roadworthy.console.access import Visit
 from roadworthy.console.app import Answer, Page, Redirect, View
-from roadworthy.console.pages.eval_parts import page_of, record_reading
+from roadworthy.console.pages.eval_parts import expected_of, page_of, record_reading
 from roadworthy.console.pages.scoring import agreement_said
 from roadworthy.console.refusals import Wrong
 from roadworthy.evals.examples import unread
@@ -35,6 +36,7 @@ from roadworthy.evals.model import Example
 from roadworthy.evals.rubric import Rubric, Unusable, read
 from roadworthy.evals.rules import rubric_digest
 from roadworthy.evals.service import Refused
+from roadworthy.operations import looking
 from roadworthy.operations.proving import words
 from roadworthy.operations.proving.calibrating import declared_judges
 from roadworthy.operations.proving.importing import Importing, Rows
@@ -106,6 +108,7 @@ def pool(services: Services, visit: Visit) -> Answer:
             "workflow": workflow, "pool": found, "said": words.pooled(workflow, msgspec.to_builtins(found), visit.now),
             "items": items[at * A_PAGE : (at + 1) * A_PAGE], "at": at, "pages": -(-len(items) // A_PAGE),
             "mine": visit.actor.id == found.owner, "early": found.due > visit.now,
+            "needs": looking.expectations(services, workflow),
         },
     )  # fmt: skip
 
@@ -124,6 +127,16 @@ def drop(services: Services, visit: Visit) -> Answer:
         raise Wrong("Choose the examples to leave out first.")
     pooled, gone = services.evals.pool.drop(visit.path["workflow"], chosen, visit.actor)
     return Redirect(said=f"{pooled} taken out of the pool, {gone} of the set will not be in the next version.")
+
+
+def expect(services: Services, visit: Visit) -> Answer:
+    expected, text = expected_of(visit), visit.text("text") or None
+    if not expected and text is None:
+        raise Wrong("Say what should be answered first.")
+    [changed] = services.evals.pool.mark(
+        visit.path["workflow"], [visit.text("example")], visit.actor, expected=expected or None, text=text
+    )
+    return Redirect(said=f"{changed.label or changed.id} expects that from the next version on.")
 
 
 # --- a file
@@ -181,7 +194,11 @@ def take(services: Services, visit: Visit) -> Answer:
         assert taken.publication is not None
         services.publish()
         return Redirect(f"/evals/{quote(workflow)}", f"Published {plural(taken.publication.count, 'example')}.")
-    said = f"{plural(taken.waiting, 'example')} wait in the pool" if taken.waiting else "Nothing new was in the file"
+    said = (
+        f"{plural(taken.waiting, 'example')} {words.wait(taken.waiting)}"
+        if taken.waiting
+        else "Nothing new was in the file"
+    )
     return Redirect(f"/evals/{quote(workflow)}/pool", f"{said}; {taken.known} were there already.")
 
 
@@ -317,6 +334,7 @@ PAGES = [
     Page("GET", "/evals/{workflow}/pool", "read_text", pool),
     Page("POST", "/evals/{workflow}/pool/publish", "approve", publish, publishes=True),
     Page("POST", "/evals/{workflow}/pool/drop", "configure", drop),
+    Page("POST", "/evals/{workflow}/pool/expect", "configure", expect),
     Page("GET", "/evals/{workflow}/import", "configure", bring),
     Page("POST", "/evals/{workflow}/import", "configure", foresee),
     Page("POST", "/evals/{workflow}/import/take", "configure", take),

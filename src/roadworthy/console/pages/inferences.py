@@ -13,7 +13,7 @@ That somebody read a text (opened a call, searched in texts, exported them) is a
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import Any, cast
+from typing import Any
 from urllib.parse import urlencode
 
 import msgspec
@@ -21,6 +21,7 @@ from starlette.responses import Response, StreamingResponse
 
 from roadworthy.console.access import Visit
 from roadworthy.console.app import Answer, Page, Redirect, View
+from roadworthy.console.pages.eval_parts import expected_of
 from roadworthy.console.pages.inference_parts import facts_of, passages, timeline
 from roadworthy.console.refusals import Wrong
 from roadworthy.cost.model import PART_WORDS
@@ -209,28 +210,16 @@ def example(services: Services, visit: Visit) -> Answer:
     call = _entry(services, visit).inference
     if not visit.may("configure", call.workflow):
         raise Unknown(visit.why_not("configure"))
-    expected = {
-        name.removeprefix("expect:"): _value(value.strip())
-        for name, value in visit.form.multi_items()
-        if name.startswith("expect:") and isinstance(value, str) and value.strip()
-    }
+    expected = expected_of(visit)
     text = visit.text("text") or None
     critical = visit.text("critical") == "1"
-    made, _ = services.judging.add(call.id, visit.actor, cast("dict[str, object]", expected), text, critical)
+    made, _ = services.judging.add(call.id, visit.actor, expected, text, critical)
     judged = "" if expected or text else " Nothing is expected of its answer, so only scorers that need none judge it."
     return Redirect(
         f"/inferences/{call.id}",
         f"{made.id} waits in the pool of {call.workflow}{', critical' if critical else ''}, for the next version of "
         f"the set.{judged}",
     )
-
-
-def _value(text: str) -> Any:
-    """JSON where it is JSON, else the text itself."""
-    try:
-        return msgspec.json.decode(text)
-    except msgspec.DecodeError:
-        return text
 
 
 PAGES = [
