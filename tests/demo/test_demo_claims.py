@@ -13,6 +13,7 @@ from roadworthy.adapters.providers import weights
 from roadworthy.cli.demo import claims, story
 from roadworthy.cli.demo import claims_allowed as allowed
 from roadworthy.cli.demo import claims_measured as measured
+from roadworthy.cli.demo import claims_people as people
 from roadworthy.cli.demo import claims_served as served
 from roadworthy.cli.demo.breaking import Broken
 from roadworthy.cli.demo.checking import Claim
@@ -171,6 +172,32 @@ BREAKS: dict[Claim, list[Callable[[Told], Told]]] = {
         _within("drilled", figure=lambda drilled: "off in no time"),
         _within("ready", shown=lambda ready: ready.shown[:1]),
     ],
+}
+BREAKS |= {
+    people.page_acknowledged: [
+        _within("paged", person=lambda paged: OWNER),
+        _within("paged", evidence=lambda paged: "evd_" + "0" * 16),
+    ],
+    people.alert_arrived: [
+        _within("alerted", title=lambda alerted: "all is well"),
+        _within("alerted", incident=lambda alerted: "inc_" + "0" * 12),
+        lambda t: replace(t, alerted=replace(t.alerted, evidence=t.paged.evidence)),
+    ],
+    people.people_answered: [
+        _within("answered", by=lambda answered: OWNER),
+        _within("answered", waits=lambda answered: answered.answered),
+        _within("answered", why=lambda answered: "because"),
+    ],
+    people.console_tells: [
+        _within("seen", waiting=lambda seen: [*seen.waiting, "Buy milk"]),
+        _within("seen", console=lambda seen: "http://127.0.0.1:1"),
+        _within("seen", person=lambda seen: "nobody"),
+    ],
+    people.call_found: [
+        _within("seen", search=lambda seen: f"{seen.search} unsafe"),
+        _within("seen", finds=lambda seen: "inf_" + "0" * 32),
+    ],
+    people.login_of_the_demo_alone: [_within("seen", person=lambda seen: "nobody")],
 }
 CASES = [(claim, broken) for claim, made in BREAKS.items() for broken in made]
 

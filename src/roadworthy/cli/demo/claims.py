@@ -8,6 +8,7 @@ import httpx2
 
 from roadworthy.cli.demo import claims_allowed as allowed
 from roadworthy.cli.demo import claims_measured as measured
+from roadworthy.cli.demo import claims_people as people
 from roadworthy.cli.demo import claims_served as served
 from roadworthy.cli.demo.checking import Broken, Claim
 from roadworthy.cli.demo.story import Told
@@ -31,6 +32,12 @@ CLAIMS: tuple[Claim, ...] = (
     allowed.stopped_under_traffic,
     allowed.restored_by_its_owner,
     allowed.kill_drill_kept,
+    people.page_acknowledged,
+    people.alert_arrived,
+    people.people_answered,
+    people.console_tells,
+    people.call_found,
+    people.login_of_the_demo_alone,
     served.calls_work,
     served.printed_commands_work,
 )

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from roadworthy.cli.demo import pilot
-from roadworthy.cli.demo.checking import expect
+from roadworthy.cli.demo.checking import audited, expect
 from roadworthy.cli.demo.proving import checklist
 from roadworthy.cli.demo.story import Told
 from roadworthy.cli.demo.system import WORKFLOW, System
@@ -110,8 +110,8 @@ def restored_by_its_owner(told: Told, system: System) -> str:
     done = [(act["action"], act["by"]) for act in acts if not act.get("denied") and act["at"] >= told.stopped.at - 60]
     expect(("restore", told.stopped.restored_by) in done, f"on record: {done}")
     expect(any(action == "press" for action, _ in done), f"on record: {done}")
-    denied = system.admin.get("/v1/audit", {"outcome": "denied", "limit": 50})["items"]
-    expect(any("kill/restore" in f"{row['action']} {row['target']}" for row in denied), "no refusal is on record")
+    denied = audited(system, "kill/restore", outcome="denied")
+    expect(bool(denied), "no refusal is on record")
     stand = system.admin.get("/v1/kill", {"workflow": WORKFLOW})["items"][0]
     expect(stand["in_force"] == "on", f"it is {stand['in_force']}")
     return f"on again, by {told.stopped.restored_by}"

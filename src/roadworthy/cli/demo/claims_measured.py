@@ -61,14 +61,14 @@ def cost_reckoned(told: Told, system: System) -> str:
     flat = 30 * costs.volume * paid
     expect(costs.low < flat < costs.high, f"{flat:.2f} dollars are outside {costs.low:.2f} to {costs.high:.2f}")
     expect(_close(costs.month, flat, 0.2), f"{flat:.2f} dollars a month without growth, {costs.month:.2f} were claimed")
-    listed = json.loads(run([*system.command, *shlex.split(costs.calculate), "--json"], system))
-    price = listed["price"]
-    there = 30 * costs.volume * (costs.input * price["input"] + costs.output * price["output"])
-    expect(_close(costs.listed, there, 1e-6), f"{there:.2f} dollars by its list price, {costs.listed:.2f} were claimed")
     now = item(system, told.ready.number, 2)
     expect(now == told.measured[1], f"now {now}")
     expect(("assumption" in now.figure) == (costs.basis == "assumption"), f"{costs.basis}, but {now}")
     expect(f"accepted by {OWNER}" in now.figure, f"{now}")
+    listed = json.loads(run([*system.command, *shlex.split(costs.calculate), "--json"], system))
+    price = listed["price"]
+    there = 30 * costs.volume * (costs.input * price["input"] + costs.output * price["output"])
+    expect(_close(costs.listed, there, 1e-6), f"{there:.2f} dollars by its list price, {costs.listed:.2f} were claimed")
     return f"{len(evals)} calls recounted; {costs.basis}, accepted by {OWNER}"
 
 

@@ -24,9 +24,11 @@ from roadworthy.cli.errors import CliError
 @common
 @pass_work
 def demo(work: Work, folder: Path, check: bool) -> int:
-    """Serve a sample workflow with a real local model: release it, break it, prove it, ramp it and stop it.
+    """Serve a sample workflow with a real local model: release it, break it, prove it, ramp it, stop it, answer.
 
-    Everything stays in one folder; delete it to start over.  Without --check the system stays up until Ctrl-C.
+    It opens on the console: in a browser of this machine you are one of the sample's people by one click, without a
+    password; `roadworthy up` has no such login.  Everything stays in one folder; delete it to start over.  Without
+    --check the system stays up until Ctrl-C.
     """
     from roadworthy.adapters.providers.weights import FetchFailed, fetch
     from roadworthy.cli.demo.claims import verify
@@ -43,6 +45,6 @@ def demo(work: Work, folder: Path, check: bool) -> int:
         if check:
             work.say("\nChecking each claim against the running system")
             return verify(told, system, work.say)
-        work.say("\nServing until Ctrl-C.")
+        work.say(f"\nServing until Ctrl-C.  The console: {system.console}/")
         signal.sigwait({signal.SIGINT, signal.SIGTERM})
     return 0

@@ -13,15 +13,17 @@ import msgspec
 from rich.console import Console
 
 from roadworthy.cli import words
-from roadworthy.cli.demo import measuring, pilot, proving, stopping
+from roadworthy.cli.demo import looking, measuring, people, pilot, proving, stopping
 from roadworthy.cli.demo.bars import Bar, onto
 from roadworthy.cli.demo.breaking import Drilled, drill
+from roadworthy.cli.demo.looking import Seen
 from roadworthy.cli.demo.measuring import Costs, Item, Loaded
+from roadworthy.cli.demo.people import Alerted, Answered, Paged
 from roadworthy.cli.demo.phrases import about_the_ceiling, allowed, curl_line, example, python_snippet, sentence, split
 from roadworthy.cli.demo.pilot import Crowd, Edited, Pilot
 from roadworthy.cli.demo.proving import Caught, Checklist, Proof
 from roadworthy.cli.demo.stopping import Drill, Stopped
-from roadworthy.cli.demo.system import AUTHOR, OWNER, WORKFLOW, Message, System, messages
+from roadworthy.cli.demo.system import AGENT, AUTHOR, OWNER, WORKFLOW, Message, System, messages
 from roadworthy.cli.demo.traffic import Reply, Tally, send, tally
 from roadworthy.cli.errors import CliError
 from roadworthy.cli.terminal import line
@@ -76,6 +78,10 @@ class Told(msgspec.Struct, kw_only=True):
     stopped: Stopped
     drilled: Drill
     ready: Checklist
+    paged: Paged
+    alerted: Alerted
+    answered: Answered
+    seen: Seen
     explain: str
     failures: str
     insider: str
@@ -97,6 +103,7 @@ def tell(system: System, console: Console, size: Size) -> Told:
     teller.ramp()
     teller.edit()
     teller.stop()
+    teller.answer()
     return teller.close()
 
 
@@ -117,6 +124,7 @@ class Teller:
         self.console.print(text, soft_wrap=True, markup=False, highlight=False)
 
     def introduce(self) -> None:
+        self.say(f"console {self.system.console}/  (be one of its people by one click: no password, this machine only)")
         self.say(f"gateway {self.system.url}, metrics {self.system.metrics_url}")
         self.say(f"everything in {self.system.place.root}/ (configuration, data, log of this run)")
         afresh(self.system)
@@ -140,6 +148,7 @@ class Teller:
             "would": dict(would), "shown": second[0].message,
         }  # fmt: skip
         self.numbers = one["number"], two["number"]
+        self.second = second
 
     def enforce(self) -> None:
         self.say("\n2. One line of workflow.yaml (enforcement: enforce), and from now on traffic follows evidence.")
@@ -180,13 +189,18 @@ class Teller:
             f"   people: {proof.frozen_by} froze it; {proof.signed_by}, the owner, signed the rubric and accepted, "
             "the cost too"
         )
+        paged, alerted = people.page(self.system), people.alert(self.system)
+        self.say(
+            f"   reach:  {paged.person}, on call, got a test page; we play {paged.person} and press its link: "
+            f"acknowledged after {words.seconds(paged.seconds)}. A test of the cost alert arrived as well"
+        )
         ready = proving.counted(self.system, number, below(self.size))
         measured = [measuring.item(self.system, number, each) for each in (1, 2)]
         self.say(f"   ready:  {allowed(ready)}")
         self.say(f"     shown:   {', '.join(ready.shown)}\n     missing: {ready.told_missing()}")
         for each in measured:
             self.say(f"     {each}")
-        self.found |= {"before_stop": ready, "measured": measured}
+        self.found |= {"before_stop": ready, "measured": measured, "paged": paged, "alerted": alerted}
 
     def ramp(self) -> None:
         self.say(f"\n4. Pilot. {OWNER}: rollout start {WORKFLOW} --stage 1%")
@@ -229,7 +243,18 @@ class Teller:
         self.say(f"   drill kill, item 7: {drilled.verdict}, {drilled.figure}. So {allowed(ready)}.")
         self.found |= {"stopped": stopped, "drilled": drilled, "ready": ready}
 
+    def answer(self) -> None:
+        self.say(f"\n7. People answer instead (assist): {OWNER} lets {AGENT} and the model's drafts do it for a while.")
+        users, tag = self.found["pilot"].after.reached, f"{self.run}-people"
+        answered = people.answer(self.system, self.token, users, tag, self.second)
+        self.say(f"   2 customers read: {line(answered.read)}")
+        self.say(f"   {answered.by} answers one of them, which is an example from now on; the other one waits.")
+        self.say(f"   {answered.by} also reports what the AI wrote to another: {answered.why}")
+        self.found["answered"] = answered
+
     def close(self) -> Told:
+        seen = looking.look(self.system, self.found["shown"], self.found["second_ids"][0])
+        self.found["seen"] = seen
         insider = self.found["pilot"].after.reached[0]
         told = Told(
             url=self.system.url,
@@ -243,9 +268,13 @@ class Teller:
             looks=self._looks(),
             **self.found,
         )
-        self.say(f"\n7. Call it yourself, as {insider}, who is inside.")
+        self.say(f"\n8. Open the console, {self.system.console}/ and be {OWNER}, who owns it all. What waits for her:")
+        for each in seen.waiting:
+            self.say(f"   {each}")
+        self.say(f"   What did the model do for one of them? Inferences: {seen.search}")
+        self.say(f"\n9. Call it yourself, as {insider}, who is inside.")
         self.say(f"\n{told.curl}\n\n{told.snippet}")
-        self.say("\n8. Look around: what was foretold, what was read, the checklist, who allowed it, a user, a call.")
+        self.say("\n10. The same on the command line: what was foretold, read, allowed and by whom, a user, a call.")
         for text in (told.explain, told.failures, *(look.command for look in told.looks)):
             self.say(f"   {text}")
         return told

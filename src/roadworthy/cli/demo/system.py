@@ -21,16 +21,20 @@ import httpx2
 import msgspec
 
 from roadworthy.cli.admin import Admin
+from roadworthy.cli.demo.pager import PAGER, Pager
 from roadworthy.cli.errors import CliError
 from roadworthy.wiring.folders.config_folder import read_folder
 
 WORKFLOW = "support-triage"
-OWNER, AUTHOR = "ines", "tom"
-"""Of the sample's people: who owns the workflow, and who writes its prompt and freezes its releases."""
+OWNER, AUTHOR, AGENT = "ines", "tom", "jo"
+"""Of the sample's people: who owns the workflow, who writes its prompt and freezes its releases, and
+who answers customers."""
+LOGINS = (OWNER, AUTHOR, AGENT, OWNER)
+"""Whose one-time codes the demo asks for; the last is for whoever tries it."""
 SAMPLE = "templates/support-triage"
 STARTING = 60.0
 """Seconds that the system has to come up; the model is loaded in about two."""
-PREFERRED_PORT = 8400
+PREFERRED_PORT, CONSOLE_PORT = 8400, 8402
 
 
 class Message(msgspec.Struct, frozen=True):
@@ -111,9 +115,13 @@ class System:
         self.url = ""
         """Base URL for OpenAI clients, with ``/v1``."""
         self.metrics_url = ""
+        self.console = ""
+        """Where people open the console, without a slash at the end."""
+        self.pager = Pager()
 
     def __enter__(self) -> System:
-        overlay(self.place, "first")
+        self.pager.start()
+        self._lay_out("first")
         self._start()
         try:
             self._await_ready()
@@ -144,7 +152,7 @@ class System:
 
     def freeze(self, variant: str, note: str) -> dict[str, Any]:
         """Lay one variant of the sample out, and freeze it (``freeze_edited``)."""
-        overlay(self.place, variant)
+        self._lay_out(variant)
         return self.freeze_edited(note)
 
     def freeze_edited(self, note: str) -> dict[str, Any]:
@@ -156,8 +164,13 @@ class System:
 
     def lay_out_first(self) -> None:
         """The configuration as it is before the first act, applied."""
-        overlay(self.place, "first")
+        self._lay_out("first")
         self.apply()
+
+    def _lay_out(self, variant: str) -> None:
+        overlay(self.place, variant)
+        path = self.place.config / "roadworthy.yaml"
+        path.write_text(path.read_text(encoding="utf-8").replace(PAGER, self.pager.address), encoding="utf-8")
 
     def edit(self, name: str, old: str, new: str) -> None:
         """Replace ``old``, which is there once, in a file of the workflow."""
@@ -196,32 +209,36 @@ class System:
         self._admin = None
         self._people.clear()
         process, self._process = self._process, None
-        if process is None:
-            return
-        process.send_signal(signal.SIGTERM)
-        try:
-            process.wait(timeout=45)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        if process is not None:
+            process.send_signal(signal.SIGTERM)
+            try:
+                process.wait(timeout=45)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+        self.pager.stop()
 
     # --- starting
 
     def _start(self) -> None:
         listen = f"127.0.0.1:{PREFERRED_PORT if _free(PREFERRED_PORT) else 0}"
-        command = [*self.command, "up", str(self.place.config), "--listen", listen, "--metrics", "127.0.0.1:0"]
-        command += ["--console", "127.0.0.1:0"]
-        command += [word for name in (OWNER, AUTHOR, OWNER) for word in ("--login", name)]
+        console = f"127.0.0.1:{CONSOLE_PORT if _free(CONSOLE_PORT) else 0}"
+        command = [sys.executable, "-m", "roadworthy.cli.demo.serving", str(self.place.data), str(self.place.config)]
+        command += [listen, console, *LOGINS]
         (self.place.data / "run" / "processes.json").unlink(missing_ok=True)  # of an earlier run
         self._log.unlink(missing_ok=True)
         with os.fdopen(os.open(self._log, os.O_WRONLY | os.O_CREAT, 0o600), "wb") as log:  # it holds login codes
             # A session of its own: Ctrl-C reaches the demo, which then stops the system in order.
-            self._process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, start_new_session=True)
+            self._process = subprocess.Popen(
+                command, stdout=log, stderr=subprocess.STDOUT, start_new_session=True,
+                env={**os.environ, **self.pager.secret},
+            )  # fmt: skip
 
     def _await_ready(self) -> None:
         facts = self._until("the gateway", self._listening)
         self.url = f"http://{facts['listen']}/v1"
         self.metrics_url = f"http://{facts['metrics']}/metrics"
+        self.console = f"http://{facts['console']}"
         self._admin = self._until("control", self._connected)
         codes = self._until("the login of the sample's people", self._codes)
         self.code = codes.pop()[1]
@@ -237,7 +254,7 @@ class System:
     def _codes(self) -> list[tuple[str, str]] | None:
         """(person, one-time code) of every login that was asked for, once all are printed."""
         found = re.findall(r"^login (\w+): roadworthy login (\S+)", self._log.read_text(encoding="utf-8"), re.MULTILINE)
-        return found if len(found) == 3 else None
+        return found if len(found) == len(LOGINS) else None
 
     def _until(self, what: str, probe: Callable[[], Any]) -> Any:
         deadline = time.monotonic() + STARTING
