@@ -86,7 +86,7 @@ def test_trouble_began_with_its_first_bad_minute_and_not_with_an_older_one() -> 
     assert alone.began("support") == NOW - 60.0
 
 
-def test_a_target_is_judged_by_its_last_minutes_and_an_answer_that_a_check_refused_is_one() -> None:
+def test_a_target_is_judged_by_its_last_minutes_by_answers_and_not_by_limits_of_ours() -> None:
     made = served()
     made.warm(MemoryLog())
     made.take([
@@ -94,6 +94,7 @@ def test_a_target_is_judged_by_its_last_minutes_and_an_answer_that_a_check_refus
         call(2, NOW - 20.0, attempts=[Attempt("backup", status=200, failure="invalid")]),
         call(3, NOW - 20.0, attempts=[Attempt("main", status=401, failure="misconfigured")]),
         call(4, NOW - 900.0, attempts=[Attempt("main", status=200)]),
+        call(5, NOW - 20.0, attempts=[Attempt("main", failure="throttled"), Attempt("main", failure="overspent")]),
     ])  # fmt: skip
     found = made.attempts("support")
     assert (found["main"].good, found["main"].down, found["main"].misconfigured) == (0, 2, 1)

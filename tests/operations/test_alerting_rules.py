@@ -109,9 +109,31 @@ def test_all_targets_down_or_misconfigured_pages_and_says_more_than_the_burn() -
     assert [each.fired.alert for each in held] == ["error_burn_fast"]
 
 
-def test_two_failed_attempts_or_a_target_that_nobody_tried_wake_nobody() -> None:
+def test_two_failed_attempts_wake_nobody() -> None:
     assert names(view(targets=(target(down=2, slow=2),))) == []
-    assert names(view(targets=(target(down=9, slow=9), target("backup")))) == []
+
+
+def test_a_substitute_that_nobody_tries_answers_nobody() -> None:
+    """As the target of the release before is, or one that the ladder uses for another failure."""
+    found = fired(view(targets=(target(down=9, slow=9), target("backup"))), NOW)[0]
+    assert [each.alert for each in found] == ["targets_down"]
+    assert found[0].text == "No target answers: main: 9 of 9 attempts failed (slow); backup is not tried."
+
+
+@pytest.mark.parametrize(
+    ("five", "two", "shut", "alerts"),
+    [
+        ((1, 99), (1, 40), False, ["targets_down"]),  # one lucky answer ends nothing
+        ((10, 90), (4, 36), False, []),  # a tenth is answered: the objective's matter
+        ((300, 20), (0, 20), False, ["targets_down"]),  # two minutes show it where it is tried often
+        ((300, 9), (0, 9), False, []),
+        ((300, 3), (0, 1), True, ["targets_down"]),  # its breaker is open everywhere
+        ((300, 3), (2, 1), True, []),
+    ],
+)
+def test_how_soon_a_target_is_down(five: tuple[int, int], two: tuple[int, int], shut: bool, alerts: list[str]) -> None:
+    one = TargetView("main", Attempts(*five, failures={"slow": five[1]}), shut, Attempts(*two))
+    assert names(view(targets=(one,))) == alerts
 
 
 def test_a_workflow_that_is_off_has_no_burn_and_no_target_but_its_unsafe_answers_count() -> None:

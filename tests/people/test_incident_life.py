@@ -100,10 +100,44 @@ def test_later_it_is_another_incident() -> None:
 
 def test_whoever_resolves_what_still_fires_is_left_alone_for_a_while_but_hears_of_something_else() -> None:
     by_hand = resolve(opened(), "ada", "known", NOON + 20)
-    assert fires(by_hand, notice(at=NOON + 35), "inc_2") == (by_hand, "")
+    goes_on = by_hand
+    for at in (NOON + 35, NOON + 150, NOON + 270):
+        goes_on, told = fires(goes_on, notice(at=at), "inc_2")
+        assert (goes_on.state, told) == ("resolved", "")
     incident, told = fires(by_hand, notice("targets_down", NOON + 35), "inc_2")
     assert (incident.id, incident.state, told) == ("inc_1", "open", "page")
     assert fires(by_hand, notice(at=NOON + 20 + REOPENS), "inc_2")[1] == "page"
+
+
+def test_what_a_person_resolved_and_was_good_in_between_wakes_somebody_again() -> None:
+    by_hand = resolve(opened(), "ada", "the provider is back", NOON + 20)
+    again, told = fires(by_hand, notice(at=NOON + 20 + rules.QUIET_FOR), "inc_2")
+    assert (again.id, again.state, told) == ("inc_1", "open", "page")
+
+
+def test_who_has_what_only_notified_does_not_have_what_pages() -> None:
+    """Taken in the afternoon as one target that is down, all of them down at three in the morning."""
+    mine = acknowledge(opened(DOWN), "ada", "console", NOON)
+    incident, told = fires(mine, notice("targets_down", NOON + 40_000), "inc_2")
+    assert (incident.state, incident.acknowledged_by, incident.cls, told) == ("open", "", "page", "page")
+
+
+def test_once_what_pages_is_good_the_rest_only_notifies_and_the_next_that_pages_wakes_somebody_anew() -> None:
+    incident, _ = fires(opened(), notice(DOWN, NOON, "main"), "inc_2")
+    incident = acknowledge(incident, "ada", "link", NOON + 5)
+    keys = {KEY, (DOWN, "main")}
+    for at in (NOON + 15, NOON + 90):
+        incident = clears(incident, {(DOWN, "main")}, keys, at)
+    assert (incident.cls, incident.state) == ("notify", "acknowledged")
+    assert "target_down (main) is left" in incident.lines[-1].what
+    incident, told = fires(incident, notice(at=NOON + 50_000), "inc_2")
+    assert (incident.cls, incident.state, told) == ("page", "open", "page")
+
+
+def test_what_only_notifies_opens_it_again_as_such_and_what_pages_then_pages() -> None:
+    again, told = fires(ended(), notice(DOWN, NOON + 120, "main"), "inc_2")
+    assert (again.state, again.cls, told) == ("open", "notify", "tell")
+    assert fires(again, notice(at=NOON + 135), "inc_2")[1] == "page"
 
 
 def test_a_person_takes_it_once_and_another_may_take_it_over() -> None:

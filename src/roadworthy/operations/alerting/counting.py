@@ -19,7 +19,7 @@ from roadworthy.inference_log.analysis import BURN_LENGTHS, Counts
 from roadworthy.inference_log.model import BUCKET, Filter
 from roadworthy.inference_log.ports import LogStore
 from roadworthy.kill_switch.triggers import Window
-from roadworthy.operations.alerting.model import DOWN, LET_DOWN, STANDS_IN, Attempts, bad, counts
+from roadworthy.operations.alerting.model import DOWN, LET_DOWN, STANDS_IN, UNTRIED, Attempts, bad, counts
 from roadworthy.workflow.inference import Inference
 
 MINUTE: Final = 60
@@ -31,6 +31,8 @@ RECENT: Final = 1800.0
 QUIET_MINUTES: Final = 10
 TARGETS_SPAN: Final = 300.0
 """Seconds over which a target is judged."""
+NEWEST_SPAN: Final = 120.0
+"""Seconds that are enough where a target is tried often."""
 HOUR: Final = 3600
 
 
@@ -135,9 +137,9 @@ class Served:
             day = sum(one.calls for number, one in coarse.items() if now - 87_000 <= number * BUCKET < now - 600)
         return recent / 10, day / 1440
 
-    def attempts(self, workflow: str) -> dict[str, Attempts]:
+    def attempts(self, workflow: str, span: float = TARGETS_SPAN) -> dict[str, Attempts]:
         """Target → what its attempts of the last minutes came to."""
-        after = self._clock() - TARGETS_SPAN
+        after = self._clock() - span
         with self._lock:
             found = {}
             for target, minutes in self._attempts.get(workflow, {}).items():
@@ -192,7 +194,7 @@ class Served:
 
 def note(one: Attempts, failure: str | None, status: int | None) -> None:
     if failure not in DOWN:
-        one.good += 1
+        one.good += failure not in UNTRIED
     else:
         one.down += 1
         one.misconfigured += failure == "misconfigured"

@@ -22,6 +22,8 @@ NO_ANSWER: Final = frozenset({"bypassed", "abandoned"})
 """Outcomes that say nothing of how well we serve."""
 DOWN: Final[frozenset[Failure]] = frozenset({"unavailable", "slow", "misconfigured", "overlimit"})
 """Failures of an attempt in which the target gave no answer."""
+UNTRIED: Final[frozenset[Failure]] = frozenset({"throttled", "overspent", "gateway_lost"})
+"""Failures of an attempt that say nothing of its target: a limit of ours held it back, or a worker of ours died."""
 
 
 def counts(record: Inference) -> bool:
@@ -55,8 +57,11 @@ class TargetView(msgspec.Struct, frozen=True):
 
     name: str
     attempts: Attempts
+    """Of the last five minutes."""
     shut: bool = False
     """Its breaker is open in every worker that answers."""
+    newest: Attempts = msgspec.field(default_factory=Attempts)
+    """Of the last two minutes."""
 
 
 class BudgetView(msgspec.Struct, frozen=True):

@@ -2,6 +2,8 @@
 
 - Objective: burn rates over a long and a short window at once (Google SRE Workbook, ch. 5, table 5-8); a latency
   objective is a p95, so its budget is one call in twenty.
+- A target that answers fewer than one of ``HARDLY`` attempts is down: a lucky answer ends nothing.  Where it is tried
+  often, two minutes show it.  A substitute that nobody tries answers nobody.
 - ``targets_down`` holds back the burns and the single targets of its workflow: they say nothing that it does not.
 - A workflow that is off, or that people answer (``assist``), has no burn and no target: nobody is served by a model.
 - No alert fires on fewer bad events than its minimum in the registry.
@@ -24,6 +26,9 @@ SLOW_BUDGET: Final = 0.05
 """Share of calls that may be slower than a p95."""
 PAGES_FROM: Final = 6.0
 """Burn rate."""
+HARDLY: Final = 20
+OFTEN: Final = 10
+"""Failed attempts of two minutes that are enough."""
 UNSERVED: Final = frozenset({"assist", "off"})
 """States of the kill switch in which no customer reads what a model wrote."""
 
@@ -130,19 +135,28 @@ def _targets(view: WorkflowView) -> Iterator[Fired]:
         return
     down = [target for target in view.targets if is_down(target)]
     tries = sum(target.attempts.down for target in down)
-    if len(down) == len(view.targets) and (tries >= ALERTS["targets_down"].minimum):
-        text = "No target answers: " + "; ".join(how(target) for target in down) + "."
-        yield Fired("targets_down", view.name, view.team, text)
+    answering = [target for target in view.targets if target not in down and target.attempts.good]
+    if down and not answering and tries >= ALERTS["targets_down"].minimum:
+        untried = [target.name for target in view.targets if target not in down and not target.attempts.down]
+        lucky = any(target.newest.good for target in down)
+        text = f"{'Hardly any' if lucky else 'No'} target answers: " + "; ".join(how(target) for target in down)
+        text += f"; {' and '.join(untried)} {'is' if len(untried) == 1 else 'are'} not tried" if untried else ""
+        yield Fired("targets_down", view.name, view.team, f"{text}.")
     for target in down:
-        substitute = next((other.name for other in view.targets if other not in down and other.attempts.good), "")
+        substitute = next((other.name for other in answering), "")
         if substitute and target.attempts.down >= ALERTS["target_down"].minimum:
             text = f"{how(target)}; {substitute} answers in its place."
             yield Fired("target_down", view.name, view.team, text, part=target.name)
 
 
 def is_down(target: TargetView) -> bool:
-    """Not one answer of its last minutes, or its breaker is open everywhere."""
-    return target.attempts.good == 0 and (target.shut or target.attempts.down >= ALERTS["target_down"].minimum)
+    """No answer, or hardly any, in five minutes, or in two where it is tried often or its breaker is open everywhere."""
+    least, newest = ALERTS["target_down"].minimum, target.newest
+    if target.attempts.good * HARDLY < target.attempts.down and target.attempts.down >= least:
+        return True
+    if target.shut and not newest.good:
+        return target.attempts.down > 0 or not target.attempts.good
+    return newest.down >= OFTEN and newest.good * HARDLY < newest.down
 
 
 def how(target: TargetView) -> str:

@@ -19,7 +19,7 @@ from roadworthy.inference_log.ports import LogStore
 from roadworthy.kill_switch.model import EVERY, Switch
 from roadworthy.kill_switch.rules import in_force
 from roadworthy.kill_switch.triggers import Window
-from roadworthy.operations.alerting.counting import Served, merged
+from roadworthy.operations.alerting.counting import NEWEST_SPAN, TARGETS_SPAN, Served, merged
 from roadworthy.operations.alerting.facts import Facts
 from roadworthy.operations.alerting.model import (
     Attempts,
@@ -144,9 +144,7 @@ class AlertWatch:
         name, policy = flow.name, flow.policy
         since = self._ports.kills.restored_at(name)
         errors, slow = self._served.windows(name, since)
-        tried: dict[str, list[Attempts]] = {}
-        for target, attempts in self._served.attempts(name).items():
-            tried.setdefault(frozen_name(target), []).append(attempts)
+        tried, newest = (self._tried(name, span) for span in (TARGETS_SPAN, NEWEST_SPAN))
         share = policy.kill.unsafe_share
         return WorkflowView(
             name=name,
@@ -156,7 +154,7 @@ class AlertWatch:
             errors=errors,
             slow=slow,
             targets=tuple(
-                TargetView(target, merged(tried.get(target, ())), target in shut)
+                TargetView(target, merged(tried.get(target, ())), target in shut, merged(newest.get(target, ())))
                 for target in targets_of(flow, snapshot)
             ),
             unsafe=self._ports.unsafe(name, since),
@@ -169,6 +167,13 @@ class AlertWatch:
             state=in_force(switches, name),
             stopped_by=_stopped_by(switches, name),
         )
+
+    def _tried(self, workflow: str, span: float) -> dict[str, list[Attempts]]:
+        """Target as it was frozen → attempts, by each name that it goes by."""
+        tried: dict[str, list[Attempts]] = {}
+        for target, attempts in self._served.attempts(workflow, span).items():
+            tried.setdefault(frozen_name(target), []).append(attempts)
+        return tried
 
     def _installed(self, snapshot: Snapshot, heard: Sequence[Heard]) -> Installed:
         now = self._clock()

@@ -9,7 +9,7 @@ from roadworthy.people.directory import living
 from roadworthy.people.incident.rules import Refused
 from roadworthy.people.incident.service import Incidents
 from roadworthy.people.paging import pagerduty
-from roadworthy.people.ports import PeopleState
+from roadworthy.people.ports import PeopleState, PeopleTransaction
 from roadworthy.workflow.service import Actor, Unknown
 
 SENDER: Final = "pagerduty"
@@ -56,19 +56,18 @@ class PagerDutyHook:
         if happening.event_type not in (pagerduty.ACKNOWLEDGED, pagerduty.RESOLVED) or not happening.by_a_human:
             return "ignored"
         assert happening.agent is not None
-        with self._state.write() as tx:
-            if not tx.receive_message(SENDER, happening.id[:256], self._clock()):
-                return "ignored"
-            who = pagerduty.who(happening.agent, living(tx))
-        actor = Actor(who, on_behalf_of=f"pagerduty:{happening.agent.id[:60]}")
-        return self._told(happening, actor)
-
-    def _told(self, happening: pagerduty.Happening, actor: Actor) -> Taken:
         try:
-            if happening.event_type == pagerduty.RESOLVED:
-                self._incidents.resolve(happening.incident, actor, "resolved in PagerDuty")
-            else:
-                self._incidents.acknowledge(happening.incident, actor, "pagerduty")
+            with self._state.write() as tx:  # one: what PagerDuty sends again after a crash of ours is not lost
+                if not tx.receive_message(SENDER, happening.id[:256], self._clock()):
+                    return "ignored"
+                who = pagerduty.who(happening.agent, living(tx))
+                self._told(tx, happening, Actor(who, on_behalf_of=f"pagerduty:{happening.agent.id[:60]}"))
         except (Unknown, Refused):
             return "ignored"
         return "taken"
+
+    def _told(self, tx: PeopleTransaction, happening: pagerduty.Happening, actor: Actor) -> None:
+        if happening.event_type == pagerduty.RESOLVED:
+            self._incidents.resolved(tx, happening.incident, actor, "resolved in PagerDuty")
+        else:
+            self._incidents.acknowledged(tx, happening.incident, actor, "pagerduty")

@@ -83,8 +83,9 @@ PAGES: Final = (
         name="targets_down",
         cls="page",
         title="No target of a workflow answers",
-        means="Every target that the workflow can call refused (401 to 404) or failed in the last five minutes, or its "
-        "breaker is open in every worker. No model answers any caller: all of them get stand-in texts or errors.",
+        means="Every target that the workflow calls refused (401 to 404) or failed at least nineteen attempts of "
+        "twenty: for five minutes, or for two where it is tried ten times or its breaker is open in every worker. No "
+        "model answers its callers: they get stand-in texts or errors. A target that is never tried counts for none.",
         check=(
             "What each target says: `roadworthy status`, then `roadworthy doctor`",
             "One call, attempt by attempt: `roadworthy log last hour --workflow WORKFLOW`, then "

@@ -20,7 +20,7 @@ class Pager(Protocol):
         ...
 
     def resolved(self, tx: PeopleTransaction, incident: Incident, now: float) -> None:
-        """It is over."""
+        """It is over, or of class ``notify`` again: nobody need be awake for what is left of it."""
         ...
 
 

@@ -7,7 +7,9 @@ nobody has to look into it.
 
 *Firing*: something is so, round after round (the objective burns, no target answers).  Alerts of one group and workflow
 join one incident.  It is over once all of them have been good for ``CLEAR_FOR``, and opens again, not anew, when one
-comes back within ``REOPENS``.  Whoever resolves one that still fires is left alone for that long.
+comes back within ``REOPENS``.  Whoever resolves one that still fires is left alone for that long, unless it was good in
+between.  It pages while one of its alerts does: once those are good again, what is left only notifies, and the next that
+pages *grows* it and wakes somebody anew, whoever has it.
 """
 
 from __future__ import annotations
@@ -35,17 +37,22 @@ CLEAR_FOR = 60.0
 """Seconds for which an alert must have been good before it is over: a few rounds, so that nothing flaps."""
 REOPENS = 1800.0
 """Seconds after the end of an incident in which the same trouble opens it again."""
+QUIET_FOR = 180.0
+"""Seconds without a round in which it fires, after which what a person resolved counts as having been good: some more
+than two writes of a time line (``service.REFRESH``) are apart."""
 ENGINE = "engine"
 
-EventKind = Literal["seen", "fires", "acknowledge", "resolve", "clears", "recurs"]
+EventKind = Literal["seen", "fires", "grows", "acknowledge", "resolve", "clears", "recurs"]
 TRANSITIONS: dict[tuple[IncidentState, EventKind], IncidentState] = {
     ("open", "seen"): "open",
     ("open", "fires"): "open",
+    ("open", "grows"): "open",
     ("open", "acknowledge"): "acknowledged",
     ("open", "resolve"): "resolved",
     ("open", "clears"): "resolved",
     ("acknowledged", "seen"): "acknowledged",
     ("acknowledged", "fires"): "acknowledged",
+    ("acknowledged", "grows"): "open",
     ("acknowledged", "acknowledge"): "acknowledged",
     ("acknowledged", "resolve"): "resolved",
     ("acknowledged", "clears"): "resolved",
@@ -97,8 +104,12 @@ def fires(now_is: Incident | None, notice: Notice, ident: str) -> tuple[Incident
         remind = notice.at - now_is.notified_at >= REMIND
         return (replace(after, notified_at=notice.at) if remind else after), "tell" if remind else ""
     after = said(replace(after, count=now_is.count + 1), notice.at, _came(notice, joined=True))
-    if pages and now_is.cls != "page":
-        return replace(after, cls="page", title=notice.title, notified_at=notice.at), "page"
+    if pages and now_is.cls != "page":  # whoever had it has what only notified
+        grown = replace(
+            after, cls="page", title=notice.title, notified_at=notice.at, state=TRANSITIONS[now_is.state, "grows"],
+            acknowledged_at=None, acknowledged_by="", acknowledged_how="",
+        )  # fmt: skip
+        return grown, "page"
     return after, ""
 
 
@@ -118,10 +129,19 @@ def clears(now_is: Incident, fires: Collection[Key], watched: Collection[Key], n
         if one.over and not before.over:
             after = said(after, now, f"{one.alert}{_of(one.part)} is good again")
     if not joined or not all(one.over for one in joined):
-        return after
+        return _calmer(after, now)
     state = TRANSITIONS[now_is.state, "clears"]
     ended = replace(after, state=state, resolved_at=now, resolved_by=ENGINE, reason="it is good again")
     return said(ended, now, "Resolved by itself: it is good again")
+
+
+def _calmer(now_is: Incident, now: float) -> Incident:
+    """Of class ``notify`` once no alert that pages is left in it."""
+    left = [one for one in now_is.joined if not one.over]
+    if now_is.cls != "page" or not left or any(alert_of(one.alert).pages for one in left):
+        return now_is
+    names = " and ".join(f"{one.alert}{_of(one.part)}" for one in left)
+    return said(replace(now_is, cls="notify"), now, f"What woke somebody is good again; {names} is left, and can wait")
 
 
 def acknowledge(now_is: Incident, by: str, how: How, now: float) -> Incident:
@@ -182,13 +202,14 @@ def _joined(now_is: Incident, notice: Notice) -> Incident:
 def _again(now_is: Incident, notice: Notice) -> tuple[Incident, Told]:
     """It is back, soon after its end.  Who had acknowledged it is asked again: being woken once more beats nobody."""
     held = {(one.alert, one.part): one for one in now_is.joined}.get((notice.name, notice.part))
-    if now_is.resolved_by != ENGINE and held is not None:
-        return now_is, ""  # whoever resolved it knows
+    goes_on = notice.at - max(now_is.seen_at, now_is.resolved_at or 0.0) < QUIET_FOR
+    if now_is.resolved_by != ENGINE and held is not None and not held.over and goes_on:
+        return replace(now_is, seen_at=max(now_is.seen_at, notice.at)), ""  # whoever resolved it knows
     pages = alert_of(notice.name).pages
     back = replace(
         now_is, state=TRANSITIONS["resolved", "recurs"], resolved_at=None, resolved_by="", reason="",
         acknowledged_at=None, acknowledged_by="", acknowledged_how="", count=now_is.count + 1,
-        notified_at=notice.at, cls="page" if pages else now_is.cls,
+        notified_at=notice.at, cls=alert_of(notice.name).cls,
     )  # fmt: skip
     lines = [*back.lines, Line(notice.at, f"Open again: {notice.summary}")][-MOST_LINES:]
     return _joined(replace(back, lines=lines), notice), "page" if pages else "tell"

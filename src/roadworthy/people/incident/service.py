@@ -247,7 +247,7 @@ class Incidents:
                 after = rules.clears(known, mine, watched(known), now)
                 if after != known:
                     tx.put_incident(after)
-                if after.over:
+                if after.over or after.cls != known.cls:
                     self._pager.resolved(tx, after, now)
             for each in inhibited:
                 for key in each.keys:
@@ -317,13 +317,17 @@ class Incidents:
 
     def resolve(self, ident: str, actor: Actor, reason: str = "") -> Incident:
         """Raises ``Unknown`` and ``rules.Refused``."""
-        now = self._clock()
         with self._state.write() as tx:
-            found = _found(tx, ident)
-            after = rules.resolve(found, actor.id, reason[:500], now)
-            tx.put_incident(after)
-            self._pager.resolved(tx, after, now)
-            self._audit(tx, actor, "incident.resolve", after, found.state, reason, now)
+            return self.resolved(tx, ident, actor, reason)
+
+    def resolved(self, tx: PeopleTransaction, ident: str, actor: Actor, reason: str) -> Incident:
+        """The same in the caller's transaction."""
+        now = self._clock()
+        found = _found(tx, ident)
+        after = rules.resolve(found, actor.id, reason[:500], now)
+        tx.put_incident(after)
+        self._pager.resolved(tx, after, now)
+        self._audit(tx, actor, "incident.resolve", after, found.state, reason, now)
         return after
 
     def _audit(

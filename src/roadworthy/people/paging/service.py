@@ -75,7 +75,7 @@ class Paging:
             self._tell("acknowledge", tx, incident, hops, now, kinds=("pagerduty",))
 
     def resolved(self, tx: PeopleTransaction, incident: Incident, now: float) -> None:
-        """It is over: whoever was paged is told."""
+        """Nobody need be awake for it any more: whoever was paged is told."""
         hops = tx.pages(incident=incident.id, limit=MOST_HOPS)
         for page in hops:
             self._end(tx, rules.resolve(page, now), page, "the incident is over", now)
@@ -156,6 +156,9 @@ class Paging:
             tx.put_page(after)
         if effect == "again":
             before, order = self._chain(tx, page), self._order(tx, incident)
+            if not order and not page.person:
+                tx.put_page(replace(page, due_at=now + UNREACHED, hand_up_at=now + UNREACHED))  # said once
+                return
             if page.person not in order or any(person not in before for person in order):
                 tx.put_page(rules.handed_over(after, now))  # somebody came on call meanwhile, or this one left
                 self._next(tx, incident, before, now, after=after)

@@ -102,6 +102,8 @@ def _parts(signal: Signal, incident: Incident, why: str) -> list[tuple[str, str]
     if signal == "acknowledge":
         return [(r.HAPPENED, f"{incident.acknowledged_by} is on it.")]
     if signal == "resolve":
+        if not incident.over:
+            return [(r.HAPPENED, incident.lines[-1].what + "." if incident.lines else "What is left of it can wait.")]
         by = f" ({incident.reason})" if incident.reason else ""
         return [(r.HAPPENED, f"It is over: resolved by {incident.resolved_by}{by}.")]
     text = incident.page
