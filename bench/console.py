@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import http.client
+import os
 import random
 import re
 import socket
@@ -187,7 +188,9 @@ HEAD = """# How soon the console answers
 The first byte of every page of the console, asked for over loopback {repeats} times after one to warm up, with
 {rows:,} inferences of {workflows} workflows over {days:g} days in the log and {audit:,} audit records. The goal is
 {goal:.0f} ms at most for every page. Made by `python -m bench.console --write docs/console-speed.md`
-on {machine}.
+on {machine}, whose load was {load:.1f} before it began: where that is above the number of its cores, other programs had
+a part in every figure but *of processor*, which is what the process itself took. *answered* means that the filled
+install has nothing to show there.
 
 """
 
@@ -198,6 +201,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path)
     parser.add_argument("--write", type=Path)
     asked = parser.parse_args()
+    load = os.getloadavg()[0]
     with tempfile.TemporaryDirectory() as folder:
         root = asked.data or Path(folder) / "data"
         new = not root.exists()
@@ -210,7 +214,7 @@ def main() -> None:
         machine = "{cpu}, {cores} cores, Python {python}, {date}".format(**facts())
         head = HEAD.format(
             repeats=REPEATS, rows=asked.rows, workflows=WORKFLOWS, days=DAYS, audit=AUDIT, goal=GOAL * 1e3,
-            machine=machine,
+            machine=machine, load=load,
         )  # fmt: skip
         asked.write.write_text(head + "\n".join(lines) + "\n")
 
