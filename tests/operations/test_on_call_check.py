@@ -15,8 +15,10 @@ from roadworthy.evidence.service import Known, Ledger
 from roadworthy.operations.duties import calendar, gaps, on_duty, watches
 from roadworthy.operations.proving.on_call import OnCallCheck
 from roadworthy.people.incident.service import Incidents
+from roadworthy.people.oncall.service import OnCall
 from roadworthy.readiness.judging import judge
 from roadworthy.workflow import calendars
+from roadworthy.workflow.service import Unknown
 from support.readiness import subject
 
 
@@ -143,3 +145,15 @@ def test_an_exported_week_of_a_clock_change_is_as_long_as_it_is(zone: str) -> No
     found = calendars.entries(text, "UTC", start, start + 240 * DAY)
     shifts = bench.on_call.rotation_shifts("default", start, start + 240 * DAY)
     assert [each.start for each in found[1:]] == [each.start for each in shifts[1:]]
+
+
+def test_before_anything_is_configured_nobody_is_missed() -> None:
+    world = World()
+
+    class Unconfigured:
+        def workflows(self) -> list[str]:
+            raise Unknown("nothing is configured yet")
+
+    world.check._on_call = cast(OnCall, Unconfigured())
+    world.check.round()
+    assert (world.told(), world.shelf.evidence) == ([], [])

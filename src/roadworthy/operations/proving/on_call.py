@@ -78,7 +78,11 @@ class OnCallCheck:
 
     def round(self) -> None:
         """Look at every workflow; tell of gaps, say when they are closed, keep what was found."""
-        for workflow in self._on_call.workflows():
+        try:
+            names = self._on_call.workflows()
+        except Unknown:  # nothing is configured yet, so nobody can be missing
+            return
+        for workflow in names:
             try:
                 checked = self.look(workflow)
             except Unknown:  # it went meanwhile
