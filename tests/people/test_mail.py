@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import email
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from email.message import EmailMessage
@@ -104,3 +105,25 @@ def test_a_server_at_a_private_address_must_be_allowed_and_one_that_is_not_there
     assert server.said == []
     gone = Smtp("127.0.0.1", "rw@x.example", server.port, "none", allow_private=True)
     assert "refused" in asyncio.run(SmtpSender().send(Mailbox(gone), "msg_1", MAIL)).error.lower()
+
+
+def test_a_server_that_answers_byte_by_byte_is_given_up_and_its_thread_is_free_again() -> None:
+    async def dribbles(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while not reader.at_eof():
+            writer.write(b"2")
+            await writer.drain()
+            await asyncio.sleep(0.01)
+        writer.close()
+
+    async def go() -> tuple[Sent, list[str]]:
+        async with await asyncio.start_server(dribbles, "127.0.0.1") as server:
+            port = server.sockets[0].getsockname()[1]
+            smtp = Smtp("127.0.0.1", "rw@x.example", port=port, security="none", allow_private=True)
+            sender = SmtpSender(whole=0.05)
+            sent = await sender.send(Mailbox(smtp), "msg_1", MAIL)
+            await asyncio.to_thread(sender._threads.shutdown)  # returns only once no thread is at work
+            return sent, [thread.name for thread in threading.enumerate() if thread.name.startswith("mail")]
+
+    sent, at_work = asyncio.run(go())
+    assert "did not take it in 0.05 s" in sent.error
+    assert at_work == []

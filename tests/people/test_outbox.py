@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from msgspec.structs import replace
 from people_support import ADA, NOON, Desk, delivery, ident, line
 
 from roadworthy.people.incident.model import Notice
@@ -31,6 +32,19 @@ def test_a_message_is_told_until_it_is_taken_under_one_id() -> None:
     assert len({headers["webhook-id"] for _, headers, _ in desk.sent}) == 1
     assert len({headers["webhook-timestamp"] for _, headers, _ in desk.sent}) == 3
     assert [row.state for row in desk.outbox.list()] == ["delivered"]
+
+
+def test_pages_and_everything_else_go_by_ways_of_their_own() -> None:
+    """A helpdesk that is silent holds up nobody who is to be woken."""
+    desk = Desk()
+    desk.open(line())
+    desk.incidents.take([Notice("alert", "k", "default", "support", "t", "s", "cost", NOON, ident(1))])
+    with desk.state.write() as tx:
+        (notice,) = tx.deliveries(kind="notice", limit=9)
+        tx.put_delivery(replace(notice, kind="page"))
+    assert [row.kind for row, _ in desk.outbox.due(True)] == ["page"]
+    assert [row.kind for row, _ in desk.outbox.due(False)] == ["escalation"]
+    assert len(desk.outbox.due()) == 2
 
 
 def test_what_nobody_takes_is_given_up_and_somebody_is_told() -> None:

@@ -146,6 +146,8 @@ def test_due_messages_come_oldest_first_and_only_while_they_wait(state: Store) -
             tx.put_delivery(message)
     with state.read() as tx:
         assert [row.id for row in tx.due_deliveries(50.0, 9)] == ["msg_1", "msg_2"]
+        assert tx.due_deliveries(50.0, 9, pages=True) == []
+        assert len(tx.due_deliveries(50.0, 9, pages=False)) == 2
         assert tx.delivery("msg_1") == delivery(1)
         assert tx.count_deliveries() == {"waiting": 3, "dead": 1}
         assert [row.id for row in tx.deliveries(state="dead", limit=9)] == ["msg_3"]

@@ -95,19 +95,20 @@ def telling(tidings: Tidings, *, interval: float = 0.25) -> Module:
 
 def deliveries(
     outbox: Outbox, sender: Callable[[], Sender], mails: MailSender | None = None,
-    pagers: Callable[[], Pagers] | None = None, *, interval: float = 0.5,
+    pagers: Callable[[], Pagers] | None = None, *, pages: bool | None = None, interval: float = 0.5,
 ) -> Module:  # fmt: skip
-    """``sender`` and ``pagers`` are made at the first round, on the engine's own loop."""
+    """``sender`` and ``pagers`` are made at the first round, on the engine's own loop.  ``pages``: only those, or only
+    other messages."""
     made: list[tuple[Sender, Pagers | None]] = []
 
     async def run() -> None:
         if not made:
             made.append((sender(), None if pagers is None else pagers()))
         async with asyncio.timeout(50.0):
-            while await outbox.round(made[0][0], mails, made[0][1]):
+            while await outbox.round(made[0][0], mails, made[0][1], pages=pages):
                 pass
 
-    return Module("deliveries", run, interval, timeout=60.0)
+    return Module("page deliveries" if pages else "deliveries", run, interval, timeout=60.0)
 
 
 def keeping(

@@ -100,8 +100,8 @@ class DeliveryTransaction(Protocol):
         """Insert, or replace the one with the same id."""
         ...
 
-    def due_deliveries(self, now: float, limit: int) -> Sequence[Delivery]:
-        """Those that wait and whose time has come, oldest first."""
+    def due_deliveries(self, now: float, limit: int, *, pages: bool | None = None) -> Sequence[Delivery]:
+        """Those that wait and whose time has come, oldest first.  ``pages``: only those of pages, or only others."""
         ...
 
     def deliveries(

@@ -129,8 +129,12 @@ class PeopleTables:
     def put_delivery(self, delivery: Delivery) -> None:
         self._people_change.deliveries[delivery.id] = delivery
 
-    def due_deliveries(self, now: float, limit: int) -> Sequence[Delivery]:
-        found = [row for row in self._people.deliveries.values() if row.state == "waiting" and row.due_at <= now]
+    def due_deliveries(self, now: float, limit: int, *, pages: bool | None = None) -> Sequence[Delivery]:
+        found = [
+            row
+            for row in self._people.deliveries.values()
+            if row.state == "waiting" and row.due_at <= now and pages in (None, row.kind == "page")
+        ]
         return sorted(found, key=lambda row: (row.due_at, row.created_at))[:limit]
 
     def deliveries(

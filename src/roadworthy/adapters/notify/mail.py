@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import smtplib
 import socket
 import ssl
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from email.message import EmailMessage
 from email.utils import formatdate
 
@@ -17,16 +21,24 @@ from roadworthy.people.outbox.service import Mailbox
 
 PATIENCE = 15.0
 """Seconds that the server may be silent."""
+WHOLE = 30.0
+"""Seconds for one message, however busy the server seems."""
+THREADS = 16
 TAKEN = 250
 
 
 class SmtpSender:
     """``people.outbox.service.MailSender``."""
 
-    def __init__(self, *, resolve: Resolve | None = None, tls: ssl.SSLContext | None = None) -> None:
-        """``tls``: what certificates are held against; by default the system's."""
+    def __init__(
+        self, *, resolve: Resolve | None = None, tls: ssl.SSLContext | None = None, whole: float = WHOLE
+    ) -> None:
+        """``tls``: what certificates are held against; by default the system's.  Threads are its own: a server that
+        hangs holds up mail and nothing else."""
         self._resolve = resolve
         self._tls = tls
+        self._whole = whole
+        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="mail")
 
     async def send(self, mailbox: Mailbox, ident: str, mail: Mail) -> Sent:
         """One try.  Whatever a network or a server does becomes a ``Sent``."""
@@ -39,13 +51,22 @@ class SmtpSender:
             return Sent(error=str(error).replace("on the target", "at smtp in roadworthy.yaml"))
         except (Http1Error, OSError, ValueError) as error:
             return Sent(error=f"{server.host}: {error}")
-        return await asyncio.to_thread(self._deliver, mailbox, str(addresses[0]), message(mailbox, ident, mail))
+        patience = _Patience()
+        work = (self._deliver, mailbox, str(addresses[0]), message(mailbox, ident, mail), patience)
+        try:
+            async with asyncio.timeout(self._whole):
+                return await asyncio.get_running_loop().run_in_executor(self._threads, *work)
+        except TimeoutError:
+            patience.end()
+            return Sent(error=f"{server.host}:{server.port} did not take it in {self._whole:g} s")
 
-    def _deliver(self, mailbox: Mailbox, address: str, made: EmailMessage) -> Sent:
+    def _deliver(self, mailbox: Mailbox, address: str, made: EmailMessage, patience: _Patience) -> Sent:
         server = mailbox.server
         tls = self._tls or ssl.create_default_context()
         try:
-            with _connected(address, server.host, server.port, tls if server.security == "tls" else None) as session:
+            with _connected(
+                address, server.host, server.port, tls if server.security == "tls" else None, patience
+            ) as session:
                 if server.security == "starttls":
                     session.starttls(context=tls)
                     session.ehlo()
@@ -59,6 +80,8 @@ class SmtpSender:
             return Sent(code, f"it refused the address: {code} {_text(told)}"[:300])
         except (smtplib.SMTPException, OSError) as error:
             return Sent(error=f"{server.host}:{server.port}: {error}"[:300])
+        finally:
+            patience.close()
         return Sent(TAKEN)
 
 
@@ -66,23 +89,54 @@ def _text(told: bytes | str) -> str:
     return told.decode("utf-8", "replace") if isinstance(told, bytes) else told
 
 
+class _Patience:
+    """Ends a conversation from another thread, begun or not."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._over = False
+        self._same: socket.socket | None = None
+
+    def watch(self, connection: socket.socket) -> None:
+        """It was just made; TLS, also by STARTTLS, goes on with it.  Raises ``OSError`` when it is over."""
+        with self._lock:
+            if self._over:
+                raise OSError("it took too long")
+            self._same = socket.socket(fileno=os.dup(connection.fileno()))  # smtplib may close its own meanwhile
+
+    def end(self) -> None:
+        with self._lock, suppress(OSError):
+            self._over = True
+            if self._same is not None:
+                self._same.shutdown(socket.SHUT_RDWR)
+
+    def close(self) -> None:
+        with self._lock:
+            if self._same is not None:
+                self._same.close()
+
+
 class _Session(smtplib.SMTP):
     """Connects to an address that was checked, whatever the name resolves to now."""
 
-    def __init__(self, address: str, host: str, tls: ssl.SSLContext | None) -> None:
+    def __init__(self, address: str, host: str, tls: ssl.SSLContext | None, patience: _Patience) -> None:
         super().__init__(local_hostname=socket.gethostname(), timeout=PATIENCE)
         self._address = address
         self._tls = tls
+        self._patience = patience
         self._host = host  # what STARTTLS holds the certificate against
 
     def _get_socket(self, host: str, port: int, timeout: float) -> socket.socket:
         plain = socket.create_connection((self._address, port), timeout)
+        self._patience.watch(plain)
         return plain if self._tls is None else self._tls.wrap_socket(plain, server_hostname=host)
 
 
-def _connected(address: str, host: str, port: int, tls: ssl.SSLContext | None) -> smtplib.SMTP:
+def _connected(
+    address: str, host: str, port: int, tls: ssl.SSLContext | None, patience: _Patience
+) -> smtplib.SMTP:  # fmt: skip
     """``tls``: from the first byte on; ``None``: plain, or STARTTLS later."""
-    session = _Session(address, host, tls)
+    session = _Session(address, host, tls, patience)
     code, told = session.connect(host, port)
     if code != 220:
         session.close()

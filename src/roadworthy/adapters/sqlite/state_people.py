@@ -124,8 +124,10 @@ class PeopleRows:
         }  # fmt: skip
         self._change(insert(t.delivery).values(**row).on_conflict_do_update(index_elements=["id"], set_=row))
 
-    def due_deliveries(self, now: float, limit: int) -> Sequence[Delivery]:
+    def due_deliveries(self, now: float, limit: int, *, pages: bool | None = None) -> Sequence[Delivery]:
         waiting = _records(t.delivery).where(t.delivery.c.state == "waiting", t.delivery.c.due_at <= now)
+        if pages is not None:
+            waiting = waiting.where((t.delivery.c.kind == "page") == sa.literal(pages))
         return self._all(waiting.order_by(t.delivery.c.due_at, t.delivery.c.created_at).limit(limit), Delivery)
 
     def deliveries(

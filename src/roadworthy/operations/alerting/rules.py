@@ -150,7 +150,7 @@ def _targets(view: WorkflowView) -> Iterator[Fired]:
 
 
 def is_down(target: TargetView) -> bool:
-    """No answer, or hardly any, in five minutes, or in two where it is tried often or its breaker is open everywhere."""
+    """No answer, or hardly any, in five minutes; in two where it is tried often or its breaker is open everywhere."""
     least, newest = ALERTS["target_down"].minimum, target.newest
     if target.attempts.good * HARDLY < target.attempts.down and target.attempts.down >= least:
         return True

@@ -7,9 +7,9 @@ nobody has to look into it.
 
 *Firing*: something is so, round after round (the objective burns, no target answers).  Alerts of one group and workflow
 join one incident.  It is over once all of them have been good for ``CLEAR_FOR``, and opens again, not anew, when one
-comes back within ``REOPENS``.  Whoever resolves one that still fires is left alone for that long, unless it was good in
-between.  It pages while one of its alerts does: once those are good again, what is left only notifies, and the next that
-pages *grows* it and wakes somebody anew, whoever has it.
+comes back within ``REOPENS``.  Whoever resolves one that still fires is left alone for that long, unless it was good
+in between.  It pages while one of its alerts does: once those are good again, what is left only notifies, and the next
+that pages *grows* it and wakes somebody anew, whoever has it.
 """
 
 from __future__ import annotations

@@ -91,12 +91,16 @@ class Outbox:
         self._fill = fill
         self._answered = answered
 
-    async def round(self, sender: Sender, mails: MailSender | None = None, pagers: Pagers | None = None) -> int:
-        """Try everything that is due, a few at a time.  Returns how many were tried."""
-        waiting = await asyncio.to_thread(self.due)
+    async def round(
+        self, sender: Sender, mails: MailSender | None = None, pagers: Pagers | None = None, *,
+        pages: bool | None = None,
+    ) -> int:  # fmt: skip
+        """Try everything that is due, a few at a time; pages all at once.  ``pages``: only those, or only others, so
+        that no receiver that is silent holds up who is to be woken.  Returns how many were tried."""
+        waiting = await asyncio.to_thread(self.due, pages)
         if not waiting:
             return 0
-        turns = asyncio.Semaphore(AT_ONCE)
+        turns = asyncio.Semaphore(BATCH if pages else AT_ONCE)
 
         async def one(delivery: Delivery, where: Where) -> None:
             async with turns:
@@ -107,10 +111,10 @@ class Outbox:
         await asyncio.gather(*(one(delivery, place) for delivery, place in waiting))
         return len(waiting)
 
-    def due(self) -> list[tuple[Delivery, Where]]:
+    def due(self, pages: bool | None = None) -> list[tuple[Delivery, Where]]:
         """What is due, with where it goes or why it cannot go there."""
         with self._state.read() as tx:
-            found = tx.due_deliveries(self._clock(), BATCH)
+            found = tx.due_deliveries(self._clock(), BATCH, pages=pages)
             applied = tx.applied()
             configuration = None if applied is None else applied.configuration
             return [(row, self._places.find(row, configuration, tx)) for row in found]

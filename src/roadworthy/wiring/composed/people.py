@@ -114,8 +114,15 @@ class People:
         return [
             duties.expiry(self.queue),
             duties.telling(self.tidings),
-            duties.deliveries(
-                self.outbox, lambda: WebhookSender(proxy=self._settings().proxy), SmtpSender(), self._pagers
+            *(
+                duties.deliveries(
+                    self.outbox,
+                    lambda: WebhookSender(proxy=self._settings().proxy),
+                    SmtpSender(),
+                    self._pagers,
+                    pages=pages,
+                )
+                for pages in (True, False)
             ),
             duties.keeping(
                 self._state, lambda: self._settings().retention.bodies, clock=self._clock, also=self.paging.expire
