@@ -19,7 +19,7 @@ from roadworthy.people.accounts.service import (
     ProviderRefused,
     WrongPerson,
 )
-from roadworthy.people.directory import standing_of
+from roadworthy.people.directory import marked, standing_of
 from roadworthy.people.roles import Grant
 from roadworthy.people.service import From, PasswordRefused, SignIn, SignInRefused
 from roadworthy.workflow.model import ApiKey, Configuration, Owners, Person, Settings, Smtp, Workflow
@@ -175,20 +175,50 @@ def test_the_wait_doubles_ends_at_a_quarter_of_an_hour_and_is_forgotten_in_time(
     now = [0.0]
     attempts = Attempts(lambda: now[0])
     waits = []
-    for _ in range(18):
-        attempts.failed("bo", "here")
+    for number in range(18):
         try:
-            attempts.check("bo", "elsewhere")
+            attempts.begin("bo", f"there {number}")
             waits.append(0.0)
         except TooManyAttempts as error:
             waits.append(error.wait)
-    assert waits[:8] == [0.0, 0.0, 0.0, 0.0, 1.0, 2.0, 4.0, 8.0]
+            now[0] += error.wait
+            attempts.begin("bo", f"there {number}")
+    assert waits[:9] == [0.0, 0.0, 0.0, 0.0, 0.0, 1.0, 2.0, 4.0, 8.0]
     assert max(waits) == 900.0
-    now[0] += 901.0
-    attempts.check("bo", "here")
-    now[0] += 3600.0
-    attempts.failed("bo", "here")
-    attempts.check("bo", "here")
+    now[0] += 3601.0
+    for _ in range(5):
+        attempts.begin("bo", "here")
+
+
+def test_of_guesses_that_come_at_once_no_more_are_looked_at_than_of_others(install: Install) -> None:
+    """A try counts before it is looked at, and not when its guess was found wrong, some hundredths later."""
+    install.with_password("bo")
+    looked = []
+
+    class Slow(Passwords):
+        def matches(self, kept: str | None, password: str) -> bool:
+            looked.append(password)
+            if len(looked) < 9:  # the next one comes while this one is being hashed
+                with pytest.raises((SignInRefused, TooManyAttempts)):
+                    install.sign_in.by_password("bo", f"guess {len(looked)}", From(f"10.0.3.{len(looked)}"))
+            return False
+
+    install.sign_in._passwords = Slow(QUICK)
+    with pytest.raises(SignInRefused):
+        install.sign_in.by_password("bo", "guess 0", HERE)
+    assert len(looked) == 5
+
+
+def test_whoever_is_locked_out_by_the_guesses_of_others_gets_in_with_a_code(install: Install) -> None:
+    for number in range(20):
+        with pytest.raises(SignInRefused):
+            install.sign_in.by_password(f"nobody{number}", "wrong", HERE)
+    with pytest.raises(TooManyAttempts):
+        install.sign_in.exchange("AAAA-AAAA-AAAA", HERE.actor, HERE)
+    code = install.sign_in.code("bo", "os:0")
+    assert install.sign_in.exchange(code, HERE.actor, HERE).person.id == "bo"
+    with pytest.raises(TooManyAttempts):
+        install.sign_in.exchange(code, HERE.actor, HERE)
 
 
 def test_an_address_that_tries_many_accounts_waits_too_and_a_good_one_does_not_help_it(install: Install) -> None:
@@ -440,3 +470,12 @@ def test_a_list_of_people_says_why_each_may_what(install: Install) -> None:
         ("operator", "people.yaml"), ("owner", "owners"), ("admin", "nobody else is admin"),
     ]  # fmt: skip
     assert (rows["gone"].roles, rows["ada"].owns) == ([], ["support (workflow)", "support (cost)"])
+
+
+def test_whoever_has_left_is_marked_in_the_configuration_from_then_on(install: Install) -> None:
+    install.accounts.leave("bo", ADA)
+    with install.state.read() as tx:
+        applied = tx.applied()
+        assert applied is not None
+        now, before = (marked(tx, applied.configuration, at) for at in (None, install.now - 1.0))
+    assert (now.people["bo"].left, before.people["bo"].left) == (True, False)

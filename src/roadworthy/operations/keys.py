@@ -221,6 +221,8 @@ def _vet_person(spec: KeySpec, configuration: Configuration | None, named: list[
         raise KeyRefused(
             "person", f"found {spec.person!r}, expected a person of people.yaml: {did_you_mean(spec.person, people)}"
         )
+    if people[spec.person].left:
+        raise KeyRefused("person", f"{spec.person!r} has left, as people.yaml says")
     if not any(spec.person in workflow.policy.testers for workflow in named):
         raise KeyRefused(
             "person",

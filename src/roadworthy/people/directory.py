@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 from msgspec.structs import replace
 
-from roadworthy.people.accounts.ports import KnowingTransaction
+from roadworthy.people.accounts.ports import AccountTransaction, KnowingTransaction
 from roadworthy.people.roles import Standing, standing
 from roadworthy.workflow.model import Configuration, Person
 
@@ -33,6 +33,15 @@ def living(tx: KnowingTransaction, configuration: Configuration | None = None) -
     return {name: person for name, person in everybody(tx, configuration).items() if not person.left}
 
 
+def marked(tx: AccountTransaction, configuration: Configuration, at: float | None = None) -> Configuration:
+    """The configuration, with everybody in it marked who had been said to have left by then; ``None``: by now."""
+    gone = {name for name, when in left(tx).items() if name in configuration.people and (at is None or when <= at)}
+    if not gone:
+        return configuration
+    people = {name: replace(person, left=person.left or name in gone) for name, person in configuration.people.items()}
+    return replace(configuration, people=people)
+
+
 def with_email(people: Mapping[str, Person], email: str) -> list[Person]:
     """Those with this address, whatever its case.  Where there are two, an address says nothing about who it is."""
     wanted = email.strip().lower()
@@ -53,7 +62,7 @@ def standing_of(tx: KnowingTransaction, person: str, configuration: Configuratio
     return standing(person, configuration, [each.grant for each in tx.granted()], frozenset(left(tx)))
 
 
-def left(tx: KnowingTransaction) -> dict[str, float]:
+def left(tx: AccountTransaction) -> dict[str, float]:
     """Who left, and when, as ``roadworthy people leave`` was told; whoever left by ``people.yaml`` is not in it."""
     return {account.person: account.left_at for account in tx.accounts() if account.left_at is not None}
 

@@ -10,6 +10,7 @@ import msgspec
 
 from roadworthy.cost.sheet import Sheet
 from roadworthy.operations.costing import sheet_page
+from roadworthy.people.directory import living
 from roadworthy.people.incident.service import MAIL
 from roadworthy.people.outbox.model import Delivery, Mail
 from roadworthy.people.ports import PeopleState
@@ -42,7 +43,8 @@ class Mailing:
                     "roadworthy.yaml"
                 )
             owners = dict.fromkeys(configuration.workflows[name].owners.cost for name in flows)
-            people = [configuration.people[owner] for owner in owners if owner in configuration.people]
+            here = living(tx, configuration)
+            people = [here[owner] for owner in owners if owner in here]
             addresses = list(dict.fromkeys(person.email for person in people if person.email))
             if not addresses:
                 raise NotMailed(f"no address is known of {', '.join(owners)}: add them to people.yaml")

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from typing import Protocol
 
+from roadworthy.people.accounts.ports import KnowingTransaction
 from roadworthy.people.oncall.model import Override, Reading
-from roadworthy.workflow.ports import Transaction
 
 
 class OnCallTransaction(Protocol):
@@ -30,7 +30,7 @@ class OnCallTransaction(Protocol):
         ...
 
 
-class OnCallReads(Transaction, OnCallTransaction, Protocol):
+class OnCallReads(KnowingTransaction, OnCallTransaction, Protocol):
     pass
 
 

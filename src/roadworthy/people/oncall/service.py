@@ -15,6 +15,7 @@ from typing import Literal
 
 import msgspec
 
+from roadworthy.people.directory import marked
 from roadworthy.people.oncall import rules
 from roadworthy.people.oncall.model import Gap, Override, Reading, Shift
 from roadworthy.people.oncall.ports import OnCallReads, OnCallState
@@ -264,14 +265,14 @@ def team_of(configuration: Configuration, rotation: str) -> str:
 
 
 def _configured(tx: OnCallReads, at: float | None = None) -> Configuration:
-    """In force at that instant; before the first, as the first."""
+    """In force at that instant; before the first, as the first.  Whoever had left by then is marked so."""
     applied = tx.applied()
     if applied is not None and at is not None and at < applied.applied_at:
         past = tx.configurations(PAST_VERSIONS)
-        return next((each for each in past if each.applied_at <= at), past[-1]).configuration
+        applied = next((each for each in past if each.applied_at <= at), past[-1])
     if applied is None:
         raise Unknown("nothing is configured yet; `roadworthy apply DIR` does")
-    return applied.configuration
+    return marked(tx, applied.configuration, at)
 
 
 def _duty(configuration: Configuration, workflow: str) -> Duty:
