@@ -6,6 +6,7 @@ from typing import Any
 
 from roadworthy.adapters.memory.log import MemoryLog
 from roadworthy.inference_log.model import Batch
+from roadworthy.kill_switch.triggers import Window
 from roadworthy.operations.alerting.counting import Served
 from roadworthy.workflow.inference import Attempt, Inference
 
@@ -107,3 +108,17 @@ def test_slow_calls_are_those_over_the_objective() -> None:
     made.warm(MemoryLog())
     made.take([call(1, NOW - 20.0, latency=1.5), call(2, NOW - 20.0, latency=0.5)])
     assert made.windows("support")[1][300.0].bad == 1
+
+
+def test_slow_calls_are_known_to_a_control_that_starts() -> None:
+    """Else every start would end a latency incident that goes on, and page anew."""
+    made, store = served(), MemoryLog()
+    slow = [call(n, NOW - 20.0 * n, latency=1.5) for n in range(1, 1300)]
+    store.ship(
+        Batch(
+            ends=[*slow, call(2000, NOW - 20.0, latency=0.5), call(2001, NOW - 20.0, outcome="abandoned", latency=9.0)]
+        )
+    )
+    made.warm(store)
+    assert made.windows("support")[1][HOUR] == Window(181, 180)
+    assert made.windows("support")[1][6 * HOUR].bad >= 1080

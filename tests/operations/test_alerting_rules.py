@@ -24,7 +24,7 @@ from roadworthy.operations.alerting.model import (
     bad,
     counts,
 )
-from roadworthy.operations.alerting.rules import fired, of_install
+from roadworthy.operations.alerting.rules import fired, judged, of_install
 from roadworthy.operations.alerting.text import PageFacts, page_of
 from roadworthy.people.alerts.registry import ALERTS
 from roadworthy.people.incident.model import LONGEST_LINE, Fault
@@ -145,6 +145,28 @@ def test_a_workflow_that_is_off_has_no_burn_and_no_target_but_its_unsafe_answers
     assert [each.alert for each in found] == ["unsafe_share"]
     assert {each.fired.alert for each in held} == {"error_burn_fast", "targets_down"}
     assert {each.why for each in held} == {"the AI is off"}
+
+
+# --- when it is over
+
+
+@pytest.mark.parametrize(
+    ("alert", "of", "known"),
+    [
+        ("error_burn_fast", view(errors=windows(m5=(0, 0), h1=(9, 9))), False),  # nobody calls: nobody knows
+        ("error_burn_fast", view(errors=windows(m5=(1, 0), h1=(9, 9))), True),
+        ("error_burn", view(errors=windows(m30=(0, 0), h1=(9, 9))), False),
+        ("error_burn", view(errors=windows(m5=(0, 0), h1=(0, 0))), True),  # for an hour: nobody is harmed
+        ("latency_burn", view(slow=windows(m5=(0, 0), h1=(9, 9))), False),
+        ("targets_down", view(errors=windows(m5=(2, 2)), targets=(target(down=2, slow=2),)), False),
+        ("targets_down", view(errors=windows(m5=(2, 0)), targets=(target(down=2), target("backup", good=1))), True),
+        ("target_down", view(errors=windows(m5=(9, 0)), targets=(target(), target("backup", good=9))), False),
+        ("target_down", view(errors=windows(m5=(9, 0)), targets=(target("backup", good=9),)), True),  # taken out
+        ("hard_limit", view(errors=windows(m5=(0, 0), h1=(9, 9))), True),
+    ],
+)
+def test_no_news_is_no_good_news(alert: str, of: WorkflowView, known: bool) -> None:
+    assert judged(of, alert, "main" if alert == "target_down" else "") is known
 
 
 # --- safety and money

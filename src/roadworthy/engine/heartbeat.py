@@ -20,7 +20,7 @@ from roadworthy.workflow.model import DEFAULT_TEAM, Heartbeat
 
 log = logging.getLogger("roadworthy.heartbeat")
 
-VITAL: Final = ("ship", "publish", "deliveries", "page deliveries", "alerts", "paging", "kill switch")
+VITAL: Final = ("ship", "publish", "page deliveries", "alerts", "paging", "kill switch")
 """Engine modules without which nobody would be woken."""
 SILENT: Final = 180.0
 """Seconds since its last good round after which such a module counts as dead."""

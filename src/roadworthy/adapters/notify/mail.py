@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from email.message import EmailMessage
 from email.utils import formatdate
+from functools import partial
 
 from roadworthy.http1.errors import AddressForbidden, Http1Error
 from roadworthy.http1.guard import AddressGuard, Resolve
@@ -52,10 +53,10 @@ class SmtpSender:
         except (Http1Error, OSError, ValueError) as error:
             return Sent(error=f"{server.host}: {error}")
         patience = _Patience()
-        work = (self._deliver, mailbox, str(addresses[0]), message(mailbox, ident, mail), patience)
+        work = partial(self._deliver, mailbox, str(addresses[0]), message(mailbox, ident, mail), patience)
         try:
             async with asyncio.timeout(self._whole):
-                return await asyncio.get_running_loop().run_in_executor(self._threads, *work)
+                return await asyncio.get_running_loop().run_in_executor(self._threads, work)
         except TimeoutError:
             patience.end()
             return Sent(error=f"{server.host}:{server.port} did not take it in {self._whole:g} s")

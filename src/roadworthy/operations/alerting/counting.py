@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from roadworthy.inference_log.analysis import BURN_LENGTHS, Counts
-from roadworthy.inference_log.model import BUCKET, Filter
+from roadworthy.inference_log.model import BUCKET, Cursor, Filter
 from roadworthy.inference_log.ports import LogStore
 from roadworthy.kill_switch.triggers import Window
 from roadworthy.operations.alerting.model import DOWN, LET_DOWN, STANDS_IN, UNTRIED, Attempts, bad, counts
@@ -28,6 +28,9 @@ FINE: Final = 2 * 3600.0
 SPAN: Final = max(BURN_LENGTHS)
 RECENT: Final = 1800.0
 """Seconds that a starting control takes from the log minute by minute, so that it knows when trouble began."""
+PAGE: Final = 1000
+MOST_SLOW: Final = 10 * PAGE
+"""Slow calls of a workflow that a starting control takes from the log."""
 QUIET_MINUTES: Final = 10
 TARGETS_SPAN: Final = 300.0
 """Seconds over which a target is judged."""
@@ -78,7 +81,7 @@ class Served:
             self._forget()
 
     def warm(self, store: LogStore) -> None:
-        """Take what the log has, once.  Latency is counted from the start of control on."""
+        """Take what the log has, once."""
         with self._lock:
             if self._warm:
                 return
@@ -90,6 +93,8 @@ class Served:
                 step = BUCKET if start < now - RECENT else MINUTE
                 self._sum(store, start, start + step, by_hour=False)
                 start += step
+            for workflow in list(self._coarse):
+                self._slow(store, workflow, now - SPAN)
             self._warm = True
 
     def windows(self, workflow: str, since: float = 0.0) -> tuple[dict[float, Window], dict[float, Window]]:
@@ -190,6 +195,22 @@ class Served:
             for minutes in targets.values():
                 for number in [number for number in minutes if number < oldest]:
                     del minutes[number]
+
+    def _slow(self, store: LogStore, workflow: str, since: float) -> None:
+        """Calls that were slower than the objective of now; the newest, of very many."""
+        limit = self._slow_from(workflow)
+        if limit is None:
+            return
+        which = Filter(workflow=workflow, traffic="live", since=since, slower_than=limit)
+        after: Cursor | None = None
+        for _ in range(MOST_SLOW // PAGE):
+            page = store.find(which, PAGE, after)
+            for record in page.items:
+                if counts(record):
+                    self._add(workflow, record.ts, 0, 0, 1)
+            if page.next is None:
+                break
+            after = Cursor.parse(page.next)
 
 
 def note(one: Attempts, failure: str | None, status: int | None) -> None:

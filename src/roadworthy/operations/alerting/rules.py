@@ -29,6 +29,11 @@ PAGES_FROM: Final = 6.0
 HARDLY: Final = 20
 OFTEN: Final = 10
 """Failed attempts of two minutes that are enough."""
+SHORTEST: Final = {
+    "error_burn_fast": 300.0, "error_burn": 1800.0, "error_burn_slow": 2 * HOUR,
+    "latency_burn": 300.0, "latency_burn_slow": 2 * HOUR,
+}  # fmt: skip
+"""Seconds of the window of each alert in which the trouble must still be."""
 UNSERVED: Final = frozenset({"assist", "off"})
 """States of the kill switch in which no customer reads what a model wrote."""
 
@@ -147,6 +152,19 @@ def _targets(view: WorkflowView) -> Iterator[Fired]:
         if substitute and target.attempts.down >= ALERTS["target_down"].minimum:
             text = f"{how(target)}; {substitute} answers in its place."
             yield Fired("target_down", view.name, view.team, text, part=target.name)
+
+
+def judged(view: WorkflowView, alert: str, part: str = "") -> bool:
+    """Can this round tell that an alert which does not fire is over?  Nobody knows from calls that nobody makes: it
+    takes an answer, or an hour without any call."""
+    windows = view.slow if alert.startswith("latency_") else view.errors
+    if not windows.get(HOUR, Window()).calls:
+        return True
+    if alert in ("targets_down", "target_down"):
+        about = [target for target in view.targets if part in ("", target.name)]
+        return not about or any(target.attempts.good for target in about)
+    short = SHORTEST.get(alert)
+    return short is None or windows.get(short, Window()).calls > 0
 
 
 def is_down(target: TargetView) -> bool:

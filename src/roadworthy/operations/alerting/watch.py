@@ -31,7 +31,7 @@ from roadworthy.operations.alerting.model import (
     Unusual,
     WorkflowView,
 )
-from roadworthy.operations.alerting.rules import UNSERVED, Fired, HeldBack, fired, of_install
+from roadworthy.operations.alerting.rules import UNSERVED, Fired, HeldBack, fired, judged, of_install
 from roadworthy.operations.alerting.text import page_of
 from roadworthy.operations.budgets import BudgetLine
 from roadworthy.operations.status import TargetSeen
@@ -63,6 +63,8 @@ class Heard:
     waiting: int = 0
     """Records that wait for room on the disk."""
     dropped: int = 0
+    answers: bool = True
+    """Any of them: of one that is silent nothing is known."""
 
 
 class Stopping(Protocol):
@@ -120,7 +122,7 @@ class AlertWatch:
         ordered = sorted(unique.values(), key=lambda each: URGENCY.index(each.alert))
         self._ports.incidents.watch(
             list(self._notices(ordered, views, now)),
-            watched=lambda incident: self._watched(incident, heard, held),
+            watched=lambda incident: self._watched(incident, views.get(incident.workflow), heard, held),
             inhibited=[_inhibited(each) for each in held],
         )
         self._stopped(views)
@@ -223,17 +225,20 @@ class AlertWatch:
             notice, page=page_of(gathered.page), fault=gathered.page.fault, inference=examples[0] if examples else ""
         )
 
-    def _watched(self, incident: Incident, heard: Sequence[Heard], held: Sequence[HeldBack]) -> set[Key]:
+    def _watched(
+        self, incident: Incident, view: WorkflowView | None, heard: Sequence[Heard], held: Sequence[HeldBack]
+    ) -> set[Key]:
         """What this round could judge of an incident."""
         if self._ports.lag() > BLIND:
             return set()
         back = {(each.fired.alert, each.fired.part) for each in held if each.fired.incident == incident.key}
-        known = {one.gateway for one in heard}
+        known = {one.gateway for one in heard if one.answers}
         return {
             (one.alert, one.part)
             for one in incident.joined
             if (one.alert, one.part) not in back
             and not (one.alert == "journal_disk_full" and one.part not in known)
+            and (view is None or judged(view, one.alert, one.part))
         }  # fmt: skip
 
     def _stopped(self, views: Mapping[str, WorkflowView]) -> None:

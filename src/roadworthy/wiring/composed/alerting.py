@@ -89,4 +89,4 @@ class Alerting:
 def _heard(name: str, fleet: Fleet) -> Heard:
     known = fleet.get(name)
     said = hear(() if known is None else known.sockets().values())
-    return Heard(name, said.targets, said.journal["waiting"], said.journal["dropped"])
+    return Heard(name, said.targets, said.journal["waiting"], said.journal["dropped"], said.workers > 0)

@@ -46,11 +46,14 @@ class Heard(msgspec.Struct):
     """What they could not write: inferences (yet, at all), and bodies alone."""
     targets: list[TargetSeen]
     """How each of them finds each target."""
+    workers: int = 0
+    """How many answer."""
 
 
 def hear(sockets: Iterable[Path]) -> Heard:
     heard = Heard({"waiting": 0, "dropped": 0, "bodies_dropped": 0}, [])
     for answer in _ask(sockets, "GET", "/internal/counters"):
+        heard.workers += 1
         report = msgspec.json.decode(answer, type=_Report)
         heard.journal["waiting"] += report.journal.waiting
         heard.journal["dropped"] += report.journal.dropped
