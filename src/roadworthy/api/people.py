@@ -106,11 +106,14 @@ def revoke(services: Services, call: Call) -> Any:
 
 def leave(services: Services, call: Call) -> Any:
     done = services.accounts.leave(call.body.person, call.actor)
+    services.on_duty.check.round()
     return {**msgspec.structs.asdict(done), "orphans": [orphan(each) for each in done.orphans]}
 
 
 def come_back(services: Services, call: Call) -> Any:
-    return {"person": services.accounts.bring_back(call.body.person, call.actor).id}
+    back = services.accounts.bring_back(call.body.person, call.actor)
+    services.on_duty.check.round()
+    return {"person": back.id}
 
 
 def granted(services: Services, asked: Invite | Granting, person: str) -> Grant:

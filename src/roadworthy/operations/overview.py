@@ -34,6 +34,8 @@ FEWEST: Final = 20
 """Calls below which an hour's shares say little."""
 MOST: Final = 200
 """Audit records that are gone through; after more of them every workflow is judged anew."""
+COMING_AND_GOING: Final = frozenset({"person.leave", "person.return"})
+"""What is done with a person and may change an item of any workflow: its owners, who is on call."""
 BAD: Final = frozenset({"error"})
 
 Health = Literal["good", "wait", "bad", ""]
@@ -227,7 +229,7 @@ def about(records: Iterable[AuditRecord]) -> set[str] | None:
         kind, _, name = record.target.partition("/")
         if kind in ("workflow", "rollout"):
             found.add(name)
-        elif not record.target.startswith(APART):
+        elif not record.target.startswith(APART) or record.action in COMING_AND_GOING:
             return None
     return found
 

@@ -40,7 +40,7 @@ def sources() -> tuple[Tasks, ...]:
     """Every property that has something for people to do."""
     return (
         _stops, incident_tasks, escalation_tasks, review_tasks, on_call_tasks, eval_tasks, _approvals, _ramps, _words,
-        _acceptances, _checklist,
+        _leavers, _acceptances, _checklist,
     )  # fmt: skip
 
 
@@ -184,6 +184,22 @@ def _words(services: Services, standing: Standing, now: float) -> list[Task]:
 
 
 # --- what somebody must put their name to
+
+
+def _leavers(services: Services, standing: Standing, now: float) -> list[Task]:
+    """Workflows with an owner who has left, for whoever may name another (a rotation's gap is on-call's to tell)."""
+    gone: dict[tuple[str, str], list[str]] = {}
+    for orphan in services.accounts.orphans():
+        if orphan.duty not in ("rotation", "catch_all") and standing.may("configure", orphan.name):
+            gone.setdefault((orphan.name, orphan.person), []).append(orphan.duty.replace("_", "-"))
+    return [
+        Task(
+            key=f"left/{name}/{person}", workflow=name, minutes=5, button="Look", href="/settings/people",
+            sentence=f"{person} has left and is still {' and '.join(duties)} owner of {name}: name somebody else",
+            urgency=LAPSES,
+        )
+        for (name, person), duties in gone.items()
+    ]  # fmt: skip
 
 
 def _acceptances(services: Services, standing: Standing, now: float) -> list[Task]:

@@ -96,7 +96,7 @@ class Listing(click.Group):
 def people() -> None:
     """List everybody; say who may do what, and who left.
 
-    `roadworthy people` lists roles, what each owns and when they were last seen.
+    `roadworthy people` lists roles, what each owns and when they last signed in.
     """
 
 
@@ -105,7 +105,7 @@ def people() -> None:
 @json_option
 @pass_work
 def list_people(work: Work) -> None:
-    """List everybody: roles, what they own, when they were last seen; whoever left comes last."""
+    """List everybody: roles, what they own, when they last signed in; whoever left comes last."""
     from roadworthy.cli.tables import Column, print_table
 
     answer = work.admin.get("/v1/people")
@@ -118,7 +118,7 @@ def list_people(work: Work) -> None:
     print_table(
         work.console,
         [Column("id"), Column("name"), Column("email", optional=True), Column("team", optional=True),
-         Column("roles", wrap=True), Column("owns", wrap=True, optional=True), Column("last seen", optional=True)],
+         Column("roles", wrap=True), Column("owns", wrap=True, optional=True), Column("last sign-in", optional=True)],
         [_row(work, row) for row in rows],
     )  # fmt: skip
     for each in answer.get("orphans") or () if isinstance(answer, dict) else ():

@@ -122,12 +122,14 @@ def revoke(services: Services, visit: Visit) -> Answer:
 
 def leave(services: Services, visit: Visit) -> Answer:
     done = services.accounts.leave(visit.text("person"), visit.actor)
+    services.on_duty.check.round()
     named = f" In their name still: {', '.join(str(each) for each in done.orphans)}." if done.orphans else ""
     return Redirect("/settings/people", f"{done.person} may do nothing any more.{named}")
 
 
 def come_back(services: Services, visit: Visit) -> Answer:
     back = services.accounts.bring_back(visit.text("person"), visit.actor)
+    services.on_duty.check.round()
     return Redirect("/settings/people", f"{back.name} is back, with what people.yaml gives.")
 
 
@@ -218,7 +220,7 @@ def _may_see(visit: Visit, key: ApiKey) -> bool:
 def _may_key(visit: Visit, workflows: list[str], team: str | None) -> bool:
     if workflows == ["*"]:
         return visit.may("keys") if team is None else "keys" in visit.standing.within(team)
-    return all(visit.may("keys", name) for name in workflows)
+    return bool(workflows) and all(visit.may("keys", name) for name in workflows)
 
 
 def _vet_key(services: Services, visit: Visit) -> None:
@@ -245,7 +247,7 @@ def _targets(services: Services, visit: Visit, **more: Any) -> View:
     rows = [(known[each.name], each) for each in status.get("targets", ()) if each.name in known]
     used: dict[str, list[str]] = {}
     for name, flow in sorted(({} if configuration is None else configuration.workflows).items()):
-        behaviour = flow.behaviour
+        behaviour = flow.behaviour if visit.may("read", name) else None
         for target in [] if behaviour is None else behaviour.targets:
             used.setdefault(target, []).append(name)
     return View("settings_targets.html", {
