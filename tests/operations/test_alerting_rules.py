@@ -336,7 +336,8 @@ def test_a_gateway_that_has_not_confirmed_and_a_full_disk_page_and_an_odd_hour_n
         teams=("default", "other"),
     )
     found = {(each.alert, each.incident): each for each in of_install(seen)}
-    assert found["kill_unconfirmed", "kill_unconfirmed/*"].text == (
+    assert ("kill_unconfirmed", "kill_unconfirmed/*/other") in found, "whoever is paged may read it"
+    assert found["kill_unconfirmed", "kill_unconfirmed/*/default"].text == (
         "Gateway west has not confirmed that everything is off. Run there: touch /data/KILL"
     )
     assert ("journal_disk_full", "journal_disk_full/other") in found, "the owners of every team are told"

@@ -12,8 +12,9 @@ from roadworthy.operations.alerting.text import clean, shorten
 from roadworthy.workflow.audit import AuditRecord
 
 DAY: Final = 86_400.0
-MOST_READ: Final = 1000
-"""Newest records of the trail that are looked through."""
+PIECE: Final = 1000
+MOST_READ: Final = 10 * PIECE
+"""Newest records of the trail that are looked through: every read of a prompt is one, too."""
 LONGEST: Final = 160
 
 WORDS: Final[Mapping[str, tuple[str, bool]]] = {
@@ -39,7 +40,7 @@ WORDS: Final[Mapping[str, tuple[str, bool]]] = {
     "key.rotate": ("key rotated", True),
     "key.revoke": ("key revoked", True),
     "receipt.revoke": ("receipt revoked", True),
-    "receipt.issue": ("receipt issued", True),
+    "receipt.issue": ("receipt issued", False),
     "evals.publish": ("example set published", False),
     "waiver.make": ("waiver made", True),
     "waiver.end": ("waiver ended", True),
@@ -55,28 +56,52 @@ def changes(records: Iterator[AuditRecord], workflow: str, now: float, zone: Zon
         known = WORDS.get(record.action)
         if known is None or record.outcome != "done" or now - record.time > DAY or not _about(record, workflow):
             continue
+        applied = _applied(record, workflow)
+        if applied is not None and not applied:
+            continue
         words, serving = known
         clock = datetime.fromtimestamp(record.time, zone).strftime("%H:%M")
-        what = shorten(clean(f"{clock} {words}{_detail(record)}, by {record.actor}"), LONGEST)
+        what = shorten(clean(f"{clock} {words}{_detail(record, applied)}, by {record.actor}"), LONGEST)
         found.append(Change(record.time, what, serving))
     return sorted(found, key=lambda one: -one.at)
 
 
-def newest(audit: Callable[[int, int], list[AuditRecord]], last: int) -> Iterator[AuditRecord]:
-    """The newest records of the trail.  ``audit``: (after, limit) → ascending."""
-    yield from audit(max(0, last - MOST_READ), MOST_READ)
+def newest(audit: Callable[[int, int], list[AuditRecord]], last: int, now: float) -> Iterator[AuditRecord]:
+    """Records of the trail, the newest thousand first, until they are older than a day.  ``audit``: (after, limit) →
+    ascending."""
+    end = last
+    while end > max(0, last - MOST_READ):
+        start = max(0, end - PIECE)
+        piece = audit(start, end - start)
+        yield from piece
+        if piece and now - piece[0].time > DAY:
+            return
+        end = start
 
 
 def _about(record: AuditRecord, workflow: str) -> bool:
+    """Is it about this workflow, or about none?"""
     kind, _, name = record.target.partition("/")
+    if kind not in ("workflow", "rollout") and isinstance(record.after, dict):
+        name, kind = str(record.after.get("workflow", "")), "workflow" if "workflow" in record.after else kind
     return not workflow or kind not in ("workflow", "rollout") or name in (workflow, "*")
 
 
-def _detail(record: AuditRecord) -> str:
+def _applied(record: AuditRecord, workflow: str) -> list[str] | None:
+    """What an application of files changed, without what it changed of other workflows; ``None``: it is none, or does
+    not say."""
+    what = record.after.get("changes") if isinstance(record.after, dict) else None
+    if record.action != "configuration.apply" or not what:
+        return None
+    words = [str(each) for each in what]
+    others = [each for each in words if each.split(" ")[1:2] == ["workflow"] and workflow]
+    return [each for each in words if each not in others or each.split(" ")[2].rstrip(":") == workflow]
+
+
+def _detail(record: AuditRecord, what: list[str] | None) -> str:
     after: Any = record.after if isinstance(record.after, dict) else {}
-    if record.action == "configuration.apply":
-        what = [str(each) for each in after.get("changes") or []]
-        return f" ({', '.join(what[:4])}{'…' if len(what) > 4 else ''})" if what else ""
+    if what:
+        return f" ({', '.join(what[:4])}{'…' if len(what) > 4 else ''})"
     if record.action.startswith("release."):
         return f" (number {after.get('number')})" if after.get("number") else ""
     if record.action.startswith("kill."):

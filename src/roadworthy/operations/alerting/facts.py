@@ -73,13 +73,15 @@ class Facts:
         judged = _judge(view, fired)
         failing = [record for record in records if judged(record)]
         units = {record.unit for record in records if _named(record)}
+        named = [record for record in failing if _named(record)]
+        hit = {record.unit for record in named} if 2 * len(named) >= len(failing) else set()  # else calls say more
         began = self._served.began(view.name) if fired.alert.startswith(("error_", "targets_")) else None
         changed, waiting = self._from_state(view.name, now)
         fault = decide(self._fault(view, failing, began, changed, others))
         got = Counter[str](record.outcome for record in failing)
         page = PageFacts(
             workflow=view.name, alert=fired.alert, happened=fired.text, customers=len(units),
-            hit=len({record.unit for record in failing if _named(record)}), calls=len(records), bad=len(failing),
+            hit=len(hit), calls=len(records), bad=len(failing),
             window=window, got=dict(got), failures=_failures(failing), waiting=waiting,
             since=self._when(began), minutes=None if began is None else (now - began) / 60,
             reads=self._reads(view.name, got), fault=fault, state=view.state, stopped_by=view.stopped_by,
@@ -157,7 +159,7 @@ class Facts:
         """What was changed, and how many calls wait for a person."""
         with self._people.read() as tx:
             last = tx.last_audit()
-            records = newest(lambda after, most: list(tx.audit(after, most)), 0 if last is None else last.seq)
+            records = newest(lambda after, most: list(tx.audit(after, most)), 0 if last is None else last.seq, now)
             changed = changes(records, workflow, now, self._zone())
             waiting = tx.open_escalations()
         return changed, waiting.get(workflow, 0) if workflow else sum(waiting.values())

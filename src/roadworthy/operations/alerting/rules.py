@@ -85,11 +85,14 @@ def of_install(seen: Installed) -> list[Fired]:
     found = []
     for kill in seen.unconfirmed:
         what = "everything" if kill.workflow == EVERY else kill.workflow
-        found.append(Fired(
-            "kill_unconfirmed", "" if kill.workflow == EVERY else kill.workflow, kill.team,
-            f"Gateway {kill.gateway} has not confirmed that {what} is {kill.state}. Run there: {kill.run}",
-            part=kill.gateway, key=f"kill_unconfirmed/{kill.workflow}", since=kill.at,
-        ))  # fmt: skip
+        text = f"Gateway {kill.gateway} has not confirmed that {what} is {kill.state}. Run there: {kill.run}"
+        if kill.workflow != EVERY:
+            key = f"kill_unconfirmed/{kill.workflow}"
+            found.append(Fired("kill_unconfirmed", kill.workflow, kill.team, text, kill.gateway, key, kill.at))
+            continue
+        for team in seen.teams or ("default",):  # whoever is paged may read it
+            key = f"kill_unconfirmed/{EVERY}/{team}"
+            found.append(Fired("kill_unconfirmed", "", team, text, kill.gateway, key, kill.at))
     for disk in seen.full:
         lost = f", {disk.dropped} are lost" if disk.dropped else ""
         text = f"Gateway {disk.gateway} cannot write its journal: {disk.waiting} records wait in its memory{lost}."

@@ -10,6 +10,8 @@ from roadworthy.people.incident.model import Incident
 from roadworthy.people.roles import Standing
 
 MOST = 500
+OWN_LINE = frozenset({"rollout", "rollout_ask", "kill"})
+"""Alerts of what the first page asks for in a line of its own: a ramp to decide, a stop to end."""
 
 
 def readable(incident: Incident, standing: Standing) -> bool:
@@ -31,6 +33,8 @@ def tasks(services: Services, standing: Standing, now: float) -> list[Task]:
         if not actable(each, standing):
             continue
         if each.cls != "page":
+            if each.name in OWN_LINE:
+                continue
             rest[each.workflow].append(each)
         elif each.state == "open" or each.acknowledged_by == standing.person:
             mine = each.state == "acknowledged"
