@@ -3,75 +3,53 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+import yaml
+
+from roadworthy.wiring.composition import Control
+from roadworthy.wiring.folders.config_folder import read_folder
+from roadworthy.wiring.folders.data_folder import create_folder
+from roadworthy.workflow.service import Actor
 from support.up import FREE_PORTS, Up
 
-PEOPLE = ("ada", "bo", "ola", "agnes", "sam", "vi")
-FILES = {
-    "roadworthy.yaml": """\
-version: 1
-timezone: Europe/Berlin
-targets:
-  main: {provider: simulated, model: sim-1, price: {input: 1, output: 2, per: 1M}}
-  spare: {provider: simulated, model: sim-2, price: {input: 1, output: 2, per: 1M}}
-""",
-    "people.yaml": """\
-people:
-  ada: {name: Ada Lovelace, email: ada@example.com}
-  bo: {name: Bo Lee, email: bo@example.com}
-  ola: {name: Ola Nordmann, email: ola@example.com, roles: [operator]}
-  agnes: {name: Agnes Grey, email: agnes@example.com, roles: [agent]}
-  sam: {name: Sam Score, email: sam@example.com, roles: [scorer]}
-  vi: {name: Vi Ewer, email: vi@example.com, roles: [viewer]}
-""",
-    "workflows/triage/workflow.yaml": """\
-description: Sorts customer messages and drafts a reply.
-owners: {workflow: ada, prompt: bo, cost: ada}
-enforcement: observe
-prompt: {mode: managed, system: prompt.md}
-target: main
-deadline: 20s
-ladder:
-  unavailable: [target: spare, canned]
-  invalid: [repair, escalate]
-  refused: [escalate]
-canned: {text: Thank you for your message. A colleague will answer within one working day.}
-holding: {text: Thank you. A colleague is looking at your message and answers today.}
-bypass: app
-rubric: rubric.md
-policy: {testers: [ada, bo], redact: [email]}
-""",
-    "workflows/triage/prompt.md": "You answer customers of a shop in one sentence.\n",
-    "workflows/triage/rubric.md": """\
-# Is the answer right?
-
-## good = 1
-It answers the question in a friendly way.
-> We send it again tomorrow.
-
-## poor = 0
-It does not answer, or is rude.
-> No.
-""",
-}
+Prepare = Callable[[Control], None]
 
 
 class Installed:
-    """``roadworthy up`` with a console; leaving the block stops it."""
+    """``roadworthy up`` with a console; leaving the block stops it.
 
-    def __init__(self, root: Path, files: dict[str, str] = FILES) -> None:
+    ``prepare`` is called with the install's control before it is started: what days of work would have left behind.
+    """
+
+    def __init__(
+        self, root: Path, files: Mapping[str, str], prepare: Prepare | None = None, env: Mapping[str, str] | None = None
+    ) -> None:
         self.config = root / "config"
         for name, text in files.items():
             path = self.config / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text)
-        logins = [word for who in PEOPLE for word in ("--login", who)]
-        self.up = Up(root, config=self.config, arguments=(*FREE_PORTS, *logins))
+        if prepare is not None:
+            self._prepare(root / "data", prepare)
+        people = yaml.safe_load(files["people.yaml"])["people"]
+        logins = [word for who in people for word in ("--login", who)]
+        self.up = Up(root, config=self.config, arguments=(*FREE_PORTS, *logins), env=env, workers=1)
         self.sessions: dict[str, Any] = {}
         """Person → what a browser keeps of a session."""
+
+    def _prepare(self, data: Path, prepare: Prepare) -> None:
+        control = Control(create_folder(data))
+        try:
+            done = control.workflows.apply(read_folder(self.config), Actor("ada"), reason="begin")
+            assert done.applied, [str(problem) for problem in done.problems]
+            prepare(control)
+            control.publish()
+        finally:
+            control.close()
 
     @property
     def url(self) -> str:
@@ -109,6 +87,7 @@ class Person:
             color_scheme="dark" if dark else "light",
             storage_state=installed.sessions.get(who) if who is not None else None,
         )
+        self._context.set_default_timeout(20_000)
         self.page = self._context.new_page()
         self.page.on("pageerror", lambda error: self.wrong.append(f"{self.page.url}: {error}"))
         self.page.on("console", self._said)
@@ -126,6 +105,16 @@ class Person:
     def goto(self, path: str) -> Any:
         self.page.goto(path)
         return self.page
+
+    def reports(self, inference: str, why: str) -> None:
+        """As wrong, from its page."""
+        page = self.goto(f"/inferences/{inference}")
+        fold = page.locator("details", has=page.get_by_label("What is wrong with it"))
+        if fold.count() and fold.get_attribute("open") is None:
+            fold.locator("summary").click()
+        page.get_by_label("What is wrong with it").fill(why)
+        page.get_by_role("button", name="Report as wrong").click()
+        page.get_by_role("status").wait_for()
 
     def close(self) -> None:
         self._context.close()

@@ -93,15 +93,19 @@ class Prover:
             self._audited(tx, "receipt.issue", workflow)
         return made
 
-    def ramp(self, workflow: str, share: float, *, previous: str | None = None, ceiling: float = 1.0) -> str:
-        """A ramp of the candidate that stands at ``share``: as a plan of testers and one stage."""
+    def ramp(
+        self, workflow: str, share: float, *, previous: str | None = None, ceiling: float = 1.0,
+        further: Sequence[Stage] = (), entered: float | None = None,
+    ) -> str:  # fmt: skip
+        """A ramp of the candidate that stands at ``share``: as a plan of testers, one stage, and ``further`` ones."""
         flow, frozen = self._found(workflow)
         at = {stage.share: stage for stage in STAGES}.get(share) or Stage(f"{share * 100:g} %", share)
         stages = (STAGES[0], at) if share else (STAGES[0], Stage("1 %", 0.01))
-        plan = Plan(stages=stages, guardrails=())  # tests that make calls fail are not rolled back for it
+        plan = Plan(stages=(*stages, *further), guardrails=())  # tests that make calls fail are not rolled back for it
         rollout = Rollout(
             flow.team, workflow, frozen.release.digest, plan, predecessor=previous, state="ramping",
-            at=1 if share else 0, entered_at=self._now, ceiling=ceiling, by=flow.owners.workflow,
+            at=1 if share else 0, entered_at=self._now if entered is None else entered, ceiling=ceiling,
+            by=flow.owners.workflow,
         )  # fmt: skip
         with self._writing() as tx:
             last = tx.last_audit()
