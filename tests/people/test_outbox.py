@@ -47,6 +47,31 @@ def test_pages_and_everything_else_go_by_ways_of_their_own() -> None:
     assert len(desk.outbox.due()) == 2
 
 
+def test_a_page_does_not_wait_for_one_that_hangs_and_what_hangs_is_tried_once() -> None:
+    async def go() -> None:
+        desk, hangs = Desk(), asyncio.Event()
+        send, begun = desk.send, []
+
+        async def sends(place: Place, headers: dict[str, str], body: bytes) -> Sent:
+            begun.append(headers["webhook-id"])
+            if len(begun) == 1:
+                await hangs.wait()
+            return await send(place, headers, body)
+
+        desk.send = sends  # type: ignore[method-assign]
+        for number in (1, 2):
+            desk.incidents.take([Notice("alert", f"k{number}", "default", "support", "t", "s", "cost", NOON)])
+            assert await desk.outbox.round(desk, patience=0.01) == 1
+        assert await desk.outbox.round(desk, patience=0.01) == 0
+        assert sorted(row.state for row in desk.outbox.list()) == ["delivered", "waiting"]
+        hangs.set()
+        while desk.outbox.counts().get("waiting"):
+            await asyncio.sleep(0)
+        assert len(begun) == 2
+
+    asyncio.run(go())
+
+
 def test_what_nobody_takes_is_given_up_and_somebody_is_told() -> None:
     desk = Desk()
     desk.open(line())

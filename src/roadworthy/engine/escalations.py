@@ -105,7 +105,7 @@ def deliveries(
         if not made:
             made.append((sender(), None if pagers is None else pagers()))
         async with asyncio.timeout(50.0):
-            while await outbox.round(made[0][0], mails, made[0][1], pages=pages):
+            while await outbox.round(made[0][0], mails, made[0][1], pages=pages, patience=1.0 if pages else None):
                 pass
 
     return Module("page deliveries" if pages else "deliveries", run, interval, timeout=60.0)

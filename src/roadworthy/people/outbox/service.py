@@ -90,14 +90,16 @@ class Outbox:
         self._new_id = new_id
         self._fill = fill
         self._answered = answered
+        self._trying: dict[str, asyncio.Future[None]] = {}
 
     async def round(
         self, sender: Sender, mails: MailSender | None = None, pagers: Pagers | None = None, *,
-        pages: bool | None = None,
+        pages: bool | None = None, patience: float | None = None,
     ) -> int:  # fmt: skip
         """Try everything that is due, a few at a time; pages all at once.  ``pages``: only those, or only others, so
-        that no receiver that is silent holds up who is to be woken.  Returns how many were tried."""
-        waiting = await asyncio.to_thread(self.due, pages)
+        that no receiver that is silent holds up who is to be woken.  ``patience``: seconds after which the round is
+        over while what is still being tried goes on; else it waits for all.  Returns how many tries were begun."""
+        waiting = [each for each in await asyncio.to_thread(self.due, pages) if each[0].id not in self._trying]
         if not waiting:
             return 0
         turns = asyncio.Semaphore(BATCH if pages else AT_ONCE)
@@ -108,13 +110,24 @@ class Outbox:
                 # each at once: a round that is cut short by silent receivers has told the others for good
                 await asyncio.to_thread(self.mark, [(delivery, sent)])
 
-        await asyncio.gather(*(one(delivery, place) for delivery, place in waiting))
+        tasks = {delivery.id: asyncio.ensure_future(one(delivery, place)) for delivery, place in waiting}
+        for ident, task in tasks.items():
+            self._trying[ident] = task
+            task.add_done_callback(lambda _, ident=ident: self._trying.pop(ident, None))  # type: ignore[misc]
+        try:
+            done, _ = await asyncio.wait(tasks.values(), timeout=patience)
+        except asyncio.CancelledError:
+            for task in tasks.values():
+                task.cancel()
+            raise
+        for task in done:
+            task.result()
         return len(waiting)
 
     def due(self, pages: bool | None = None) -> list[tuple[Delivery, Where]]:
         """What is due, with where it goes or why it cannot go there."""
         with self._state.read() as tx:
-            found = tx.due_deliveries(self._clock(), BATCH, pages=pages)
+            found = tx.due_deliveries(self._clock(), BATCH + len(self._trying), pages=pages)
             applied = tx.applied()
             configuration = None if applied is None else applied.configuration
             return [(row, self._places.find(row, configuration, tx)) for row in found]
