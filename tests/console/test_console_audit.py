@@ -77,7 +77,7 @@ def test_what_a_record_changed_is_told(ada: Browser) -> None:
     assert "denied" in text_of(ada.get("/audit?person=vi"))
 
 
-@pytest.mark.parametrize(("ago", "by", "share"), [(3000.0, "bo", "25 %"), (5000.0, "ada", "10 %")])
+@pytest.mark.parametrize(("ago", "by", "share"), [(3000.0, "Bo Lee", "25 %"), (5000.0, "Ada Lovelace", "10 %")])
 def test_who_allowed_a_share_on_what_evidence(ada: Browser, trail: Console, ago: float, by: str, share: str) -> None:
     at = quote(f"{trail.clock.now - ago:.0f}")
     page = ada.get(f"/audit/who?workflow=triage&at={at}")
