@@ -103,7 +103,8 @@ class OidcProvider:
         settings = self._configured()
         with self._lock:
             flow = self._flows.pop(query.get("state", ""), None)
-        if flow is None or self._clock() > flow.until or not hmac.compare_digest(flow.browser, browser):
+        same = flow is not None and hmac.compare_digest(flow.browser.encode(), browser.encode())
+        if flow is None or self._clock() > flow.until or not same:
             raise IdentityRefused("This sign-in took too long or began in another browser. Try again.")
         if query.get("iss", settings.issuer).rstrip("/") != settings.issuer:  # RFC 9207
             raise IdentityRefused("Another provider answered.")

@@ -66,7 +66,7 @@ def listed(services: Services, call: Call) -> Any:
 
 
 def read(services: Services, call: Call) -> Any:
-    view = services.answering.inbox.view(call.path["id"], call.actor)
+    view = services.answering.inbox.view(call.path["id"], call.actor, call.standing)
     more = {name: value for name, value in _whole(view).items() if name != "escalation"}
     return {**_whole(view.escalation), "view": more}
 

@@ -51,15 +51,15 @@ class Visit:
     person: Person | None
     """``None``: nobody is signed in."""
     actor: Actor
-    url: str
-    """Path and query."""
-    path: Mapping[str, str]
-    query: Mapping[str, str]
-    form: FormData
+    url: str = field(repr=False)
+    """Path and query.  What a request brought is in no ``repr``: there are codes, passwords and tokens in it."""
+    path: Mapping[str, str] = field(repr=False)
+    query: Mapping[str, str] = field(repr=False)
+    form: FormData = field(repr=False)
     """Of a POST; an uploaded file is its bytes."""
-    body: bytes
+    body: bytes = field(repr=False)
     """Of a page that machines post to, as it came."""
-    headers: Mapping[str, str]
+    headers: Mapping[str, str] = field(repr=False)
     token: str = field(repr=False)
     """Of the session; empty: none."""
     csrf: str = field(repr=False)
@@ -93,6 +93,11 @@ class Visit:
         """An uploaded file; empty: none."""
         value: Any = self.form.get(name)
         return value if isinstance(value, bytes) else b""
+
+    @property
+    def genuine(self) -> bool:
+        """Does the form carry its session's own token?"""
+        return bool(self.csrf) and hmac.compare_digest(self.text(CSRF).encode(), self.csrf.encode())
 
     @property
     def place(self) -> From:
@@ -134,10 +139,6 @@ class Access:
 
     def csrf(self, token: str) -> str:
         return hmac.new(self._key, b"csrf/" + token.encode(), hashlib.sha256).hexdigest()
-
-    def genuine(self, visit: Visit) -> bool:
-        """Does the form carry its session's own token?"""
-        return bool(visit.csrf) and hmac.compare_digest(visit.text(CSRF), visit.csrf)
 
     # --- cookies
 

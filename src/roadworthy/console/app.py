@@ -8,6 +8,7 @@ visitor has does not exist for them, and a denied write of a known person is aud
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -37,7 +38,11 @@ log = logging.getLogger("roadworthy.console")
 
 LARGEST_FORM = 8 * 1024 * 1024
 """Bytes of a posted form, files included."""
+LARGEST_OPEN = 256 * 1024
+"""Bytes of one that whoever reached us may post."""
 MOST_FIELDS = 2000
+PATIENCE = 60.0
+"""Seconds in which a form must have come."""
 
 
 @dataclass(frozen=True)
@@ -116,6 +121,9 @@ class _Wrap:
     def serve(self, methods: Mapping[str, Page]) -> Callable[[Request], Awaitable[Response]]:
         async def serve(request: Request) -> Response:
             page = methods["GET" if request.method == "HEAD" else request.method]
+            known = page.method == "GET" or page.permission == "anyone"
+            if not known and await run_in_threadpool(self._access.visitor, request) is None:
+                return RedirectResponse("/login?next=/", 303)  # a stranger's form is not even read
             form, body = await _posted(request, page)
             return await run_in_threadpool(self._answered, page, request, form, body)
 
@@ -125,9 +133,8 @@ class _Wrap:
         visit = self._access.visit(request, form, body)
         if page.permission != "anyone":
             if visit.person is None:
-                here = request.url.path + (f"?{request.url.query}" if request.url.query else "")
-                return RedirectResponse(f"/login?next={quote(here if page.method == 'GET' else '/')}", 303)
-            if page.method == "POST" and not self._access.genuine(visit):
+                return RedirectResponse(f"/login?next={quote(visit.url if page.method == 'GET' else '/')}", 303)
+            if page.method == "POST" and not visit.genuine:
                 return self._refused(visit, Refusal(403, "This form is too old or not ours. Load the page again."))
             if not visit.may(page.permission, anywhere=page.anywhere):
                 self._audit_denial(page, visit)
@@ -200,12 +207,18 @@ class _Wrap:
 async def _posted(request: Request, page: Page) -> tuple[FormData, bytes]:
     if page.method == "GET":
         return FormData(), b""
-    length = request.headers.get("content-length", "")
-    if not length.isdigit() or int(length) > LARGEST_FORM:
-        raise HTTPException(413, f"A form may have {LARGEST_FORM:,} bytes, and must say how many it has.")
-    if page.foreign:
-        return FormData(), await request.body()
-    form = await request.form(max_fields=MOST_FIELDS, max_files=4)
+    length, most = request.headers.get("content-length", ""), LARGEST_FORM
+    if page.permission == "anyone":
+        most = LARGEST_OPEN
+    if not length.isdigit() or int(length) > most:
+        raise HTTPException(413, f"A form may have {most:,} bytes, and must say how many it has.")
+    try:
+        async with asyncio.timeout(PATIENCE):
+            if page.foreign:
+                return FormData(), await request.body()
+            form = await request.form(max_fields=MOST_FIELDS, max_files=4)
+    except TimeoutError:
+        raise HTTPException(408, f"The form had not come after {PATIENCE:.0f} s.") from None
     kept = [
         (name, await value.read() if isinstance(value, UploadFile) else value) for name, value in form.multi_items()
     ]

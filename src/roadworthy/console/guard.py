@@ -59,8 +59,8 @@ class Guard:
     def _refusal(self, scope: Scope, headers: Headers) -> str:
         """Why this request is turned away; empty: it is not."""
         ours = urlsplit(self._address())
-        host = headers.get("host", "")
-        if not is_ours(host, ours.netloc, scope.get("server")):
+        host, *others = headers.getlist("host") or [""]
+        if others or not is_ours(host, ours.netloc, scope.get("server")):
             return f"This host is not ours; use {self._address()} (or set console_url in roadworthy.yaml).\n"
         if scope["method"] in SAFE or scope["path"] in self._foreign:
             return ""

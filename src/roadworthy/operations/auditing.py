@@ -128,10 +128,13 @@ def seen(state: State, which: Which, standing: Standing, before: int | None, lim
 
 
 def may_see(record: AuditRecord, standing: Standing) -> bool:
-    """A record about a workflow needs the permission there, any other one in its team."""
+    """A record about a workflow needs the permission there, one that names those of every team in all of them, any
+    other one in its team."""
     kind, _, name = record.target.partition("/")
     if kind in ("workflow", "rollout", "words") and name in standing.teams:
         return standing.may("read", name)
+    if record.target in ("configuration", "inferences"):
+        return record.actor == standing.person or standing.may("read")
     return "read" in standing.within(record.team)
 
 

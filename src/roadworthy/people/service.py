@@ -99,20 +99,26 @@ class SignIn:
         return "-".join(code[place : place + 4] for place in range(0, CODE_LENGTH, 4))
 
     def exchange(self, code: str, actor: str, place: From = NOWHERE) -> SignedIn:
-        """Trade a code for a session.  Raises ``SignInRefused`` and ``TooManyAttempts``; the refusal is audited."""
-        text = "".join(letter for letter in code.upper() if letter.isalnum())
+        """Trade a code for a session.  Raises ``SignInRefused``, which is audited, and ``TooManyAttempts``.
+
+        Only wrong codes are slowed down: nobody guesses one of 2⁵⁹, and whoever is locked out by the guesses of others
+        gets in with theirs.
+        """
+        hashed = self.hash("".join(letter for letter in code[:LONGEST_TRIED].upper() if letter.isalnum()))
         now, address = self._clock(), place.address or actor
-        self._attempts.check(f"code {address}", address)
+        with self._state.read() as tx:
+            known = _usable(tx.login_code(hashed), now)
+        if known is not None:
+            with self._state.write() as tx:
+                found = _usable(tx.login_code(hashed), now)  # of two that come together one gets it
+                person = None if found is None else living(tx).get(found.person)
+                if found is not None and person is not None:
+                    tx.put_login_code(msgspec.structs.replace(found, used_at=now))
+                    return self.open_session(tx, person, "code", msgspec.structs.replace(place, actor=actor))
+        self._attempts.begin(f"code {address}", address)
         with self._state.write() as tx:
-            found = tx.login_code(self.hash(text))
-            person = living(tx).get(found.person) if found is not None else None
-            if found is None or person is None or found.used_at is not None or found.expires_at <= now:
-                event = Event(actor=actor, action="login", target="session", outcome="denied")
-                tx.append_audit(chain(tx.last_audit(), event, now))
-            else:
-                tx.put_login_code(msgspec.structs.replace(found, used_at=now))
-                return self.open_session(tx, person, "code", msgspec.structs.replace(place, actor=actor))
-        self._attempts.failed(f"code {address}", address)
+            event = Event(actor=actor, action="login", target="session", outcome="denied")
+            tx.append_audit(chain(tx.last_audit(), event, now))
         raise SignInRefused(
             f"the code is unknown, used or older than {CODE_LIFE / 60:.0f} minutes; "
             "`roadworthy up --login PERSON` prints a new one"
@@ -127,7 +133,7 @@ class SignIn:
         ``TooManyAttempts``, which says nothing about the password.
         """
         address = email.strip().lower()[:200]
-        self._attempts.check(address, place.address)
+        self._attempts.begin(address, place.address)
         with self._state.read() as tx:
             person = called(living(tx), email.strip()) or called(living(tx), address)
             account = None if person is None else tx.account(person.id)
@@ -138,14 +144,13 @@ class SignIn:
             same = None if person is None else tx.account(person.id)
             still = person is not None and person.id in living(tx) and same is not None and same.password == kept
             if good and still and person is not None and same is not None:
-                self._attempts.succeeded(address)
+                self._attempts.succeeded(address, place.address)
                 if kept is not None and self._passwords.outdated(kept):
                     tx.put_account(msgspec.structs.replace(same, password=self._passwords.hash(password)))
                 return self.open_session(tx, person, "password", place)
             target = "session" if person is None else f"person/{person.id}"
             event = Event(actor=place.actor, action="login", target=target, outcome="denied")
             tx.append_audit(chain(tx.last_audit(), event, now))
-        self._attempts.failed(address, place.address)
         raise SignInRefused("The address and the password do not belong together.")
 
     def set_password(self, person: str, password: str, *, current: str | None, token: str) -> None:
@@ -161,10 +166,10 @@ class SignIn:
             raise NoSuchPerson(f"nobody is signed in as {person!r} here")
         kept = None if account is None else account.password
         if kept is not None and session.via != "code":
-            self._attempts.check(f"change {person}", f"change {person}")
+            self._attempts.begin(f"change {person}", f"change {person}")
             if not self._passwords.matches(kept, (current or "")[:LONGEST_TRIED]):
-                self._attempts.failed(f"change {person}", f"change {person}")
                 raise PasswordRefused("The present password is another one.")
+            self._attempts.succeeded(f"change {person}", f"change {person}")
         made = self.vetted(password, who)
         with self._state.write() as tx:
             now = self._clock()
@@ -274,6 +279,10 @@ class SignIn:
 
 LONGEST_TRIED = 1000
 """Characters of a password that are looked at."""
+
+
+def _usable(code: LoginCode | None, now: float) -> LoginCode | None:
+    return code if code is not None and code.used_at is None and code.expires_at > now else None
 
 
 def _plain(agent: str) -> str:

@@ -87,7 +87,7 @@ async def serve(control: Control, console: socket.socket | None = None) -> None:
     control.board.engine = engine
     http = server(control.app)
     serving = [loop.create_task(http.serve(sockets=[listen_unix(control.folder.control_socket)]))]
-    pages = None if console is None else server(control.console, grace=1.0)
+    pages = None if console is None else server(control.console, grace=1.0, public=True)
     if pages is not None and console is not None:
         serving.append(loop.create_task(pages.serve(sockets=[console])))
     running = loop.create_task(engine.run())

@@ -43,7 +43,8 @@ def show(services: Services, visit: Visit) -> Answer:
     before = visit.query.get("before", "")
     page = seen(services.state, which, visit.standing, int(before) if _NUMBER.fullmatch(before) else None, ROWS)
     with services.state.read() as tx:
-        people, actions = tx.trail_words("actor"), tx.trail_words("action")
+        actors, actions = tx.trail_words("actor"), tx.trail_words("action")
+    people = [who for who in actors if _may_know(services, visit, who)]
     asked = {name: visit.query.get(name, "") for name in FIELDS}
     return View(
         "audit.html",
@@ -139,6 +140,12 @@ def _window(visit: Visit, text: str) -> Window:
         return parse(text[:100], now=datetime.fromtimestamp(visit.now, UTC), zone=visit.zone)
     except Unreadable as error:
         raise Wrong(str(error)) from error
+
+
+def _may_know(services: Services, visit: Visit, who: str) -> bool:
+    """Somebody of another team is nobody's business."""
+    known = services.sign_in.people().get(who)
+    return known is None or visit.may("read") or "read" in visit.standing.within(known.team)
 
 
 def _flows(visit: Visit) -> list[str]:

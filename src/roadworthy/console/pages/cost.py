@@ -54,7 +54,11 @@ def overview(services: Services, visit: Visit) -> Answer:
     found = _later(services, ("overview", whole, tuple(names)), lambda: _summed(services, names, whole), GOOD_FOR)
     sheets, forecasts = found or ([], {})
     figures = {each.workflow: each for sheet in sheets for each in sheet.figures}
-    budgets = [line for line in services.budgets.lines(people=False) if line.scope == "team" or line.owner in names]
+    budgets = [
+        line
+        for line in services.budgets.lines(people=False)
+        if ("read" in visit.standing.within(line.owner) if line.scope == "team" else line.owner in names)
+    ]
     rows = [
         {
             "name": name, "figures": figures.get(name),

@@ -23,6 +23,7 @@ import msgspec
 
 from roadworthy.console.access import Visit
 from roadworthy.console.app import Answer, Page, Redirect, View
+from roadworthy.console.refusals import Wrong
 from roadworthy.console.words import label
 from roadworthy.fallback.drills.catalogue import CATALOGUE
 from roadworthy.fallback.drills.model import DrillRun
@@ -156,7 +157,10 @@ def stop_kill(services: Services, visit: Visit) -> Answer:
 
 
 def canary(services: Services, visit: Visit) -> Answer:
-    _, flown = services.canary(visit.text("workflow") or None, visit.actor.id)
+    workflow = visit.text("workflow") or None
+    if not visit.may("tools", workflow):
+        raise Wrong(visit.why_not("tools"))
+    _, flown = services.canary(workflow, visit.actor.id)
     judged = canary_judged(flown.figures)
     return Redirect(said=f"{label(judged.verdict)}: {judged.figure}. The call is {flown.inference}.")
 

@@ -78,7 +78,7 @@ def following(services: Services, visit: Visit) -> Answer:
 
 def shown(services: Services, visit: Visit) -> Answer:
     ident = _ident(services, visit, "read_text")
-    view = services.answering.inbox.view(ident, visit.actor)
+    view = services.answering.inbox.view(ident, visit.actor, visit.standing)
     row = view.escalation
     mine = row.state == "claimed" and row.claimed_by == visit.actor.id and _held(row, visit.now)
     own = row.committed.text if row.committed is not None and row.committed.by == visit.actor.id else ""

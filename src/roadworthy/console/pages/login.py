@@ -13,7 +13,6 @@ Every way in makes a new session, and ends the one that the browser had.
 
 from __future__ import annotations
 
-import hmac
 from typing import Final
 from urllib.parse import quote
 
@@ -80,7 +79,7 @@ def invitation(services: Services, visit: Visit) -> Answer:
 
 def accept(services: Services, visit: Visit) -> Answer:
     person = None if visit.person is None else visit.person.id
-    if person is not None and not _genuine(visit):
+    if person is not None and not visit.genuine:
         return _invitation(services, visit, "This form is too old or not ours. Load the page again.")
     password = str(visit.form.get("password", ""))
     if person is None and "again" in visit.form and password != visit.form.get("again"):
@@ -95,7 +94,7 @@ def accept(services: Services, visit: Visit) -> Answer:
 
 
 def sign_out(services: Services, visit: Visit) -> Answer:
-    if visit.person is not None and not _genuine(visit):
+    if visit.person is not None and not visit.genuine:
         said = "This form is too old or not ours. Load the page again."
         return View("refused.html", {"status": 403, "message": said}, 403)
     services.sign_in.end(visit.token, visit.actor.id)
@@ -103,11 +102,6 @@ def sign_out(services: Services, visit: Visit) -> Answer:
 
 
 # --- inside
-
-
-def _genuine(visit: Visit) -> bool:
-    """Does the form carry its session's own token?  Pages for anyone ask by themselves."""
-    return bool(visit.csrf) and hmac.compare_digest(visit.text("csrf"), visit.csrf)
 
 
 def _form(

@@ -22,6 +22,7 @@ from roadworthy.people.escalation import rules
 from roadworthy.people.escalation.model import Action, Escalation
 from roadworthy.people.escalation.service import Queue
 from roadworthy.people.ports import PeopleState
+from roadworthy.people.roles import Standing
 from roadworthy.workflow.inference import Feedback, Inference
 from roadworthy.workflow.model import Configuration, Workflow
 from roadworthy.workflow.service import Actor, Unknown
@@ -89,8 +90,9 @@ class Inbox:
         self._state = state
         self._ports = ports
 
-    def view(self, ident: str, actor: Actor) -> View:
-        """That it was read is audited, with its history.  Raises ``Unknown``."""
+    def view(self, ident: str, actor: Actor, standing: Standing | None) -> View:
+        """That it was read is audited, with its history, which holds only what ``standing`` lets a person read;
+        ``None``: an OS user, who is not asked.  Raises ``Unknown``."""
         seen = self._queue.read(ident, actor)
         whole_one = self._queue.find(ident)
         with self._state.read() as tx:
@@ -102,7 +104,10 @@ class Inbox:
             escalation=seen, why=words.why(seen), origin=words.origin(seen),
             transcript=whole(list(rules.said(seen.messages))),
             draft_hidden=whole_one.draft is not None and not shown,
-            history=history(seen, self._ports.log, self._state, self._ports.clock()),
+            history=[
+                each for each in history(seen, self._ports.log, self._state, self._ports.clock())
+                if standing is None or standing.may("read_text", each.workflow)
+            ],
             promised=words.promised(seen), policy=words.policy(flow, waiting),
             reading=rules.reading_time(rules.last_of_user(seen.messages), seen.draft or ""),
             may_add=self._may_add(seen, flow),

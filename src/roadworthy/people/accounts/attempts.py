@@ -46,18 +46,16 @@ class Attempts:
         self._lock = threading.Lock()
         self._tries: OrderedDict[str, _Tries] = OrderedDict()
 
-    def check(self, account: str, address: str) -> None:
-        """Raises ``TooManyAttempts``: this one is not even looked at."""
+    def begin(self, account: str, address: str) -> None:
+        """Before a try is looked at.  It counts as failed until it has ``succeeded``: of a thousand that come at once
+        no more are looked at than of a thousand that come one by one.  Raises ``TooManyAttempts``."""
         now = self._clock()
+        names = _names(account, address)
         with self._lock:
-            wait = max(self._wait(name, free, now) for name, free in _names(account, address).items())
-        if wait > 0.0:
-            raise TooManyAttempts(wait)
-
-    def failed(self, account: str, address: str) -> None:
-        now = self._clock()
-        with self._lock:
-            for name in _names(account, address):
+            wait = max(self._wait(name, free, now) for name, free in names.items())
+            if wait > 0.0:
+                raise TooManyAttempts(wait)
+            for name in names:
                 tries = self._tries.pop(name, None)
                 if tries is None or now - tries.last > FORGOTTEN_AFTER:
                     tries = _Tries()
@@ -66,10 +64,14 @@ class Attempts:
             while len(self._tries) > MOST:
                 self._tries.popitem(last=False)
 
-    def succeeded(self, account: str) -> None:
-        """The account is forgiven; its address is not, or one good account would buy guesses at others."""
+    def succeeded(self, account: str, address: str) -> None:
+        """The account is forgiven; its address only this try, or one good account would buy guesses at others."""
         with self._lock:
-            self._tries.pop(f"account {account}", None)
+            for name in _names(account, address):
+                if name.startswith("account "):
+                    self._tries.pop(name, None)
+                elif name in self._tries:
+                    self._tries[name].failed -= 1
 
     def _wait(self, name: str, free: int, now: float) -> float:
         tries = self._tries.get(name)
