@@ -275,7 +275,9 @@ def _tested(work: Work, tested: dict[str, Any]) -> None:
             took = words.seconds(page["ended_at"] - page["made_at"])
             work.say(f"PASS  {line(str(page['ended_by']))} acknowledged it after {took}.")
     elif tested["verdict"] == "FAIL":
-        raise Finding(f"nobody acknowledged the test page to {page['person']}", "mend the channels: docs/paging.md")
+        arrived = any(proof.get("taken") for proof in page.get("proofs", []))
+        mend = "acknowledge it in time, by its link" if arrived else "mend the channels: docs/paging.md"
+        raise Finding(f"nobody acknowledged the test page to {page['person']}", mend)
     else:
         raise Undecided(f"{page['person']} has not acknowledged it yet", f"roadworthy incidents show {incident}")
 

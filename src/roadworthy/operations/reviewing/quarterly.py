@@ -78,7 +78,7 @@ def _sheets(sources: Sources, workflow: str, period: Period) -> list[Sheet]:
 
 
 def _prices(sources: Sources, workflow: str, period: Period) -> list[Change]:
-    """Prices that somebody declared anew in ``targets.yaml``."""
+    """Prices that somebody declared anew in ``roadworthy.yaml``."""
     applied = [each for each in sources.applied() if each.at < period.until]
     inside = [each for each in applied if each.at >= period.since]
     if not inside or len(applied) == len(inside):
@@ -109,7 +109,7 @@ def _decide(
         if count > BAD * max(calls.get(target, 0), 1):
             yield f"{target} failed about {count:,} times. Take it up with its vendor, or change the ladder?"
     if unpriced:
-        yield f"{unpriced:,} calls have no known price. Declare one in targets.yaml?"
+        yield f"{unpriced:,} calls have no known price. Declare one in roadworthy.yaml?"
     declared = _declared(sources)
     if declared:
         names = ", ".join(declared)

@@ -55,7 +55,7 @@ NOTIFIES: Final = (
         "targets_down pages.",
         check=("What exactly it refuses: `roadworthy doctor`",
                "Did somebody change a key or a target? `roadworthy audit list`"),
-        do=("Mend targets.yaml, or the secret that it names, and apply.",),
+        do=("Mend the target in roadworthy.yaml, or the secret that it names, and apply.",),
     ),
     Alert(
         name="unsafe",
@@ -208,7 +208,7 @@ NOTIFIES: Final = (
         means="Calls of this model are recorded with an unknown cost and reserved at the dearest known price, so "
         "budgets bind too early and cost reports have a hole.",
         check=("Which model answered: `roadworthy show INFERENCE`",),
-        do=("Declare price on the target in targets.yaml and apply: it acts in a second.",),
+        do=("Declare price on the target in roadworthy.yaml and apply: it acts in a second.",),
     ),
     Alert(
         name="usage_implausible",

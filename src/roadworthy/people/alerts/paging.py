@@ -93,8 +93,8 @@ PAGES: Final = (
             "The provider's status page.",
         ),
         do=(
-            "They refuse us: the key, the model's name or the address is wrong. Mend targets.yaml or the secret and "
-            "apply: it acts in a second.",
+            "They refuse us: the key, the model's name or the address is wrong. Mend the target in "
+            "roadworthy.yaml or the secret and apply: it acts in a second.",
             "They do not answer: breakers let probes through by themselves, so nothing has to be restarted.",
             "Nobody can wait: `roadworthy kill WORKFLOW` sends callers to the old path at once.",
         ),
