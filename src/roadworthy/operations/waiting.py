@@ -277,7 +277,7 @@ def _of_item(ready: Report, line: Line, standing: Standing) -> Task | None:
     if line.number == 2 and line.age != "missing" and line.verdict == "INSUFFICIENT":
         return None  # it is there, and waits to be accepted
     _, sentence, minutes, button = does
-    urgency = NOW if line.verdict == "FAIL" else LAPSES if line.age == "stale" else GROWS
+    urgency = LAPSES if line.verdict == "FAIL" or line.age == "stale" else GROWS
     if line.number in (3, 9) and urgency == GROWS:
         urgency = SOMETIME
     why = f" ({line.figure})" if line.verdict == "FAIL" else ""
