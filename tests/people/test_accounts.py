@@ -323,6 +323,31 @@ def test_nobody_takes_an_account_over_with_an_invitation(install: Install) -> No
     assert install.may("bo", "people")
 
 
+def test_nobody_takes_an_account_of_an_identity_provider_over_with_a_password(install: Install) -> None:
+    install.accounts.by_provider("bo@x.org", "https://id 1", "Bo", HERE)
+    token = install.invited("bo@x.org", role="scorer")
+    with pytest.raises(WrongPerson, match="Sign in"):
+        install.accounts.accept(token, HERE, password=GOOD, signed_in=None)
+    assert not install.sign_in.has_password("bo")
+    assert install.accounts.accept(token, HERE, signed_in="bo").person.id == "bo"
+
+
+@pytest.mark.parametrize("how", ["left", "no admin"])
+def test_what_an_admin_left_behind_lets_nobody_in_once_they_are_none(install: Install, how: str) -> None:
+    install.accounts.grant(Grant("bo", "admin"), ADA)
+    token = install.accounts.invite("zoe@x.org", [Grant("", "admin")], BO).link.rpartition("/")[2]
+    assert install.accounts.look(token).inviter == "Bo"
+    if how == "left":
+        install.accounts.leave("bo", ADA)
+    else:
+        install.accounts.revoke(Grant("bo", "admin"), ADA)
+    with pytest.raises(InvitationRefused):
+        install.accounts.accept(token, HERE, name="Zoe", password=GOOD, signed_in=None)
+    with pytest.raises(ProviderRefused):
+        install.accounts.by_provider("zoe@x.org", "https://id 9", "Zoe", HERE)
+    assert install.accounts.invitations() == []
+
+
 def test_somebody_of_people_yaml_sets_a_first_password_by_an_invitation(install: Install) -> None:
     token = install.invited("bo@x.org", role="owner", workflow="support")
     assert install.accounts.accept(token, HERE, password=GOOD, signed_in=None).person.name == "Bo"
@@ -382,7 +407,8 @@ def test_an_invitation_is_mailed_where_a_server_is_declared() -> None:
     assert done.mailed
     with install.state.read() as tx:
         [mail] = tx.deliveries(limit=9)
-    assert done.link in mail.body
+    assert done.link.rpartition("/")[2] not in mail.body, "whoever reads the database has no token"
+    assert done.link in install.accounts.fill(mail.body)
 
 
 # --- an identity provider

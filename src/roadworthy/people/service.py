@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import secrets
+from base64 import urlsafe_b64encode
 from collections.abc import Callable
 
 import msgspec
@@ -272,6 +273,10 @@ class SignIn:
         """Everybody, with those who left."""
         with self._state.read() as tx:
             return everybody(tx)
+
+    def token(self, ident: str) -> str:
+        """256 bits that only the holder of the key can make of a random id: what is kept of a link that waits."""
+        return urlsafe_b64encode(hmac.digest(self._key, f"token/{ident}".encode(), "sha256")).rstrip(b"=").decode()
 
     def hash(self, secret: str) -> str:
         return hmac.new(self._key, secret.encode(), hashlib.sha256).hexdigest()

@@ -146,6 +146,7 @@ class Control:
             settings=self.settings,
             base_url=lambda: self.board.base_url(),
             console_url=self.console_url,
+            invitations=lambda body: self.accounts.fill(body),
             clock=clock,
         )
         self.kill = Killing(

@@ -1,12 +1,15 @@
 """Letting people in, saying what they may do, and seeing them off.
 
 An invitation is a link for one address: it works once, within a week, and whoever opens it in time and says who they
-are is in.  It never lets anybody take over an account that has a password: its person must be signed in.  Whoever left
+are is in, as long as whoever invited them may let people in.  It never lets anybody take over an account that has a
+password or belongs to an identity provider: its person must be signed in.  Only the hash of its token is kept; a mail
+that waits in the outbox names its id, of which ``fill`` makes the link when the mail leaves.  Whoever left
 is out at once: no session, no role, no tester key; what they owned is named, until somebody else is.
 """
 
 from __future__ import annotations
 
+import re
 import secrets
 from collections.abc import Callable, Collection, Sequence
 
@@ -28,6 +31,8 @@ from roadworthy.workflow.service import Actor
 
 INVITATION_LIFE = 7 * 86_400.0
 PLACE = "/invite/"
+MARK = re.compile(r"\{invitation:([\w-]{43,})\}")
+"""Stands for the link of an invitation in a mail that waits to be sent."""
 LONGEST_NAME = 80
 
 
@@ -75,7 +80,8 @@ class Looked(msgspec.Struct, frozen=True):
     invitation: Invitation
     person: Person | None
     """Whom the address belongs to already."""
-    has_password: bool
+    has_account: bool
+    """A password, or an account of the identity provider."""
     inviter: str
 
 
@@ -146,7 +152,8 @@ class Accounts:
             raise PeopleRefused("email", f"found {email[:80]!r}, expected a mail address such as bob@example.com")
         if not grants:
             raise PeopleRefused("role", "found none, expected at least one: --role operator")
-        now, token = self._clock(), self._token(32)
+        now, ident = self._clock(), self._token(32)
+        token = self._sign_in.token(ident)
         self._allow(actor, "person.invite", f"email/{address}")
         with self._state.write() as tx:
             configuration = _configuration(tx)
@@ -168,12 +175,16 @@ class Accounts:
             )
             tx.put_invitation(made)
             link = f"{self._url()}{PLACE}{token}"
-            mailed = _mail(tx, made, link, people, configuration, now)
+            mailed = _mail(tx, made, f"{{invitation:{ident}}}", people, configuration, now)
             self._audit(
                 tx, actor, "person.invite", f"person/{person}", team,
                 after={"email": address, "roles": [f"{grant.role} {grant.where()}" for grant in held], "id": made.id},
             )  # fmt: skip
         return Invited(made, link, mailed, known is not None, _note(held, configuration))
+
+    def fill(self, body: str) -> str:
+        """A mail as it leaves, with the links of its invitations."""
+        return MARK.sub(lambda found: f"{self._url()}{PLACE}{self._sign_in.token(found[1])}", body)
 
     def withdraw(self, ident: str, actor: Actor) -> Invitation:
         """Raises ``PeopleRefused`` and ``NotAdmin``."""
@@ -189,7 +200,7 @@ class Accounts:
     def invitations(self) -> list[Invitation]:
         """Open ones, newest first."""
         with self._state.read() as tx:
-            return [each for each in tx.invitations() if each.open(self._clock())]
+            return [each for each in tx.invitations() if _stands(tx, each, self._clock())]
 
     def everybody(self) -> list[Known]:
         """By id; whoever left comes last."""
@@ -250,7 +261,9 @@ class Accounts:
             same = with_email(everybody(tx), address)
             account = tx.account(same[0].id) if len(same) == 1 else None
             bound = "" if account is None else account.subject
-            invitation = next((each for each in tx.invitations() if each.email == address and each.open(now)), None)
+            invitation = next(
+                (each for each in tx.invitations() if each.email == address and _stands(tx, each, now)), None
+            )
             if len(same) > 1 or any(person.left for person in same) or (not same and invitation is None):
                 refused = "Nobody with this address may come in here. Ask an admin for an invitation."
             elif bound and bound != subject:
@@ -368,7 +381,7 @@ class Accounts:
     def _open(self, tx: PeopleTransaction, token: str) -> tuple[Invitation, Person | None]:
         """An invitation that can be taken, and who has its address today.  Raises ``InvitationRefused``."""
         found = tx.invitation(self._sign_in.hash(token[:200]))
-        if found is None or not found.open(self._clock()):
+        if found is None or not _stands(tx, found, self._clock()):
             raise InvitationRefused
         same = with_email(everybody(tx), found.email)
         if len(same) > 1 or any(person.left for person in same):
@@ -379,7 +392,7 @@ class Accounts:
         account = None if known is None else tx.account(known.id)
         inviter = everybody(tx).get(found.by)
         return Looked(
-            found, known, account is not None and account.password is not None,
+            found, known, account is not None and bool(account.password or account.subject),
             found.by if inviter is None else inviter.name,
         )  # fmt: skip
 
@@ -451,11 +464,16 @@ def _scope(grant: Grant) -> str:
     return f"workflow:{grant.workflow}" if grant.workflow else f"team:{grant.team}"
 
 
+def _stands(tx: PeopleTransaction, invitation: Invitation, now: float) -> bool:
+    """Is it open, and may whoever made it let people in still?"""
+    return invitation.open(now) and "people" in standing_of(tx, invitation.by).everywhere()
+
+
 def _right_person(looked: Looked, signed_in: str | None) -> None:
     known = looked.person
     if signed_in is not None and (known is None or signed_in != known.id):
         raise WrongPerson(f"This invitation is for {looked.invitation.email}. Sign out first, then open it again.")
-    if signed_in is None and looked.has_password:
+    if signed_in is None and looked.has_account:
         raise WrongPerson(f"{looked.invitation.email} has an account here. Sign in, then open this invitation again.")
 
 

@@ -50,8 +50,10 @@ class People:
         base_url: Callable[[], str],
         clock: Callable[[], float],
         console_url: Callable[[], str] = lambda: "",
+        invitations: Callable[[str], str] = lambda body: body,
     ) -> None:
-        """``sockets``: of every worker of every gateway.  ``console_url``: what addresses of the console begin with."""
+        """``sockets``: of every worker of every gateway.  ``console_url``: what addresses of the console begin with.
+        ``invitations``: a mail as it leaves, with their links."""
         self._state = state
         self._settings = settings
         self._clock = clock
@@ -70,7 +72,7 @@ class People:
         self.incidents.paged_by(self.paging)
         self.outbox = Outbox(
             state, clock=clock, secret=find_secret, hmac_key=folder.hmac_key(),
-            fill=lambda body: self.links.fill(body, console_url()), answered=self.paging.answered,
+            fill=lambda body: invitations(self.links.fill(body, console_url())), answered=self.paging.answered,
         )  # fmt: skip
         self.tidings = Tidings(state, sockets, tell_worker, clock=clock)
         self.arrivals = Arrivals(
