@@ -21,6 +21,10 @@ addEventListener("htmx:sseOpen", () => {
   if (opened++ === 0) return;
   for (const part of document.querySelectorAll("[hx-trigger*='sse:']")) htmx.trigger(part, part.getAttribute("hx-trigger").match(/sse:[a-z_-]+/)[0]);
 });
+// A page that was worked out in the meantime may be a refusal, which is shown as well.
+addEventListener("htmx:beforeSwap", (event) => {
+  if (event.detail.target.id === "main" && event.detail.xhr.status >= 400) event.detail.shouldSwap = true, event.detail.isError = false;
+});
 addEventListener("htmx:afterSettle", (event) => draw(event.target));
 
 // data-hold="1200": a button that acts when it has been held for so many milliseconds, by pointer or by key.
