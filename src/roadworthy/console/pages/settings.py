@@ -143,7 +143,7 @@ def _people(services: Services, visit: Visit, **more: Any) -> View:
     return View("settings_people.html", {
         "people": known, "orphans": services.accounts.orphans() if visit.may("read") else [], "admin": admin,
         "invitations": services.accounts.invitations() if admin else [], "roles": ROLES, "means": MEANS,
-        "places": _places(services), "invited": None, "parts": PARTS, **more,
+        "scopes": _places(services), "invited": None, "parts": PARTS, **more,
     })  # fmt: skip
 
 
