@@ -192,7 +192,10 @@ def _otherwise(facts: PageFacts) -> str:
     if facts.alert == "kill_unconfirmed":
         return "That gateway may go on serving the model that was stopped."
     if facts.alert == "journal_disk_full":
-        return "Callers of that gateway go without a model, and what waits in its memory is lost with a restart."
+        return (
+            "Callers of that gateway go without a model, or leave no record where disk_full is serve_unlogged; what "
+            "waits in its memory is lost with a restart."
+        )
     if facts.state in ("off", "assist"):
         return f"Customers stay on the bypass: the AI is {facts.state} until somebody restores it."
     rate = facts.hit or facts.bad
