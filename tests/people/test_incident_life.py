@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from typing import Any
 
 import pytest
@@ -167,8 +168,6 @@ def test_every_way_out_of_the_table_is_refused_or_silent() -> None:
     """A month of rounds at random leaves no state that the table does not name."""
     states = {state for state, _ in rules.TRANSITIONS} | set(rules.TRANSITIONS.values())
     assert states == {"open", "acknowledged", "resolved"}
-    import random
-
     chance = random.Random(7)
     incident, at = opened(), NOON
     for _ in range(2000):
@@ -263,3 +262,36 @@ def test_a_report_is_an_incident_of_its_inference_and_is_audited() -> None:
 def test_an_incident_of_an_older_version_is_read_and_can_be_taken() -> None:
     old = replace(opened(), alert="", joined=[], lines=[], cls="notify")
     assert (old.name, acknowledge(old, "ada", "cli", NOON).state) == ("serving", "acknowledged")
+
+
+def test_whatever_happens_what_pages_is_never_left_with_nobody_told() -> None:
+    """Days of rounds at random: alerts come and go, people take and resolve."""
+    chance = random.Random(11)
+    for _ in range(40):
+        incident: Incident | None = None
+        at, paged_for, firing = NOON, False, set[rules.Key]()
+        for number in range(300):
+            at += 15.0
+            for key in ((FAST, ""), ("targets_down", ""), (DOWN, "main")):
+                if chance.random() < 0.05:
+                    firing ^= {key}
+            for alert, part in sorted(firing, key=lambda one: one[0] != DOWN):  # else it pages a round later
+                before = incident
+                incident, told = fires(incident, notice(alert, at, part), f"inc_{number}")
+                fresh = before is None or before.id != incident.id or before.state != incident.state
+                paged_for = told == "page" or (paged_for and not fresh)
+            if incident is not None and not incident.over:
+                incident = clears(incident, firing, {(one.alert, one.part) for one in incident.joined}, at)
+            if incident is not None and not incident.over and chance.random() < 0.02:
+                incident = acknowledge(incident, "ada", "link", at)
+            if incident is not None and not incident.over and chance.random() < 0.01:
+                incident = resolve(incident, "ada", "", at)
+            if not firing & {(FAST, ""), ("targets_down", "")}:
+                continue
+            assert incident is not None
+            if incident.over:
+                assert incident.resolved_by == "ada"
+                assert at - (incident.resolved_at or 0.0) < REOPENS
+            else:
+                assert incident.cls == "page"
+                assert paged_for, "somebody was told of it since it was opened last"

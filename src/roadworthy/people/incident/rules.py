@@ -210,6 +210,7 @@ def _again(now_is: Incident, notice: Notice) -> tuple[Incident, Told]:
         now_is, state=TRANSITIONS["resolved", "recurs"], resolved_at=None, resolved_by="", reason="",
         acknowledged_at=None, acknowledged_by="", acknowledged_how="", count=now_is.count + 1,
         notified_at=notice.at, cls=alert_of(notice.name).cls,
+        joined=[replace(one, over=True) for one in now_is.joined],  # what still fires joins again, and may page
     )  # fmt: skip
     lines = [*back.lines, Line(notice.at, f"Open again: {notice.summary}")][-MOST_LINES:]
     return _joined(replace(back, lines=lines), notice), "page" if pages else "tell"
