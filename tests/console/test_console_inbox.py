@@ -142,7 +142,7 @@ def test_a_review_is_read_decided_and_signed_by_its_owner(desk: Console) -> None
     signed = text_of(ada.done(f"{here}/sign", {**answers, "others": "Keep the share."}, on=here))
     assert "You signed the weekly review" in signed
     assert "Keep the share." in signed
-    assert "signed by ada" in signed
+    assert "signed by Ada Lovelace" in signed
     assert ada.request("GET", f"{here}/markdown").text.startswith("# Weekly review: triage")
     for kind in ("weekly", "monthly", "quarterly"):
         assert "nothing is kept" in text_of(ada.get(f"/reviews/triage/{kind}/running"))

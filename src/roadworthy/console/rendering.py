@@ -14,7 +14,9 @@ from starlette.responses import HTMLResponse
 
 from roadworthy.console import shown, static, words
 from roadworthy.console.access import Access, Visit
-from roadworthy.console.navigation import SECTIONS
+from roadworthy.console.names import Names
+from roadworthy.console.navigation import SECTIONS, counts
+from roadworthy.console.places import places
 from roadworthy.operations.services import Services
 
 FOLDER = Path(__file__).parent / "templates"
@@ -32,15 +34,18 @@ class Renderer:
             lstrip_blocks=True,
             auto_reload=False,
         )
-        self._environment.globals.update(static=static.url, label=words.label, tip=words.tip)
+        self._names = names = Names(services.sign_in.people)
+        self._environment.globals.update(static=static.url, label=words.label, tip=words.tip, places=places)
         self._environment.filters.update(shown.FILTERS)
-        self._environment.filters["island"] = island
+        self._environment.filters.update(island=island, name=names.name, names=names.within)
 
     def page(self, visit: Visit, template: str, context: Mapping[str, Any], status: int = 200) -> HTMLResponse:
+        self._names.look()
         sections = [section for section in SECTIONS if visit.may(section.needs, anywhere=True)]
         text = self._environment.get_template(template).render(
-            visit=visit, sections=sections, zone=visit.zone, now=visit.now, **context
-        )
+            visit=visit, sections=sections, zone=visit.zone, now=visit.now,
+            counts=counts(self._services, visit) if visit.person is not None else {}, **context
+        )  # fmt: skip
         return HTMLResponse(text, status)
 
 

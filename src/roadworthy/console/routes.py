@@ -13,6 +13,7 @@ from roadworthy.console.pages import (
     incidents,
     inferences,
     judges,
+    keyboard,
     links,
     load,
     login,
@@ -47,4 +48,5 @@ PAGES: list[Page] = [
     *cost.PAGES,
     *audit.PAGES,
     *settings.PAGES,
+    *keyboard.PAGES,
 ]

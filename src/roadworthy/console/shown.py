@@ -9,6 +9,13 @@ from zoneinfo import ZoneInfo
 
 from roadworthy.workflow import words
 
+BROWSERS = (("Edg/", "Edge"), ("Firefox/", "Firefox"), ("Chrome/", "Chrome"), ("Safari/", "Safari"))
+SYSTEMS = (
+    ("Android", "Android"), ("iPhone", "iPhone"), ("iPad", "iPad"), ("Windows", "Windows"), ("Mac OS", "macOS"),
+    ("Linux", "Linux"),
+)  # fmt: skip
+"""Mark in a user agent → what it is called; the first that is found."""
+
 
 def day(value: float | None, zone: ZoneInfo) -> str:
     """``Tue 24 Nov``."""
@@ -37,8 +44,15 @@ def ago(value: float | None, now: float) -> str:
     return words.ago(value, now) if value <= now else words.until(value, now)
 
 
+def device(agent: str) -> str:
+    """``Chrome on Windows`` for a browser's user agent; what is none stays, shortened."""
+    browser = next((name for mark, name in BROWSERS if mark in agent), "")
+    system = next((name for mark, name in SYSTEMS if mark in agent), "")
+    return " on ".join(part for part in (browser, system) if part) or agent[:40]
+
+
 FILTERS: dict[str, Callable[..., Any]] = {
     "share": words.share, "usd": words.dollars, "count": words.count, "seconds": words.seconds, "size": words.size,
     "plural": words.plural, "moment": words.moment, "day": day, "minute": minute, "clock": clock, "iso": iso,
-    "ago": ago,
+    "ago": ago, "device": device,
 }  # fmt: skip

@@ -35,6 +35,9 @@ TERMS: dict[str, tuple[str, str]] = {
     "bypassed": ("Without the AI", "bypassed: the app took its own way, as configured"),
     "abandoned": ("Customer left", "abandoned: the client went away before the end"),
     "error": ("Failed", "error: nothing could be given"),
+    "page": ("Wakes somebody", "Page: whoever is on call is woken for it, at any hour"),
+    "notify": ("In working hours", "Notify: its owner is told in their working hours"),
+    "ask": ("Waits for approval", "INSUFFICIENT: its owner has not said yes yet"),
     "live": ("Real traffic", "live: calls of customers"),
 }
 """Term → (plain label, tooltip)."""

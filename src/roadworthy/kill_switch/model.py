@@ -23,6 +23,10 @@ Right = Literal["stop", "on_call", "owner"]
 
 STATES: Final[tuple[State, ...]] = get_args(State)
 TRIGGERS: Final[tuple[Trigger, ...]] = get_args(Trigger)
+SAID: Final[dict[State, str]] = {
+    "on": "on", "guarded": "on its last good release", "assist": "answered by people", "off": "off",
+}  # fmt: skip
+"""State → "the AI of support-triage is …"."""
 AT_GATEWAYS: Final[frozenset[Source]] = frozenset({"file", "environment"})
 """Held where a gateway runs, so they can be lifted only there."""
 EVERY: Final = "*"

@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from roadworthy.kill_switch.model import EVERY
+from roadworthy.kill_switch.model import EVERY, SAID
 from roadworthy.operations.alerting.tasks import tasks as incident_tasks
 from roadworthy.operations.escalating.tasks import tasks as escalation_tasks
 from roadworthy.operations.on_call_tasks import tasks as on_call_tasks
@@ -59,7 +59,7 @@ def _stops(services: Services, standing: Standing, now: float) -> list[Task]:
         page, since = f"/workflows/{name}/stop", _since(stand.since or now, now, services.zone())
         missing = [] if stand.reached is None else [each.gateway for each in stand.reached.missing]
         if missing and standing.may("stop", name):
-            said = f"{name} is not {stand.state} everywhere: {', '.join(missing)} has not confirmed"
+            said = f"{name} is not {SAID[stand.state]} everywhere: {', '.join(missing)} has not confirmed"
             found.append(
                 Task(
                     key=f"unconfirmed/{name}",
@@ -81,7 +81,7 @@ def _stops(services: Services, standing: Standing, now: float) -> list[Task]:
             )  # fmt: skip
         if services.kill.desk.rights(standing.person, name) & {"owner", "on_call"}:
             why = f": {stand.reason}" if stand.reason else ""
-            said = f"{name} has been {stand.state} {since}{why}. Decide when it goes on again"
+            said = f"{name} has been {SAID[stand.state]} {since}{why}. Decide when it goes on again"
             found.append(
                 Task(
                     key=f"restore/{name}", workflow=name, sentence=said, minutes=5, button="Restore…", href=page,
@@ -99,7 +99,7 @@ def _everything(services: Services, standing: Standing, stand: Stand, names: lis
     return [
         Task(
             key=f"restore/{name}", workflow=name, minutes=5, button="Restore…", href=f"/workflows/{name}/stop",
-            sentence=f"Everything has been {stand.state} {since}{why}. Decide when {name} goes on again",
+            sentence=f"Everything has been {SAID[stand.state]} {since}{why}. Decide when {name} goes on again",
             urgency=SOMEBODY_WAITS,
         )
         for name in mine

@@ -165,7 +165,7 @@ def _approval(rollout: Rollout, approved: bool) -> Gate:
 
 
 def percent(share: float) -> str:
-    return f"{share * 100:g} %"
+    return f"{share * 100:.4g} %"
 
 
 def _span(seconds: float) -> str:

@@ -39,6 +39,7 @@ ROWS = 50
 WHOLE_ID = 36
 """Characters of an id with all of its digits."""
 QUICK = (
+    ("Customers only", "live"),
     ("Failed", "error"),
     ("Unsafe", "unsafe"),
     ("Handed to a person", "escalated"),

@@ -20,7 +20,7 @@ from typing import Final
 from roadworthy.console.access import Visit
 from roadworthy.console.app import Answer, Page, Redirect, View
 from roadworthy.console.refusals import Wrong
-from roadworthy.kill_switch.model import STATES, State, severity
+from roadworthy.kill_switch.model import SAID, STATES, State, severity
 from roadworthy.operations.services import Services
 from roadworthy.operations.stops.impact import DOES
 from roadworthy.operations.stops.kill_desk import Stand
@@ -67,13 +67,13 @@ def reason(services: Services, visit: Visit) -> Answer:
 def undo(services: Services, visit: Visit) -> Answer:
     name = visit.path["workflow"]
     stand = services.kill.desk.undo(name, visit.actor, WAITS)
-    return Redirect("", f"Taken back: {name} is {stand.in_force} again.")
+    return Redirect("", f"Taken back: {name} is {SAID[stand.in_force]} again.")
 
 
 def restore(services: Services, visit: Visit) -> Answer:
     name, to = visit.path["workflow"], _state(visit)
     stand = services.kill.desk.restore(name, to, visit.text("reason")[:LONGEST_REASON], visit.actor, WAITS)
-    return Redirect("", f"{name} is {stand.in_force}.")
+    return Redirect("", f"{name} is {SAID[stand.in_force]}.")
 
 
 # --- for a phone
@@ -141,10 +141,10 @@ def _said(name: str, stand: Stand) -> str:
     reached = stand.reached
     if reached is None or not reached.all:
         left = 0 if reached is None else len(reached.missing)
-        return f"{name} is {stand.in_force} here; {left} gateways have not confirmed yet.{risk}"
+        return f"{name} is {SAID[stand.in_force]} here; {left} gateways have not confirmed yet.{risk}"
     took = "" if reached.max is None else f" in {seconds(reached.max)}"
     places = "1 gateway" if reached.gateways == 1 else f"all {reached.gateways} gateways"
-    return f"{name} is {stand.in_force} on {places}{took}.{risk}"
+    return f"{name} is {SAID[stand.in_force]} on {places}{took}.{risk}"
 
 
 PAGES = [

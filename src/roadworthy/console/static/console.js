@@ -21,9 +21,12 @@ addEventListener("htmx:sseOpen", () => {
   if (opened++ === 0) return;
   for (const part of document.querySelectorAll("[hx-trigger*='sse:']")) htmx.trigger(part, part.getAttribute("hx-trigger").match(/sse:[a-z_-]+/)[0]);
 });
-// A page that was worked out in the meantime may be a refusal, which is shown as well.
+// What came instead of a part (signed out, refused, control away) does not take its place; what a page waited for does.
 addEventListener("htmx:beforeSwap", (event) => {
-  if (event.detail.target.id === "main" && event.detail.xhr.status >= 400) event.detail.shouldSwap = true, event.detail.isError = false;
+  const { xhr, target } = event.detail;
+  if (new URL(xhr.responseURL, location.href).pathname === "/login") { event.detail.shouldSwap = false; location.reload(); return; }
+  if (target.id === "main") event.detail.shouldSwap = true, event.detail.isError = false;
+  else if (target.id && !xhr.responseText.includes(`id="${target.id}"`)) event.detail.shouldSwap = false;
 });
 addEventListener("htmx:afterSettle", (event) => draw(event.target));
 

@@ -47,7 +47,7 @@ def why(escalation: Escalation) -> str:
             said = "This release is being tried out: a person sends every answer. Judge the draft as your own words."
             return said if escalation.failure is None else f"{said} {BECAUSE[escalation.failure]}"
         case "assist":
-            said = "The AI is on assist, so a person answers every message."
+            said = "The AI only drafts for now: a person answers every message."
             return said if escalation.failure is None else f"{said} {BECAUSE[escalation.failure]}"
         case "bypass":
             return "The AI does not answer here now, so a person does."
