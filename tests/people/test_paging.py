@@ -65,6 +65,20 @@ def test_an_acknowledgement_stops_it_by_whatever_way(desk: Desk, how: str) -> No
     assert (page.ended_by, page.how) == ("bo", how)
 
 
+def test_whom_it_was_handed_up_from_gets_no_late_page_of_what_somebody_has(desk: Desk) -> None:
+    """Ada's mail server is back when Bo has it: she sleeps on."""
+    desk.post.will["mail"] = SILENT
+    desk.opens()
+    desk.passes(1.5)
+    desk.acknowledges("bo", "console")
+    desk.post.will.clear()
+    desk.post.mails.clear()
+    desk.passes(600)
+    assert desk.post.mails == []
+    proof = desk.paging.of("inc_1")[0].proofs[0]
+    assert (proof.taken, proof.said) == (False, "withdrawn, bo has it (no answer in 15 s)")
+
+
 def test_somebody_who_was_never_paged_may_take_it(desk: Desk) -> None:
     desk.opens()
     desk.acknowledges("eve", "console")

@@ -266,14 +266,19 @@ class Paging:
         return ident
 
     def _end(self, tx: PeopleTransaction, after: Page, page: Page, why: str, now: float) -> None:
-        """Keep how it ended, and send nothing of it any more."""
-        if after == page:
-            return
+        """Keep how it ended, and send nothing of it any more, also not to whom it was handed up from."""
+        proofs = []
         for proof in after.proofs:
             delivery = tx.delivery(proof.delivery) if proof.delivery and proof.at is None else None
             if delivery is not None and delivery.state == "waiting":
                 tx.put_delivery(outbox_rules.withdrawn(delivery, why, now))
-        tx.put_page(after)
+                said = f"withdrawn, {why}" + (f" ({proof.said})" if proof.said else "")
+                proofs.append(replace(proof, at=now, said=said))
+            else:
+                proofs.append(proof)
+        after = replace(after, proofs=proofs)
+        if after != page:
+            tx.put_page(after)
 
     def _chain(self, tx: PeopleTransaction, page: Page) -> list[str]:
         """Who was paged since this hand-up began."""
