@@ -92,7 +92,7 @@ def test_what_is_worse_is_said_with_its_size_its_cause_and_a_question() -> None:
     change = next(each for each in facts.changes if each.what.startswith("Failed calls"))
     assert change.what == "Failed calls rose from 0.5 % to 6 %"
     assert change.cause == ("about 55 more attempts at main failed: unavailable; in this week its ramp went to 10 %")
-    assert "Failed: 6 %, objective 1 %. Who mends it by when, or was it the wrong figure?" in facts.decide
+    assert "Ended in an error: 6 %, objective 1 %. Who mends it by when, or was it the wrong figure?" in facts.decide
     assert any(each.startswith("95 % are answered within: 3.00 s, objective 2.00 s.") for each in facts.decide)
     assert [row[1] for row in facts.tables[0].rows] == ["its ramp went to 10 %"]
 

@@ -40,12 +40,14 @@ def test_a_week_with_a_change_of_clocks_has_an_hour_more_or_less() -> None:
 @pytest.mark.parametrize(
     ("now", "names"),
     [
-        ("2026-11-23T00:10", ["2026-W47", "2026-10", "2026-Q3"]),
-        ("2027-01-01T00:10", ["2026-W52", "2026-12", "2026-Q4"]),
-        ("2027-01-04T00:10", ["2026-W53", "2026-12", "2026-Q4"]),
+        ("2026-11-23T00:10", ["2026-W44", "2026-W45", "2026-W46", "2026-W47", "2026-09", "2026-10", "2026-Q3"]),
+        ("2027-01-01T00:10", ["2026-W49", "2026-W50", "2026-W51", "2026-W52", "2026-11", "2026-12", "2026-Q4"]),
+        ("2027-01-04T00:10", ["2026-W50", "2026-W51", "2026-W52", "2026-W53", "2026-11", "2026-12", "2026-Q4"]),
     ],
 )
-def test_the_last_week_month_and_quarter_that_are_over(now: str, names: list[str]) -> None:
+def test_the_periods_that_are_over_reach_back_as_far_as_a_control_that_was_down_catches_up(
+    now: str, names: list[str]
+) -> None:
     assert [period.name for period in ended(at(now), BERLIN)] == names
 
 

@@ -49,7 +49,7 @@ def draft(sources: Sources, flow: Workflow, period: Period, before: Period) -> F
     figures = [
         Figure("Calls", "count", now.calls, last.calls),
         Figure("Answered by the AI", "share", now.share(*ANSWERED), last.share(*ANSWERED), "more"),
-        _limited("Failed", now.share("error"), last.share("error"), objective.error_share, "share"),
+        _limited("Ended in an error", now.share("error"), last.share("error"), objective.error_share, "share"),
         _limited("95 % are answered within", now.p95, last.p95, objective.latency_p95, "seconds"),
         _cost(sources, name, now, last, period),
         Figure("Handed to people", "share", now.share("escalated"), last.share("escalated"), "less"),
@@ -70,7 +70,7 @@ def draft(sources: Sources, flow: Workflow, period: Period, before: Period) -> F
         series=[
             series(days, "Calls", "count"),
             series(days, "95 % are answered within", "seconds", objective.latency_p95),
-            series(days, "Failed", "share", objective.error_share),
+            series(days, "Ended in an error", "share", objective.error_share),
             series(days, "Cost", "usd"),
         ],
         gaps=list(_gaps(now, last)),

@@ -18,6 +18,8 @@ from roadworthy.people.review.model import KINDS, Review, ReviewKind, State
 
 LATE: Final[dict[ReviewKind, float]] = {"weekly": 7 * 86_400.0, "monthly": 14 * 86_400.0, "quarterly": 30 * 86_400.0}
 """Seconds after the end of its period at which a review is overdue."""
+CATCH_UP: Final[dict[ReviewKind, int]] = {"weekly": 4, "monthly": 2, "quarterly": 1}
+"""Periods."""
 MOST_DECISIONS: Final = 50
 LONGEST_DECISION: Final = 2000
 """Characters."""
@@ -63,8 +65,15 @@ def before(period: Period, zone: ZoneInfo) -> Period:
 
 
 def ended(now: float, zone: ZoneInfo) -> list[Period]:
-    """The last period of each kind that is over."""
-    return [before(running(kind, now, zone), zone) for kind in KINDS]
+    """The last periods of each kind that are over, oldest first: as many as a control that was down catches up on."""
+    found = []
+    for kind in KINDS:
+        period, past = running(kind, now, zone), []
+        for _ in range(CATCH_UP[kind]):
+            period = before(period, zone)
+            past.append(period)
+        found += reversed(past)
+    return found
 
 
 def overdue_at(period: Period) -> float:
