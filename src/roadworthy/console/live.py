@@ -75,6 +75,8 @@ class Live:
         """End every stream, so that stopping need not wait for open pages.  In the loop that serves."""
         self._closed = True
         for stream in self._streams:
+            if stream.full():  # nobody reads it: the end goes first
+                stream.get_nowait()
             stream.put_nowait("")
         if self._looking is not None:
             self._looking.cancel()

@@ -66,9 +66,10 @@ def before(period: Period, zone: ZoneInfo) -> Period:
 
 def ended(now: float, zone: ZoneInfo) -> list[Period]:
     """The last periods of each kind that are over, oldest first: as many as a control that was down catches up on."""
-    found = []
+    found: list[Period] = []
     for kind in KINDS:
-        period, past = running(kind, now, zone), []
+        period = running(kind, now, zone)
+        past: list[Period] = []
         for _ in range(CATCH_UP[kind]):
             period = before(period, zone)
             past.append(period)
