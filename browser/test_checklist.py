@@ -62,7 +62,7 @@ def follow(page: Any, name: str) -> None:
 
 def until_over(page: Any) -> None:
     """Until the run that the page follows is over; the page is live."""
-    page.get_by_text("Under way").first.wait_for(state="hidden", timeout=PATIENCE)
+    page.get_by_text("Under way", exact=True).first.wait_for(state="hidden", timeout=PATIENCE)
 
 
 def verdict(page: Any, number: int) -> str:
@@ -104,10 +104,13 @@ def test_all_ten_items_are_completed_from_the_console(chromium: Any, system: Sys
     assert f"Published {EXAMPLES} examples" in press(ines, "Publish them")
     ines.goto(f"/evals/{WORKFLOW}/rubric")
     assert "You signed the rubric" in press(ines, "Sign it")
-    follow(overview(ines), "Evals")
-    follow(ines, "Run the gate")
-    ines.get_by_role("button", name=re.compile("gate", re.IGNORECASE)).first.click()
-    until_over(ines)
+    for _ in range(proving.ATTEMPTS):  # a busy machine loses answers: the gate goes on with those
+        follow(overview(ines), "Evals")
+        follow(ines, "Run the gate")
+        ines.get_by_role("button", name=re.compile("gate|Go on", re.IGNORECASE)).first.click()
+        until_over(ines)
+        if "Not shown yet" not in verdict(ines, 6):
+            break
 
     follow(overview(ines), "Drills")  # items 4 and 10
     ines.get_by_role("button", name="Run all").first.click()
