@@ -65,11 +65,14 @@ def test_an_acknowledgement_stops_it_by_whatever_way(desk: Desk, how: str) -> No
     assert (page.ended_by, page.how) == ("bo", how)
 
 
-def test_whom_it_was_handed_up_from_gets_no_late_page_of_what_somebody_has(desk: Desk) -> None:
+def test_whom_it_was_handed_up_from_gets_no_late_page_of_what_somebody_has() -> None:
     """Ada's mail server is back when Bo has it: she sleeps on."""
+    settings = Settings(smtp=MAILS.smtp, channels={"pager": Channel("pagerduty", "env:PD")})
+    desk = Desk(Rota("ada", "bo"), configuration(settings))
     desk.post.will["mail"] = SILENT
     desk.opens()
-    desk.passes(1.5)
+    desk.passes(6)
+    assert desk.states()[0] == ("ada", "handed_up")
     desk.acknowledges("bo", "console")
     desk.post.will.clear()
     desk.post.mails.clear()
