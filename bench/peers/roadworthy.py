@@ -90,7 +90,16 @@ class Roadworthy(Peer):
     def start(self, upstream: Upstream) -> Running:
         port, metrics = processes.free_port(), processes.free_port()
         data, folder = self.place / "data", self.place / "configuration"
-        where = ["--listen", f"127.0.0.1:{port}", "--metrics", f"127.0.0.1:{metrics}", "--workers", "1", "--console", "off"]
+        where = [
+            "--listen",
+            f"127.0.0.1:{port}",
+            "--metrics",
+            f"127.0.0.1:{metrics}",
+            "--workers",
+            "1",
+            "--console",
+            "off",
+        ]
         command = [PROGRAM, "up", folder, "--data", data, *where]
         process = processes.start(command, core=None, log=self.log(), env=SECRET)
         headers = {"Authorization": f"Bearer {self.token}"}

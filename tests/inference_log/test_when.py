@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from roadworthy.inference_log.when import EXAMPLES, Unreadable, Window, parse, zone_named
 
 BERLIN = ZoneInfo("Europe/Berlin")

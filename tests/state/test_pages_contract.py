@@ -44,11 +44,13 @@ def test_a_link_is_found_by_its_hash_replaced_and_expires(state: Store) -> None:
     with state.read() as tx:
         assert tx.link("hash2") == other
         found = tx.link("hash1")
-        assert found is not None and found.used_at == 7.0
+        assert found is not None
+        assert found.used_at == 7.0
         assert tx.link("hash3") is None
     with state.write() as tx:
         assert tx.expire_links(60.0) == 1
-        assert tx.link("hash1") is None and tx.link("hash2") == other
+        assert tx.link("hash1") is None
+        assert tx.link("hash2") == other
 
 
 def test_pages_of_an_incident_come_last_hop_first(state: Store) -> None:

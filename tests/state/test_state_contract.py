@@ -236,6 +236,9 @@ def test_words_in_hand_are_one_of_each_workflow(state: Store) -> None:
         tx.put_wording(msgspec.structs.replace(draft, words={}, published="rel_2"))
     with state.read() as tx:
         assert tx.wording("other") is None
-        assert tx.wordings() == [Wording("billing", "shop"), msgspec.structs.replace(draft, words={}, published="rel_2")]
+        assert tx.wordings() == [
+            Wording("billing", "shop"),
+            msgspec.structs.replace(draft, words={}, published="rel_2"),
+        ]
         with pytest.raises(RuntimeError):
             tx.put_wording(draft)

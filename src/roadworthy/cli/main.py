@@ -111,7 +111,15 @@ SECTIONS: dict[str, tuple[click.Command, ...]] = {
         incidents.resolve,
         oncall.oncall,
     ),
-    "People and keys": (keys.keys, people.login, people.logout, people.invite, people.people, audit.audit, forget.forget),
+    "People and keys": (
+        keys.keys,
+        people.login,
+        people.logout,
+        people.invite,
+        people.people,
+        audit.audit,
+        forget.forget,
+    ),
     "Keep": (backup.backup, backup.restore_backup, monitoring.monitoring),
 }
 """The commands in the order and under the headings in which help lists them."""

@@ -55,7 +55,8 @@ def notices(record: Inference, zone: ZoneInfo = UTC) -> Iterator[Notice]:
     for attempt in record.attempts:
         if attempt.failure == "misconfigured":
             yield _notice(
-                record, "alert", "misconfigured", f"misconfigured/{record.team}/{attempt.target}", f"Target {attempt.target} refuses us",
+                record, "alert", "misconfigured", f"misconfigured/{record.team}/{attempt.target}",
+                f"Target {attempt.target} refuses us",
                 f"It answered {attempt.status or 'nothing'}: {attempt.detail}. Until its key, model name or address is "
                 "mended, every call goes on with its ladder: roadworthy doctor",
                 "workflow",
@@ -161,8 +162,8 @@ def unpriced(attempt: Attempt) -> bool:
 def _notice(record: Inference, kind: Kind, alert: str, key: str, title: str, summary: str, role: Role) -> Notice:
     drill = record.traffic == "drill"
     return Notice(
-        kind=kind, alert=alert, key=f"{key}/drill/{record.id}" if drill else key, team=record.team, workflow=record.workflow,
-        title=title, summary=summary, role=role, at=record.ts, inference=record.id, traffic=record.traffic,
+        kind=kind, alert=alert, key=f"{key}/drill/{record.id}" if drill else key, team=record.team,
+        workflow=record.workflow, title=title, summary=summary, role=role, at=record.ts, inference=record.id, traffic=record.traffic,
         drill=record.drill,
     )  # fmt: skip
 

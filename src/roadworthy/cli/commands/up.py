@@ -16,7 +16,9 @@ from roadworthy.cli.errors import BadInput, Finding
 @click.option("--workers", type=click.IntRange(1, 256), help="Gateway processes.  [default: as configured]")
 @click.option("--listen", metavar="HOST:PORT", help="Where apps reach the gateway.  [default: as configured]")
 @click.option("--metrics", metavar="HOST:PORT", help="Where /metrics is served.  [default: as configured]")
-@click.option("--console", metavar="HOST:PORT", help="Where people open the console; off: nowhere.  [default: as configured]")
+@click.option(
+    "--console", metavar="HOST:PORT", help="Where people open the console; off: nowhere.  [default: as configured]"
+)
 @click.option("--login", "people", metavar="PERSON", multiple=True, help="Print a one-time login code for this person.")
 @click.option("--grace", type=click.FloatRange(min=0), default=30.0, show_default=True,
               help="Seconds that calls in flight have to end when it is stopped.")  # fmt: skip

@@ -66,7 +66,9 @@ def _does(person: Person, configuration: Configuration) -> str:
         found += [f"owns {name}"] * (owners.workflow == person.id)
         found += [f"owns the prompt of {name}"] * (owners.prompt == person.id)
         found += [f"pays for {name}"] * (owners.cost == person.id)
-    return ", ".join(found).replace(f"owns {name}, pays for {name}", f"owns {name} and pays for it") or ", ".join(ROLES.get(role, role) for role in person.roles or ["operator"])
+    return ", ".join(found).replace(f"owns {name}, pays for {name}", f"owns {name} and pays for it") or ", ".join(
+        ROLES.get(role, role) for role in person.roles or ["operator"]
+    )
 
 
 def _here(services: Services, visit: Visit) -> bool:

@@ -179,8 +179,8 @@ class Nightly:
             "PASS": "The gate ran again in full and passed, averaged with what was known; look at the examples.",
         }.get(verdict, "The gate ran again in full and could not decide.")
         return Notice(
-            kind="alert", alert="nightly", key=f"nightly/{run.workflow}/{run.behaviour}/{run.set_version}", team=run.team,
-            workflow=run.workflow, title=f"{run.workflow}: release {run.number} answers worse than when it was judged",
+            kind="alert", alert="nightly", key=f"nightly/{run.workflow}/{run.behaviour}/{run.set_version}",
+            team=run.team, workflow=run.workflow, title=f"{run.workflow}: release {run.number} answers worse than when it was judged",
             summary=f"{'; '.join(found)}. {said} roadworthy evals show {run.id} --wrong", role="workflow",
             at=self._clock(),
         )  # fmt: skip
