@@ -163,8 +163,8 @@ def _notice(record: Inference, kind: Kind, alert: str, key: str, title: str, sum
     drill = record.traffic == "drill"
     return Notice(
         kind=kind, alert=alert, key=f"{key}/drill/{record.id}" if drill else key, team=record.team,
-        workflow=record.workflow, title=title, summary=summary, role=role, at=record.ts, inference=record.id, traffic=record.traffic,
-        drill=record.drill,
+        workflow=record.workflow, title=title, summary=summary, role=role, at=record.ts, inference=record.id,
+        traffic=record.traffic, drill=record.drill,
     )  # fmt: skip
 
 

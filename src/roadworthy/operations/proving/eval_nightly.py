@@ -180,7 +180,8 @@ class Nightly:
         }.get(verdict, "The gate ran again in full and could not decide.")
         return Notice(
             kind="alert", alert="nightly", key=f"nightly/{run.workflow}/{run.behaviour}/{run.set_version}",
-            team=run.team, workflow=run.workflow, title=f"{run.workflow}: release {run.number} answers worse than when it was judged",
+            team=run.team, workflow=run.workflow,
+            title=f"{run.workflow}: release {run.number} answers worse than when it was judged",
             summary=f"{'; '.join(found)}. {said} roadworthy evals show {run.id} --wrong", role="workflow",
             at=self._clock(),
         )  # fmt: skip
