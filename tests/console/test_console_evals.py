@@ -174,7 +174,7 @@ def test_a_later_file_waits_and_only_the_owner_publishes_it_with_a_reason_when_i
     [asked] = re.findall(r'name="asked" value="([^"]*)"', seen)
     page = text_of(bo.done(f"{HOME}/import/take", {"asked": html.unescape(asked)}, on=f"{HOME}/import"))
     assert "1 example waits in the pool" in page
-    assert "ada, who owns triage, publishes it" in page
+    assert "Ada Lovelace, who owns triage, publishes it" in page
     assert "cannot publish examples" in text_of(bo.done(f"{HOME}/pool/publish", on=f"{HOME}/pool"))
     assert "say why" in text_of(ada.done(f"{HOME}/pool/publish", on=f"{HOME}/pool"))
     said = bo.done(f"{HOME}/pool/expect", {"example": "z1", "expect:topic": "return"}, on=f"{HOME}/pool")

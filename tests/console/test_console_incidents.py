@@ -189,9 +189,9 @@ def test_taking_it_and_resolving_it_are_audited_and_refused_to_who_may_only_look
     here = f"/incidents/{incident.id}"
     assert console.browser("vi").post(f"{here}/acknowledge").status_code == 403
     ada = console.browser("ada")
-    assert "ada is on it" in text_of(ada.done(f"{here}/acknowledge", on=here))
+    assert "Ada Lovelace is on it" in text_of(ada.done(f"{here}/acknowledge", on=here))
     assert "Say in a few words" in text_of(ada.done(f"{here}/resolve", {"reason": " "}, on=here))
-    assert "by ada: the provider is back" in text_of(
+    assert "by Ada Lovelace: the provider is back" in text_of(
         ada.done(f"{here}/resolve", {"reason": "the provider is back"}, on=here)
     )
     said = [line for line in console.audit() if incident.id in line]

@@ -81,7 +81,7 @@ def test_without_script_a_stop_takes_two_steps_and_with_it_one_that_is_held(cons
 def test_whoever_pressed_takes_it_back_and_only_whom_the_rules_let_restores(console: Console) -> None:
     page = f"{HERE}/stop"
     refused = text_of(console.browser("op").done(f"{page}/restore", {"to": "on", "reason": "fine"}, on=page))
-    assert "op may not go from off to on" in refused
+    assert "may not go from off to on" in refused
     assert "needs a reason" in text_of(console.browser("ada").done(f"{page}/restore", {"to": "on"}, on=page))
     assert "Undo" not in text_of(console.browser("ada").get(page))
     assert "Taken back: triage is on again." in text_of(console.browser("op").done(f"{page}/undo", on=page))
@@ -131,18 +131,18 @@ def test_somebody_else_reads_the_words_and_may_not_change_them(console: Console)
     page = f"{HERE}/words"
     seen = console.browser("op").get(page)
     assert "<textarea" not in seen
-    assert "ada and bo may change them." in text_of(seen)
+    assert "Ada Lovelace and Bo Lee may change them." in text_of(seen)
     refused = text_of(console.browser("op").done(page, {"text-canned": "Never."}, on=page))
-    assert "op may not change the words of triage: ada or bo" in refused
+    assert "may not change the words of triage: Ada Lovelace or Bo Lee" in refused
     assert "op words.save workflow/triage denied" in console.audit()
 
 
 def test_names_are_put_under_a_workflow_from_its_page(console: Console) -> None:
     bo, ada = console.browser("bo"), console.browser("ada")
-    assert "bo answers for it as prompt owner" in text_of(bo.get(HERE))
+    assert "Bo Lee answers for it as prompt owner" in text_of(bo.get(HERE))
     done = text_of(bo.done(f"{HERE}/accept", {"role": "prompt"}, on=HERE))
     assert "It is on record that you accepted it." in done
-    assert "bo answers for it as prompt owner" not in done  # what was gathered ahead is judged anew at once
+    assert "Bo Lee answers for it as prompt owner" not in done  # what was gathered ahead is judged anew at once
     refused = text_of(bo.done(f"{HERE}/accept", {"role": "cost"}, on=HERE))
     assert "bo is not the cost owner of triage" in refused
     ada.done(f"{HERE}/accept", on=HERE)

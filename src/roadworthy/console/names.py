@@ -12,9 +12,10 @@ OURS: Final = {"engine": "Roadworthy", "nobody": "nobody"}
 """Actors that are no people."""
 _ID = r"[\w.@-]+"
 _BEFORE = re.compile(rf"\b((?:by|to|reach|after|workflow:|prompt:|cost:) )({_ID})")
+_MORE = rf"(?:, | or | and ){_ID}"
 _AFTER = re.compile(
-    rf"(?<![\w.@-])({_ID})"
-    rf"((?:, {_ID})* on call\b|,? who (?:owns|answers)\b| (?:both owns|has not|has left|owns|answers for)\b)"
+    rf"(?<![\w.@-])({_ID})((?:{_MORE})*(?: on call\b|,? who (?:owns|answers)\b"
+    r"| (?:both owns|has not|has left|owns|answers for|may not|may change)\b))"
 )
 """Where sentences of ours hold a person's id: elsewhere the same letters are a word."""
 
@@ -47,7 +48,7 @@ class Names:
         return _BEFORE.sub(lambda found: found[1] + self._end(found[2]), text)
 
     def _listed(self, rest: str) -> str:
-        return re.sub(rf", ({_ID})", lambda found: f", {self.name(found[1])}", rest)
+        return re.sub(rf"(, | or | and )({_ID})", lambda found: found[1] + self.name(found[2]), rest)
 
     def _end(self, ident: str) -> str:
         """A full stop belongs to the sentence."""
