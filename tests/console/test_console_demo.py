@@ -24,7 +24,7 @@ def test_under_the_demo_one_click_signs_in_whom_one_chooses(console: Console, mo
     assert browser.request("GET", "/").headers["location"].startswith("/login")
     page = text_of(browser.get("/login?next=/inferences"))
     assert "Go in as Ada Lovelace" in page
-    assert "Owns triage, pays for triage." in page
+    assert "Owns triage and pays for it." in page
     assert "Looks." in page
     done = browser.request("POST", "/login/demo", data={"person": "bo", "next": "/inferences"})
     assert (done.status_code, done.headers["location"]) == (303, "/inferences")
