@@ -98,7 +98,10 @@ def test_a_gateway_that_joined_since_asks_for_a_new_drill_from_then_on() -> None
 
 
 def test_a_request_is_stamped_when_it_came_and_not_when_it_was_read() -> None:
-    """The upstream process may be busy: it must not make an attempt look late."""
+    """The upstream process may be busy: it must not make an attempt look late.
+
+    Linux begins to stamp what arrives a moment after the first socket asked for it, so the first tries may be unstamped.
+    """
 
     async def counted() -> tuple[list[Attempt], float]:
         found: list[Attempt] = []
@@ -114,9 +117,12 @@ def test_a_request_is_stamped_when_it_came_and_not_when_it_was_read() -> None:
         upstream.close()
         return found, reading
 
-    found, reading = asyncio.run(counted())
-    assert [each.lane for each in found] == [7]
-    assert found[0].at < reading
+    for _ in range(40):
+        found, reading = asyncio.run(counted())
+        assert [each.lane for each in found] == [7]
+        if found[0].at < reading:
+            return
+    pytest.fail("nothing was stamped when it came")
 
 
 def test_no_configuration_may_take_a_name_of_the_drills() -> None:
