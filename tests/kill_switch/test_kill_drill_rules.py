@@ -6,6 +6,8 @@ import asyncio
 import socket
 import time
 
+import pytest
+
 from roadworthy.evidence.kinds import KillDrill
 from roadworthy.kill_switch.drill.model import MARK, At, Attempt, Lane, Press, Streamed
 from roadworthy.kill_switch.drill.rules import AT_ITS_END, figures, shown
@@ -100,7 +102,7 @@ def test_a_gateway_that_joined_since_asks_for_a_new_drill_from_then_on() -> None
 def test_a_request_is_stamped_when_it_came_and_not_when_it_was_read() -> None:
     """The upstream process may be busy: it must not make an attempt look late.
 
-    Linux begins to stamp what arrives a moment after the first socket asked for it, so the first tries may be unstamped.
+    Linux begins to stamp a moment after the first socket asked for it, so the first tries may have no stamp.
     """
 
     async def counted() -> tuple[list[Attempt], float]:
