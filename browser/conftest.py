@@ -7,25 +7,17 @@ the journey.
 
 from __future__ import annotations
 
-import os
 import secrets
-import shutil
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import httpx2
 import openai
 import pytest
 
 import house
+from chromium import CHROMIUM, FLAGS
 from installed import Installed, Person
 from support.inbox import Inbox
-
-CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
-FLAGS = (
-    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync",
-)  # fmt: skip
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -86,11 +78,3 @@ def person(chromium: object, installed: Installed) -> Iterator[Callable[..., Per
     for one in opened:
         one.close()
     assert not [wrong for one in opened for wrong in one.wrong]
-
-
-@pytest.fixture(scope="session")
-def pictures() -> Path:
-    """Where pictures of pages go."""
-    folder = Path(os.environ.get("PICTURES", "docs/pictures/console"))
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder

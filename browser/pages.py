@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from installed import Installed
 from roadworthy.console.routes import PAGES
+
+if TYPE_CHECKING:
+    from installed import Installed
 
 NO_PAGES = frozenset({
     "/login/provider", "/login/provider/done", "/invite/{token}", "/link/{token}",  # what a message leads to
