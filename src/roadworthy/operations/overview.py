@@ -27,6 +27,8 @@ from roadworthy.workflow.model import Configuration, Objective, Workflow
 from roadworthy.workflow.ports import State as StateStore
 from roadworthy.workflow.service import Unknown
 
+ASKED: Final = "release,previous,passthrough"
+"""Routes on which the AI is asked: a bypass takes no time, and says nothing of how long answers take."""
 HOUR: Final = 3600.0
 STALE: Final = 60.0
 """Seconds after which figures are gathered again by whoever looks, for the engine did not."""
@@ -135,15 +137,15 @@ class Overview:
         found = self._configuration()
         names = [] if found is None else sorted(found.workflows)
         seen = self._newest()
-        hours = {
-            row.group["workflow"]: row
-            for row in self._log.stats("workflow", Filter(traffic="live", since=now - HOUR)).rows
-        }
+        hour = Filter(traffic="live", since=now - HOUR)
+        hours = {row.group["workflow"]: row for row in self._log.stats("workflow", hour).rows}
+        asked = msgspec.structs.replace(hour, route=ASKED)
+        slow = {row.group["workflow"]: row.p95 for row in self._log.stats("workflow", asked).rows}
         days: dict[str, list[StatsRow]] = {}
         for row in self._log.stats("workflow", Filter(since=midnight(now, zone))).rows:
             if row.group.get("traffic") != "drill":
                 days.setdefault(row.group["workflow"] or "", []).append(row)
-        made = {name: self._of(name, hours.get(name), days.get(name, []), now) for name in names}
+        made = {name: self._of(name, hours.get(name), slow.get(name), days.get(name, []), now) for name in names}
         with self._lock:
             self._figures, self._at, self._seen = made, now, seen
 
@@ -181,7 +183,7 @@ class Overview:
         for name in [] if found is None else found.workflows:
             kept = self._figures.get(name)
             if kept is None:
-                made[name] = self._of(name, None, [], now)
+                made[name] = self._of(name, None, None, [], now)
             elif moved is None or name in moved or len(since) >= MOST:
                 made[name] = msgspec.structs.replace(kept, **self._judged(name, now))
             else:
@@ -194,13 +196,15 @@ class Overview:
             last = tx.last_audit()
         return 0 if last is None else last.seq
 
-    def _of(self, name: str, hour: StatsRow | None, today: Iterable[StatsRow], now: float) -> Figures:
+    def _of(
+        self, name: str, hour: StatsRow | None, p95: float | None, today: Iterable[StatsRow], now: float
+    ) -> Figures:
         rows = list(today)
         costs = [row.cost_usd for row in rows if row.cost_usd is not None]
         return Figures(
             calls=0 if hour is None else hour.count,
             errors=self._errors(name, hour),
-            p95=None if hour is None else hour.p95,
+            p95=p95,
             cost_today=sum(costs) if costs else (None if any(row.count for row in rows) else 0.0),
             cost_unknown=sum(row.cost_unknown for row in rows),
             **self._judged(name, now),
