@@ -126,5 +126,5 @@ class Joined(Gateway):
             data=data or root / "data",
             workers=workers,
             verb="gateway",
-            arguments=(*up.FREE_PORTS, "--name", name, "--control", str(control), *arguments),
+            arguments=(*up.GATEWAY_PORTS, "--name", name, "--control", str(control), *arguments),
         )

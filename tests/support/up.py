@@ -21,7 +21,8 @@ import httpx2
 from support.waiting import alive, die_with_this_process, until
 
 ROADWORTHY = (sys.executable, "-m", "roadworthy.cli.main")
-FREE_PORTS = ("--listen", "127.0.0.1:0", "--metrics", "127.0.0.1:0", "--console", "127.0.0.1:0")
+GATEWAY_PORTS = ("--listen", "127.0.0.1:0", "--metrics", "127.0.0.1:0")
+FREE_PORTS = (*GATEWAY_PORTS, "--console", "127.0.0.1:0")
 _SAMPLE = re.compile(r"^roadworthy_(\w+)(?:\{(.*)\})? (\S+)$", re.MULTILINE)
 
 
