@@ -9,9 +9,12 @@ from typing import Any
 
 import pytest
 
+from roadworthy.console.charts import gathered
 from roadworthy.console.pages import stop, waiting, words, workflow
+from roadworthy.inference_log.model import Batch
 from roadworthy.operations import waiting as tasks
 from roadworthy.operations.tasks import Task, in_order
+from roadworthy.workflow.inference import Inference, new_inference_id
 from roadworthy.workflow.service import Actor
 from support.console import FILES, Console, text_of
 
@@ -192,13 +195,28 @@ def test_whoever_may_only_read_changes_nothing(console: Console) -> None:
             assert vi.request("POST", path, data={"csrf": token.group(1)}).status_code == 403, path
 
 
-def test_charts_are_drawn_from_one_question_to_the_log(console: Console, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_charts_are_drawn_from_two_questions_to_the_log_however_many_lines_they_have(
+    console: Console, monkeypatch: pytest.MonkeyPatch
+) -> None:
     asked: list[Any] = []
     stats = console.control.store.stats
     monkeypatch.setattr(console.control.store, "stats", lambda *each: (asked.append(each), stats(*each))[1])
     page = console.browser("ada").get(f"{HERE}/charts?span=7d")
     assert page.count("data-chart=") == 3
-    assert len(asked) == 1
+    assert len(asked) == 2
+
+
+def test_how_long_answers_take_is_told_of_calls_in_which_the_ai_was_asked(console: Console) -> None:
+    now = console.clock() - 30 * 86_400  # an hour of its own
+    fields: dict[str, Any] = {"ts": now, "team": "default", "workflow": "triage"}
+    served = Inference(id=new_inference_id(now, 1), outcome="answered", latency=2.0, **fields)
+    passed = [
+        Inference(id=new_inference_id(now, 2 + each), outcome="bypassed", route="bypass", latency=0.0001, **fields)
+        for each in range(50)
+    ]
+    console.control.store.ship(Batch(ends=[served, *passed]))
+    found = gathered(console.services.log, "triage", "24h", now)
+    assert found["latency"]["lines"][0]["values"][-1] == pytest.approx(2.0, rel=0.1)
 
 
 def test_nothing_that_was_written_by_others_runs(console: Console, tmp_path: Path) -> None:

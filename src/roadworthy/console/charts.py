@@ -1,4 +1,4 @@
-"""Hours of a workflow as series for the charts of its page.  One question to the log, answered from its buckets."""
+"""Hours of a workflow as series for the charts of its page.  Two questions to the log, answered from its buckets."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from datetime import datetime
 from typing import Any, Final, Literal
 from zoneinfo import ZoneInfo
 
-from roadworthy.inference_log.model import Filter, StatsRow
+from msgspec.structs import replace
+
+from roadworthy.inference_log.model import ASKED, Filter, StatsRow
 from roadworthy.inference_log.service import Log
 
 HOUR: Final = 3600.0
@@ -28,21 +30,23 @@ def gathered(log: Log, workflow: str, span: Span, now: float) -> dict[str, Chart
     """``latency``, ``outcomes`` and ``cost``, for ``ui.chart``; empty series where there was nothing."""
     first = (now // HOUR - HOURS[span] + 1) * HOUR
     where = Filter(workflow=workflow, traffic="live", since=first)
-    rows: dict[float, StatsRow] = {}
-    for row in log.stats("hour", where, ZoneInfo("UTC")).rows:
-        rows[_instant(row.group["hour"] or "")] = row
+    rows, served = _by_hour(log, where), _by_hour(log, replace(where, route=ASKED))
     hours = [first + place * HOUR for place in range(HOURS[span])] if rows else []
-    found = [rows.get(hour) for hour in hours]
+    found, asked = [rows.get(hour) for hour in hours], [served.get(hour) for hour in hours]
     return {
         "latency": _chart(
             hours,
-            ("usual (p50)", "s", [None if row is None else row.p50 for row in found]),
-            ("slow (p95)", "s", [None if row is None else row.p95 for row in found]),
-            ("slowest (p99)", "s", [None if row is None else row.p99 for row in found]),
+            ("usual (p50)", "s", [None if row is None else row.p50 for row in asked]),
+            ("slow (p95)", "s", [None if row is None else row.p95 for row in asked]),
+            ("slowest (p99)", "s", [None if row is None else row.p99 for row in asked]),
         ),
         "outcomes": _chart(hours, *((name, "count", _counts(found, kinds)) for name, kinds in KINDS.items())),
         "cost": _chart(hours, ("cost", "usd", [0.0 if row is None else row.cost_usd for row in found])),
     }
+
+
+def _by_hour(log: Log, where: Filter) -> dict[float, StatsRow]:
+    return {_instant(row.group["hour"] or ""): row for row in log.stats("hour", where, ZoneInfo("UTC")).rows}
 
 
 def _counts(rows: Iterable[StatsRow | None], outcomes: tuple[str, ...]) -> list[float | None]:

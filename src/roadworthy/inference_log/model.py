@@ -40,6 +40,9 @@ BUCKET_DIMENSIONS: frozenset[str] = frozenset(
 )
 """What 5-minute buckets can answer; everything else is summed from facts."""
 
+ASKED = "release,previous,passthrough"
+"""Routes on which the AI is asked.  A bypass takes no time, and says nothing of how long answers take."""
+
 EQUAL = {
     "team": "team", "workflow": "workflow", "unit": "unit", "target": "target", "key": "key", "session": "session",
     "stage": "stage", "model": "model_answered",

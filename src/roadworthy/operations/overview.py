@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from roadworthy.inference_log.model import Filter, StatsRow
+from roadworthy.inference_log.model import ASKED, Filter, StatsRow
 from roadworthy.inference_log.service import Log
 from roadworthy.kill_switch.model import State
 from roadworthy.operations.proving.readiness import Board
@@ -27,8 +27,6 @@ from roadworthy.workflow.model import Configuration, Objective, Workflow
 from roadworthy.workflow.ports import State as StateStore
 from roadworthy.workflow.service import Unknown
 
-ASKED: Final = "release,previous,passthrough"
-"""Routes on which the AI is asked: a bypass takes no time, and says nothing of how long answers take."""
 HOUR: Final = 3600.0
 STALE: Final = 60.0
 """Seconds after which figures are gathered again by whoever looks, for the engine did not."""

@@ -12,7 +12,7 @@ import msgspec
 
 from roadworthy.cost import causes
 from roadworthy.cost.causes import Group, Spent
-from roadworthy.inference_log.model import Filter, StatsRow
+from roadworthy.inference_log.model import ASKED, Filter, StatsRow
 from roadworthy.operations.reviewing.sources import LogReader, Sources
 from roadworthy.people.review.model import Change, Series, Unit
 from roadworthy.people.review.rules import Period
@@ -38,6 +38,7 @@ class Totals(msgspec.Struct, frozen=True, kw_only=True):
     calls: int = 0
     outcomes: dict[str, int] = {}
     p95: float | None = None
+    """Of the calls in which the AI was asked."""
     usd: float | None = None
     """Of all classes that somebody is billed for; ``None``: no cost is known."""
     unpriced: int = 0
@@ -52,14 +53,16 @@ class Totals(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def totals(log: LogReader, workflow: str, since: float, until: float) -> Totals:
-    live = log.stats("workflow", Filter(workflow=workflow, traffic="live", since=since, until=until)).rows
+    where = Filter(workflow=workflow, traffic="live", since=since, until=until)
+    live = log.stats("workflow", where).rows
+    asked = log.stats("workflow", msgspec.structs.replace(where, route=ASKED)).rows
     paid = log.stats("traffic", Filter(workflow=workflow, traffic=PAID, since=since, until=until)).rows
     known = [row.cost_usd for row in paid if row.cost_usd is not None]
     outcomes: Counter[str] = Counter()
     for row in live:
         outcomes.update(row.outcomes)
     return Totals(
-        calls=sum(row.count for row in live), outcomes=dict(outcomes), p95=live[0].p95 if live else None,
+        calls=sum(row.count for row in live), outcomes=dict(outcomes), p95=asked[0].p95 if asked else None,
         usd=sum(known) if known else None, unpriced=sum(row.cost_unknown for row in paid),
     )  # fmt: skip
 

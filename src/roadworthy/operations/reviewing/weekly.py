@@ -59,7 +59,10 @@ def draft(sources: Sources, flow: Workflow, period: Period, before: Period) -> F
     ]
     happened = events(sources, name, period)
     changes = list(_changes(sources, flow, now, last, period, before, [text for _, text in happened]))
-    headline = f"{now.calls:,} calls, {words.share(now.share(*ANSWERED))} answered by the AI"
+    share = words.share(now.share(*ANSWERED))
+    bypassed = now.outcomes.get("bypassed", 0)
+    besides = f", {bypassed:,} of them without the AI; of the others {share}" if bypassed else f", {share}"
+    headline = f"{now.calls:,} calls{besides} answered by the AI"
     headline += f", {words.dollars(now.usd)}" if now.usd is not None else ""
     return Facts(
         headline=f"{headline}; {len(changes)} of the figures moved by more than chance" if changes else
