@@ -97,9 +97,10 @@ function draw(root) {
     const colours = ["--live", "--wait", "--bad", "--good", "--dim"].map(colour);
     const show = (unit) => (plot, values) => values.map((value) => value == null ? "" : (units[unit] || String)(value));
     const grid = { stroke: colour("--line"), width: 1 }, unit = told.lines[0].unit;
+    const half = told.time === false ? 1 : 43200;  // around a single point, for which uPlot draws three years
     const chart = new uPlot({
       width: place.clientWidth || 600, height: 200,
-      scales: { x: { time: told.time !== false, range: (plot, low, high) => low === high ? [low - 43200, high + 43200] : [low, high] } },
+      scales: { x: { time: told.time !== false, range: (plot, low, high) => told.x.length === 1 ? [told.x[0] - half, told.x[0] + half] : [low, high] } },
       axes: [{ stroke: colour("--dim"), grid }, { stroke: colour("--dim"), grid, values: show(unit), size: 70 }],
       series: [told.time === false ? { label: told.across || "at" } : {}, ...told.lines.map((line, place) => ({
         label: line.name, stroke: colours[place % colours.length], width: 2, spanGaps: false,
