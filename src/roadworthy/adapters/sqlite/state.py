@@ -110,14 +110,14 @@ class SqliteState:
 
     @contextmanager
     def write(self) -> Iterator[SqliteTransaction]:
-        with (
-            self._writer,
-            _mapped(self.path),
-            self._engine.connect().execution_options(roadworthy_write=True) as connection,
-            connection.begin(),
-        ):
-            yield SqliteTransaction(connection, self._decoded, writable=True, in_force=self._in_force)
-        self.writes += 1
+        with self._writer:
+            with (
+                _mapped(self.path),
+                self._engine.connect().execution_options(roadworthy_write=True) as connection,
+                connection.begin(),
+            ):
+                yield SqliteTransaction(connection, self._decoded, writable=True, in_force=self._in_force)
+            self.writes += 1  # still the only writer: whoever keeps what was read under a number must not miss one
 
     def scrub(self) -> None:
         """Let the write-ahead log keep nothing of what was deleted (pages are overwritten as they are freed)."""
