@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 
 import msgspec
 
+from roadworthy.formats.model import Format
 from roadworthy.workflow.inference import Failure, Tokens
 from roadworthy.workflow.model import Target
 
@@ -24,8 +25,9 @@ if TYPE_CHECKING:
     from roadworthy.http1.messages import Clocks
     from roadworthy.http1.origin import Origin
 
-Operation = Literal["chat", "embeddings", "moderation"]
-"""``moderation`` is asked by checks only; no caller is served it."""
+Operation = Literal["chat", "embeddings", "moderation", "responses", "messages"]
+"""``moderation`` is asked by checks only; no caller is served it.  ``responses`` and ``messages``: a request of that
+format goes out as it is, and its answer comes back as it is; of a ``Call`` only ``chat`` or ``embeddings``."""
 
 ANY_MODEL = "*"
 """``Target.model`` of a target that is passed through to: the wire sends the model that the caller asked for."""
@@ -52,6 +54,8 @@ class Outgoing(msgspec.Struct, frozen=True, gc=False):
     path: bytes
     headers: tuple[tuple[bytes, bytes], ...]
     body: bytes
+    signed: bool = False
+    """The headers are of this request alone (a signature): its head is not kept."""
 
 
 class Answer(msgspec.Struct, frozen=True, gc=False):
@@ -71,6 +75,8 @@ class Answer(msgspec.Struct, frozen=True, gc=False):
     """A choice carries ``message.refusal``."""
     mended: bool = False
     """Its JSON was mended by a check; the body is not the provider's any more."""
+    format: Format = "chat"
+    """Of ``body``; the other fields are in chat's words whatever it is."""
 
 
 class Chunk(msgspec.Struct, frozen=True, gc=False):
@@ -94,6 +100,8 @@ class Chunk(msgspec.Struct, frozen=True, gc=False):
     """Carries what the model thinks aloud: a sign of life, not yet the answer."""
     plain: bool = False
     """Carries text and nothing else that matters: no end, no usage, no refusal."""
+    ends: bool = False
+    """Of a native stream: this event and all after it leave only with the end (what ``finishes`` says of chat)."""
 
 
 class Unusable(Exception):
@@ -148,8 +156,13 @@ class EventReader(Protocol):
 class Wire(Protocol):
     """One target's wire format, bound to its model, base path, key and headers when the snapshot is loaded."""
 
-    def encode(self, operation: Operation, fields: Fields, *, stream: bool) -> Outgoing:
-        """Raises ``Unusable`` (``bad_request``) where the provider cannot serve the request."""
+    speaks: frozenset[Format]
+    """Formats of requests that it takes as they are (operations ``responses``, ``messages``)."""
+
+    def encode(self, operation: Operation, fields: Fields, *, stream: bool, forwarded: Headers = ()) -> Outgoing:
+        """``forwarded``: headers of the caller that its own format passes on (``anthropic-version``, ``-beta``).
+
+        Raises ``Unusable`` (``bad_request``) where the provider cannot serve the request."""
         ...
 
     def answer(self, operation: Operation, headers: Headers, body: bytes) -> Answer:
@@ -167,7 +180,7 @@ class Wire(Protocol):
         """``fields`` with ``said`` as the begun answer with which the model goes on (``prefill: native``)."""
         ...
 
-    def events(self) -> EventReader: ...
+    def events(self, operation: Operation = "chat") -> EventReader: ...
 
 
 WireFactory = Callable[[Target, bytes, str | None], Wire]

@@ -14,6 +14,9 @@ from typing import Literal, get_args
 
 import msgspec
 
+from roadworthy.formats import reading
+from roadworthy.formats.model import Format
+
 Outcome = Literal[
     "answered",  # the first attempt was good
     "recovered",  # a retry, repair, hedge, continuation or another target was good
@@ -257,6 +260,16 @@ class Inference(msgspec.Struct, tag_field="k", tag="end", omit_defaults=True, gc
     """``observe`` only: what enforcement would have done instead, and why: ``bypassed: no receipt``."""
     kill: str = ""
     """State of the kill switch that decided: ``guarded``, ``assist``, ``off``; empty: it was on."""
+    surface: Format = "chat"
+    """The wire format in which ``request`` and ``response`` are told."""
+
+    def asked(self) -> msgspec.Raw | None:
+        """``request`` in chat-completions shape, whatever the caller spoke; what that cannot say is left out."""
+        return reading.asked(self.surface, self.request)
+
+    def said(self) -> msgspec.Raw | None:
+        """``response`` in chat-completions shape."""
+        return reading.said(self.surface, self.response)
 
 
 class Feedback(msgspec.Struct, tag_field="k", tag="feedback", omit_defaults=True):

@@ -10,10 +10,11 @@ from typing import Any, Final, Literal
 
 import msgspec
 
+from roadworthy.formats.model import Format
 from roadworthy.workflow.inference import Failure, StepKind
 from roadworthy.workflow.rotation import Rotation
 
-ProviderKind = Literal["openai", "anthropic", "local", "simulated"]
+ProviderKind = Literal["openai", "anthropic", "gemini", "bedrock", "local", "simulated"]
 """``openai`` is any OpenAI-compatible endpoint; ``local`` the bundled model; ``simulated`` the rehearsal target."""
 
 PromptMode = Literal["managed", "app"]
@@ -51,6 +52,8 @@ class Capabilities(_Frozen, frozen=True):
     """The target obeys ``response_format: json_schema``."""
     tools: bool = True
     images: bool = True
+    surfaces: list[Format] | None = None
+    """Wire formats that it takes as they are; ``None``: what its kind of provider is known for."""
 
 
 class Breaker(_Frozen, frozen=True):

@@ -138,6 +138,11 @@ TARGET: Final = Section(
                     "response_schema": Field(Boolean(), "Does it obey a JSON schema?", default="true"),
                     "tools": Field(Boolean(), "Does it call tools?", default="true"),
                     "images": Field(Boolean(), "Does it read images?", default="true"),
+                    "surfaces": Field(
+                        ListOf(Choice(("chat", "responses", "messages")), 3),
+                        "Wire formats that its endpoint takes as they are; others are translated.",
+                        default="openai: chat, and responses at api.openai.com; anthropic: messages; others: chat",
+                    ),
                 },
                 lambda read: Capabilities(**read),
             ),

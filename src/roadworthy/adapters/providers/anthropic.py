@@ -107,7 +107,7 @@ class AnthropicWire(BaseWire):
         super().__init__(msgspec.structs.replace(target, headers=headers), base, secret, now=now)
         self._path = self._base + b"/messages"
 
-    def encode(self, operation: Operation, fields: Fields, *, stream: bool) -> Outgoing:
+    def encode(self, operation: Operation, fields: Fields, *, stream: bool, forwarded: Headers = ()) -> Outgoing:
         if operation != "chat":
             message = f"Anthropic has no {operation}; use another target"
             raise Unusable("bad_request", message, status=400, message=message, param="model")
@@ -137,7 +137,7 @@ class AnthropicWire(BaseWire):
     def prefilled(self, fields: Fields, said: str) -> Fields:
         return {**fields, "messages": with_messages(fields, {"role": "assistant", "content": said})}
 
-    def events(self) -> EventReader:
+    def events(self, operation: Operation = "chat") -> EventReader:
         return AnthropicEvents(int(self._now()))
 
 

@@ -10,6 +10,7 @@ import msgspec
 
 from roadworthy.adapters.providers import refusals
 from roadworthy.adapters.providers.sse import EventSplitter, EventTooLarge
+from roadworthy.formats.model import Format
 from roadworthy.gateway.ports import Headers, Unusable
 from roadworthy.workflow.model import Target
 
@@ -33,6 +34,7 @@ class BaseWire:
         self._target = target
         self._base = base.rstrip(b"/")
         self._now = now
+        self.speaks: frozenset[Format] = frozenset(target.capabilities.surfaces or ("chat",))
         self._headers, self._broken = request_headers(target, self._auth, secret)
 
     def _fixed_headers(self) -> tuple[tuple[bytes, bytes], ...]:

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from roadworthy.adapters.providers.openai import OpenAIWire
 from roadworthy.gateway.admission.capabilities import has_image
-from roadworthy.gateway.ports import Fields, Operation, Outgoing, Unusable
+from roadworthy.gateway.ports import Fields, Headers, Operation, Outgoing, Unusable
 
 _NOTHING = (b"null", b"[]", b'"none"', b'"auto"')
 
 
 class LocalWire(OpenAIWire):
-    def encode(self, operation: Operation, fields: Fields, *, stream: bool) -> Outgoing:
+    def encode(self, operation: Operation, fields: Fields, *, stream: bool, forwarded: Headers = ()) -> Outgoing:
         if operation == "embeddings":
             _refuse("model", "makes no embeddings")
         for name in ("tools", "tool_choice", "functions", "function_call"):

@@ -60,7 +60,7 @@ class OpenAIWire(BaseWire):
         self._prefixed = any(host == known or host.endswith(f".{known}") for known in _PREFIXED)
         self._paths = {operation: self._base + path for operation, path in _PATHS.items()}
 
-    def encode(self, operation: Operation, fields: Fields, *, stream: bool) -> Outgoing:
+    def encode(self, operation: Operation, fields: Fields, *, stream: bool, forwarded: Headers = ()) -> Outgoing:
         body = _encoder.encode({**fields, **self._replaced})
         return Outgoing(self._paths[operation], self._fixed_headers(), body)
 
@@ -77,7 +77,7 @@ class OpenAIWire(BaseWire):
             return {**fields, "messages": with_messages(fields, {**begun, "prefix": True})}
         return {**fields, "messages": with_messages(fields, begun), **_GO_ON}
 
-    def events(self) -> EventReader:
+    def events(self, operation: Operation = "chat") -> EventReader:
         return OpenAIEvents()
 
 
