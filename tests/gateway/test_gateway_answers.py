@@ -420,6 +420,6 @@ async def test_every_field_of_a_record_is_in_its_place(tmp_path: Path) -> None:
         "overrides": ["temperature"], "notes": [], "tags": {"a": "b"}, "worker": "w0",
         "request": msgspec.Raw(msgspec.json.encode(chat(**sent))), "prompt": None,
         "response": msgspec.Raw(completion("Hello")), "bodies_dropped": "", "cached_age": None, "cached_from": "",
-        "permit": "", "drill": "", "would": "", "kill": "",
+        "permit": "", "drill": "", "would": "", "kill": "", "surface": "chat",
     }  # fmt: skip
     assert len(record.span) == 16

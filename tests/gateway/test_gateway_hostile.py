@@ -117,7 +117,7 @@ async def test_a_defect_at_the_end_of_a_stream_leaves_a_record(tmp_path: Path, m
     bench.upstream.will([SAID, END, DONE])
     answer = await bench.post(chat(stream=True))
     assert isinstance(answer, StreamResponse)
-    monkeypatch.setattr("roadworthy.gateway.streaming.live.assemble", lambda chunks: 1 // 0)
+    monkeypatch.setattr("roadworthy.gateway.surfaces.chat.assemble", lambda chunks: 1 // 0)
     with pytest.raises(ZeroDivisionError):
         await events(answer)
     await answer.chunks.aclose()  # type: ignore[attr-defined]

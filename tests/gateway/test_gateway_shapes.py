@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from roadworthy.gateway.answers.canned import as_chunks
-from roadworthy.gateway.call import Trace, spliced
+from roadworthy.formats.model import spliced
+from roadworthy.gateway.call import Trace
 from roadworthy.gateway.streaming.assemble import assemble
 
 text = st.text(max_size=30)

@@ -21,7 +21,18 @@ from roadworthy.gateway.checks.asked import Python
 from roadworthy.gateway.limits import pricing
 from roadworthy.gateway.limits.purses import Purses
 from roadworthy.gateway.limits.slots import LEFT, STOPPED, Full
-from roadworthy.gateway.ports import ANY_MODEL, Answer, Clock, Headers, Outgoing, Reply, StreamReply, Unusable, Upstream
+from roadworthy.gateway.ports import (
+    ANY_MODEL,
+    Answer,
+    Clock,
+    Headers,
+    Operation,
+    Outgoing,
+    Reply,
+    StreamReply,
+    Unusable,
+    Upstream,
+)
 from roadworthy.gateway.stopping.board import Board, Halted
 from roadworthy.gateway.verdict import broken, judge, may_be_charged
 from roadworthy.gateway.world import ServedTarget
@@ -80,7 +91,8 @@ class Caller:
         held = sent = False
         try:
             held = self._enter(call, target, attempt) or await self._queue(call, target, attempt)
-            outgoing = self._encode(call, target, attempt, stream=False)
+            operation = spoken_to(call, target, stream=False)
+            outgoing = self._encode(call, target, attempt, operation, stream=False)
             assert target.origin is not None
             if self.board.any:
                 self.board.vet(call)
@@ -97,20 +109,21 @@ class Caller:
             _time_head(attempt, reply.connected, reply.first_byte)
             if not 200 <= reply.status < 300:
                 raise self._refusal(target, reply.status, reply.headers, reply.body)
-            answer = self._read(call, target, attempt, reply)
+            answer = self._read(call, target, attempt, reply, operation)
             attempt.first_token = attempt.first_byte
             _settle(call, attempt, answer, target)
             unusable = judge(call.operation, answer, call.n)
             errors: list[str] | None = None
             checking = call.serving.checking if call.serving is not None else None
             if unusable is None and checking is not None:
-                verdict = await checking.verdict(call, target, answer, self)
+                read = as_chat(call, answer)
+                verdict = await checking.verdict(call, target, read, self)
                 unusable, errors = verdict.unusable, verdict.errors
-                if verdict.body is not answer.body:
-                    answer = msgspec.structs.replace(answer, body=verdict.body, mended=True)
+                if verdict.body is not read.body:
+                    answer = msgspec.structs.replace(read, body=verdict.body, mended=True)
             if unusable is not None:
                 if not call.left_as_is:
-                    _withhold(call, answer.body, unusable, errors)
+                    _withhold(call, as_chat(call, answer).body, unusable, errors)
                     raise unusable
                 _fail(attempt, unusable)
             return answer
@@ -136,7 +149,7 @@ class Caller:
         held = sent = kept = False
         try:
             held = self._enter(call, target, attempt) or await self._queue(call, target, attempt)
-            outgoing = self._encode(call, target, attempt, stream=True)
+            outgoing = self._encode(call, target, attempt, spoken_to(call, target, stream=True), stream=True)
             assert target.origin is not None
             if self.board.any:
                 self.board.vet(call)
@@ -284,15 +297,23 @@ class Caller:
             attempt.queued = round(self._now() - began, 6)
         return True
 
-    def _encode(self, call: Call, target: ServedTarget, attempt: Attempt, *, stream: bool) -> Outgoing:
+    def _encode(
+        self, call: Call, target: ServedTarget, attempt: Attempt, operation: Operation, *, stream: bool
+    ) -> Outgoing:
         if target.problem is not None:
             raise Unusable(*target.problem)
         if target.limited:
             refuse_what_it_lacks(target.target, call.fields)
+        if operation != call.operation:
+            own = call.surface.own_request(call, stream=stream, repaired=attempt.step == "repair")
+            return target.wire.encode(operation, own, stream=stream, forwarded=call.forwarded)
+        if call.lost is not None:
+            message = f"`{call.lost.param}`: {call.lost.why}"
+            raise Unusable("bad_request", message, status=400, message=message, param=call.lost.param)
         fields = call.fields
         if attempt.step in ASKED_OTHERWISE and call.repaired is not None:
             fields = call.repaired
-        return target.wire.encode(call.operation, fields, stream=stream)
+        return target.wire.encode(operation, fields, stream=stream)
 
     def _refusal(self, target: ServedTarget, status: int, headers: Headers, body: bytes) -> Unusable:
         """A non-2xx in our words; the target's wish to be left alone for a while is kept for its breaker."""
@@ -311,10 +332,10 @@ class Caller:
         left = max(0.001, left)
         return Clocks(min(clocks.connect, left), min(clocks.first_byte, left), clocks.idle, left)
 
-    def _read(self, call: Call, target: ServedTarget, attempt: Attempt, reply: Reply) -> Answer:
+    def _read(self, call: Call, target: ServedTarget, attempt: Attempt, reply: Reply, operation: Operation) -> Answer:
         """The answer in a 2xx body.  Raises ``Unusable``; one that cannot be read may be charged all the same."""
         try:
-            return target.wire.answer(call.operation, reply.headers, reply.body)
+            return target.wire.answer(operation, reply.headers, reply.body)
         except Unusable as unusable:
             if unusable.failure == "invalid":
                 pricing.charge_estimate(attempt, len(call.request.body), 0, target.price_of(attempt))
@@ -326,6 +347,28 @@ class Caller:
         if may_be_charged(error):
             pricing.charge_estimate(attempt, len(call.request.body), 0, target.price_of(attempt))
         return unusable
+
+
+def spoken_to(call: Call, target: ServedTarget, *, stream: bool) -> Operation:
+    """How ``target`` is asked: in the caller's own format where it speaks that, else as the core does.
+
+    A stream that is held back by a window, or may be continued, is read as chat: both work on its texts.
+    """
+    own = call.surface.format
+    if own == "chat" or own not in target.wire.speaks:
+        return call.operation
+    if stream and call.serving is not None and not call.left_as_is:
+        handling = call.serving.handling
+        if handling.stream == "windowed" or handling.continuation:
+            return call.operation
+    return own
+
+
+def as_chat(call: Call, answer: Answer) -> Answer:
+    """``answer`` in the shape that checks, drafts and repairs read.  Raises ``Unusable``."""
+    if answer.format == "chat":
+        return answer
+    return msgspec.structs.replace(answer, body=call.surface.chat_answer(answer.body, answer.format), format="chat")
 
 
 def _began_late(call: Call, attempt: Attempt) -> bool:
@@ -363,7 +406,9 @@ def _settle(call: Call, attempt: Attempt, answer: Answer, target: ServedTarget) 
     if answer.tokens is not None and pricing.credible(call, attempt, answer.tokens, len(answer.body)):
         pricing.charge(attempt, answer.tokens, target.price_of(attempt))
     else:
-        written = len(text_of(answer.body) or "") // pricing.BYTES_PER_TOKEN if call.operation == "chat" else 0
+        written = 0
+        if call.operation == "chat":
+            written = len(text_of(as_chat(call, answer).body) or "") // pricing.BYTES_PER_TOKEN
         pricing.charge_estimate(attempt, len(call.request.body), written, target.price_of(attempt))
 
 

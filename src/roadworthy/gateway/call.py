@@ -7,10 +7,12 @@ from typing import Literal
 import msgspec
 
 from roadworthy.fallback.model import Tried
+from roadworthy.formats.model import Format, Lost
 from roadworthy.gateway.limits import pricing
 from roadworthy.gateway.limits.plans import Plan, Tab
 from roadworthy.gateway.messages import Headers, Request
 from roadworthy.gateway.ports import Fields, Operation
+from roadworthy.gateway.surfaces.model import Surface
 from roadworthy.gateway.world import ServedKey, ServedTarget, Serving
 from roadworthy.kill_switch.model import State
 from roadworthy.workflow.inference import (
@@ -32,6 +34,8 @@ MOST_LOGGED_BYTES = 4 * 1024 * 1024
 MOST_REDACTED_BYTES = 256 * 1024
 """The same where bodies are redacted: what keeps the event loop's pause to a few milliseconds."""
 
+NOTHING: Fields = {}
+NO_HEADERS: Headers = []
 _NO_ATTEMPT = Attempt("")
 _encode = msgspec.json.encode
 
@@ -73,23 +77,75 @@ class Call:
     """State of one inference.  Clocks in it are seconds since ``began`` (monotonic)."""
 
     __slots__ = (
-        "attempts", "bad_answer", "began", "cache_key", "cached_age", "cached_from", "checks", "deadline", "draft",
-        "drafted", "dropped", "ended_by", "escalation", "fields", "good", "history", "id", "key", "kill", "left_as_is",
-        "logged", "model",
-        "money", "n", "notes", "operation", "overrides", "prompt", "recorded", "relayed", "repair", "repaired",
-        "request", "route", "rungs", "served_by", "serving", "session", "stage", "stream", "structured", "tab", "tags",
-        "trace", "traffic",
-        "ts", "unit", "unit_source", "usage_asked", "would",
+        "attempts",
+        "bad_answer",
+        "began",
+        "cache_key",
+        "cached_age",
+        "cached_from",
+        "checks",
+        "deadline",
+        "draft",
+        "drafted",
+        "dropped",
+        "ended_by",
+        "escalation",
+        "fields",
+        "forwarded",
+        "good",
+        "history",
+        "id",
+        "key",
+        "kill",
+        "left_as_is",
+        "logged",
+        "lost",
+        "model",
+        "money",
+        "n",
+        "notes",
+        "operation",
+        "overrides",
+        "own",
+        "prompt",
+        "recorded",
+        "relayed",
+        "repair",
+        "repaired",
+        "request",
+        "route",
+        "rungs",
+        "served_by",
+        "serving",
+        "session",
+        "stage",
+        "stream",
+        "structured",
+        "surface",
+        "tab",
+        "tags",
+        "trace",
+        "traffic",
+        "ts",
+        "turns",
+        "unit",
+        "unit_source",
+        "usage_asked",
+        "would",
     )  # fmt: skip
 
-    def __init__(self, id: str, ts: float, began: float, request: Request, key: ServedKey, trace: Trace) -> None:
+    def __init__(
+        self, id: str, ts: float, began: float, request: Request, key: ServedKey, trace: Trace, surface: Surface
+    ) -> None:
         self.id = id
         self.ts = ts
         self.began = began
         self.request = request
         self.key = key
         self.trace = trace
-        self.operation: Operation = "chat"
+        self.surface = surface
+        """The wire format that its caller speaks."""
+        self.operation: Operation = surface.operation
         self.serving: Serving | None = None
         self.route: Route = "release"
         self.stage: str | None = None
@@ -122,6 +178,16 @@ class Call:
         self.recorded = False
         """Its end is in the journal (or could not be written and was counted)."""
         self.fields: Fields = {}
+        """What is asked, as chat completions (or embeddings), whatever its caller speaks."""
+        self.own: Fields = NOTHING
+        """What is asked in the caller's own format, as it came, where that is another one."""
+        self.lost: Lost | None = None
+        """Something that ``own`` says and ``fields`` cannot: only a target that speaks the caller's format can be
+        asked."""
+        self.forwarded: Headers = NO_HEADERS
+        """Headers that such a target is sent as they came."""
+        self.turns: tuple[str, str] | None = None
+        """Of a repair: the answer that could not be used, and what is said about it."""
         self.prompt: str | None = None
         self.overrides: list[str] = []
         self.notes: list[str] = []
@@ -155,6 +221,15 @@ class Call:
         self.cached_from = ""
         self.escalation: bytes | None = None
         """``{"id", "poll_url", "answer_by"}`` of a call that was handed to a human, as JSON."""
+
+    @property
+    def only(self) -> Format | None:
+        """The format that a target must speak to be asked at all; ``None``: any."""
+        return None if self.lost is None else self.surface.format
+
+    def asked(self) -> bytes:
+        """What the caller asked for, as it came, in chat's shape."""
+        return self.surface.chat_request(self.request.body)
 
     def served(self, target: ServedTarget, attempt: Attempt) -> None:
         """``attempt`` is the good one."""
@@ -215,7 +290,7 @@ class Call:
             self.checks, self.overrides, self.notes, self.tags, worker,
             request, prompt, answer, dropped,
             self.rungs, self.cached_age, self.cached_from, self.key.permit, self.key.drill,
-            self.would, self.kill,
+            self.would, self.kill, self.surface.format,
         )  # fmt: skip
 
     def _bodies(self, response: bytes | None) -> tuple[msgspec.Raw | None, str | None, msgspec.Raw | None, str]:
@@ -261,13 +336,6 @@ def roadworthy_object(record: Inference, serving: Serving | None, escalation: by
     if record.overrides:
         made += b',"overrides":%b' % _encode(record.overrides)
     return made + b',"cost_usd":%b}' % _encode(record.cost_usd)
-
-
-def spliced(body: bytes, extension: bytes) -> bytes:
-    """``body`` (one JSON object) with ``"roadworthy": …`` as its last member."""
-    end = body.rfind(b"}")
-    comma = b"" if body[:end].rstrip().endswith(b"{") else b","
-    return b'%b%b"roadworthy":%b}' % (body[:end], comma, extension)
 
 
 def _header(text: str) -> bytes:

@@ -162,7 +162,7 @@ class Climber:
         self, call: Call, serving: Serving, failure: Failure, remaining: Remaining, step: NextStep | None, jitter: float
     ) -> None:
         """Have the record say which budget a step was passed over for: its cost owner is told."""
-        targets = serving.callable_for(call.fields, self._clock.monotonic())
+        targets = serving.callable_for(call.fields, self._clock.monotonic(), call.only)
         rich = msgspec.structs.replace(remaining, targets=targets, dollars=None)
         wanted = next_step(serving.ladder, failure, call.history, rich, jitter=jitter)
         if wanted is not None and wanted.target and wanted != step:
@@ -174,7 +174,7 @@ class Climber:
         """What the ladder may still use.  ``admitted``: targets may be called at all."""
         now = self._clock.monotonic()
         last = call.history[-1].target
-        purses, targets = self._caller.purses, serving.callable_for(call.fields, now) if admitted else NOBODY
+        purses, targets = self._caller.purses, serving.callable_for(call.fields, now, call.only) if admitted else NOBODY
         if call.money is not None:
             targets &= purses.affordable(call)
         return Remaining(
@@ -196,7 +196,9 @@ def _word(call: Call, serving: Serving, step: NextStep) -> StepWord:
         return "target"
     if step.kind == "retry" or call.bad_answer is None:
         return "retry"
-    call.repaired = serving.repair_prompt.repaired(call.fields, call.bad_answer, call.repair)
+    asked = serving.repair_prompt.asked(call.repair)
+    call.turns = call.bad_answer, asked
+    call.repaired = serving.repair_prompt.repaired(call.fields, call.bad_answer, asked)
     return "repair"
 
 

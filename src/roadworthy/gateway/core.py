@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from functools import partial
 from urllib.parse import unquote
 
 import msgspec
@@ -34,21 +35,24 @@ from roadworthy.gateway.limits.ledger import Ledger
 from roadworthy.gateway.limits.purses import Purses, read_orders
 from roadworthy.gateway.limits.slots import Slots
 from roadworthy.gateway.messages import Request, Response, StreamResponse
-from roadworthy.gateway.ports import Clock, Ids, Operation, Upstream
+from roadworthy.gateway.ports import Clock, Ids, Upstream
 from roadworthy.gateway.serve import Server
 from roadworthy.gateway.stopping.board import Board
 from roadworthy.gateway.stopping.model import PATH as KILL
 from roadworthy.gateway.stopping.model import KillNews
+from roadworthy.gateway.surfaces.chat import CHAT
+from roadworthy.gateway.surfaces.model import Surface
+from roadworthy.gateway.surfaces.table import SURFACES
 from roadworthy.gateway.world import ServedKey, World
 from roadworthy.kill_switch.model import State
 
 Answered = Response | StreamResponse
 Handler = Callable[[Request], Awaitable[Answered]]
 
-INFERENCE_ROUTES = ("/v1/chat/completions", "/v1/embeddings")
+INFERENCE_ROUTES = tuple(SURFACES)
 _SERVED = (
-    "POST /v1/chat/completions, POST /v1/embeddings, POST /v1/roadworthy/feedback, GET /v1/models, "
-    "GET /v1/escalations/ID, GET /readyz"
+    "POST /v1/chat/completions, POST /v1/responses, POST /v1/messages, POST /v1/embeddings, "
+    "POST /v1/roadworthy/feedback, GET /v1/models, GET /v1/escalations/ID, GET /readyz"
 )
 _CACHE_ROUTES = ("/internal/cache/purge", "/internal/cache/count")
 LANE_RECORDS = 256
@@ -126,8 +130,7 @@ class Gateway:
             permits, self._lane_server, clock, worker=worker, workers=workers, peers=peers, gateway=name
         )
         self._routes: dict[str, dict[str, Handler]] = {
-            "/v1/chat/completions": {"POST": self._chat},
-            "/v1/embeddings": {"POST": self._embeddings},
+            **{path: {"POST": partial(self._inference, surface)} for path, surface in SURFACES.items()},
             "/v1/models": {"GET": self._models},
             FEEDBACK: {"POST": self._rate},
             FLAGS: {"POST": self._flags},
@@ -147,7 +150,7 @@ class Gateway:
                 raise _method_not_allowed(request, methods)
             return await handler(request)
         except Refused as refused:
-            return self._unrecorded(refused)
+            return self._unrecorded(refused, SURFACES.get(request.path, CHAT))
         except PermitShown:
             return self.refuse(403, "permit_not_allowed", "A permit is good for inferences only.")
 
@@ -160,28 +163,22 @@ class Gateway:
         """The answer to bytes that never became a request."""
         return self._unrecorded(Refused(status, code, message))
 
-    def _unrecorded(self, refused: Refused) -> Response:
+    def _unrecorded(self, refused: Refused, surface: Surface = CHAT) -> Response:
         self.counters.refused(refused.code)
-        return Response(refused.status, error_headers(refused), error_body(refused))
+        return Response(refused.status, error_headers(refused), surface.error(refused, None, ""))
 
-    def _chat(self, request: Request) -> Awaitable[Answered]:
-        return self._inference(request, "chat")
-
-    def _embeddings(self, request: Request) -> Awaitable[Answered]:
-        return self._inference(request, "embeddings")
-
-    def _inference(self, request: Request, operation: Operation) -> Awaitable[Answered]:
+    def _inference(self, surface: Surface, request: Request) -> Awaitable[Answered]:
         try:
             headers, world, key = self._authenticated(request)
         except PermitShown as shown:
-            return self._permits.serve(request, dict(request.headers), shown.token, operation, self._loaded())
+            return self._permits.serve(request, dict(request.headers), shown.token, surface, self._loaded())
         repeat = headers.get(b"idempotency-key")
         if repeat is None:
-            return self._server.serve(request, headers, key, operation, world)
+            return self._server.serve(request, headers, key, surface, world)
         return self._repeats.serve(
             request,
             (key.key.id, repeat),
-            lambda: self._server.serve(request, headers, key, operation, world),
+            lambda: self._server.serve(request, headers, key, surface, world),
             lambda model, unit: self._standing(key, model, unit),
         )
 

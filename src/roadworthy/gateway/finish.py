@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+from roadworthy.formats.model import spliced
 from roadworthy.gateway.admission.prompting import schema_of_caller
 from roadworthy.gateway.answers.cache import AnswerCache, Cached
 from roadworthy.gateway.answers.canned import CannedAnswer
 from roadworthy.gateway.answers.escalations import Escalations
-from roadworthy.gateway.call import Call, answer_headers, roadworthy_object, spliced
+from roadworthy.gateway.call import Call, answer_headers, roadworthy_object
 from roadworthy.gateway.counters import Counters
-from roadworthy.gateway.errors import Refused, error_body, error_headers
+from roadworthy.gateway.errors import Refused, error_headers
 from roadworthy.gateway.journal import Journal
 from roadworthy.gateway.limits.purses import Purses
 from roadworthy.gateway.messages import Headers, Response, StreamResponse
 from roadworthy.gateway.ports import Answer, Clock
-from roadworthy.gateway.streaming.sse import Recited
 from roadworthy.workflow.inference import Failure, Inference, Outcome
 
 JSON: Headers = [(b"content-type", b"application/json")]
@@ -79,16 +79,19 @@ class Finisher:
         if answer.mended:
             call.notes = [*call.notes, JSON_REPAIRED]
         outcome, failure = served_outcome(call)
-        return self.shaped(call, self.record(call, outcome, failure=failure, response=answer.body), answer.body)
+        body = call.surface.own_answer(call, answer.body, answer.format)
+        return self.shaped(call, self.record(call, outcome, failure=failure, response=body), body)
 
     def shaped(self, call: Call, record: Inference, body: bytes) -> Response | StreamResponse:
-        """200 with our headers and, unless the key opted out, our object; told as a stream if one was asked for."""
+        """200 with our headers and, unless the key opted out, our object; told as a stream if one was asked for.
+
+        ``body``: as the caller reads it.
+        """
         extension = roadworthy_object(record, call.serving, call.escalation) if call.key.key.body_object else None
         headers = answer_headers(call, record.outcome)
         if call.stream:
-            return StreamResponse(
-                200, EVENT_STREAM + headers, Recited(body, usage=call.usage_asked, extension=extension)
-            )
+            recited = call.surface.recited(call.own, body, extension, usage=call.usage_asked)
+            return StreamResponse(200, EVENT_STREAM + headers, recited)
         return Response(200, JSON + headers, body if extension is None else spliced(body, extension))
 
     def cached(self, call: Call, cached: Cached, failure: Failure | None) -> Response | StreamResponse:
@@ -107,7 +110,8 @@ class Finisher:
         assert call.serving.holding is not None
         body = self._told(call, call.serving.holding)
         record = self.record(call, "escalated", failure=failure, response=body)
-        return self.shaped(call, record, await escalations.answer(call) or body)
+        human = await escalations.answer(call)
+        return self.shaped(call, record, body if human is None else call.surface.own_answer(call, human))
 
     def canned(
         self, call: Call, canned: CannedAnswer, outcome: Outcome, failure: Failure | None
@@ -120,24 +124,25 @@ class Finisher:
         """``canned`` in the shape that the caller expects."""
         serving = call.serving
         assert serving is not None
-        return canned.body(
+        body = canned.body(
             inference=call.id,
             created=int(call.ts),
             model=serving.name,
             choices=min(call.n, MOST_CANNED_CHOICES),
             structured=call.structured,
-            asked=schema_of_caller(serving, call.request.body) if call.structured else None,
+            asked=schema_of_caller(serving, call.asked()) if call.structured else None,
         )
+        return call.surface.own_answer(call, body)
 
     def refused(self, call: Call, refused: Refused) -> Response:
         """An error for an authenticated caller, as an inference of its own."""
         record = self.record(
             call, refused.outcome, status=refused.status, failure=refused.failure, code=refused.code,
-            response=error_body(refused),
+            response=call.surface.error(refused, None, call.id),
         )  # fmt: skip
         extension = roadworthy_object(record, call.serving) if call.key.key.body_object else None
         headers = error_headers(refused) + answer_headers(call, record.outcome)
-        return Response(refused.status, headers, error_body(refused, extension))
+        return Response(refused.status, headers, call.surface.error(refused, extension, call.id))
 
     def abandoned(self, call: Call, response: bytes | None = None) -> Inference:
         """The client left, or we cut the call as we stopped."""

@@ -168,7 +168,7 @@ class Hedger:
             and not slots.breaker.shut
             and slots.has_room()
             and call.deadline - now > LEAST_LEFT
-            and target.name in serving.callable_for(call.fields, now)
+            and target.name in serving.callable_for(call.fields, now, call.only)
             and not (self._caller.board.any and self._caller.board.halting(call) is not None)
         )
         if not may:

@@ -24,11 +24,12 @@ from roadworthy.gateway.hedging import Hedger
 from roadworthy.gateway.journal import Journal
 from roadworthy.gateway.limits.purses import Purses
 from roadworthy.gateway.messages import Request, Response, StreamResponse
-from roadworthy.gateway.ports import Clock, Ids, Operation, Upstream
+from roadworthy.gateway.ports import Clock, Ids, Upstream
 from roadworthy.gateway.stopping.board import Board, Force, Halted
 from roadworthy.gateway.stopping.drafts import ASSIST, Drafter
 from roadworthy.gateway.stopping.words import CODE, ai_off, take_note, why
 from roadworthy.gateway.streaming.streams import Relay, Streamer
+from roadworthy.gateway.surfaces.model import Surface
 from roadworthy.gateway.world import ServedKey, World
 from roadworthy.workflow.inference import TrafficClass, new_inference_id
 
@@ -80,12 +81,12 @@ class Server:
         return self._climber.hedger
 
     async def serve(
-        self, request: Request, headers: dict[bytes, bytes], key: ServedKey, operation: Operation, world: World
+        self, request: Request, headers: dict[bytes, bytes], key: ServedKey, surface: Surface, world: World
     ) -> Response | StreamResponse:
         """Answer one authenticated inference request."""
-        call = self._begin(request, headers, key)
+        call = self._begin(request, headers, key, surface)
         try:
-            return await self._answer(call, headers, operation, world)
+            return await self._answer(call, headers, world)
         except asyncio.CancelledError:
             if not call.recorded:
                 self._finisher.abandoned(call)
@@ -94,11 +95,9 @@ class Server:
             if not call.recorded and not call.relayed:
                 self._finisher.record(call, "error", status=500, failure="gateway_lost", code="gateway_lost")
 
-    async def _answer(
-        self, call: Call, headers: dict[bytes, bytes], operation: Operation, world: World
-    ) -> Response | StreamResponse:
+    async def _answer(self, call: Call, headers: dict[bytes, bytes], world: World) -> Response | StreamResponse:
         try:
-            admit(call, headers, operation, world, self._board)
+            admit(call, headers, world, self._board)
             call.logged = self._journal.start(call.start_line())
             if not call.logged and not world.disk_full_serves:
                 return await self._bypass.take(call, "disk_full", DISK_FULL)
@@ -159,13 +158,13 @@ class Server:
             return self._finisher.refused(call, ai_off(call, force))
         return await self._bypass.take(call, CODE, why(call, force), "off")
 
-    def _begin(self, request: Request, headers: dict[bytes, bytes], key: ServedKey) -> Call:
+    def _begin(self, request: Request, headers: dict[bytes, bytes], key: ServedKey, surface: Surface) -> Call:
         self._counters.in_flight += 1
         now = self._clock.now()
         bits = self._ids.bits(272)
         trace = Trace(headers.get(b"traceparent"), bits >> 80)
         ident = new_inference_id(now, bits & ((1 << 80) - 1))
-        return Call(ident, now, self._clock.monotonic(), request, key, trace)
+        return Call(ident, now, self._clock.monotonic(), request, key, trace, surface)
 
     async def _stream(self, call: Call) -> StreamResponse:
         live = await self._climber.climb(call, self._streamer.open, self._streamer.discard)

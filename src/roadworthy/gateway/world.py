@@ -11,6 +11,7 @@ from collections.abc import Callable, Collection
 import msgspec
 
 from roadworthy.fallback.words import BLOCKED
+from roadworthy.formats.model import Format
 from roadworthy.gateway.admission.capabilities import is_limited, lacking
 from roadworthy.gateway.admission.proofs import NO_PROOFS, Proofs
 from roadworthy.gateway.admission.routing import Router, as_held, flow_of
@@ -102,13 +103,13 @@ class ServedTarget:
 
     def head(self, outgoing: Outgoing, traceparent: bytes) -> bytes:
         """Head of a request up to its length, with the trace continued.  Encoded once for a path and headers."""
-        kept = self._heads.get((outgoing.path, outgoing.headers))
+        kept = None if outgoing.signed else self._heads.get((outgoing.path, outgoing.headers))
         if kept is None:
             assert self.origin is not None
             whole = head(b"POST", outgoing.path, self.origin, outgoing.headers)
             cut = whole.rfind(b"\r\n") + 2
             kept = whole[:cut], whole[cut:]
-            if len(self._heads) < _HEADS_KEPT:
+            if len(self._heads) < _HEADS_KEPT and not outgoing.signed:
                 self._heads[(outgoing.path, outgoing.headers)] = kept
         return b"%btraceparent: %b\r\n%b" % (kept[0], traceparent, kept[1])
 
@@ -176,6 +177,8 @@ class Serving:
         """A whole answer's first byte comes when the model has finished, so only the total bounds it."""
         self.stream_clocks = HttpClocks(min(declared.connect, total), first_token, declared.idle, total)
         self.targets = targets
+        self.own_released: dict[Format, Fields] = {}
+        """What the release fixes, in other formats than chat; made when first needed."""
         first = self.behaviour.target if self.behaviour else served.passthrough
         self.target: ServedTarget | None = targets.get(first) if first else None
         barred = self.unproven(proven)
@@ -204,16 +207,19 @@ class Serving:
         named = self.release.behaviour.targets.keys() - {self.release.behaviour.target}
         return frozenset(name for name in named if frozen_name(name) not in proven)
 
-    def reachable_for(self, fields: Fields) -> frozenset[str]:
-        """Names of the targets that are up and can serve this request."""
+    def reachable_for(self, fields: Fields, only: Format | None = None) -> frozenset[str]:
+        """Names of the targets that are up and can serve this request; ``only``: those that speak this format."""
+        found = self.reachable
+        if only is not None:
+            found = frozenset(name for name in found if only in self.targets[name].wire.speaks)
         if not self._limited:
-            return self.reachable
-        return self.reachable - {target.name for target in self._limited if lacking(target.target, fields)}
+            return found
+        return found - {target.name for target in self._limited if lacking(target.target, fields)}
 
-    def callable_for(self, fields: Fields, now: float) -> frozenset[str]:
+    def callable_for(self, fields: Fields, now: float, only: Format | None = None) -> frozenset[str]:
         """The same without those whose breaker lets nobody through now.  ``now``: monotonic seconds."""
         targets = self.targets
-        found = self.reachable_for(fields)
+        found = self.reachable_for(fields, only)
         return frozenset(name for name in found if targets[name].slots.breaker.may_call(now))
 
     def asked_otherwise(self, model: str) -> bool:

@@ -14,9 +14,10 @@ from roadworthy.gateway.admission.sides import Side, beside
 from roadworthy.gateway.answers.escalations import vet_wishes
 from roadworthy.gateway.call import Call
 from roadworthy.gateway.errors import Refused
-from roadworthy.gateway.ports import Fields, Operation
+from roadworthy.gateway.ports import Fields
 from roadworthy.gateway.stopping.board import Board, Halted
 from roadworthy.gateway.streaming.sse import stream_options
+from roadworthy.gateway.surfaces.model import forwarded
 from roadworthy.gateway.world import Serving, World
 
 WOULD_UNRELEASED = "bypassed: unreleased prompt"
@@ -35,7 +36,7 @@ class Bypassed(Exception):
         self.side = side
 
 
-def admit(call: Call, headers: dict[bytes, bytes], operation: Operation, world: World, board: Board) -> None:
+def admit(call: Call, headers: dict[bytes, bytes], world: World, board: Board) -> None:
     """Resolve and prepare ``call``.  Raises ``Refused``, ``Bypassed``, ``Halted``, ``prompting.PromptUnreleased``."""
     fields = body.parse_fields(call.request.body)
     extension = body.read_extension(fields)
@@ -43,24 +44,28 @@ def admit(call: Call, headers: dict[bytes, bytes], operation: Operation, world: 
         vet_wishes(extension, call.key)
     call.model = body.read_model(fields)
     call.serving = resolve.workflow_for(call.model, call.key, world)
-    call.operation = operation
+    surface = call.surface
+    if surface.format != "chat":
+        call.own = fields
+        call.forwarded = forwarded(surface, headers)
+        fields, call.lost = surface.take(fields)
     call.session = resolve.session_of(headers, extension)
     call.unit, call.unit_source = resolve.unit_of(headers, fields, call.session)
     call.tags = resolve.tags_of(headers, extension)
     halting = board.halting(call) if board.any else None
     router = world.routers[call.serving.name]
     serving, side = _take(call, router, router.side(call, halting.state if halting is not None else "on"))
-    if operation == "chat":
+    if call.operation == "chat":
         _read_chat(call, fields)
     elif "input" not in fields:
         raise Refused(400, "invalid_type", "'input' is missing: give the text to embed.", param="input")
     if side.why:
         raise Bypassed(side) if halting is None or halting.state != "off" else Halted(halting)
-    prepared = prepare(serving, fields, extension, tester=call.traffic == "tester")
+    prepared = prepare(serving, fields, extension, surface, tester=call.traffic == "tester")
     call.fields = prepared.fields
     call.prompt = prepared.prompt
     if prepared.overrides:
-        call.overrides = [name[: body.LONGEST_NAME] for name in prepared.overrides[:MOST_OVERRIDES]]
+        call.overrides = [surface.name(name)[: body.LONGEST_NAME] for name in prepared.overrides[:MOST_OVERRIDES]]
     if serving.asked_otherwise(call.model):
         call.overrides = [*call.overrides, "model"]
     if prepared.notes:
@@ -104,6 +109,8 @@ def _read_chat(call: Call, fields: Fields) -> None:
         raise Refused(
             400, "invalid_type", f"'stream_options' must be an object: {error}.", param="stream_options"
         ) from None
+    if call.surface.format != "chat":
+        call.usage_asked = True  # the others tell it always
     if call.serving.handling.stream != "buffered":
         fields["stream"], fields["stream_options"] = _TRUE, options
     else:

@@ -33,9 +33,10 @@ from roadworthy.gateway.journal import Journal
 from roadworthy.gateway.limits.purses import Purses
 from roadworthy.gateway.limits.slots import Slots
 from roadworthy.gateway.messages import Request, Response, StreamResponse
-from roadworthy.gateway.ports import Clock, Operation, Upstream, WireFactory
+from roadworthy.gateway.ports import Clock, Upstream, WireFactory
 from roadworthy.gateway.serve import Server
 from roadworthy.gateway.snapshot import Endpoint, Snapshot, SnapshotRefused, frozen_name
+from roadworthy.gateway.surfaces.model import Surface
 from roadworthy.gateway.world import SecretLookup, ServedKey, World
 from roadworthy.http1.origin import Origin
 from roadworthy.workflow.inference import Failure, Inference, Outcome
@@ -166,7 +167,7 @@ class Permits:
         self._lanes: dict[str, Lane] = {}
 
     async def serve(
-        self, request: Request, headers: dict[bytes, bytes], token: bytes, operation: Operation, world: World
+        self, request: Request, headers: dict[bytes, bytes], token: bytes, surface: Surface, world: World
     ) -> Response | StreamResponse:
         """Answer a call under the permit in ``token``.  Raises ``Refused`` 401 or 403; fails closed."""
         if self._ports is None:
@@ -185,7 +186,7 @@ class Permits:
         if server is None or key is None or view is None:
             raise _used_up(lane)
         lane.begun += 1
-        return await server.serve(request, headers, key, operation, view)
+        return await server.serve(request, headers, key, surface, view)
 
     def cut(self) -> None:
         """Calls that end without an answer from now on were cut by us."""

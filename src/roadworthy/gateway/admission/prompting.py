@@ -17,6 +17,7 @@ import msgspec
 from roadworthy.gateway.admission.body import Extension, loosely, parse_fields, require_array
 from roadworthy.gateway.errors import Refused
 from roadworthy.gateway.ports import Fields
+from roadworthy.gateway.surfaces.model import Surface
 from roadworthy.gateway.world import Serving
 from roadworthy.workflow.prompt import SYSTEM_ROLES, system_text
 
@@ -65,8 +66,10 @@ class PromptUnreleased(Exception):
     """An app-held prompt that is not the frozen one, of a caller who is not a tester, under ``enforce``."""
 
 
-def prepare(serving: Serving, fields: Fields, extension: Extension, *, tester: bool) -> Prepared:
+def prepare(serving: Serving, fields: Fields, extension: Extension, surface: Surface, *, tester: bool) -> Prepared:
     """Apply the release to a request.  ``fields`` becomes ``Prepared.fields`` (changed in place).
+
+    ``surface`` knows what the caller calls them.
 
     Raises ``Refused`` (400 ``system_messages_refused``, ``inputs_missing``, ``invalid_type``, ``override_refused``)
     and ``PromptUnreleased``.
@@ -81,12 +84,12 @@ def prepare(serving: Serving, fields: Fields, extension: Extension, *, tester: b
         require_array(fields, "messages")
         if serving.managed:
             prepared.prompt = _render(serving, extension)
-            fields["messages"] = _spliced(serving, fields["messages"], prepared.prompt)
+            fields["messages"] = _spliced(serving, fields["messages"], prepared.prompt, surface)
         elif not _matches(serving, fields["messages"]):
             if serving.enforced and not tester:
                 raise PromptUnreleased
             prepared.notes = [PROMPT_UNRELEASED]
-    _apply_release(serving, prepared)
+    _apply_release(serving, prepared, surface)
     return prepared
 
 
@@ -145,23 +148,28 @@ def _render(serving: Serving, extension: Extension) -> str:
     return serving.template.render(values) + serving.canary_line
 
 
-def _spliced(serving: Serving, messages: msgspec.Raw, prompt: str) -> msgspec.Raw:
+def _spliced(serving: Serving, messages: msgspec.Raw, prompt: str, surface: Surface) -> msgspec.Raw:
     """The caller's messages, byte for byte, behind our system message."""
-    _refuse_system_messages(serving, messages)
+    _refuse_system_messages(serving, messages, surface)
     rest = bytes(messages)[1:].lstrip()
     comma = b"" if rest.startswith(b"]") else b","
     return msgspec.Raw(b'[{"role":"system","content":%b}%b%b' % (_encode(prompt), comma, rest))
 
 
-def _refuse_system_messages(serving: Serving, messages: msgspec.Raw) -> None:
+def _refuse_system_messages(serving: Serving, messages: msgspec.Raw, surface: Surface) -> None:
     for index, message in enumerate(_decoded(_roles, messages)):
         if message.role in SYSTEM_ROLES:
+            found, param = f"messages[{index}] has the role '{message.role}'", f"messages[{index}].role"
+            left_out = "system and developer messages"
+            if surface.format != "chat":
+                param = surface.name("system")
+                found, left_out = f"'{param}', or a message, holds a system prompt", f"'{param}' and such messages"
             raise Refused(
                 400,
                 "system_messages_refused",
-                f"messages[{index}] has the role '{message.role}', but the prompt of '{serving.name}' is managed: "
-                "send its inputs in 'roadworthy.inputs' and leave system and developer messages out.",
-                param=f"messages[{index}].role",
+                f"{found}, but the prompt of '{serving.name}' is managed: "
+                f"send its inputs in 'roadworthy.inputs' and leave {left_out} out.",
+                param=param,
             )
 
 
@@ -187,13 +195,17 @@ def _decoded(decoder: msgspec.json.Decoder[Any], messages: msgspec.Raw) -> Any:
     return decoded
 
 
-def _apply_release(serving: Serving, prepared: Prepared) -> None:
+def _apply_release(serving: Serving, prepared: Prepared, surface: Surface) -> None:
     """Put the release's fields in and decide about the caller's own."""
     assert serving.behaviour is not None
     fields, released = prepared.fields, serving.released
     rule = serving.behaviour.caller_overrides
+    if surface.forced:
+        _settle_forced(fields, released, surface, rule)
     differing = [
-        name for name in fields if name not in FREE_FIELDS and _differs(name, fields[name], released.get(name))
+        name
+        for name in fields
+        if name not in FREE_FIELDS and name not in surface.forced and _differs(name, fields[name], released.get(name))
     ]
     if differing:
         allowed = rule if isinstance(rule, list) else []
@@ -202,18 +214,30 @@ def _apply_release(serving: Serving, prepared: Prepared) -> None:
             for name in differing:
                 del fields[name]
         elif unwanted and serving.enforced:
+            own = [surface.name(name) for name in unwanted]
+            listed = "it" if own == unwanted else _quoted(unwanted)
             raise Refused(
                 400,
                 "override_refused",
-                f"{_quoted(unwanted)} is fixed by the release of '{serving.name}'. Leave it out, or list it under "
+                f"{_quoted(own)} is fixed by the release of '{serving.name}'. Leave it out, or list {listed} under "
                 "'caller_overrides' in workflow.yaml and freeze.",
-                param=unwanted[0],
+                param=own[0],
             )
         prepared.overrides = differing
     kept = () if rule == "ignore" else prepared.overrides
+    given = surface.forced & fields.keys()
     for name, value in released.items():
-        if name not in kept:
+        if name not in kept and not (given and name in surface.forced):
             fields[name] = value
+
+
+def _settle_forced(fields: Fields, released: Fields, surface: Surface, rule: object) -> None:
+    """A limit that the format makes its callers send is a wish where the release has one of its own (and does not leave
+    it to the caller), and else is what goes out."""
+    fixed = [name for name in surface.forced if name in released]
+    if fixed and not (isinstance(rule, list) and not surface.forced.isdisjoint(rule)):
+        for name in surface.forced:
+            fields.pop(name, None)
 
 
 def _differs(name: str, given: msgspec.Raw, fixed: msgspec.Raw | None) -> bool:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 
+import msgspec
+
 from roadworthy.gateway.admission.body import parse_fields, read_extension, read_flag, read_model
 from roadworthy.gateway.admission.idempotency import Entry, Standing, Stored, Table, fingerprint, owner_of
 from roadworthy.gateway.admission.peers import PeerGone, Peers
@@ -16,6 +18,8 @@ from roadworthy.gateway.messages import Headers, Request, Response, StreamRespon
 from roadworthy.gateway.ports import Clock
 from roadworthy.gateway.streaming.sse import Recited, stream_options
 from roadworthy.gateway.streaming.streams import Relay
+from roadworthy.gateway.surfaces.foreign import ForeignRecited
+from roadworthy.gateway.surfaces.table import SURFACES
 from roadworthy.http1.errors import Http1Error
 
 Answered = Response | StreamResponse
@@ -152,7 +156,7 @@ def _stored(answer: Answered) -> Stored | None:
         return None
     if isinstance(answer, Response):
         return Stored(answer.headers, answer.body)
-    return Stored(answer.headers, answer.chunks.body) if isinstance(answer.chunks, Recited) else None
+    return Stored(answer.headers, answer.chunks.body) if isinstance(answer.chunks, Recited | ForeignRecited) else None
 
 
 def _told_again(request: Request, stored: Stored) -> Answered:
@@ -161,11 +165,14 @@ def _told_again(request: Request, stored: Stored) -> Answered:
     fields = parse_fields(request.body)
     if not read_flag(fields, "stream"):
         return Response(200, [(b"content-type", b"application/json"), *headers], stored.body)
-    _, usage = stream_options(fields)
-    return StreamResponse(200, EVENT_STREAM + headers, Recited(stored.body, usage=usage, extension=_told(stored.body)))
+    surface = SURFACES[request.path]
+    usage = surface.format == "chat" and stream_options(fields)[1]
+    told = surface.recited(fields, *_parts(stored.body), usage=usage)
+    return StreamResponse(200, EVENT_STREAM + headers, told)
 
 
-def _told(body: bytes) -> bytes | None:
-    """Our object in a stored answer, or ``None`` where the key opted out."""
-    found = parse_fields(body).get("roadworthy")
-    return None if found is None else bytes(found)
+def _parts(body: bytes) -> tuple[bytes, bytes | None]:
+    """A stored answer and our object in it (``None`` where the key opted out)."""
+    found = parse_fields(body)
+    told = found.pop("roadworthy", None)
+    return (body, None) if told is None else (msgspec.json.encode(found), bytes(told))

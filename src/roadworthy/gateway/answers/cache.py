@@ -86,7 +86,9 @@ class AnswerCache:
         if serving is None or serving.handling.cache is None or len(body) > MOST_BODY:
             return
         good = call.good
-        if good is None or good.failure is not None or not may_keep(outcome, good.finish, call.checks, body):
+        if good is None or good.failure is not None:
+            return
+        if not may_keep(outcome, good.finish, call.checks, call.surface.chat_answer(body, call.surface.format)):
             return
         key = _key_of(call)
         if key is None or (self._purged and call.began <= self._purged.get(call.unit or "", -1.0)):
@@ -132,7 +134,7 @@ def _key_of(call: Call) -> bytes | None:
     serving = call.serving
     assert serving is not None
     made = None
-    if serving.digest is not None and serving.handling.cache is not None:
+    if serving.digest is not None and serving.handling.cache is not None and call.lost is None:
         made = cache_key(
             team=serving.team,
             workflow=serving.name,
@@ -141,7 +143,7 @@ def _key_of(call: Call) -> bytes | None:
             unit=call.unit,
             unit_source=call.unit_source,
             shared=serving.handling.cache.shared,
-            operation=call.operation,
+            operation=call.operation if call.surface.format == "chat" else call.surface.format,
             fields=call.fields,
         )
     call.cache_key = made or b""

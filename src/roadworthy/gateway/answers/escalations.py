@@ -150,7 +150,7 @@ class Escalations:
             answer_by=answer_by, digest=serving.digest, unit=call.unit, session=call.session, key=call.key.key.id,
             traffic=call.traffic, detail=f"{detail}{cut}"[:500], messages=messages, draft=_draft(call, serving),
             holding=holding, callback=_wishes(call).callback, structured=call.structured, drill=call.key.drill,
-            own_schema=call.structured and schema_of_caller(serving, call.request.body) is not None,
+            own_schema=call.structured and schema_of_caller(serving, call.asked()) is not None,
         )  # fmt: skip
         left = call.deadline - self._clock.monotonic()
         if not await self._journal.escalation(line, min(max(left, SYNC_GRACE), SYNC_PATIENCE)):
@@ -318,7 +318,7 @@ def vet_wishes(extension: Extension, key: ServedKey) -> None:
 
 async def transcript(call: Call, serving: Serving) -> tuple[msgspec.Raw | None, str]:
     """The caller's messages as a human may read them (redacted by policy), and what to say where some are left out."""
-    raw = parse_fields(call.request.body).get("messages")
+    raw = parse_fields(call.asked()).get("messages")
     if raw is None:
         return None, ""
     data, cut = bytes(raw), ""

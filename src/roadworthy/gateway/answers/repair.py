@@ -62,12 +62,15 @@ class RepairPrompt:
         if unknown:
             raise ValueError(f"the repair prompt has the hole '{unknown[0]}'; it may have 'errors' only")
 
-    def repaired(self, fields: Fields, answer: str, errors: Sequence[str]) -> Fields:
-        """The request that was sent as ``fields``, with its bad answer and what is wrong with it."""
+    def asked(self, errors: Sequence[str]) -> str:
+        """What the model is told about its answer."""
         shown = [f"- {error[:MOST_ERROR_CHARS]}" for error in errors[:MOST_ERRORS]]
         if len(errors) > MOST_ERRORS:
             shown.append(f"- and {len(errors) - MOST_ERRORS} more")
-        asked = self._template.render({"errors": "\n".join(shown)})
+        return self._template.render({"errors": "\n".join(shown)})
+
+    def repaired(self, fields: Fields, answer: str, asked: str) -> Fields:
+        """The request that was sent as ``fields``, with its bad answer and what is said about it."""
         before = bytes(fields["messages"]).rstrip()[:-1].rstrip()
         comma = b"" if before.endswith(b"[") else b","
         messages = b'%b%b{"role":"assistant","content":%b},{"role":"user","content":%b}]' % (

@@ -167,6 +167,6 @@ class Conversation:
 
     def _asked(self) -> dict[str, Any]:
         if self._request is None:
-            found = loosely(self._call.request.body)
+            found = loosely(self._call.asked())
             self._request = found if isinstance(found, dict) else {}
         return self._request

@@ -12,7 +12,7 @@ from typing import Final
 from roadworthy.gateway.answers.bypass import BypassTaker
 from roadworthy.gateway.answers.escalations import Escalations
 from roadworthy.gateway.answers.repair import text_of
-from roadworthy.gateway.attempt import Caller
+from roadworthy.gateway.attempt import Caller, as_chat
 from roadworthy.gateway.call import Call
 from roadworthy.gateway.climb import Climber, End, Escalated, UseCached
 from roadworthy.gateway.errors import Refused
@@ -51,13 +51,13 @@ class Drafter:
         failure: Failure | None = None
         try:
             good = await self._climber.climb(call, self._caller.whole)
-            call.draft = text_of(good.body)
+            call.draft = text_of(as_chat(call, good).body)
         except Escalated as end:
             return await self._finisher.escalated(call, end.failure, self._escalations)
         except End as end:
             failure = end.failure
             if isinstance(end, UseCached):
-                call.draft = text_of(end.cached.body)
+                call.draft = text_of(call.surface.chat_answer(end.cached.body, call.surface.format))
         except Refused as refused:
             failure = refused.failure
         self._caller.board.vet_answer(call)

@@ -11,14 +11,15 @@ from collections.abc import AsyncIterator, Callable
 
 import msgspec
 
-from roadworthy.gateway.attempt import MAX_ANSWER, note_model
+from roadworthy.formats.model import Format, Teller
+from roadworthy.gateway.attempt import MAX_ANSWER, note_model, spoken_to
 from roadworthy.gateway.call import Call
 from roadworthy.gateway.checks.checking import note
 from roadworthy.gateway.limits import pricing
 from roadworthy.gateway.ports import Answer, Chunk, EventReader, StreamReply, Unusable
 from roadworthy.gateway.streaming.assemble import assemble
 from roadworthy.gateway.streaming.seam import Seam, Unjoinable
-from roadworthy.gateway.streaming.sse import event, without_usage
+from roadworthy.gateway.streaming.sse import without_usage
 from roadworthy.gateway.streaming.window import MOST_KEPT_BYTES, Found, Window, texts_of
 from roadworthy.gateway.verdict import judge_end
 from roadworthy.gateway.world import ServedTarget
@@ -38,8 +39,8 @@ class LiveStream:
 
     __slots__ = (
         "_closing", "_now", "_quiet_at", "_quiet_since", "_verdict", "attempt", "broke", "call", "data", "empty",
-        "ended", "ends", "garbled", "held", "iterator", "kept_bytes", "late", "reader", "ready", "reasons", "refused",
-        "released", "reply", "target", "texts", "tokens", "window",
+        "ended", "ends", "format", "garbled", "held", "iterator", "kept_bytes", "late", "reader", "ready", "reasons",
+        "refused", "released", "reply", "target", "teller", "texts", "tokens", "window",
     )  # fmt: skip
 
     def __init__(
@@ -57,7 +58,11 @@ class LiveStream:
         self.attempt = attempt
         self.reply = reply
         self.iterator: AsyncIterator[bytes] = aiter(reply.chunks)
-        self.reader: EventReader = target.wire.events()
+        operation = spoken_to(call, target, stream=True)
+        self.format: Format = call.surface.format if operation != call.operation else "chat"
+        """In which its events come."""
+        self.reader: EventReader = target.wire.events(operation)
+        self.teller: Teller = call.surface.teller(call, self.format)
         self.window = window
         self.ready: list[bytes] = []
         """Events that may leave."""
@@ -149,7 +154,8 @@ class LiveStream:
             self.texts += 1
             self.empty = False
             if chunk.plain and self.window is None and not self.held:  # nearly every chunk of a long answer
-                self.ready.append(b"data: %b\n\n" % data)
+                chat = self.call.surface.format == "chat"
+                self.ready.append(b"data: %b\n\n" % data if chat else self.teller.chunk(data))
                 if self.attempt.model_answered is None and chunk.model is not None:
                     note_model(self.attempt, chunk.model)
                 return
@@ -168,14 +174,14 @@ class LiveStream:
             if chunk.usage_only:
                 return
             data = without_usage(data)
-        if self.held or len(self.ends) >= self.call.n:
+        if self.held or chunk.ends or len(self.ends) >= self.call.n:
             if self.kept_bytes > MAX_ANSWER:
                 raise Unusable("invalid", f"the provider went on for {MAX_ANSWER} bytes after its last choice ended")
             self.held.append(data)
             if self.window is not None and (chunk.text or chunk.reasons):
                 self.window.keep(data)
         elif self.window is None:
-            self.ready.append(event(data))
+            self.ready.append(self.teller.chunk(data))
         else:
             self._through(self.window, data)
 
@@ -183,7 +189,7 @@ class LiveStream:
         if self.kept_bytes > MAX_ANSWER:
             raise Unusable("invalid", f"an answer of more than {MAX_ANSWER} bytes cannot be checked while it comes")
         found = window.push(data)
-        self.ready += map(event, window.leaving())
+        self.ready += map(self.teller.chunk, window.leaving())
         if found is not None:
             raise self._withheld(found)
 
@@ -218,7 +224,7 @@ class LiveStream:
             self._verdict = judge_end(self.ends.values(), self.call.n, empty=self.empty, refused=self.refused)
             if self.window is not None and self._verdict is None:
                 found = self.window.finish()
-                self.ready += map(event, self.window.leaving())
+                self.ready += map(self.teller.chunk, self.window.leaving())
                 self._verdict = None if found is None else self._withheld(found)
         return self._verdict
 
@@ -237,14 +243,20 @@ class LiveStream:
             pricing.charge_estimate(attempt, len(self.call.request.body), self.texts, self.target.price_of(attempt))
 
     def whole(self) -> bytes | None:
-        """All of the answer that has come, or ``None`` when it was too long to keep."""
-        return assemble(self.data) if self.kept_bytes <= MOST_KEPT_BYTES else None
+        """All of the answer that has come, in chat's shape, or ``None`` when it was too long to keep."""
+        if self.kept_bytes > MOST_KEPT_BYTES:
+            return None
+        surface = self.call.surface
+        return surface.chat_answer(surface.assembled(self.data, self.format), self.format)
 
-    def told(self) -> bytes | None:
-        """The same of what has left: less than the whole only where a window holds back."""
-        if self.window is None or self.kept_bytes > MOST_KEPT_BYTES:
-            return self.whole()
-        return assemble(self.window.left)
+    def told(self, *, left: bool = False) -> bytes | None:
+        """All of the answer as its caller reads it; ``left``: what has left of it, which is less only where a window
+        holds back."""
+        if self.kept_bytes > MOST_KEPT_BYTES:
+            return None
+        data = self.window.left if left and self.window is not None else self.data
+        surface = self.call.surface
+        return surface.own_answer(self.call, surface.assembled(data, self.format), self.format)
 
     def answer(self, body: bytes) -> Answer:
         """The whole answer as the checks of whole answers take it."""
@@ -288,6 +300,7 @@ class ContinuedStream(LiveStream):
         now: Callable[[], float],
     ) -> None:
         super().__init__(before.call, target, attempt, reply, before.window, now)
+        self.teller = before.teller
         self.data = before.data
         self.kept_bytes = before.kept_bytes
         self._seam = seam

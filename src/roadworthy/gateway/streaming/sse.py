@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
+from roadworthy.formats.model import spliced
 from roadworthy.gateway.answers.canned import as_chunks
-from roadworthy.gateway.call import spliced
 from roadworthy.workflow.inference import Tokens
 
 DONE = b"data: [DONE]\n\n"

@@ -12,9 +12,10 @@ import asyncio
 import msgspec
 
 from roadworthy.fallback.model import Tried
+from roadworthy.formats.model import Broken, spliced
 from roadworthy.gateway.attempt import Caller
-from roadworthy.gateway.call import Call, roadworthy_object, spliced
-from roadworthy.gateway.errors import error_body, failed
+from roadworthy.gateway.call import Call, roadworthy_object
+from roadworthy.gateway.errors import Refused, error_type, failed
 from roadworthy.gateway.finish import Finisher, served_outcome
 from roadworthy.gateway.limits.slots import FAILED_HERE, LEFT, STOPPED
 from roadworthy.gateway.ports import Unusable
@@ -29,7 +30,7 @@ from roadworthy.gateway.streaming.continuation import (
 )
 from roadworthy.gateway.streaming.live import CONTINUED, ContinuedStream, LiveStream
 from roadworthy.gateway.streaming.seam import Seam
-from roadworthy.gateway.streaming.sse import event, last_events, usage_chunk
+from roadworthy.gateway.streaming.sse import usage_chunk
 from roadworthy.gateway.streaming.window import FROM_START, Window
 from roadworthy.gateway.verdict import broken
 from roadworthy.gateway.world import ServedTarget
@@ -62,7 +63,9 @@ class Streamer:
         if said is None:
             return None
         now = self.caller.now
-        for target in candidates(serving, before.target, unusable.failure, serving.callable_for(call.fields, now())):
+        for target in candidates(
+            serving, before.target, unusable.failure, serving.callable_for(call.fields, now(), call.only)
+        ):
             if call.deadline - now() < LEAST_SECONDS or not target.slots.retries.grants(now()):
                 continue
             target.slots.retries.spend(now())
@@ -167,6 +170,10 @@ def _spoilt(live: LiveStream, unusable: Unusable) -> Unusable:
     live.settle()
     live.attempt.failure, live.attempt.detail = unusable.failure, unusable.detail
     return unusable
+
+
+def _why(refused: Refused) -> Broken:
+    return Broken(refused.code, refused.message, error_type(refused.status), refused.param, refused.status)
 
 
 class Relay:
@@ -287,7 +294,7 @@ class Relay:
             return
         self._over = True
         self._cut(LEFT)
-        self._finisher.abandoned(live.call, live.told())
+        self._finisher.abandoned(live.call, live.told(left=True))
         self._tell(None, None)
 
     def _lost(self) -> None:
@@ -332,13 +339,14 @@ class Relay:
         checking = call.serving.checking if call.serving is not None else None
         if answer is not None and checking is not None:
             await checking.record(call, live.target, live.answer(answer), self._streamer.caller)
+        told = answer if call.surface.format == "chat" else live.told()
         outcome, failure = served_outcome(call)
-        record = self._finisher.record(call, outcome, failure=failure, response=answer)
+        record = self._finisher.record(call, outcome, failure=failure, response=told)
         extension = self._extension(roadworthy_object(record, call.serving))
         if self._seams and call.usage_asked:
             live.held.append(usage_chunk(live.held[-1], self._tokens + (live.attempt.tokens or Tokens())))
-        self._tell(answer, extension)
-        return live.passed_on() + last_events(live.held, extension)
+        self._tell(told, extension)
+        return live.passed_on() + live.teller.end(live.held, extension)
 
     def _broken(self, unusable: Unusable) -> bytes:
         refused = failed(
@@ -346,11 +354,11 @@ class Relay:
         )
         call = self._live.call
         record = self._finisher.record(
-            call, "error", status=200, failure=unusable.failure, code=refused.code, response=self._live.told()
+            call, "error", status=200, failure=unusable.failure, code=refused.code, response=self._live.told(left=True)
         )
         self._tell(None, None)
         extension = self._extension(roadworthy_object(record, call.serving))
-        return self._live.passed_on() + event(error_body(refused, extension))
+        return self._live.passed_on() + self._live.teller.broken(_why(refused), extension)
 
     def _cut_off(self) -> bytes:
         """The kill switch cut it: said aloud, and no error of the AI's."""
@@ -360,9 +368,9 @@ class Relay:
         found = self._streamer.caller.board.halting(call)
         refused = ai_off(call, found)
         take_note(call, found, route="off")
-        record = self._finisher.record(call, "bypassed", status=200, code=refused.code, response=live.told())
+        record = self._finisher.record(call, "bypassed", status=200, code=refused.code, response=live.told(left=True))
         self._tell(None, None)
-        return event(error_body(refused, self._extension(roadworthy_object(record, call.serving))))
+        return live.teller.broken(_why(refused), self._extension(roadworthy_object(record, call.serving)))
 
     def _extension(self, told: bytes) -> bytes | None:
         """What the caller is told, with every seam; ``None``: its key opted out."""

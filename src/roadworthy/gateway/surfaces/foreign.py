@@ -1,0 +1,177 @@
+"""Surfaces that speak another format than the core: Responses and Messages, each by the translators of its pair."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import msgspec
+
+from roadworthy.formats import model
+from roadworthy.formats.model import Fields, Format, Inexpressible, Lost, Teller
+from roadworthy.gateway.admission.body import parse_fields
+from roadworthy.gateway.admission.prompting import FREE_FIELDS
+from roadworthy.gateway.errors import Refused
+from roadworthy.gateway.ports import Operation, Unusable
+from roadworthy.gateway.streaming.assemble import assemble
+from roadworthy.gateway.surfaces.model import Recitation
+
+if TYPE_CHECKING:
+    from roadworthy.gateway.call import Call
+
+_TRUE = msgspec.Raw(b"true")
+_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+_OURS = ("roadworthy", "stream")
+
+ErrorBody = Callable[[Refused, bytes | None, str], bytes]
+
+
+class Pair(NamedTuple):
+    """The modules of ``formats/`` that translate between one format and chat completions."""
+
+    request: ModuleType
+    answer: ModuleType
+    events: ModuleType
+
+
+class ForeignRecited:
+    """A whole answer told as the events of its format; its record is in the journal already."""
+
+    def __init__(self, pair: Pair, request: Fields, body: bytes, extension: bytes | None) -> None:
+        self.body = body if extension is None else model.spliced(body, extension)
+        events: list[bytes] = pair.events.recited(body, request)
+        teller: Teller = pair.events.Passing()
+        self._events = iter([*map(teller.chunk, events[:-1]), teller.end(events[-1:], extension)])
+
+    def __aiter__(self) -> ForeignRecited:
+        return self
+
+    async def __anext__(self) -> bytes:
+        for data in self._events:
+            return data
+        raise StopAsyncIteration
+
+    async def aclose(self) -> None:
+        """Nothing is under way."""
+
+
+class ForeignSurface:
+    """See ``model.Surface``."""
+
+    operation: Operation = "chat"
+
+    def __init__(
+        self,
+        format: Format,
+        pair: Pair,
+        error: ErrorBody,
+        *,
+        names: Mapping[str, str],
+        forced: frozenset[str] = frozenset(),
+        forwards: Sequence[bytes] = (),
+    ) -> None:
+        """``names``: what callers call those fields of chat completions that are named otherwise here."""
+        self.format: Format = format
+        self.forced = forced
+        self.forwards = forwards
+        self._names = names
+        self._error = error
+        self._request: Any = pair.request
+        self._answer: Any = pair.answer
+        self._events: Any = pair.events
+        self._pair = pair
+
+    def take(self, fields: Fields) -> tuple[Fields, Lost | None]:
+        try:
+            made: model.Translated = self._request.to_chat(_without_ours(fields))
+        except Inexpressible as error:
+            raise Refused(400, "bad_request", f"{error}.", param=error.param, failure="bad_request") from None
+        except _UNREADABLE as error:
+            raise Refused(400, "invalid_type", f"The body is no request of {self.format}: {error}.") from None
+        taken = made.fields
+        if "roadworthy" in fields:
+            taken["roadworthy"] = fields["roadworthy"]
+        if "stream" in fields:
+            taken["stream"] = fields["stream"]
+        return taken, made.lost
+
+    def name(self, param: str) -> str:
+        return self._names.get(param, param)
+
+    def own_request(self, call: Call, *, stream: bool, repaired: bool) -> Fields:
+        made: Fields = _without_ours(call.own)
+        if call.serving is not None and call.serving.release is not None:
+            known = self._request.OWN
+            made = {name: value for name, value in made.items() if name in known}
+            made.update(self._fixed(call))
+            if call.prompt is not None:
+                made = self._request.with_prompt(made, call.prompt)
+        if stream:
+            made["stream"] = _TRUE
+        if repaired and call.turns is not None:
+            made = self._request.with_turns(made, *call.turns)
+        return made
+
+    def _fixed(self, call: Call) -> Fields:
+        """Parameters as the release fixes them, and as it lets the caller set them, in this format."""
+        serving = call.serving
+        assert serving is not None
+        if not call.overrides and not self.forced:
+            kept = serving.own_released.get(self.format)
+            if kept is not None:
+                return kept
+        parameters = {name: value for name, value in call.fields.items() if name not in FREE_FIELDS}
+        try:
+            made: Fields = self._request.parameters_from_chat(parameters)
+        except Inexpressible as error:
+            message = str(error)
+            raise Unusable("bad_request", message, status=400, message=message, param=error.param) from None
+        if not call.overrides and not self.forced:
+            serving.own_released[self.format] = made
+        return made
+
+    def chat_request(self, body: bytes) -> bytes:
+        return msgspec.json.encode(self.take(parse_fields(body))[0])
+
+    def chat_answer(self, body: bytes, format: Format) -> bytes:
+        if format == "chat":
+            return body
+        try:
+            made: bytes = self._answer.to_chat(body)
+        except _UNREADABLE as error:
+            raise Unusable("invalid", f"the answer is none of {format}: {error}") from None
+        return made
+
+    def own_answer(self, call: Call, body: bytes, format: Format = "chat") -> bytes:
+        if format == self.format:
+            return body
+        made: bytes = self._answer.from_chat(body, asked=call.own, ident=call.id, model=call.model)
+        return made
+
+    def assembled(self, data: list[bytes], format: Format) -> bytes:
+        if format == "chat":
+            return assemble(data)
+        made: bytes = self._events.assemble(data)
+        return made
+
+    def recited(self, request: Fields, body: bytes, extension: bytes | None, *, usage: bool) -> Recitation:
+        return ForeignRecited(self._pair, _without_ours(request), body, extension)
+
+    def teller(self, call: Call, format: Format) -> Teller:
+        made: Teller
+        if format == self.format:
+            made = self._events.Passing()
+        else:
+            made = self._events.Translating(call.own, ident=call.id, model=call.model, created=int(call.ts))
+        return made
+
+    def error(self, refused: Refused, extension: bytes | None, request: str) -> bytes:
+        return self._error(refused, extension, request)
+
+
+def _without_ours(fields: Fields) -> Fields:
+    made = dict(fields)
+    for name in _OURS:
+        made.pop(name, None)
+    return made
