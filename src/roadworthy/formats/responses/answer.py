@@ -1,0 +1,352 @@
+"""Answers: chat completions as Responses and back.
+
+Source: OpenAI API reference, "The response object", "The chat completion object".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from roadworthy.formats.model import compact
+
+_NULL = msgspec.Raw(b"null")
+_ECHOED: dict[str, msgspec.Raw] = {
+    name: msgspec.Raw(json)
+    for name, json in {
+        "background": b"false",
+        "instructions": b"null",
+        "max_output_tokens": b"null",
+        "max_tool_calls": b"null",
+        "metadata": b"{}",
+        "parallel_tool_calls": b"true",
+        "previous_response_id": b"null",
+        "prompt_cache_key": b"null",
+        "reasoning": b'{"effort":null,"summary":null}',
+        "safety_identifier": b"null",
+        "store": b"false",
+        "temperature": b"null",
+        "text": b'{"format":{"type":"text"}}',
+        "tool_choice": b'"auto"',
+        "tools": b"[]",
+        "top_logprobs": b"0",
+        "top_p": b"null",
+        "truncation": b'"disabled"',
+        "user": b"null",
+    }.items()
+}
+"""What an answer says of its request → what it says where the request did not."""
+
+FINISHES: dict[str, tuple[str, str | None]] = {
+    "length": ("incomplete", "max_output_tokens"),
+    "content_filter": ("incomplete", "content_filter"),
+}
+"""Chat's finish reason → ``status`` and ``incomplete_details.reason``; all others are ``completed``."""
+
+
+class _Function(msgspec.Struct, gc=False):
+    name: str = ""
+    arguments: str = ""
+
+
+class _Custom(msgspec.Struct, gc=False):
+    name: str = ""
+    input: str = ""
+
+
+class _Call(msgspec.Struct, gc=False):
+    id: str = ""
+    function: _Function | None = None
+    custom: _Custom | None = None
+
+
+class _Message(msgspec.Struct, gc=False):
+    content: str | list[Any] | None = None
+    refusal: str | None = None
+    tool_calls: list[_Call] | None = None
+    function_call: _Function | None = None
+    reasoning_content: str | None = None
+    reasoning: str | None = None
+
+
+class _Logprobs(msgspec.Struct, gc=False):
+    content: list[Any] | None = None
+
+
+class _Choice(msgspec.Struct, gc=False):
+    message: _Message = msgspec.field(default_factory=_Message)
+    finish_reason: str | None = None
+    logprobs: _Logprobs | None = None
+
+
+class ChatUsage(msgspec.Struct, gc=False):
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    total_tokens: int = 0
+    prompt_tokens_details: dict[str, Any] | None = None
+    completion_tokens_details: dict[str, Any] | None = None
+
+
+class _Completion(msgspec.Struct, gc=False):
+    choices: list[_Choice] = []
+    created: int = 0
+    model: str | None = None
+    usage: ChatUsage | None = None
+    service_tier: str | None = None
+
+
+class _Part(msgspec.Struct, gc=False):
+    type: str = ""
+    text: str = ""
+    refusal: str = ""
+    logprobs: list[Any] | None = None
+
+
+class _Item(msgspec.Struct, gc=False):
+    type: str = ""
+    content: list[_Part] | None = None
+    summary: list[_Part] | None = None
+    call_id: str = ""
+    name: str = ""
+    arguments: str = ""
+    input: str = ""
+
+
+class _Details(msgspec.Struct, gc=False):
+    reason: str | None = None
+
+
+class Usage(msgspec.Struct, gc=False):
+    input_tokens: int = 0
+    output_tokens: int = 0
+    total_tokens: int = 0
+    input_tokens_details: dict[str, Any] | None = None
+    output_tokens_details: dict[str, Any] | None = None
+
+
+class _Response(msgspec.Struct, gc=False):
+    output: list[_Item]
+    id: str = ""
+    created_at: float = 0
+    model: str | None = None
+    status: str | None = None
+    incomplete_details: _Details | None = None
+    usage: Usage | None = None
+    service_tier: str | None = None
+
+
+_completion = msgspec.json.Decoder(_Completion)
+_response = msgspec.json.Decoder(_Response)
+
+
+def from_chat(body: bytes, *, asked: Mapping[str, msgspec.Raw], ident: str, model: str) -> bytes:
+    """A ``chat.completion`` of one choice as a ``response``; see ``formats.model`` for the arguments' shapes.
+
+    ``model``: named where the answer names none.  Raises ``msgspec.DecodeError``.
+    """
+    found = _completion.decode(body)
+    choice = found.choices[0] if found.choices else _Choice()
+    status, reason = FINISHES.get(choice.finish_reason or "", ("completed", None))
+    made = outline(asked, ident=ident, model=found.model or model, created=found.created)
+    made["status"] = status
+    if reason is not None:
+        made["incomplete_details"] = {"reason": reason}
+    made["output"] = _items(choice, ident, status, summarized(asked))
+    if found.service_tier is not None:
+        made["service_tier"] = found.service_tier
+    made["usage"] = usage_from_chat(found.usage)
+    return compact(made)
+
+
+def outline(asked: Mapping[str, msgspec.Raw], *, ident: str, model: str, created: int) -> dict[str, Any]:
+    """The ``response`` of a call that has just begun."""
+    return {
+        "id": f"resp_{ident}",
+        "object": "response",
+        "created_at": created,
+        "status": "in_progress",
+        "error": None,
+        "incomplete_details": None,
+        "model": model,
+        "output": [],
+        **{
+            name: _on_one_line(said) if (said := asked.get(name, _NULL)) != _NULL else usual
+            for name, usual in _ECHOED.items()
+        },
+        "service_tier": None,
+        "usage": None,
+    }
+
+
+def _on_one_line(said: msgspec.Raw) -> msgspec.Raw:
+    """A caller may have written its JSON over several lines, which events cannot hold."""
+    json = bytes(said)
+    return msgspec.Raw(msgspec.json.format(json, indent=-1)) if b"\n" in json or b"\r" in json else said
+
+
+def summarized(asked: Mapping[str, msgspec.Raw]) -> bool:
+    """Does the caller want to read what the model thinks, as a summary?"""
+    raw = asked.get("reasoning")
+    if raw is None or raw == _NULL:
+        return False
+    wanted = msgspec.json.decode(raw)
+    return isinstance(wanted, dict) and bool(wanted.get("summary") or wanted.get("generate_summary"))
+
+
+def reasoning_item(ident: str, thoughts: str, *, summary: bool) -> dict[str, Any]:
+    """``content`` is what goes back to the model; ``summary`` is what clients show."""
+    return {
+        "id": ident,
+        "type": "reasoning",
+        "summary": [{"type": "summary_text", "text": thoughts}] if summary else [],
+        "content": [{"type": "reasoning_text", "text": thoughts}],
+        "encrypted_content": None,
+        "status": "completed",
+    }
+
+
+def message_item(ident: str, parts: list[dict[str, Any]], status: str) -> dict[str, Any]:
+    return {"id": ident, "type": "message", "status": status, "role": "assistant", "content": parts}
+
+
+def text_part(text: str, logprobs: list[Any] | None = None) -> dict[str, Any]:
+    return {"type": "output_text", "text": text, "annotations": [], "logprobs": logprobs or []}
+
+
+def call_item(ident: str, call: str, name: str, arguments: str, status: str) -> dict[str, Any]:
+    return {
+        "id": ident,
+        "type": "function_call",
+        "status": status,
+        "call_id": call,
+        "name": name,
+        "arguments": arguments,
+    }
+
+
+def custom_item(ident: str, call: str, name: str, said: str, status: str) -> dict[str, Any]:
+    return {"id": ident, "type": "custom_tool_call", "status": status, "call_id": call, "name": name, "input": said}
+
+
+def _items(choice: _Choice, ident: str, status: str, summary: bool) -> list[dict[str, Any]]:
+    message = choice.message
+    items = []
+    if thoughts := message.reasoning_content or message.reasoning:
+        items.append(reasoning_item(f"rs_{ident}", thoughts, summary=summary))
+    parts = [*_parts(message, choice.logprobs)]
+    calls = message.tool_calls or []
+    if parts or not calls:
+        items.append(message_item(f"msg_{ident}", parts, status))
+    if message.function_call is not None:
+        calls = [*calls, _Call(f"call_{ident}", message.function_call)]
+    for index, call in enumerate(calls):
+        if call.custom is not None:
+            said = call.custom
+            items.append(custom_item(f"ctc_{ident}_{index}", call.id, said.name, said.input, status))
+        else:
+            function = call.function or _Function()
+            items.append(call_item(f"fc_{ident}_{index}", call.id, function.name, function.arguments, status))
+    return items
+
+
+def _parts(message: _Message, logprobs: _Logprobs | None) -> list[dict[str, Any]]:
+    content = message.content
+    if isinstance(content, list):
+        content = "".join(part["text"] for part in content if isinstance(part, dict) and _told(part))
+    parts = []
+    if content:
+        parts.append(text_part(content, logprobs.content if logprobs is not None else None))
+    if message.refusal:
+        parts.append({"type": "refusal", "refusal": message.refusal})
+    return parts
+
+
+def _told(part: dict[str, Any]) -> bool:
+    return isinstance(part.get("text"), str)
+
+
+def usage_from_chat(usage: ChatUsage | None) -> dict[str, Any] | None:
+    """``None`` where the target reported none."""
+    if usage is None:
+        return None
+    read, thought = usage.prompt_tokens_details or {}, usage.completion_tokens_details or {}
+    return {
+        "input_tokens": usage.prompt_tokens,
+        "input_tokens_details": {
+            "cached_tokens": read.get("cached_tokens") or 0,
+            "cache_write_tokens": read.get("cache_write_tokens") or 0,
+        },
+        "output_tokens": usage.completion_tokens,
+        "output_tokens_details": {"reasoning_tokens": thought.get("reasoning_tokens") or 0},
+        "total_tokens": usage.total_tokens or usage.prompt_tokens + usage.completion_tokens,
+    }
+
+
+def usage_to_chat(usage: Usage) -> dict[str, Any]:
+    read, thought = usage.input_tokens_details or {}, usage.output_tokens_details or {}
+    return {
+        "prompt_tokens": usage.input_tokens,
+        "completion_tokens": usage.output_tokens,
+        "total_tokens": usage.total_tokens or usage.input_tokens + usage.output_tokens,
+        "prompt_tokens_details": {
+            "cached_tokens": read.get("cached_tokens") or 0,
+            "cache_write_tokens": read.get("cache_write_tokens") or 0,
+        },
+        "completion_tokens_details": {"reasoning_tokens": thought.get("reasoning_tokens") or 0},
+    }
+
+
+def to_chat(body: bytes) -> bytes:
+    """A ``response`` as a ``chat.completion``.  Raises ``msgspec.DecodeError``."""
+    found = _response.decode(body)
+    text, refusal, thoughts = "", "", ""
+    logprobs: list[Any] = []
+    calls: list[dict[str, Any]] = []
+    for item in found.output:
+        if item.type == "message":
+            for part in item.content or ():
+                text += part.text
+                refusal += part.refusal
+                logprobs += part.logprobs or ()
+        elif item.type == "reasoning":
+            thoughts += "".join(part.text for part in (item.content or item.summary or ()))
+        elif item.type == "function_call":
+            function = {"name": item.name, "arguments": item.arguments}
+            calls.append({"id": item.call_id, "type": "function", "function": function})
+        elif item.type == "custom_tool_call":
+            calls.append({"id": item.call_id, "type": "custom", "custom": {"name": item.name, "input": item.input}})
+    message: dict[str, Any] = {"role": "assistant", "content": text or None, "refusal": refusal or None}
+    if calls:
+        message["tool_calls"] = calls
+    if thoughts:
+        message["reasoning_content"] = thoughts
+    choice = {
+        "index": 0,
+        "message": message,
+        "logprobs": {"content": logprobs, "refusal": None} if logprobs else None,
+        "finish_reason": finish_of(found.status, found.incomplete_details, called=bool(calls)),
+    }
+    made: dict[str, Any] = {
+        "id": found.id,
+        "object": "chat.completion",
+        "created": int(found.created_at),
+        "model": found.model,
+        "choices": [choice],
+    }
+    if found.service_tier is not None:
+        made["service_tier"] = found.service_tier
+    if found.usage is not None:
+        made["usage"] = usage_to_chat(found.usage)
+    return compact(made)
+
+
+def finish_of(status: str | None, details: _Details | None, *, called: bool) -> str | None:
+    """Chat's finish reason; ``None``: the answer is not finished (failed, cancelled, under way)."""
+    if status == "completed":
+        return "tool_calls" if called else "stop"
+    if status != "incomplete":
+        return None
+    reason = details.reason if details is not None else None
+    return "content_filter" if reason == "content_filter" else "length"

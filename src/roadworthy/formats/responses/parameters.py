@@ -1,0 +1,343 @@
+"""Parameters of a request, between Responses and chat completions.
+
+Source: OpenAI API reference, "Create a model response", "Create chat completion"; guide "Migrate to the Responses API".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import msgspec
+
+from roadworthy.formats.model import Fields, Lost, compact, refuse
+
+STATELESS = "is not served: nothing is stored here and every call is whole in itself"
+_FOREIGN = "is not expressed by chat completions; use a target that speaks Responses"
+_HOSTED = "is run by OpenAI, out of sight of every check and budget; expected a tool of type function or custom"
+
+REFUSED: dict[str, str] = {
+    "previous_response_id": f"{STATELESS}; send the items of the conversation as `input`",
+    "conversation": f"{STATELESS}; send the items of the conversation as `input`",
+    "background": "is not served; leave it out, or send false",
+    "background_options": "is not served; leave it out",
+    "prompt": "is not served: prompts are managed by the workflow; send `instructions`, or the workflow's `inputs`",
+    "store": f"{STATELESS}; leave `store` out, or send false",
+}
+"""What no target is asked for, with what to do instead; ``false`` and ``null`` ask for nothing."""
+
+_NATIVE_ONLY: dict[str, tuple[bytes, ...]] = {
+    "truncation": (b'"disabled"',),
+    "max_tool_calls": (),
+    "context_management": (b"[]",),
+    "access_programs": (b"{}",),
+    "image": (b"{}", b'{"context_compression":"auto"}'),
+}
+"""Fields that chat has no counterpart for → values that ask for nothing."""
+
+_INCLUDED = ("reasoning.encrypted_content", "message.output_text.logprobs")
+"""Of ``include`` what a call without hosted tools and storage can use."""
+
+_OWN_DEFAULTS = {"context": "auto", "mode": "standard"}
+
+_CHAT_ONLY: dict[str, tuple[Any, ...]] = {
+    "n": (1,),
+    "stop": ([],),
+    "seed": (),
+    "frequency_penalty": (0,),
+    "presence_penalty": (0,),
+    "logit_bias": ({},),
+    "modalities": (["text"],),
+    "audio": (),
+    "prediction": (),
+    "functions": ([],),
+    "function_call": ("none", "auto"),
+    "web_search_options": (),
+}
+"""Fields of chat that Responses have no counterpart for → values that ask for nothing."""
+
+_decode = msgspec.json.Decoder().decode
+_TRUE = msgspec.Raw(b"true")
+_NULL = b"null"
+
+
+class Chat:
+    """Chat's parameters in the making; ``lost``: the first thing that they cannot say."""
+
+    def __init__(self) -> None:
+        self.fields: Fields = {}
+        self.lost: Lost | None = None
+
+    def lose(self, param: str, why: str = _FOREIGN) -> None:
+        if self.lost is None:
+            self.lost = Lost(param, why)
+
+
+def into_chat(name: str, raw: msgspec.Raw, made: Chat) -> None:
+    """One field of a Responses request.  Raises ``Inexpressible``."""
+    json = bytes(raw)
+    if json == _NULL:
+        return
+    if name in REFUSED:
+        if json != b"false":
+            refuse(name, REFUSED[name])
+    elif name in _NATIVE_ONLY:
+        if json not in _NATIVE_ONLY[name]:
+            made.fields[name] = raw
+            made.lose(name)
+    elif (translate := _TO_CHAT.get(name)) is not None:
+        translate(json, made)
+    else:
+        made.fields[name] = raw
+
+
+def _most_tokens(json: bytes, made: Chat) -> None:
+    made.fields["max_completion_tokens"] = msgspec.Raw(json)
+
+
+def _top_logprobs(json: bytes, made: Chat) -> None:
+    if json != b"0":
+        made.fields["top_logprobs"] = msgspec.Raw(json)
+        made.fields["logprobs"] = _TRUE  # chat takes the one with the other only
+
+
+def _include(json: bytes, made: Chat) -> None:
+    for index, wanted in enumerate(_listed(json, "include")):
+        if wanted not in _INCLUDED:
+            refuse(f"include[{index}]", f"{wanted!r} is not served; expected {' or '.join(_INCLUDED)}")
+        if wanted == "message.output_text.logprobs":
+            made.fields["logprobs"] = _TRUE
+
+
+def _stream_options(json: bytes, made: Chat) -> None:
+    """``include_obfuscation``: padding of the provider's own stream; a stream that is told here has none."""
+    for name in _object(json, "stream_options"):
+        if name != "include_obfuscation":
+            refuse(f"stream_options.{name}", "is not served; expected `include_obfuscation`")
+
+
+def _reasoning(json: bytes, made: Chat) -> None:
+    """``summary``: what the target thinks aloud is told as the summary where one is asked for."""
+    for name, value in _object(json, "reasoning").items():
+        if name == "effort" and value is not None:
+            made.fields["reasoning_effort"] = msgspec.Raw(compact(value))
+        elif name in ("effort", "summary", "generate_summary") or value in (None, _OWN_DEFAULTS.get(name)):
+            continue
+        else:
+            made.fields["reasoning"] = msgspec.Raw(json)
+            made.lose(f"reasoning.{name}")
+
+
+def _text(json: bytes, made: Chat) -> None:
+    for name, value in _object(json, "text").items():
+        if value is None:
+            continue
+        if name == "verbosity":
+            made.fields["verbosity"] = msgspec.Raw(compact(value))
+        elif name == "format":
+            made.fields["response_format"] = msgspec.Raw(compact(_format(value)))
+        else:
+            made.fields["text"] = msgspec.Raw(json)
+            made.lose(f"text.{name}")
+
+
+def _format(asked: Any) -> dict[str, Any]:
+    kind = asked.get("type") if isinstance(asked, dict) else None
+    if kind in ("text", "json_object"):
+        return {"type": kind}
+    if kind != "json_schema":
+        refuse("text.format.type", f"expected text, json_schema or json_object, found {kind!r}")
+    described = {name: value for name, value in asked.items() if name != "type" and value is not None}
+    if not isinstance(described.get("schema"), dict):
+        refuse("text.format.schema", "expected a JSON Schema object")
+    return {"type": "json_schema", "json_schema": described}
+
+
+def _tools(json: bytes, made: Chat) -> None:
+    tools = _listed(json, "tools")
+    if tools:
+        made.fields["tools"] = msgspec.Raw(
+            compact([_tool(tool, f"tools[{index}]", made) for index, tool in enumerate(tools)])
+        )
+
+
+def _tool(tool: Any, where: str, made: Chat) -> dict[str, Any]:
+    if not isinstance(tool, dict):
+        refuse(where, "expected an object")
+    left = {name: value for name, value in tool.items() if value is not None}
+    kind = left.pop("type", None)
+    if kind == "function":
+        known: tuple[str, ...] = ("name", "description", "parameters", "strict")
+    elif kind == "custom":
+        known = ("name", "description", "format")
+    else:
+        refuse(f"{where}.type", f"{kind!r} {_HOSTED}")
+    if not isinstance(left.get("name"), str):
+        refuse(f"{where}.name", "is missing")
+    described = {name: left.pop(name) for name in known if name in left}
+    if kind == "function" and "strict" not in described and is_strict(described.get("parameters")):
+        described["strict"] = True
+    if isinstance(described.get("format"), dict) and described["format"].get("type") == "grammar":
+        grammar = {name: value for name, value in described["format"].items() if name != "type"}
+        described["format"] = {"type": "grammar", "grammar": grammar}
+    for name, value in left.items():
+        if not (name == "defer_loading" and value is False) and not (name == "allowed_callers" and value == ["direct"]):
+            made.lose(f"{where}.{name}")
+    return {"type": kind, kind: described}
+
+
+def is_strict(schema: Any) -> bool:
+    """Does it hold what ``strict`` demands of a schema?
+
+    Responses enforce a function's schema unless told not to, and fall back to no enforcement for one that cannot be;
+    chat enforces only what says so and refuses what cannot be (guide "Function calling", "Strict mode").
+    """
+    if isinstance(schema, list):
+        return all(is_strict(inner) for inner in schema)
+    if not isinstance(schema, dict):
+        return schema is not None
+    if schema.get("type") == "object" or "properties" in schema:
+        properties = schema.get("properties", {})
+        required = schema.get("required", [])
+        if schema.get("additionalProperties") is not False or not isinstance(properties, dict):
+            return False
+        if not isinstance(required, list) or set(properties) - {name for name in required if isinstance(name, str)}:
+            return False
+        if not all(is_strict(inner) for inner in properties.values()):
+            return False
+    definitions = [schema.get(key) for key in ("$defs", "definitions")]
+    inner = [value for found in definitions if isinstance(found, dict) for value in found.values()]
+    inner += [schema[key] for key in ("items", "anyOf") if key in schema]
+    return "allOf" not in schema and "oneOf" not in schema and all(is_strict(value) for value in inner)
+
+
+def _tool_choice(json: bytes, made: Chat) -> None:
+    choice = _decode(json)
+    if isinstance(choice, dict):
+        kind = choice.get("type")
+        if kind == "allowed_tools":
+            allowed = choice.get("tools")
+            if not isinstance(allowed, list):
+                refuse("tool_choice.tools", "expected a list")
+            tools = [_choice(tool, f"tool_choice.tools[{index}]") for index, tool in enumerate(allowed)]
+            choice = {"type": kind, kind: {"mode": choice.get("mode"), "tools": tools}}
+        else:
+            choice = _choice(choice, "tool_choice")
+    elif choice not in ("auto", "none", "required"):
+        refuse("tool_choice", f"expected auto, none, required or one tool, found {choice!r}")
+    made.fields["tool_choice"] = msgspec.Raw(compact(choice))
+
+
+def _choice(tool: Any, where: str) -> dict[str, Any]:
+    kind = tool.get("type") if isinstance(tool, dict) else None
+    if kind not in ("function", "custom"):
+        refuse(f"{where}.type", f"{kind!r} {_HOSTED}")
+    return {"type": kind, kind: {"name": tool.get("name")}}
+
+
+_TO_CHAT: dict[str, Callable[[bytes, Chat], None]] = {
+    "max_output_tokens": _most_tokens,
+    "top_logprobs": _top_logprobs,
+    "include": _include,
+    "stream_options": _stream_options,
+    "reasoning": _reasoning,
+    "text": _text,
+    "tools": _tools,
+    "tool_choice": _tool_choice,
+}
+
+
+def _object(json: bytes, where: str) -> dict[str, Any]:
+    found = _decode(json)
+    if not isinstance(found, dict):
+        refuse(where, "expected an object")
+    return found
+
+
+def _listed(json: bytes, where: str) -> list[Any]:
+    found = _decode(json)
+    if not isinstance(found, list):
+        refuse(where, "expected a list")
+    return found
+
+
+def from_chat(fields: Mapping[str, msgspec.Raw]) -> Fields:
+    """Parameters of chat under Responses' names; a name that Responses have too stays.  Raises ``Inexpressible``."""
+    made: Fields = {}
+    text: dict[str, Any] = {}
+    for name, raw in fields.items():
+        json = bytes(raw)
+        if json == _NULL:
+            continue
+        if name in ("max_completion_tokens", "max_tokens"):
+            made["max_output_tokens"] = _least(made.get("max_output_tokens"), raw)
+        elif name == "response_format":
+            text["format"] = _flat_format(_object(json, name))
+        elif name == "verbosity":
+            text["verbosity"] = _decode(json)
+        elif name == "reasoning_effort":
+            made["reasoning"] = msgspec.Raw(b'{"effort":%b}' % json)
+        elif name == "tools":
+            made["tools"] = msgspec.Raw(
+                compact([_flat_tool(tool, f"tools[{index}]") for index, tool in enumerate(_listed(json, name))])
+            )
+        elif name == "tool_choice":
+            made["tool_choice"] = msgspec.Raw(compact(_flat_choice(_decode(json))))
+        elif name == "logprobs":
+            if json == b"true":
+                made["include"] = msgspec.Raw(b'["message.output_text.logprobs"]')
+        elif name in _CHAT_ONLY:
+            if _decode(json) not in _CHAT_ONLY[name]:
+                refuse(name, "OpenAI's Responses API has no counterpart; leave it out or use another target")
+        else:
+            made[name] = raw
+    if text:
+        own = _object(bytes(made["text"]), "text") if "text" in made else {}
+        made["text"] = msgspec.Raw(compact({**own, **text}))
+    return made
+
+
+def _least(before: msgspec.Raw | None, raw: msgspec.Raw) -> msgspec.Raw:
+    if before is None:
+        return raw
+    counts = [_decode(before), _decode(raw)]
+    if any(not isinstance(count, int) for count in counts):
+        refuse("max_tokens", "expected an integer")
+    return msgspec.Raw(compact(min(counts)))
+
+
+def _flat_format(wanted: dict[str, Any]) -> dict[str, Any]:
+    kind = wanted.get("type")
+    if kind in ("text", "json_object"):
+        return {"type": kind}
+    described = wanted.get("json_schema")
+    if kind != "json_schema" or not isinstance(described, dict):
+        refuse("response_format", f"expected text, json_schema or json_object, found {kind!r}")
+    return {"type": kind, **described}
+
+
+def _flat_tool(tool: Any, where: str) -> dict[str, Any]:
+    kind = tool.get("type") if isinstance(tool, dict) else None
+    described = tool.get(kind) if kind in ("function", "custom") else None
+    if not isinstance(described, dict):
+        refuse(where, 'expected {"type": "function", "function": {"name": …}} or a custom tool')
+    made = {"type": kind, **described}
+    if kind == "function":
+        made["strict"] = bool(described.get("strict"))
+        made.setdefault("parameters", None)
+    elif isinstance(made.get("format"), dict) and isinstance(made["format"].get("grammar"), dict):
+        made["format"] = {"type": "grammar", **made["format"]["grammar"]}
+    return made
+
+
+def _flat_choice(choice: Any) -> Any:
+    if not isinstance(choice, dict):
+        return choice
+    kind = choice.get("type")
+    inner = choice.get(kind) if isinstance(kind, str) else None
+    if not isinstance(inner, dict):
+        refuse("tool_choice", "expected auto, none, required or one tool")
+    if kind == "allowed_tools":
+        tools = inner.get("tools")
+        return {**inner, "type": kind, "tools": [_flat_choice(tool) for tool in tools or ()]}
+    return {"type": kind, **inner}
