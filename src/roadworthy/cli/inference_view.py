@@ -68,7 +68,12 @@ def _head(console: Console, facts: Facts, entry: Facts, zone: tzinfo) -> None:
             ("drill", facts.get("drill")),
             ("permit", facts.get("permit")),
             ("key", facts.get("key")),
-            ("HTTP", " ".join(filter(None, [str(facts.get("status", 200)), facts.get("code"), _stream(facts)]))),
+            (
+                "HTTP",
+                " ".join(
+                    filter(None, [str(facts.get("status", 200)), facts.get("code"), _surface(facts), _stream(facts)])
+                ),
+            ),
             ("provider id", facts.get("provider_request_id")),
             ("trace", facts.get("trace")),
             ("tags", ", ".join(f"{name}={value}" for name, value in (facts.get("tags") or {}).items())),
@@ -86,6 +91,10 @@ def _pairs(console: Console, pairs: list[tuple[str, Any]]) -> None:
             text = Text(f"  {name:<12}", style="dim")
             text.append(line(str(value)), style="default")
             console.print(text, soft_wrap=True)
+
+
+def _surface(facts: Facts) -> str:
+    return "" if facts.get("surface", "chat") == "chat" else f"asked as {facts['surface']}"
 
 
 def _stream(facts: Facts) -> str:

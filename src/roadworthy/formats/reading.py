@@ -16,13 +16,18 @@ def asked(surface: Format, body: msgspec.Raw | None) -> msgspec.Raw | None:
         return body
     try:
         fields = _request.decode(body)
+        ours = fields.pop("roadworthy", None)
         if surface == "responses":
             from roadworthy.formats.responses import request as responses
 
-            return msgspec.Raw(msgspec.json.encode(responses.to_chat(fields).fields))
-        from roadworthy.formats.messages import request as messages
+            made = responses.to_chat(fields).fields
+        else:
+            from roadworthy.formats.messages import request as messages
 
-        return msgspec.Raw(msgspec.json.encode(messages.to_chat(fields).fields))
+            made = messages.to_chat(fields).fields
+        if ours is not None:
+            made["roadworthy"] = ours
+        return msgspec.Raw(msgspec.json.encode(made))
     except _UNREADABLE:
         return None
 

@@ -294,6 +294,10 @@ class Gateway:
             if request.method != "GET":
                 raise _method_not_allowed(request, {"GET": self._models})
             return await self._model(request, path[len("/v1/models/") :])
+        if path.startswith("/v1/responses/"):
+            raise Refused(
+                404, "route_not_served", "Responses are not stored here: send the whole conversation in 'input' each time."
+            )
         if path.startswith("/v1/"):
             raise Refused(404, "route_not_served", f"{path[:200]} is not served yet. Served: {_SERVED}.")
         raise Refused(404, "not_found", f"There is nothing at {path[:200]}. Served: {_SERVED}.")

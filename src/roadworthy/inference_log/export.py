@@ -25,6 +25,7 @@ _TEXT = [
     "id", "team", "workflow", "digest", "stage", "route", "traffic", "unit", "session", "key", "outcome", "failure",
     "code", "target", "model_asked", "model_answered", "provider_request_id", "cost_unknown", "trace", "worker",
     "cached_from", "permit", "drill", "would", "kill",
+    "surface",
 ]  # fmt: skip
 _NUMBERS = ["ts", "cost_usd", "latency", "first_token", "overhead", "cached_age"]
 _COUNTS = ["status"]

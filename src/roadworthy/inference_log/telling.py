@@ -10,6 +10,9 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
+import msgspec
+
+from roadworthy.formats import reading
 from roadworthy.workflow import words
 
 _KINDS = (("input", "in"), ("cache_read", "cache read"), ("cache_write", "cache write"), ("output", "out"))
@@ -121,7 +124,7 @@ class Said(NamedTuple):
 
 def texts(facts: Facts) -> Iterator[Said]:
     """What was asked and answered, in order: system prompt, messages, answers."""
-    request, response = decoded(facts.get("request")), decoded(facts.get("response"))
+    request, response = _as_chat(facts)
     if facts.get("prompt"):
         yield Said("System prompt", str(facts["prompt"]))
     for message in (request.get("messages") or []) if isinstance(request, dict) else []:
@@ -138,6 +141,17 @@ def texts(facts: Facts) -> Iterator[Said]:
     error = response.get("error") if isinstance(response, dict) else None
     if isinstance(error, dict):
         yield Said("Answer (error)", f"{error.get('code') or error.get('type')}: {error.get('message')}")
+
+
+def _as_chat(facts: Facts) -> tuple[Any, Any]:
+    """(request, answer) as chat completions, whatever the caller spoke."""
+    request, response = decoded(facts.get("request")), decoded(facts.get("response"))
+    surface = facts.get("surface", "chat")
+    if surface == "chat":
+        return request, response
+    asked = reading.asked(surface, None if request is None else msgspec.Raw(msgspec.json.encode(request)))
+    said = reading.said(surface, None if response is None else msgspec.Raw(msgspec.json.encode(response)))
+    return asked and msgspec.json.decode(asked), said and msgspec.json.decode(said)
 
 
 def content_text(message: Facts) -> str:

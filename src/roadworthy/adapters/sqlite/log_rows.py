@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from roadworthy.formats.model import Format
 from roadworthy.workflow.inference import Attempt, Check, Inference, Rung, Tokens
 
 TEXTS = (
@@ -52,6 +53,7 @@ class _More(msgspec.Struct, omit_defaults=True):
     cached_from: str = ""
     permit: str = ""
     drill: str = ""
+    surface: Format = "chat"
 
 
 _texts_of = attrgetter(*TEXTS)

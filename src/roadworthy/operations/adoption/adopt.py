@@ -353,9 +353,10 @@ class Adoption:
 
 def observed_call(inference: Inference) -> ObservedCall | None:
     """The call as the app made it, or ``None`` when its body was not kept."""
-    if inference.request is None:
+    asked = inference.asked()
+    if asked is None:
         return None
-    body = msgspec.json.decode(bytes(inference.request))
+    body = msgspec.json.decode(bytes(asked))
     if not isinstance(body, dict):
         return None
     body.setdefault("model", inference.model_asked)

@@ -79,7 +79,7 @@ def _escalated(each: Escalation) -> Past:
 
 def _served(call: Inference, entry: Entry | None) -> Past:
     whole = call if entry is None else entry.inference
-    asked = last_of_user(_part(whole.request, "messages"))
+    asked = last_of_user(_part(whole.asked(), "messages"))
     return Past(
         call.id, call.ts, call.workflow, clipped(asked), clipped(_said(whole)), _WHO.get(call.outcome, "the AI")
     )
@@ -98,7 +98,7 @@ _WHO: Final[dict[str, str]] = {
 
 def _said(call: Inference) -> str:
     try:
-        choices: Any = msgspec.json.decode(_part(call.response, "choices"))
+        choices: Any = msgspec.json.decode(_part(call.said(), "choices"))
     except (msgspec.DecodeError, RecursionError):
         return ""
     first = choices[0] if isinstance(choices, list) and choices else None

@@ -22,7 +22,7 @@ def of_log(calls: Iterable[Inference]) -> list[Body]:
     found: dict[bytes, Body] = {}
     for call in calls:
         try:
-            asked = msgspec.json.decode(call.request or b"", type=dict[str, Any])
+            asked = msgspec.json.decode(call.asked() or b"", type=dict[str, Any])
             extension = asked.get("roadworthy") or {}
             body = msgspec.convert(
                 {"messages": asked.get("messages"), "inputs": extension.get("inputs") or {}, "source": "log"}, Body
@@ -37,7 +37,7 @@ def of_log(calls: Iterable[Inference]) -> list[Body]:
 def answer_of(call: Inference) -> str:
     """The text that a model wrote; empty: none is kept."""
     try:
-        found = msgspec.json.decode(call.response or b"", type=_Response)
+        found = msgspec.json.decode(call.said() or b"", type=_Response)
     except msgspec.MsgspecError:
         return ""
     return (found.choices[0].message.content or "") if found.choices else ""

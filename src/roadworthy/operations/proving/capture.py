@@ -187,10 +187,11 @@ class Capture:
     def _example(
         self, call: Inference, prompt: Prompt | None, redactor: Redactor | None, passed: Passed
     ) -> Example | None:
-        if call.request is None:
+        asked = call.asked()
+        if asked is None:
             passed.without_body += 1
             return None
-        raw = bytes(call.request) if redactor is None else redactor.json(bytes(call.request))
+        raw = bytes(asked) if redactor is None else redactor.json(bytes(asked))
         body = _decoded(raw)
         messages = body.get("messages")
         if not isinstance(messages, list) or not all(isinstance(each, dict) and each.get("role") for each in messages):
@@ -237,9 +238,10 @@ class Capture:
             redacted = redactor.json(msgspec.json.encode(text))
             said = None if redacted is None else msgspec.json.decode(redacted)
             return said if isinstance(said, str) else ""
-        if call.outcome not in SERVED_BY_MODEL or call.response is None:
+        whole = call.said()
+        if call.outcome not in SERVED_BY_MODEL or whole is None:
             return ""
-        raw = bytes(call.response) if redactor is None else redactor.json(bytes(call.response))
+        raw = bytes(whole) if redactor is None else redactor.json(bytes(whole))
         choices = _decoded(raw).get("choices")
         first = choices[0] if isinstance(choices, list) and choices else None
         message = first.get("message") if isinstance(first, dict) else None

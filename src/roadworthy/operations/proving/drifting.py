@@ -141,7 +141,7 @@ def _team(flow: Workflow | None) -> str:
 
 def _asked(earlier: Sequence[Inference], recent: Sequence[Inference]) -> tuple[list[Asked], list[Asked]]:
     """Into which buckets each question falls; the kinds of questions are those of the earlier ones."""
-    texts = [features.question(each.request) for each in (*earlier, *recent)]
+    texts = [features.question(each.asked()) for each in (*earlier, *recent)]
     topics = Topics(texts[: len(earlier)])
     kinds = topics.assign(texts)
     found = []

@@ -245,12 +245,13 @@ def case_of(call: Inference, frozen: FrozenRelease | None) -> Case | None:
     """What the model answered to a live call; ``None``: the log has no body that says it."""
     if call.response is None:
         return None
-    body, answer = _json(call.request), _json(call.response)
+    said = call.said()
+    body, answer = _json(call.asked()), _json(said)
     messages = [each for each in body.get("messages") or [] if isinstance(each, dict)]
     ours = body.get("roadworthy")
     inputs = ours.get("inputs") if isinstance(ours, dict) else None
     return Case(
-        reading.whole(200, {}, bytes(call.response), 0.0).text,
+        reading.whole(200, {}, bytes(said or b"null"), 0.0).text,
         schema=None if frozen is None else frozen.release.behaviour.schema,
         messages=messages,
         inputs={name: str(value) for name, value in inputs.items()} if isinstance(inputs, dict) else {},

@@ -167,7 +167,7 @@ def sampled(inference: str, share: float) -> bool:
 def again(call: Inference, workflow: str) -> bytes | None:
     """The body to send; ``None``: it is no JSON object.  Not streamed: nobody reads it."""
     try:
-        body = msgspec.json.decode(call.request or b"", type=dict[str, msgspec.Raw])
+        body = msgspec.json.decode(call.asked() or b"", type=dict[str, msgspec.Raw])
     except msgspec.MsgspecError:
         return None
     kept = {name: value for name, value in body.items() if name not in ("stream", "stream_options", "model")}
