@@ -296,7 +296,9 @@ class Gateway:
             return await self._model(request, path[len("/v1/models/") :])
         if path.startswith("/v1/responses/"):
             raise Refused(
-                404, "route_not_served", "Responses are not stored here: send the whole conversation in 'input' each time."
+                404,
+                "route_not_served",
+                "Responses are not stored here: send the whole conversation in 'input' each time.",
             )
         if path.startswith("/v1/"):
             raise Refused(404, "route_not_served", f"{path[:200]} is not served yet. Served: {_SERVED}.")
