@@ -1,0 +1,16 @@
+"""What a translation could not say, noted as it is met."""
+
+from __future__ import annotations
+
+from roadworthy.formats.model import Lost
+
+
+class Losses:
+    """The first one counts: it is what a caller is told to mend."""
+
+    def __init__(self) -> None:
+        self.first: Lost | None = None
+
+    def note(self, param: str, why: str) -> None:
+        if self.first is None:
+            self.first = Lost(param, why)

@@ -1,0 +1,28 @@
+"""Messages requests and chat.completions requests, each as the other, and edits of a Messages request as it is."""
+
+from __future__ import annotations
+
+import msgspec
+
+from roadworthy.formats.messages.inward import to_chat
+from roadworthy.formats.messages.outward import DEFAULT_MAX_TOKENS, from_chat, parameters_from_chat
+from roadworthy.formats.model import Fields, compact
+
+__all__ = ["DEFAULT_MAX_TOKENS", "OWN", "from_chat", "parameters_from_chat", "to_chat", "with_prompt", "with_turns"]
+
+OWN = frozenset(["model", "messages", "system", "metadata", "stream", "service_tier"])
+"""Fields that are no parameter: what callers may always set."""
+
+
+def with_prompt(fields: Fields, prompt: str) -> Fields:
+    return {**fields, "system": msgspec.Raw(compact(prompt))}
+
+
+def with_turns(fields: Fields, said: str, asked: str) -> Fields:
+    """``said``: an answer that was given; without one (Anthropic refuses empty text) only ``asked`` follows."""
+    turns = [{"role": "assistant", "content": said}] if said else []
+    turns.append({"role": "user", "content": asked})
+    whole = bytes(fields["messages"])
+    begun = whole[: whole.rindex(b"]")]
+    comma = b"" if begun.rstrip().endswith(b"[") else b","
+    return {**fields, "messages": msgspec.Raw(b"%b%b%b" % (begun, comma, compact(turns)[1:]))}
