@@ -95,6 +95,7 @@ from roadworthy.wiring.fleet.workers import KeptAnswers, rotate_journals
 from roadworthy.wiring.folders.backup import BackupRefused, back_up
 from roadworthy.wiring.folders.data_folder import DataFolder
 from roadworthy.wiring.folders.run_facts import run_facts
+from roadworthy.wiring.processes import decoding
 from roadworthy.wiring.processes.internal import Internal
 from roadworthy.wiring.processes.supervising import reachable
 from roadworthy.wiring.secrets import find_secret
@@ -112,6 +113,7 @@ class Control:
 
     def __init__(self, folder: DataFolder, *, clock: Callable[[], float] = time.time) -> None:
         """Raises ``StateUnavailable``, ``StateTooNew``, ``LogTooNew``, ``DataFolderError`` or ``apsw.Error``."""
+        decoding.make_ready()
         folder.vet_databases()
         self.folder = folder
         self.fleet = Fleet(folder, clock=clock)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from roadworthy.operations.services import Services
+from roadworthy.wiring.processes import decoding
 
 if TYPE_CHECKING:
     from roadworthy.console.live import Live
@@ -44,5 +45,6 @@ class ConsoleFrontDoor:
         from roadworthy.console.pages import demo
         from roadworthy.console.routes import PAGES
 
+        decoding.make_ready()
         pages = [*PAGES, *demo.PAGES] if self.demo else PAGES
         return make_console(self._services, self._key, self._address, pages)
