@@ -16,6 +16,7 @@ import msgspec
 from roadworthy.gateway.admission.body import LONGEST_VALUE
 from roadworthy.gateway.admission.capabilities import refuse_what_it_lacks
 from roadworthy.gateway.answers.repair import MOST_ANSWER_CHARS, text_of
+from roadworthy.gateway.answers.vectors import packed
 from roadworthy.gateway.call import Call
 from roadworthy.gateway.checks.asked import Python
 from roadworthy.gateway.limits import pricing
@@ -335,7 +336,8 @@ class Caller:
     def _read(self, call: Call, target: ServedTarget, attempt: Attempt, reply: Reply, operation: Operation) -> Answer:
         """The answer in a 2xx body.  Raises ``Unusable``; one that cannot be read may be charged all the same."""
         try:
-            return target.wire.answer(operation, reply.headers, reply.body)
+            answer = target.wire.answer(operation, reply.headers, reply.body)
+            return packed(answer, call.fields) if answer.unpacked else answer
         except Unusable as unusable:
             if unusable.failure == "invalid":
                 pricing.charge_estimate(attempt, len(call.request.body), 0, target.price_of(attempt))

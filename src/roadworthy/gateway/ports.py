@@ -75,6 +75,8 @@ class Answer(msgspec.Struct, frozen=True, gc=False):
     """A choice carries ``message.refusal``."""
     mended: bool = False
     """Its JSON was mended by a check; the body is not the provider's any more."""
+    unpacked: bool = False
+    """Embeddings as lists of numbers, whatever the caller asked for: the provider knows no other way."""
     format: Format = "chat"
     """Of ``body``; the other fields are in chat's words whatever it is."""
 

@@ -25,6 +25,15 @@ BROKEN_OFF: frozenset[str | None] = frozenset({"error", "abort", "insufficient_s
 DeepSeek's, Zhipu's (API references)."""
 
 
+SPOILT: frozenset[str | None] = frozenset(
+    {
+        "malformed_function_call", "malformed_response", "unexpected_tool_call", "too_many_tool_calls",
+        "missing_thought_signature", "no_image", "image_other", "other",
+    }
+)  # fmt: skip
+"""Finish reasons of answers that their provider itself calls no good: Gemini's (API reference, "FinishReason")."""
+
+
 def says_nothing(text: str) -> bool:
     """Is a text empty for its reader?"""
     return not text.strip(BLANK)
@@ -75,6 +84,9 @@ def judge_end(finishes: Iterable[str | None], choices: int, *, empty: bool, refu
     if not BROKEN_OFF.isdisjoint(ends):
         why = next(end for end in ends if end in BROKEN_OFF)
         return Unusable("truncated", f"the provider broke off (finish_reason: {why})")
+    if not SPOILT.isdisjoint(ends):
+        why = next(end for end in ends if end in SPOILT)
+        return Unusable("invalid", f"the provider says that the answer is no good (finish_reason: {why})")
     if "length" in ends:
         return Unusable("truncated", "the answer reached its token limit (finish_reason: length)")
     if refused:

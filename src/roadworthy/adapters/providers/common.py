@@ -12,6 +12,7 @@ from roadworthy.adapters.providers import refusals
 from roadworthy.adapters.providers.sse import EventSplitter, EventTooLarge
 from roadworthy.formats.model import Format
 from roadworthy.gateway.ports import Headers, Unusable
+from roadworthy.workflow.inference import Tokens
 from roadworthy.workflow.model import Target
 
 _REQUEST_IDS = (b"x-request-id", b"apim-request-id", b"request-id", b"cf-ray")
@@ -85,6 +86,18 @@ def invalid(body: bytes, error: Exception, request_id: str | None) -> Unusable:
     return Unusable("invalid", f"the provider answered 200 with {what}", request_id=request_id)
 
 
+def openai_usage(tokens: Tokens) -> dict[str, Any]:
+    """``usage`` as a chat completion tells it."""
+    prompt = tokens.input + tokens.cache_read + tokens.cache_write
+    return {
+        "prompt_tokens": prompt,
+        "completion_tokens": tokens.output,
+        "total_tokens": prompt + tokens.output,
+        "prompt_tokens_details": {"cached_tokens": tokens.cache_read, "cache_write_tokens": tokens.cache_write},
+        "completion_tokens_details": {"reasoning_tokens": tokens.reasoning},
+    }
+
+
 def split_events(splitter: EventSplitter, data: bytes) -> list[bytes]:
     """Data of the events that these bytes complete.
 
@@ -101,13 +114,15 @@ def split_events(splitter: EventSplitter, data: bytes) -> list[bytes]:
 def expect_events(start: bytes) -> None:
     """Look at the first bytes of what should be an event stream.  Raises ``Unusable`` for a page or a JSON body."""
     first = start.lstrip()[:1]
-    if first == b"{":
+    if first in (b"{", b"["):
         try:
-            error = msgspec.json.decode(start).get("error")
+            found = msgspec.json.decode(start)
         except refusals.UNREADABLE:
-            error = None
-        if error is not None:
-            raise reported(error, None)
+            found = None
+        if isinstance(found, list) and found:  # Google's errors come in a list
+            found = found[0]
+        if isinstance(found, dict) and found.get("error") is not None:
+            raise reported(found["error"], None)
     if first in (b"<", b"{", b"["):
         what = "an HTML page" if first == b"<" else "a JSON body"
         raise Unusable("invalid", f"the provider answered a call for a stream with {what}")

@@ -29,14 +29,18 @@ _FILTERED = re.compile(
     re.IGNORECASE,
 )
 _QUOTA = re.compile(
-    r"insufficient_quota|billing_hard_limit|credit balance|exceeded your current quota, please check your plan",
+    r"insufficient_quota|billing_hard_limit|credit balance|credits are depleted"
+    r"|exceeded your current quota, please check your plan",
     re.IGNORECASE,
 )
 _WRONG_SETUP = re.compile(
-    r"api[ _]key not valid|API_KEY_INVALID|invalid api key|invalid model\b|not a valid model|unknown model"
+    r"api[ _]key not valid|API_KEY_INVALID|FAILED_PRECONDITION|invalid api key|invalid model\b|not a valid model"
+    r"|unknown model"
     r"|model_not_found|model [`'\"]?[^ ]+ (?:not found|does not exist|is not supported)",
     re.IGNORECASE,
 )
+_SPENT = re.compile(r"limit: 0\b|credits are depleted", re.IGNORECASE)
+"""Google says the same of a minute's quota, which comes back, and of a plan's; these words tell the latter."""
 _SECRET = re.compile(
     r"\b(?:sk|rk|pk|gsk|xai|key)[-_][-_A-Za-z0-9*.]{6,}|\bAIza\S{8,}|\bBearer\s+\S+|[-_A-Za-z0-9]{32,}", re.IGNORECASE
 )
@@ -103,7 +107,7 @@ def said(found: dict[str, Any]) -> Said:
         message=message if isinstance(message, str) else _compact(message),
         type=_word(error.get("type") or error.get("status")),
         code=_word(error.get("code")),
-        param=error["param"] if isinstance(error.get("param"), str) else None,
+        param=error["param"] if isinstance(error.get("param"), str) else _google_field(details),
         retry_after=_google_delay(details),
         more=_compact([details, inner]) if details or inner else "",
     )
@@ -123,6 +127,8 @@ def refusal(status: int, headers: Headers, body: bytes, *, now: float, request_i
 def failure_of(status: int, what: Said) -> Failure:
     """The failure that this status and these words mean."""
     text = f"{what.code} {what.type} {what.message} {what.more}"
+    if status == 429 and what.type == "RESOURCE_EXHAUSTED":
+        return "misconfigured" if _SPENT.search(text) else "overlimit"
     if status == 429 or status == 400:
         if _QUOTA.search(text):
             return "misconfigured"
@@ -137,7 +143,7 @@ def failure_of(status: int, what: Said) -> Failure:
         return "misconfigured"
     if status in (400, 413, 415, 422):
         return "bad_request"
-    if (status >= 500 and status != 501) or status in (408, 409, 425):
+    if (status >= 500 and status != 501) or status in (408, 409, 425, 499):
         return "unavailable"
     return "misconfigured"
 
@@ -212,6 +218,16 @@ def _google_delay(details: Any) -> float | None:
         delay = detail.get("retryDelay") if isinstance(detail, dict) else None
         if isinstance(delay, str):
             return _number(delay.removesuffix("s"))
+    return None
+
+
+def _google_field(details: Any) -> str | None:
+    """The first field that Google's ``BadRequest`` names, by its own name (``generation_config.top_k``)."""
+    for detail in details if isinstance(details, list) else ():
+        violations = detail.get("fieldViolations") if isinstance(detail, dict) else None
+        first = violations[0] if isinstance(violations, list) and violations else None
+        if isinstance(first, dict) and isinstance(first.get("field"), str) and first["field"]:
+            return str(first["field"])[:200]
     return None
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from roadworthy.adapters.providers.anthropic import AnthropicWire
+from roadworthy.adapters.providers.gemini import GeminiWire
 from roadworthy.adapters.providers.local_wire import LocalWire
 from roadworthy.adapters.providers.openai import OpenAIWire
 from roadworthy.gateway.ports import Wire, WireFactory
@@ -11,6 +12,7 @@ from roadworthy.workflow.model import ProviderKind, Target
 WIRES: dict[ProviderKind, WireFactory] = {
     "openai": OpenAIWire,
     "anthropic": AnthropicWire,
+    "gemini": GeminiWire,
     "local": LocalWire,
     "simulated": OpenAIWire,
 }

@@ -17,9 +17,11 @@ class EventTooLarge(Exception):
 class EventSplitter:
     """``feed(bytes) -> [data of each event that these bytes complete]``; an event without data is skipped."""
 
-    __slots__ = ("_broken", "_held", "_pieces", "size", "started")
+    __slots__ = ("_bare", "_broken", "_held", "_pieces", "size", "started")
 
-    def __init__(self) -> None:
+    def __init__(self, *, bare: bool = False) -> None:
+        """``bare``: JSON that stands in the stream without ``data:`` is an event too (Google's errors)."""
+        self._bare = bare
         self._pieces: list[bytes] = []
         """The unfinished event, in the pieces in which it came (so a long line is not scanned again and again)."""
         self.size = 0
@@ -64,6 +66,8 @@ class EventSplitter:
                 events.append(block[6:])
             elif event := _data_of(block):
                 events.append(event)
+            elif self._bare and block.lstrip()[:1] in (b"{", b"["):
+                events.append(block.strip())
         return events
 
     def _keep(self, data: bytes) -> None:
