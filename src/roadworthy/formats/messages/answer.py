@@ -1,0 +1,395 @@
+"""Messages answers and chat.completion answers, each as the other.
+
+Thoughts are told as they were signed (``thinking_blocks``).  Thoughts in words alone (``reasoning_content`` of other
+models) are not told to a caller of Messages: a thinking block without a signature could be sent back to no model, and
+who asked for thinking is served by targets that sign it.
+
+Source: Anthropic API reference, "Create a Message", "Handling stop reasons".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import msgspec
+
+from roadworthy.formats.messages.words import ANSWER_TOOL
+
+REFUSED = "The model declined to answer."
+MOST_TOKENS = 10**12
+"""A count beyond this is no count."""
+
+FINISHES: dict[str, str | None] = {
+    "end_turn": "stop",
+    "stop_sequence": "stop",
+    "max_tokens": "length",
+    "model_context_window_exceeded": "length",
+    "tool_use": "tool_calls",
+    "refusal": "content_filter",
+    "pause_turn": None,  # the turn is not finished
+}
+STOP_REASONS = {
+    "stop": "end_turn",
+    "length": "max_tokens",
+    "tool_calls": "tool_use",
+    "function_call": "tool_use",
+    "content_filter": "refusal",
+}
+THOUGHTS = frozenset(["thinking", "redacted_thinking"])
+
+encode = msgspec.json.Encoder().encode
+
+
+class Usage(msgspec.Struct, gc=False):
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    cache_creation_input_tokens: int | None = None
+    cache_read_input_tokens: int | None = None
+    cache_creation: dict[str, Any] | None = None
+    output_tokens_details: dict[str, Any] | None = None
+
+
+class Counts(NamedTuple):
+    """Tokens; ``cache_write_1h`` is part of ``cache_write``, ``reasoning`` of ``output``."""
+
+    input: int
+    cache_read: int
+    cache_write: int
+    output: int
+    reasoning: int
+    cache_write_1h: int
+
+
+class StopDetails(msgspec.Struct, gc=False):
+    explanation: str | None = None
+
+
+class Block(msgspec.Struct, gc=False):
+    type: str = ""
+    text: str = ""
+    id: str = ""
+    name: str = ""
+    input: Any = None
+    thinking: str = ""
+    signature: str = ""
+    data: str = ""
+
+    def thought(self) -> dict[str, Any]:
+        """A thinking block as it goes on, and comes back in the conversation."""
+        if self.type == "thinking":
+            return {"type": self.type, "thinking": self.thinking, "signature": self.signature}
+        return {"type": self.type, "data": self.data}
+
+
+class Message(msgspec.Struct, gc=False):
+    id: str = ""
+    model: str | None = None
+    content: list[Block] | None = None
+    stop_reason: str | None = None
+    stop_sequence: str | None = None
+    stop_details: StopDetails | None = None
+    usage: Usage | None = None
+    error: Any = None
+
+
+class _Call(msgspec.Struct, gc=False):
+    class Function(msgspec.Struct, gc=False):
+        name: str = ""
+        arguments: str | None = None
+
+    id: str = ""
+    function: Function | None = None
+
+
+class _Said(msgspec.Struct, gc=False):
+    content: str | list[dict[str, Any]] | None = None
+    refusal: str | None = None
+    tool_calls: list[_Call] | None = None
+    thinking_blocks: list[dict[str, Any]] | None = None
+
+
+class _Choice(msgspec.Struct, gc=False):
+    message: _Said = msgspec.field(default_factory=_Said)
+    finish_reason: str | None = None
+    stop_reason: Any = None
+
+
+class PromptDetails(msgspec.Struct, gc=False):
+    cached_tokens: int | None = None
+    cache_write_tokens: int | None = None
+
+
+class CompletionDetails(msgspec.Struct, gc=False):
+    reasoning_tokens: int | None = None
+
+
+class ChatUsage(msgspec.Struct, gc=False):
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    prompt_tokens_details: PromptDetails | None = None
+    completion_tokens_details: CompletionDetails | None = None
+
+
+class _Completion(msgspec.Struct, gc=False):
+    id: str | None = None
+    model: str | None = None
+    choices: list[_Choice] = []
+    usage: ChatUsage | None = None
+
+
+class _Config(msgspec.Struct, gc=False):
+    format: Any = None
+
+
+_message = msgspec.json.Decoder(Message)
+_completion = msgspec.json.Decoder(_Completion)
+_config = msgspec.json.Decoder(_Config | None)
+_object = msgspec.json.Decoder(dict[str, msgspec.Raw])
+
+
+def counts(usage: Usage | None) -> Counts | None:
+    """Anthropic's ``input_tokens`` leaves out what was read from and written to the cache; output includes thinking.
+
+    ``None``: not reported, absurd, or nothing at all.
+    """
+    if usage is None or usage.input_tokens is None:
+        return None
+    prompt, read, written = usage.input_tokens, usage.cache_read_input_tokens, usage.cache_creation_input_tokens
+    read, written, output = read or 0, written or 0, usage.output_tokens or 0
+    thought = (usage.output_tokens_details or {}).get("thinking_tokens")
+    reasoning = thought if isinstance(thought, int) else 0
+    hour = (usage.cache_creation or {}).get("ephemeral_1h_input_tokens")
+    hour = hour if isinstance(hour, int) and hour > 0 else 0
+    if min(prompt, read, written, output, reasoning) < 0 or not 0 < prompt + read + written + output <= MOST_TOKENS:
+        return None
+    return Counts(prompt, read, written, output, min(reasoning, output), min(hour, written))
+
+
+def chat_usage(found: Counts) -> dict[str, Any]:
+    prompt = found.input + found.cache_read + found.cache_write
+    return {
+        "prompt_tokens": prompt,
+        "completion_tokens": found.output,
+        "total_tokens": prompt + found.output,
+        "prompt_tokens_details": {"cached_tokens": found.cache_read, "cache_write_tokens": found.cache_write},
+        "completion_tokens_details": {"reasoning_tokens": found.reasoning},
+    }
+
+
+def own_usage(found: ChatUsage | None) -> dict[str, Any]:
+    """Anthropic's usage; zeros where nothing was reported, for its clients take no answer without."""
+    found = found or ChatUsage()
+    details = found.prompt_tokens_details or PromptDetails()
+    prompt = max(found.prompt_tokens or 0, 0)
+    read = min(max(details.cached_tokens or 0, 0), prompt)
+    written = min(max(details.cache_write_tokens or 0, 0), prompt - read)
+    made: dict[str, Any] = {
+        "input_tokens": prompt - read - written,
+        "cache_creation_input_tokens": written,
+        "cache_read_input_tokens": read,
+        "output_tokens": max(found.completion_tokens or 0, 0),
+    }
+    thought = found.completion_tokens_details
+    if thought is not None and thought.reasoning_tokens:
+        made["output_tokens_details"] = {"thinking_tokens": thought.reasoning_tokens}
+    return made
+
+
+def finish_of(stop_reason: str | None) -> str | None:
+    """OpenAI's word; a reason that Anthropic adds later is passed on as it is."""
+    return None if stop_reason is None else FINISHES.get(stop_reason, stop_reason)
+
+
+def plain(finish: str | None) -> str | None:
+    """The answer came as the input of our own tool: to the caller it is text."""
+    return "stop" if finish == "tool_calls" else finish
+
+
+def refusal_of(text: str, details: StopDetails | None) -> str:
+    return text or (details.explanation if details is not None else None) or REFUSED
+
+
+class Told(NamedTuple):
+    """An answer in chat's shape."""
+
+    body: bytes
+    finish: str | None
+    text: str
+    calls: bool
+    refused: bool
+
+
+def read(body: bytes) -> Message:
+    """Raises ``msgspec.DecodeError``."""
+    return _message.decode(body)
+
+
+def told(found: Message, usage: Counts | None, created: int) -> Told:
+    """``created``: Unix seconds, which this format does not tell."""
+    texts: list[str] = []
+    calls: list[dict[str, Any]] = []
+    blocks = found.content or []
+    finish = finish_of(found.stop_reason)
+    for block in blocks:
+        if block.type == "text":
+            texts.append(block.text)
+        elif block.type == "tool_use":
+            arguments = encode(block.input if block.input is not None else {}).decode()
+            if block.name == ANSWER_TOOL:
+                texts.append(arguments)
+                finish = plain(finish)
+            else:
+                function = {"name": block.name, "arguments": arguments}
+                calls.append({"id": block.id, "type": "function", "function": function})
+    text, refused = "".join(texts), found.stop_reason == "refusal"
+    message: dict[str, Any] = {"role": "assistant", "content": text or None, "refusal": None}
+    if refused:
+        message.update(content=None, refusal=refusal_of(text, found.stop_details))
+    if calls:
+        message["tool_calls"] = calls
+    thoughts = [block for block in blocks if block.type in THOUGHTS]
+    if thoughts:
+        if words := "".join([block.thinking for block in thoughts]):
+            message["reasoning_content"] = words
+        message["thinking_blocks"] = [block.thought() for block in thoughts]
+    choice: dict[str, Any] = {"index": 0, "message": message, "logprobs": None, "finish_reason": finish}
+    if found.stop_sequence is not None:
+        choice["stop_reason"] = found.stop_sequence
+    body: dict[str, Any] = {
+        "id": found.id,
+        "object": "chat.completion",
+        "created": created,
+        "model": found.model,
+        "choices": [choice],
+    }
+    if usage is not None:
+        body["usage"] = chat_usage(usage)
+    return Told(encode(body), finish, text, bool(calls), refused)
+
+
+def to_chat(body: bytes) -> bytes:
+    """Raises ``msgspec.DecodeError`` for what is no message."""
+    found = read(body)
+    if found.content is None:
+        raise msgspec.ValidationError("no `content`")
+    return told(found, counts(found.usage), 0).body
+
+
+def from_chat(body: bytes, *, asked: Mapping[str, msgspec.Raw], ident: str, model: str) -> bytes:
+    """``model``: told where the answer names none.  Raises ``msgspec.DecodeError`` for what is no completion."""
+    found = _read_completion(body)
+    choice = found.choices[0] if found.choices else _Choice()
+    said = choice.message
+    content: list[Any] = list(said.thinking_blocks or ())
+    reason, details = stop_reason_of(choice.finish_reason), None
+    if said.refusal:
+        reason, details = "refusal", refusal_details(said.refusal)
+        if not wants_schema(asked):
+            content.append({"type": "text", "text": said.refusal})
+    if text := _text(said.content):
+        content.append({"type": "text", "text": text})
+    content += map(_tool_use, said.tool_calls or ())
+    stopped = choice.stop_reason if isinstance(choice.stop_reason, str) and reason == "end_turn" else None
+    made = {
+        "id": ident_of(found.id, ident),
+        "type": "message",
+        "role": "assistant",
+        "model": found.model or model,
+        "content": content,
+        "stop_reason": "stop_sequence" if stopped is not None else reason,
+        "stop_sequence": stopped,
+        "usage": own_usage(found.usage),
+    }
+    if details is not None:
+        made["stop_details"] = details
+    return encode(made)
+
+
+def _read_completion(body: bytes) -> _Completion:
+    try:
+        return _completion.decode(body)
+    except msgspec.ValidationError:
+        return msgspec.convert(_mended(msgspec.json.decode(body)), _Completion, strict=False)
+
+
+def _mended(found: Any) -> dict[str, Any]:
+    """A completion as its dialect wrote it, without what has another type than it should."""
+    found = found if isinstance(found, dict) else {}
+    choices = found.get("choices")
+    choice = choices[0] if isinstance(choices, list) and choices and isinstance(choices[0], dict) else {}
+    message = choice.get("message")
+    said = _typed(message, content=str | list, refusal=str) if isinstance(message, dict) else {}
+    calls = message.get("tool_calls") if isinstance(message, dict) else None
+    said["tool_calls"] = [_mended_call(call) for call in calls or () if isinstance(call, dict)]
+    if isinstance(said.get("content"), list):
+        said["content"] = [part for part in said["content"] if isinstance(part, dict)]
+    usage = found.get("usage")
+    counted = {name: int(count) for name, count in usage.items() if _is_count(count)} if isinstance(usage, dict) else {}
+    return {
+        **_typed(found, id=str, model=str),
+        "choices": [{**_typed(choice, finish_reason=str), "message": said}],
+        "usage": counted,
+    }
+
+
+def _mended_call(call: dict[str, Any]) -> dict[str, Any]:
+    function = call.get("function")
+    function = function if isinstance(function, dict) else {}
+    arguments = function.get("arguments")
+    if arguments is not None and not isinstance(arguments, str):
+        arguments = encode(arguments).decode()
+    return {**_typed(call, id=str), "function": {**_typed(function, name=str), "arguments": arguments}}
+
+
+def _typed(found: dict[str, Any], **types: Any) -> dict[str, Any]:
+    return {name: found[name] for name, wanted in types.items() if isinstance(found.get(name), wanted)}
+
+
+def _is_count(found: Any) -> bool:
+    return isinstance(found, int | float) and not isinstance(found, bool) and float(found).is_integer()
+
+
+def ident_of(found: str | None, ident: str) -> str:
+    """The upstream's id where it is one of this format, else the inference's in its dress."""
+    return found if found and found.startswith("msg_") else f"msg_{ident}"
+
+
+def stop_reason_of(finish: str | None) -> str | None:
+    return None if finish is None else STOP_REASONS.get(finish, finish)
+
+
+def refusal_details(why: str) -> dict[str, Any]:
+    return {"type": "refusal", "category": None, "explanation": why}
+
+
+def wants_schema(asked: Mapping[str, msgspec.Raw]) -> bool:
+    """Is the answer's text to be JSON of a schema?  Then a refusal is told in ``stop_details`` alone: the official
+    clients parse every text block of such an answer and raise for what is no JSON."""
+    raw = asked.get("output_config")
+    if raw is None:
+        return False
+    config = _config.decode(raw)
+    return config is not None and config.format is not None
+
+
+def _text(content: str | list[dict[str, Any]] | None) -> str:
+    if isinstance(content, list):
+        return "".join([part["text"] for part in content if isinstance(part.get("text"), str)])
+    return content or ""
+
+
+def _tool_use(call: _Call) -> dict[str, Any]:
+    function = call.function or _Call.Function()
+    return {"type": "tool_use", "id": call.id, "name": function.name, "input": tool_input(function.arguments)}
+
+
+def tool_input(arguments: str | None) -> Any:
+    """Anthropic knows only objects: what is none stands in one, so that whoever checks it sees what the model wrote."""
+    if not arguments or not arguments.strip():
+        return {}
+    try:
+        _object.decode(arguments)
+    except (msgspec.DecodeError, RecursionError):
+        return {"invalid_arguments": arguments}
+    return msgspec.Raw(arguments.encode())
