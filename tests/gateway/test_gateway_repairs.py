@@ -183,7 +183,8 @@ def test_a_repaired_request_is_the_request_and_two_messages(
 ) -> None:
     raw = space.encode() + msgspec.json.encode(messages)[:-1] + space.encode() + b"]" + space.encode()
     fields = {"model": msgspec.Raw(b'"m"'), "messages": msgspec.Raw(raw)}
-    made = RepairPrompt(None).repaired(fields, answer, errors)
+    prompt = RepairPrompt(None)
+    made = prompt.repaired(fields, answer, prompt.asked(errors))
     decoded = msgspec.json.decode(made["messages"])
     assert decoded[:-2] == messages
     assert decoded[-2] == {"role": "assistant", "content": answer}

@@ -68,12 +68,7 @@ def _head(console: Console, facts: Facts, entry: Facts, zone: tzinfo) -> None:
             ("drill", facts.get("drill")),
             ("permit", facts.get("permit")),
             ("key", facts.get("key")),
-            (
-                "HTTP",
-                " ".join(
-                    filter(None, [str(facts.get("status", 200)), facts.get("code"), _surface(facts), _stream(facts)])
-                ),
-            ),
+            ("HTTP", " ".join(filter(None, [str(facts.get("status", 200)), facts.get("code"), _how(facts)]))),
             ("provider id", facts.get("provider_request_id")),
             ("trace", facts.get("trace")),
             ("tags", ", ".join(f"{name}={value}" for name, value in (facts.get("tags") or {}).items())),
@@ -93,12 +88,9 @@ def _pairs(console: Console, pairs: list[tuple[str, Any]]) -> None:
             console.print(text, soft_wrap=True)
 
 
-def _surface(facts: Facts) -> str:
-    return "" if facts.get("surface", "chat") == "chat" else f"asked as {facts['surface']}"
-
-
-def _stream(facts: Facts) -> str:
-    return "streamed" if facts.get("stream") else ""
+def _how(facts: Facts) -> str:
+    asked = "" if facts.get("surface", "chat") == "chat" else f"as {facts['surface']}"
+    return " ".join(filter(None, [asked, "streamed" if facts.get("stream") else ""]))
 
 
 # --- attempts -------------------------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ import msgspec
 
 from roadworthy.cost.lending import EVERYTHING, Parts
 from roadworthy.evidence.permit.model import LOCAL
+from roadworthy.gateway import models
 from roadworthy.gateway.admission.authenticate import KeyedHash, PermitShown, authenticate
 from roadworthy.gateway.admission.idempotency import Standing
 from roadworthy.gateway.admission.peers import Peers
@@ -54,6 +55,7 @@ _SERVED = (
     "POST /v1/chat/completions, POST /v1/responses, POST /v1/messages, POST /v1/embeddings, "
     "POST /v1/roadworthy/feedback, GET /v1/models, GET /v1/escalations/ID, GET /readyz"
 )
+STATELESS = "Responses are not stored here: send the whole conversation in 'input' each time."
 _CACHE_ROUTES = ("/internal/cache/purge", "/internal/cache/count")
 LANE_RECORDS = 256
 """Budgets of a lane: one workflow's, for the few users that a permit's calls name."""
@@ -219,14 +221,14 @@ class Gateway:
 
     async def _models(self, request: Request) -> Response:
         _, world, key = self._authenticated(request)
-        return Response(200, JSON, _encode({"object": "list", "data": [_model(world, name) for name in key.names]}))
+        return Response(200, JSON, models.listed(world, key.names, anthropic=_is_anthropic(request)))
 
     async def _model(self, request: Request, name: str) -> Response:
         _, world, key = self._authenticated(request)
         if name not in key.names:
             names = ", ".join(key.names) or "none"
             raise Refused(404, "model_not_found", f"There is no workflow '{name[:100]}'. This key may call: {names}.")
-        return Response(200, JSON, _encode(_model(world, name)))
+        return Response(200, JSON, models.one(world, name, anthropic=_is_anthropic(request)))
 
     async def _escalation(self, request: Request, rest: str) -> Response:
         ident, slash, last = rest.partition("/")
@@ -295,11 +297,7 @@ class Gateway:
                 raise _method_not_allowed(request, {"GET": self._models})
             return await self._model(request, path[len("/v1/models/") :])
         if path.startswith("/v1/responses/"):
-            raise Refused(
-                404,
-                "route_not_served",
-                "Responses are not stored here: send the whole conversation in 'input' each time.",
-            )
+            raise Refused(404, "route_not_served", STATELESS)
         if path.startswith("/v1/"):
             raise Refused(404, "route_not_served", f"{path[:200]} is not served yet. Served: {_SERVED}.")
         raise Refused(404, "not_found", f"There is nothing at {path[:200]}. Served: {_SERVED}.")
@@ -340,9 +338,9 @@ def _target_count(name: str, slots: Slots, now: float) -> TargetCount:
     )  # fmt: skip
 
 
-def _model(world: World, name: str) -> dict[str, object]:
-    serving = world.workflows[name]
-    return {"id": name, "object": "model", "created": int(world.snapshot.made_at), "owned_by": serving.team}
+def _is_anthropic(request: Request) -> bool:
+    """Anthropic's clients read models in another shape, and always say which version of their API they speak."""
+    return request.header(b"anthropic-version") is not None
 
 
 def _method_not_allowed(request: Request, methods: dict[str, Handler]) -> Refused:
