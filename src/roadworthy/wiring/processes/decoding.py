@@ -36,6 +36,7 @@ def _learn(kind: type) -> None:
 
 
 def _structs(base: type) -> Iterator[type]:
-    for kind in type.__subclasses__(base):
+    found: list[type] = type.__subclasses__(base)
+    for kind in found:
         yield kind
         yield from _structs(kind)
