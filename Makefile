@@ -1,4 +1,4 @@
-# make setup | demo [CHECK=1] | test | test-browser [ARGS=…] | check | docs | statistics [DATA=PATH] | bench [ROUNDS=3] [ONLY=roadworthy,nginx] [QUICK=1]
+# make setup | demo [CHECK=1] | test | test-browser [ARGS=…] | check | docs | statistics [DATA=PATH] | bench [ROUNDS=3] [ONLY=roadworthy,nginx | ONLY=surfaces] [QUICK=1]
 VENV := .venv
 BIN := $(VENV)/bin
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
@@ -53,7 +53,12 @@ docs: setup
 	$(BIN)/python -m roadworthy.readiness.published docs/readiness.md
 
 bench: setup
+ifneq ($(ONLY),surfaces)
 	$(BIN)/python -m bench.run --rounds $(ROUNDS) $(if $(ONLY),--only $(ONLY)) $(if $(QUICK),--quick)
+endif
+ifeq ($(filter-out surfaces,$(ONLY)),)
+	$(BIN)/python -m bench.surfaces --rounds $(ROUNDS) $(if $(QUICK),--quick)
+endif
 
 statistics: setup
 	$(BIN)/python -m bench.statistics $(DATA)

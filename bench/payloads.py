@@ -54,25 +54,33 @@ _FOLLOW_UP = (
     "milliseconds to the first byte, and that about one request in ten is streamed and stays open for up to forty "
     "seconds. Also say how you would notice a pool that is too large."
 )
-_ANSWER = (
+ANSWER = (
     "Connection pooling matters because each new TCP (and TLS) handshake adds one or more round trips before the first "
     "byte of the request can be sent. A pooled client keeps idle connections open and hands them to the next request, "
     "so the cost is paid once. The trade-off is that stale connections must be detected and retried, and the pool must "
     "be bounded so a slow upstream does not exhaust file descriptors. In practice a bounded pool per upstream with an "
     "idle timeout is enough."
 )
-_STREAMED = (
+STREAMED = (
     "the pool keeps idle connections open so that each new request can skip the handshake and reuse a warm socket "
     "which lowers tail latency for every caller and also reduces the load on the upstream because fewer handshakes"
 )
 
+TURNS = [
+    {"role": "user", "content": _ASK},
+    {"role": "assistant", "content": _REPLY},
+    {"role": "user", "content": _FOLLOW_UP},
+]
+"""The conversation behind the system message."""
+USER = "tenant-42/user-1187"
 MODEL = "gpt-4o-mini"
 _ANSWERED_BY = {"model": f"{MODEL}-2024-07-18", "service_tier": "default", "system_fingerprint": "fp_560af6e559"}
 _ID = "chatcmpl-BxQ2v7mTj3K1oYpLr9sWnEfHdAzCu"
 _DETAILS = {"cached_tokens": 0, "audio_tokens": 0}
 
 
-def _compact(value: Any) -> str:
+def compact(value: Any) -> str:
+    """JSON as the official clients write it."""
     return json.dumps(value, separators=(",", ":"))
 
 
@@ -80,25 +88,20 @@ def request(kind: Kind, model: str, **changes: Any) -> bytes:
     """The caller's body for ``model``; a change of ``None`` removes the field."""
     body: dict[str, Any] = {
         "model": model,
-        "messages": [
-            {"role": "system", "content": SYSTEM},
-            {"role": "user", "content": _ASK},
-            {"role": "assistant", "content": _REPLY},
-            {"role": "user", "content": _FOLLOW_UP},
-        ],
+        "messages": [{"role": "system", "content": SYSTEM}, *TURNS],
         "temperature": 0.2,
         "max_tokens": 256,
-        "user": "tenant-42/user-1187",
+        "user": USER,
     }
     if kind != "instant":
         body |= {"stream": True, "stream_options": {"include_usage": True}}
     body |= changes
-    return _compact({name: value for name, value in body.items() if value is not None}).encode()
+    return compact({name: value for name, value in body.items() if value is not None}).encode()
 
 
 def answer() -> str:
     """The upstream's JSON answer."""
-    message = {"role": "assistant", "content": _ANSWER, "refusal": None, "annotations": []}
+    message = {"role": "assistant", "content": ANSWER, "refusal": None, "annotations": []}
     usage = {
         "prompt_tokens": 312,
         "completion_tokens": 97,
@@ -108,7 +111,7 @@ def answer() -> str:
     }
     choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": "stop"}
     head = {"id": _ID, "object": "chat.completion", "created": 1763860000}
-    return _compact({**head, **_ANSWERED_BY, "choices": [choice], "usage": usage})
+    return compact({**head, **_ANSWERED_BY, "choices": [choice], "usage": usage})
 
 
 def events() -> list[str]:
@@ -116,12 +119,12 @@ def events() -> list[str]:
 
     def event(choices: list[dict[str, Any]], usage: dict[str, Any] | None = None) -> str:
         head = {"id": _ID, "object": "chat.completion.chunk", "created": 1763860000}
-        return f"data: {_compact({**head, **_ANSWERED_BY, 'choices': choices, 'usage': usage})}\n\n"
+        return f"data: {compact({**head, **_ANSWERED_BY, 'choices': choices, 'usage': usage})}\n\n"
 
     def choice(delta: dict[str, Any], finish: str | None = None) -> list[dict[str, Any]]:
         return [{"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish}]
 
-    words = _STREAMED.split()
+    words = STREAMED.split()
     usage = {"prompt_tokens": 312, "completion_tokens": 50, "total_tokens": 362, "prompt_tokens_details": _DETAILS}
     return [
         event(choice({"role": "assistant", "content": "", "refusal": None})),

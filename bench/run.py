@@ -211,7 +211,7 @@ def rounds(peers: list[Peer], versions: dict[str, str], missing: dict[str, str],
     seconds = 2.0 if chosen.quick else 5.0
     head = {**machine.facts(), "versions": versions, "missing": missing, "quick": chosen.quick, "seconds": seconds}
     tools = Tools(upstreams.build(HERE / "load" / "load.c", WORK), WORK)
-    with upstreams.running(WORK, LOAD_CORE) as upstream, path.open("a") as out:
+    with upstreams.running(WORK, LOAD_CORE, upstreams.chats()) as upstream, path.open("a") as out:
         out.write(json.dumps({"run": head}) + "\n")
         for number in range(chosen.rounds):
             turn = number % len(peers)

@@ -4,23 +4,24 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench import payloads, processes
-from bench.payloads import GAPS_US, Kind
+from bench import payloads, processes, surface_payloads
+from bench.payloads import GAPS_US
 
 HERE = Path(__file__).parent
 
 
 @dataclass(frozen=True)
 class Upstream:
-    ports: dict[Kind, int]
+    ports: dict[str, int]
+    """``instant`` and each of the streams."""
     pids: tuple[int, ...]
 
-    def base(self, kind: Kind) -> str:
+    def base(self, kind: str) -> str:
         """Base URL with its version path, as an OpenAI client wants it."""
         return f"http://127.0.0.1:{self.ports[kind]}/v1"
 
@@ -47,20 +48,38 @@ def build(source: Path, work: Path) -> Path:
     return binary
 
 
+@dataclass(frozen=True)
+class Talk:
+    """What one streaming upstream sends."""
+
+    gap_us: int
+    """Microseconds between two events."""
+    events: list[str]
+
+
+def chats() -> dict[str, Talk]:
+    """The streams of chat completions."""
+    return {kind: Talk(gap, payloads.events()) for kind, gap in GAPS_US.items()}
+
+
 @contextmanager
-def running(work: Path, core: int) -> Iterator[Upstream]:
+def running(work: Path, core: int, talks: Mapping[str, Talk]) -> Iterator[Upstream]:
     """Start the upstream on ``core``; stop it at the end."""
     place = work / "upstream"
     place.mkdir(parents=True, exist_ok=True)
-    ports: dict[Kind, int] = {kind: processes.free_port() for kind in payloads.KINDS}
+    ports = {kind: processes.free_port() for kind in ("instant", *talks)}
     text = (HERE / "upstream" / "nginx.conf.in").read_text()
-    for mark, value in {"@DIR@": str(place), "@PORT@": str(ports["instant"]), "@ANSWER@": payloads.answer()}.items():
+    marks = {"@DIR@": str(place), "@PORT@": str(ports["instant"]), "@ANSWER@": payloads.answer()}
+    marks |= {f"@{format.upper()}@": surface_payloads.answer(format) for format in surface_payloads.FORMATS}
+    for mark, value in marks.items():
         text = text.replace(mark, value)
     (place / "nginx.conf").write_text(text)
-    (place / "events.bin").write_text("".join(event + "\x01" for event in payloads.events()))
     sse = build(HERE / "upstream" / "sse.c", work)
     commands: list[tuple[str, list[str | Path]]] = [("nginx", ["nginx", "-p", place, "-c", place / "nginx.conf"])]
-    commands += [(kind, [sse, str(ports[kind]), str(gap), place / "events.bin"]) for kind, gap in GAPS_US.items()]
+    for kind, talk in talks.items():
+        said = place / f"{kind}.bin"
+        said.write_text("".join(event + "\x01" for event in talk.events))
+        commands.append((kind, [sse, str(ports[kind]), str(talk.gap_us), said]))
     started: list[subprocess.Popen[bytes]] = []
     try:
         for name, command in commands:

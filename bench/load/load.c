@@ -6,8 +6,8 @@
 // What counts: open loop, the requests due after --warm; closed loop, those that end after it.  At the end nothing new
 // starts, and what is under way may finish within --drain; what has not finished by then is reported as unfinished,
 // never left out.
-// Server-sent events are counted one by one; a stream is whole when a finish reason or "data: [DONE]" came and its body
-// ended cleanly; a silence of more than --stall milliseconds between two events of one stream is a stall.
+// Server-sent events are counted one by one; a stream is whole when its end came (a finish reason, "data: [DONE]",
+// "event: response.completed" or "event: message_stop") and its body ended cleanly; a silence of more than --stall milliseconds between two events of one stream is a stall.
 // Prints one JSON object; times are milliseconds.
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -204,8 +204,10 @@ static void lost(Conn *c) {
 }
 
 static bool says_done(const char *line, size_t n) {
-    static const char done[] = "data: [DONE]", reason[] = "\"finish_reason\":";
-    if (n == sizeof done - 1 && !memcmp(line, done, n)) return true;
+    static const char *const last[] = {"data: [DONE]", "event: response.completed", "event: message_stop"};
+    static const char reason[] = "\"finish_reason\":";
+    for (size_t i = 0; i < sizeof last / sizeof *last; i++)
+        if (n == strlen(last[i]) && !memcmp(line, last[i], n)) return true;
     const char *at = memmem(line, n, reason, sizeof reason - 1), *end = line + n;
     if (!at) return false;
     for (at += sizeof reason - 1; at < end && *at == ' ';) at++;

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar
@@ -37,7 +38,8 @@ class Running:
     """A started peer."""
 
     process: subprocess.Popen[bytes] | None
-    routes: dict[Kind, Route]
+    routes: Mapping[str, Route]
+    """By ``Kind``."""
 
     def gateway_pids(self) -> list[int]:
         """The processes on the gateway's core: what memory and CPU are reported for."""

@@ -12,7 +12,7 @@ import shutil
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 
@@ -27,6 +27,18 @@ NAMED_LIMIT = 10.0
 """Seconds."""
 PER_MINUTE = 10_000_000
 """The per-key limit: counted for every call, never reached."""
+
+
+@dataclass(frozen=True)
+class Flow:
+    """One workflow of the benchmark: where it is answered and how it is asked."""
+
+    target: dict[str, object]
+    """As in ``roadworthy.yaml``, beside what all targets have."""
+    body: bytes
+    path: str = "/v1/chat/completions"
+    parameters: dict[str, object] = field(default_factory=lambda: {"temperature": 0.2, "max_tokens": 256})
+    headers: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass
@@ -75,15 +87,21 @@ class Roadworthy(Peer):
             raise NotInstalled(f"{PROGRAM} is missing; run `make setup`")
         return version("roadworthy")
 
+    def flows(self, upstream: Upstream) -> dict[str, Flow]:
+        """By name."""
+        target = {"provider": "openai", "model": MODEL}
+        return {kind: Flow({**target, "endpoint": upstream.base(kind)}, payloads.request(kind, kind)) for kind in KINDS}
+
     def prepare(self, upstream: Upstream) -> None:
-        """A fresh data folder with one workflow a kind, each frozen, and a key."""
+        """A fresh data folder with its workflows, each frozen, and a key."""
         data, folder = self.place / "data", self.place / "configuration"
         for path in (data, folder):
             shutil.rmtree(path, ignore_errors=True)
-        self._write(folder, upstream)
+        flows = self.flows(upstream)
+        self._write(folder, flows)
         self._run("apply", folder)
-        for kind in KINDS:
-            self._run("freeze", kind)
+        for name in flows:
+            self._run("freeze", name)
         created = json.loads(self._run("keys", "create", "bench", "--rpm", str(PER_MINUTE), "--json"))
         self.token = str(created["token"])
 
@@ -102,9 +120,10 @@ class Roadworthy(Peer):
         ]
         command = [PROGRAM, "up", folder, "--data", data, *where]
         process = processes.start(command, core=None, log=self.log(), env=SECRET)
-        headers = {"Authorization": f"Bearer {self.token}"}
-        found = {kind: Route(port, payloads.request(kind, kind), headers=headers) for kind in KINDS}
-        return Installed(process, found, data)
+        key = {"Authorization": f"Bearer {self.token}"}
+        flows = self.flows(upstream).items()
+        routes = {name: Route(port, flow.body, flow.path, {**key, **flow.headers}) for name, flow in flows}
+        return Installed(process, routes, data)
 
     def _run(self, command: str, *arguments: str | Path) -> str:
         line = [str(part) for part in (PROGRAM, command, *arguments, "--data", self.place / "data")]
@@ -113,24 +132,18 @@ class Roadworthy(Peer):
             raise NotInstalled(f"`roadworthy {command}` failed: {(done.stdout + done.stderr).strip()[-400:]}")
         return done.stdout
 
-    def _write(self, folder: Path, upstream: Upstream) -> None:
-        targets = {
-            kind: {
-                "provider": "openai",
-                "model": MODEL,
-                "endpoint": upstream.base(kind),
-                "key": "env:BENCH_UPSTREAM_KEY",
-                "allow_private": True,
-                "price": {"input": 0.15, "output": 0.6},
-                "limits": {"concurrency": 1024},
-            }
-            for kind in KINDS
+    def _write(self, folder: Path, flows: dict[str, Flow]) -> None:
+        served = {
+            "key": "env:BENCH_UPSTREAM_KEY",
+            "allow_private": True,
+            "price": {"input": 0.15, "output": 0.6},
+            "limits": {"concurrency": 1024},
         }
+        targets = {name: {**flow.target, **served} for name, flow in flows.items()}
         workflow = {
             "owners": {"workflow": "bench", "prompt": "bench", "cost": "bench"},
             "enforcement": "observe",
             "prompt": {"mode": "app", "system": "prompt.md"},
-            "parameters": {"temperature": 0.2, "max_tokens": 256},
             "bypass": "app",
             "ladder": {"unavailable": ["retry"]},
             "policy": {"limits": {"requests_per_minute_per_key": PER_MINUTE}},
@@ -139,11 +152,12 @@ class Roadworthy(Peer):
             "roadworthy.yaml": {"version": 1, "targets": targets},
             "people.yaml": {"people": {"bench": {"name": "Bench", "email": "bench@example.org"}}},
         }
-        for kind in KINDS:
-            files[f"workflows/{kind}/workflow.yaml"] = {**workflow, "target": kind}
+        for flow_name, flow in flows.items():
+            own = {"target": flow_name, "parameters": flow.parameters}
+            files[f"workflows/{flow_name}/workflow.yaml"] = {**workflow, **own}
         for name, content in files.items():
             path = folder / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(json.dumps(content, indent=1))  # JSON is YAML
-        for kind in KINDS:
-            (folder / "workflows" / kind / "prompt.md").write_text(SYSTEM)
+        for flow_name in flows:
+            (folder / "workflows" / flow_name / "prompt.md").write_text(SYSTEM)
