@@ -12,6 +12,9 @@ import msgspec
 
 from roadworthy.formats.model import compact
 
+Text = str | msgspec.Raw
+"""A text, or its JSON."""
+
 _NULL = msgspec.Raw(b"null")
 _ECHOED: dict[str, msgspec.Raw] = {
     name: msgspec.Raw(json)
@@ -26,6 +29,7 @@ _ECHOED: dict[str, msgspec.Raw] = {
         "prompt_cache_key": b"null",
         "reasoning": b'{"effort":null,"summary":null}',
         "safety_identifier": b"null",
+        "service_tier": b"null",
         "store": b"false",
         "temperature": b"null",
         "text": b'{"format":{"type":"text"}}',
@@ -162,7 +166,7 @@ def from_chat(body: bytes, *, asked: Mapping[str, msgspec.Raw], ident: str, mode
 
 def outline(asked: Mapping[str, msgspec.Raw], *, ident: str, model: str, created: int) -> dict[str, Any]:
     """The ``response`` of a call that has just begun."""
-    return {
+    made: dict[str, Any] = {
         "id": f"resp_{ident}",
         "object": "response",
         "created_at": created,
@@ -171,13 +175,14 @@ def outline(asked: Mapping[str, msgspec.Raw], *, ident: str, model: str, created
         "incomplete_details": None,
         "model": model,
         "output": [],
-        **{
-            name: _on_one_line(said) if (said := asked.get(name, _NULL)) != _NULL else usual
-            for name, usual in _ECHOED.items()
-        },
-        "service_tier": None,
+        **_ECHOED,
         "usage": None,
     }
+    for name, said in asked.items():
+        if name in _ECHOED and said != _NULL:
+            made[name] = _on_one_line(said)
+    made["service_tier"] = None  # the provider's word, not the caller's
+    return made
 
 
 def _on_one_line(said: msgspec.Raw) -> msgspec.Raw:
@@ -195,7 +200,7 @@ def summarized(asked: Mapping[str, msgspec.Raw]) -> bool:
     return isinstance(wanted, dict) and bool(wanted.get("summary") or wanted.get("generate_summary"))
 
 
-def reasoning_item(ident: str, thoughts: str, *, summary: bool) -> dict[str, Any]:
+def reasoning_item(ident: str, thoughts: Text, *, summary: bool) -> dict[str, Any]:
     """``content`` is what goes back to the model; ``summary`` is what clients show."""
     return {
         "id": ident,
@@ -211,11 +216,11 @@ def message_item(ident: str, parts: list[dict[str, Any]], status: str) -> dict[s
     return {"id": ident, "type": "message", "status": status, "role": "assistant", "content": parts}
 
 
-def text_part(text: str, logprobs: list[Any] | None = None) -> dict[str, Any]:
+def text_part(text: Text, logprobs: Any = None) -> dict[str, Any]:
     return {"type": "output_text", "text": text, "annotations": [], "logprobs": logprobs or []}
 
 
-def call_item(ident: str, call: str, name: str, arguments: str, status: str) -> dict[str, Any]:
+def call_item(ident: str, call: str, name: str, arguments: Text, status: str) -> dict[str, Any]:
     return {
         "id": ident,
         "type": "function_call",
@@ -226,29 +231,34 @@ def call_item(ident: str, call: str, name: str, arguments: str, status: str) -> 
     }
 
 
-def custom_item(ident: str, call: str, name: str, said: str, status: str) -> dict[str, Any]:
+def custom_item(ident: str, call: str, name: str, said: Text, status: str) -> dict[str, Any]:
     return {"id": ident, "type": "custom_tool_call", "status": status, "call_id": call, "name": name, "input": said}
 
 
 def _items(choice: _Choice, ident: str, status: str, summary: bool) -> list[dict[str, Any]]:
     message = choice.message
-    items = []
+    items: list[dict[str, Any]] = []
     if thoughts := message.reasoning_content or message.reasoning:
-        items.append(reasoning_item(f"rs_{ident}", thoughts, summary=summary))
-    parts = [*_parts(message, choice.logprobs)]
+        items.append(reasoning_item(item_id("rs", ident, 0), thoughts, summary=summary))
+    parts = _parts(message, choice.logprobs)
     calls = message.tool_calls or []
-    if parts or not calls:
-        items.append(message_item(f"msg_{ident}", parts, status))
     if message.function_call is not None:
         calls = [*calls, _Call(f"call_{ident}", message.function_call)]
-    for index, call in enumerate(calls):
-        if call.custom is not None:
-            said = call.custom
-            items.append(custom_item(f"ctc_{ident}_{index}", call.id, said.name, said.input, status))
+    if parts or not calls:
+        items.append(message_item(item_id("msg", ident, len(items)), parts, status))
+    for call in calls:
+        if (said := call.custom) is not None:
+            items.append(custom_item(item_id("ctc", ident, len(items)), call.id, said.name, said.input, status))
         else:
             function = call.function or _Function()
-            items.append(call_item(f"fc_{ident}_{index}", call.id, function.name, function.arguments, status))
+            at = item_id("fc", ident, len(items))
+            items.append(call_item(at, call.id, function.name, function.arguments, status))
     return items
+
+
+def item_id(kind: str, ident: str, place: int) -> str:
+    """``place``: of the item in the output."""
+    return f"{kind}_{ident}_{place}"
 
 
 def _parts(message: _Message, logprobs: _Logprobs | None) -> list[dict[str, Any]]:

@@ -17,8 +17,8 @@ from roadworthy.formats.responses import items, parameters, turns
 OWN = frozenset(
     {
         "model", "input", "instructions", "stream", "stream_options", "metadata", "user", "safety_identifier", "store",
-        "include", "top_logprobs", "prompt_cache_key", "prompt_cache_retention", "prompt_cache_options", "service_tier",
-        "truncation", "background", "conversation", "previous_response_id", "prompt",
+        "include", "top_logprobs", "prompt_cache_key", "prompt_cache_retention", "service_tier",
+        "background", "conversation", "previous_response_id", "prompt",
     }
 )  # fmt: skip
 """Fields that are no parameter: a caller may set them whatever a release fixes."""
