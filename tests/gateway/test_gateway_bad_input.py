@@ -64,13 +64,16 @@ async def test_too_many_tags_are_refused(tmp_path: Path) -> None:
 async def test_routes_that_are_not_served_say_what_is(tmp_path: Path) -> None:
     bench = Bench(tmp_path)
     for path, code in (
-        ("/v1/responses", "route_not_served"),
+        ("/v1/images/generations", "route_not_served"),
         ("/admin", "not_found"),
         ("/internal/counters", "not_found"),
     ):
         answer = await bench.get(path)
         assert (answer.status, said(answer)["error"]["code"]) == (404, code)
         assert "POST /v1/chat/completions" in said(answer)["error"]["message"]
+    answer = await bench.get("/v1/responses/resp_1")
+    assert (answer.status, said(answer)["error"]["code"]) == (404, "route_not_served")
+    assert "not stored here" in said(answer)["error"]["message"]
     answer = await bench.get("/v1/chat/completions")
     assert (answer.status, header(answer, b"allow")) == (405, b"POST")
     assert said(answer)["error"]["code"] == "method_not_allowed"
