@@ -1,7 +1,8 @@
 """Any OpenAI-compatible endpoint: OpenAI, Azure v1, Gemini's, Mistral, Groq, vLLM, Ollama, llama.cpp and ours.
 
 The request's own bytes go out, ``model`` aside, and the answer's own bytes come back.  An answer is read as far
-as ``openai_shape`` goes; what the provider adds stays in it.
+as ``openai_shape`` goes; what the provider adds stays in it.  A target that speaks Responses too is asked so by
+callers of that format (``openai_responses``); one that speaks nothing else is asked so by all.
 """
 
 from __future__ import annotations
@@ -13,10 +14,15 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from roadworthy.adapters.providers import openai_responses as responses
 from roadworthy.adapters.providers import openai_shape as shape
 from roadworthy.adapters.providers import refusals
 from roadworthy.adapters.providers.common import BaseWire, invalid, reported, split_events
+from roadworthy.adapters.providers.openai_responses_chat import ResponsesAsChat
 from roadworthy.adapters.providers.sse import EventSplitter
+from roadworthy.formats.model import Format, Inexpressible
+from roadworthy.formats.responses import answer as responses_answer
+from roadworthy.formats.responses import request as responses_request
 from roadworthy.gateway.admission.body import with_messages
 from roadworthy.gateway.ports import (
     ANY_MODEL,
@@ -36,6 +42,7 @@ _PATHS: dict[Operation, bytes] = {
     "chat": b"/chat/completions",
     "embeddings": b"/embeddings",
     "moderation": b"/moderations",
+    "responses": b"/responses",
 }
 _encoder = msgspec.json.Encoder()
 
@@ -45,6 +52,11 @@ and "Chat prefix completion"), and refuse fields that they do not know."""
 
 _GO_ON = {"add_generation_prompt": msgspec.Raw(b"false"), "continue_final_message": msgspec.Raw(b"true")}
 """What vLLM, SGLang and llama.cpp go by; servers that go on by themselves (Ollama, OpenRouter) leave it unread."""
+_RESPONSES_TOO = ("openai.com", "openai.azure.com")
+"""Hosts that serve Responses beside chat completions."""
+
+_UNSTORED = {"store": msgspec.Raw(b"false")}
+"""OpenAI keeps what it is not told to forget; a caller of ours, who is promised that nothing is kept, need not say."""
 _embeddings = msgspec.json.Decoder(shape.Embeddings)
 
 
@@ -57,17 +69,41 @@ class OpenAIWire(BaseWire):
         super().__init__(target, base, secret, now=now)
         self._replaced = {} if target.model == ANY_MODEL else {"model": msgspec.Raw(_encoder.encode(target.model))}
         host = urlsplit(target.endpoint or "").hostname or ""
-        self._prefixed = any(host == known or host.endswith(f".{known}") for known in _PREFIXED)
+        self._prefixed = _is_of(host, _PREFIXED)
+        self.speaks = _spoken(target, host)
+        self._chats = "chat" in self.speaks
         self._paths = {operation: self._base + path for operation, path in _PATHS.items()}
 
     def encode(self, operation: Operation, fields: Fields, *, stream: bool, forwarded: Headers = ()) -> Outgoing:
+        if operation == "responses":
+            fields = {**fields, **_UNSTORED}
+        elif operation == "chat" and not self._chats:
+            operation, fields = "responses", self._as_responses(fields, stream)
         body = _encoder.encode({**fields, **self._replaced})
         return Outgoing(self._paths[operation], self._fixed_headers(), body)
+
+    def _as_responses(self, fields: Fields, stream: bool) -> Fields:
+        model = msgspec.json.decode({**fields, **self._replaced}["model"])
+        try:
+            return responses_request.from_chat(fields, model=model, stream=stream)
+        except Inexpressible as error:
+            message = str(error)
+            raise Unusable("bad_request", message, status=400, message=message, param=error.param) from None
+        except refusals.UNREADABLE:
+            message = "the request cannot be translated for the Responses API: it is nested too deeply"
+            raise Unusable("bad_request", message, status=400, message=message) from None
 
     def answer(self, operation: Operation, headers: Headers, body: bytes) -> Answer:
         request_id = self.request_id(headers)
         try:
-            return _embedded(body, request_id) if operation == "embeddings" else _chatted(body, request_id)
+            if operation == "embeddings":
+                return _embedded(body, request_id)
+            if operation != "responses" and self._chats:
+                return _chatted(body, request_id)
+            answer = responses.read(body, request_id)
+            if operation == "chat":
+                return msgspec.structs.replace(answer, body=responses_answer.to_chat(body), format="chat")
+            return answer
         except refusals.UNREADABLE as error:
             raise invalid(body, error, request_id) from error
 
@@ -78,7 +114,20 @@ class OpenAIWire(BaseWire):
         return {**fields, "messages": with_messages(fields, begun), **_GO_ON}
 
     def events(self, operation: Operation = "chat") -> EventReader:
-        return OpenAIEvents()
+        if operation == "responses":
+            return responses.ResponsesEvents()
+        return OpenAIEvents() if self._chats else ResponsesAsChat(int(self._now()))
+
+
+def _spoken(target: Target, host: str) -> frozenset[Format]:
+    told: list[Format] = [known for known in target.capabilities.surfaces or () if known != "messages"]
+    if told:
+        return frozenset(told)
+    return frozenset({"chat", "responses"} if _is_of(host, _RESPONSES_TOO) else {"chat"})
+
+
+def _is_of(host: str, known: tuple[str, ...]) -> bool:
+    return any(host == name or host.endswith(f".{name}") for name in known)
 
 
 def _chatted(body: bytes, request_id: str | None) -> Answer:
