@@ -21,7 +21,7 @@ from roadworthy.people.accounts.service import (
 )
 from roadworthy.people.directory import marked, standing_of
 from roadworthy.people.roles import Grant
-from roadworthy.people.service import From, PasswordRefused, SignIn, SignInRefused
+from roadworthy.people.service import MOST_SESSIONS, From, PasswordRefused, SignIn, SignInRefused
 from roadworthy.workflow.model import ApiKey, Configuration, Owners, Person, Settings, Smtp, Workflow
 from roadworthy.workflow.ports import AppliedConfiguration
 from roadworthy.workflow.service import Actor
@@ -246,6 +246,21 @@ def test_every_sign_in_is_a_session_of_its_own_and_can_be_ended_alone(install: I
     assert session.via == "password"
     assert install.sign_in.sign_out("bo", only=session.id) == 1
     assert (install.sign_in.person(one), install.sign_in.person(two) is not None) == (None, True)
+
+
+@pytest.mark.parametrize("later", [0.0, -3600.0], ids=["at the same instant", "after the clock was set back"])
+def test_however_many_sessions_there_are_the_new_one_is_open(install: Install, later: float) -> None:
+    def signed_in() -> str:
+        return install.sign_in.exchange(install.sign_in.code("bo", "os:0"), "os:0").token
+
+    tokens = [signed_in() for _ in range(MOST_SESSIONS)]
+    for _ in range(3):
+        install.now += later
+        tokens.append(signed_in())
+        assert install.sign_in.person(tokens[-1]) is not None
+        assert len(install.sign_in.sessions("bo")) == MOST_SESSIONS
+    if not later:
+        assert [token for token in tokens if install.sign_in.person(token) is None] == tokens[:3]
 
 
 def test_a_person_ends_no_session_of_another(install: Install) -> None:

@@ -71,3 +71,12 @@ def test_sessions_of_a_person_are_listed_newest_first(state: Store) -> None:
             tx.put_login_session(row)
     with state.read() as tx:
         assert [each.hash for each in tx.login_sessions("zoe")] == ["h3", "h1"]
+
+
+def test_of_sessions_of_one_instant_the_last_is_the_newest(state: Store) -> None:
+    with state.write() as tx:
+        for name in ("h2", "h9", "h1"):
+            tx.put_login_session(LoginSession(name, "zoe", 5.0, 99.0))
+        tx.put_login_session(LoginSession("h9", "zoe", 5.0, 99.0, ended_at=6.0))
+    with state.read() as tx:
+        assert [each.hash for each in tx.login_sessions("zoe")] == ["h1", "h9", "h2"]

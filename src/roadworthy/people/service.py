@@ -205,7 +205,8 @@ class SignIn:
             address=place.address[:60], agent=_plain(place.agent),
         )  # fmt: skip
         tx.put_login_session(session)
-        for old in [each for each in tx.login_sessions(person.id) if each.open(now)][MOST_SESSIONS:]:
+        others = [each for each in tx.login_sessions(person.id) if each.open(now) and each.hash != session.hash]
+        for old in others[MOST_SESSIONS - 1 :]:  # never the new one, which a clock set back makes the oldest
             tx.put_login_session(msgspec.structs.replace(old, ended_at=now))
         account = tx.account(person.id) or Account(person.id, now, email=person.email.lower(), team=person.team)
         tx.put_account(msgspec.structs.replace(account, seen_at=now))

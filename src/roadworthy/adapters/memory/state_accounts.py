@@ -66,5 +66,5 @@ class AccountTables:
         return self._known_change.grants.pop(grant, None) is not None
 
     def login_sessions(self, person: str) -> Sequence[LoginSession]:
-        found = [row for row in self._sessions.values() if row.person == person]
-        return sorted(found, key=lambda row: (-row.created_at, row.hash))
+        last_first = [row for row in reversed(self._sessions.values()) if row.person == person]
+        return sorted(last_first, key=lambda row: -row.created_at)

@@ -68,9 +68,9 @@ class AccountRows:
 
     def login_sessions(self, person: str) -> Sequence[LoginSession]:
         c = t.login_session.c
-        found = self._connection.scalars(sa.select(c.record).where(c.person == person))
-        rows = [msgspec.json.decode(text, type=LoginSession) for text in found]
-        return sorted(rows, key=lambda row: (-row.created_at, row.hash))
+        last_first = sa.select(c.record).where(c.person == person).order_by(sa.literal_column("rowid").desc())
+        rows = [msgspec.json.decode(text, type=LoginSession) for text in self._connection.scalars(last_first)]
+        return sorted(rows, key=lambda row: -row.created_at)
 
 
 def _key(grant: Grant) -> dict[str, str]:

@@ -41,7 +41,7 @@ class AccountTransaction(Protocol):
         ...
 
     def login_sessions(self, person: str) -> Sequence[LoginSession]:
-        """Newest first, ended ones included."""
+        """Newest first, of one instant the one put last; ended ones included."""
         ...
 
 
