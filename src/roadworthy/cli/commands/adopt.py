@@ -61,7 +61,7 @@ def adopt(
         }  # fmt: skip
         answer = _asked(work, "/v1/adopt", {k: v for k, v in body.items() if v})
         _write(work, folder, answer.get("files") or {}, in_force)
-        _tell_app(work, name, secret, answer)
+        _tell_app(work, name, provider, secret, answer)
         return
     flush(work)
     _finish(work, name, folder, in_force)
@@ -87,13 +87,16 @@ def _asked(work: Work, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
         raise
 
 
-def _tell_app(work: Work, name: str, secret: str, answer: dict[str, Any]) -> None:
+def _tell_app(work: Work, name: str, provider: str, secret: str, answer: dict[str, Any]) -> None:
     """What to change in the app."""
     work.say()
     work.say(f"{name} is passed through to its provider from now on, and recorded. In the app, change only this:")
     work.say()
-    work.say(f"export OPENAI_BASE_URL={base_url(work, answer)}")
-    work.say(f"export OPENAI_API_KEY={answer.get('token')}")
+    base = base_url(work, answer)
+    if provider == "anthropic":  # its clients add /v1 themselves
+        base = base.removesuffix("/v1")
+    work.say(f"export {provider.upper()}_BASE_URL={base}")
+    work.say(f"export {provider.upper()}_API_KEY={answer.get('token')}")
     work.say()
     where, _, what = secret.partition(":")
     place = f"${what}: it must be set" if where == "env" else f"the key in {what}: it must be readable"
