@@ -22,6 +22,10 @@ _TARGETS: Final = {
     provider: anthropic            # its Messages API, spoken natively
     model: claude-haiku-4-5
     key: env:ANTHROPIC_API_KEY     # the name of the secret, never the secret""",
+    "gemini": """\
+    provider: gemini               # Google's generateContent, spoken natively
+    model: gemini-2.5-flash
+    key: env:GEMINI_API_KEY        # the name of the secret, never the secret""",
     "local": """\
     provider: local                # the small model of the extra `demo`, in a process of its own
     model: SmolLM2-135M-Instruct
@@ -102,6 +106,8 @@ def likely_provider(environ: Mapping[str, str]) -> str:
         return "openai"
     if environ.get("ANTHROPIC_API_KEY"):
         return "anthropic"
+    if environ.get("GEMINI_API_KEY"):
+        return "gemini"
     return "local" if importlib.util.find_spec("xllamacpp") else "simulated"
 
 

@@ -17,7 +17,7 @@ from roadworthy.workflow.inference import Tokens
 from roadworthy.workflow.model import Price
 
 BATCH_OFF = 0.5
-"""What OpenAI and Anthropic take off calls that are sent as a batch, answered within a day."""
+"""What OpenAI, Anthropic and Google take off calls that are sent as a batch, answered within a day."""
 TOKENIZERS = 0.15
 """Share by which another tokenizer's count of the same English text may differ, about; more in other languages."""
 Caching = Literal["as recorded", "none"]
@@ -68,7 +68,7 @@ class Compared(msgspec.Struct, frozen=True):
     """Share of what is paid now, by the list; negative: it is dearer."""
 
 
-BATCHES = ("openai", "anthropic")
+BATCHES = ("openai", "anthropic", "gemini")
 
 
 def compare(recorded: Recorded, candidates: Sequence[Candidate]) -> list[Compared]:
@@ -108,6 +108,6 @@ ASSUMPTIONS = (
     "Tokens are counted as they were recorded. Another model's tokenizer may count the same text up to about "
     f"{TOKENIZERS * 100:.0f} % otherwise, which is the range shown; how long its answers are is not known.",
     "Cached input is priced as if the other provider had cached the same share; without any cache, see that column.",
-    f"A batch takes {BATCH_OFF * 100:.0f} % off at OpenAI and Anthropic, and its answers may take a day.",
+    f"A batch takes {BATCH_OFF * 100:.0f} % off at OpenAI, Anthropic and Google, and its answers may take a day.",
     "Quality is unknown until a gate was run: this compares prices.",
 )

@@ -54,7 +54,7 @@ class PriceList:
         all that begin so.  Empty for a provider that the list does not know."""
         from genai_prices import data_snapshot
 
-        if target.provider not in ("openai", "anthropic"):
+        if target.provider not in ("openai", "anthropic", "gemini"):
             return {}
         provider_id, endpoint = self._provider(target)
         try:
@@ -122,6 +122,8 @@ class PriceList:
         """(provider id, endpoint): one of them is given."""
         if target.provider == "anthropic":
             return "anthropic", None
+        if target.provider == "gemini":
+            return "google", None
         if target.endpoint is None:
             return "openai", None
         host = urlsplit(target.endpoint).hostname or ""

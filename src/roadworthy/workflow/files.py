@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import msgspec
 
-from roadworthy.workflow import channel_table, simulation
+from roadworthy.workflow import channel_table, checks_of_targets, simulation
 from roadworthy.workflow.checks import check_workflow
 from roadworthy.workflow.checks_of_evals import judges_problems
 from roadworthy.workflow.draft import Draft, workflow_of
@@ -49,7 +49,11 @@ def nothing_listed(target: Target) -> Iterable[str]:
     return ()
 
 
-DEFAULT_ENDPOINTS: Final = {"openai": "https://api.openai.com/v1", "anthropic": "https://api.anthropic.com/v1"}
+DEFAULT_ENDPOINTS: Final[Mapping[str, str]] = {
+    "openai": "https://api.openai.com/v1",
+    "anthropic": "https://api.anthropic.com/v1",
+    "gemini": "https://generativelanguage.googleapis.com/v1beta",
+}
 MAX_FILES: Final = 2_000
 _WORKFLOW_FILE: Final = re.compile(r"workflows/([^/]+)/workflow\.yaml")
 
@@ -286,6 +290,8 @@ def _check_target(target: Target, place: Value, at: At) -> None:
         at.child("simulation").problem(line("simulation"), "a simulation", "only for simulated", "remove it")
     if target.simulation is not None:
         _check_profile(target.simulation, line("simulation"), at.child("simulation"))
+    for key, found, expected, mend in checks_of_targets.problems(target):
+        at.child(key).problem(line(key.partition(".")[0]), found, expected, mend)
     if not launched and target.endpoint is not None:
         _check_address(target.endpoint, target.allow_private, line("endpoint"), at.child("endpoint"))
 

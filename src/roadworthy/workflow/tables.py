@@ -80,8 +80,9 @@ TARGET: Final = Section(
     "a target",
     {
         "provider": Field(
-            Choice(("openai", "anthropic", "local", "simulated")),
-            "openai is any OpenAI-compatible endpoint; local the bundled model; simulated the rehearsal target.",
+            Choice(("openai", "anthropic", "gemini", "local", "simulated")),
+            "openai is any OpenAI-compatible endpoint; gemini Google's native API; local the bundled model; "
+            "simulated the rehearsal target.",
             required=True,
         ),
         "model": Field(
@@ -92,7 +93,8 @@ TARGET: Final = Section(
         "endpoint": Field(
             Url(),
             "Base URL with its version path; not for local and simulated.",
-            default="the provider's own (https://api.openai.com/v1, https://api.anthropic.com/v1)",
+            default="the provider's own (https://api.openai.com/v1, https://api.anthropic.com/v1, "
+            "https://generativelanguage.googleapis.com/v1beta)",
         ),
         "key": Field(Secret(), "Name of the secret that holds the provider's key; never the key itself."),
         "price": Field(PRICE, "What tokens cost, in front of the public price list.", default="the public price list"),

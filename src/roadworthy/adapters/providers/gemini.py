@@ -10,12 +10,10 @@ Source: Gemini API reference (v1beta), "GenerateContentResponse", "Embeddings", 
 
 from __future__ import annotations
 
-import re
 import secrets
 import time
 from collections.abc import Callable, Iterable
 from typing import Any
-from urllib.parse import urlsplit
 
 import msgspec
 
@@ -39,11 +37,10 @@ from roadworthy.gateway.ports import (
     Unusable,
 )
 from roadworthy.gateway.verdict import says_nothing
+from roadworthy.workflow.checks_of_targets import GEMINI_MODEL, gemini_auth, on_vertex
 from roadworthy.workflow.inference import Tokens
 from roadworthy.workflow.model import Target
 
-_MODEL = re.compile(r"(?:(?:models|tunedModels|endpoints)/)?[A-Za-z0-9][A-Za-z0-9._@-]{0,199}")
-_VERTEX = "aiplatform.googleapis.com"
 _LONGEST_ERROR = 64 * 1024
 """Bytes of bare JSON in a stream that may be an error."""
 _encode = msgspec.json.Encoder().encode
@@ -65,11 +62,9 @@ class GeminiWire(BaseWire):
         now: Callable[[], float] = time.time,
         mint: Callable[[], str] = lambda: f"call_{secrets.token_hex(12)}",
     ) -> None:
-        host = urlsplit(target.endpoint or "").hostname or ""
-        self._vertex = host == _VERTEX or host.endswith((f"-{_VERTEX}", f".{_VERTEX}"))
-        # a project of Vertex AI takes access tokens; its express mode and Google AI take API keys
-        bearer = self._vertex and b"/projects/" in base
-        self._auth = (b"authorization", "Bearer ") if bearer else (b"x-goog-api-key", "")
+        self._vertex = on_vertex(target.endpoint)
+        name, prefix = gemini_auth(target.endpoint)
+        self._auth = (name.encode(), prefix)
         super().__init__(target, base, secret, now=now)
         self.speaks = frozenset(("chat",))
         self._mint = mint
@@ -98,7 +93,7 @@ class GeminiWire(BaseWire):
         model, asked = self._target.model, self._target.model == ANY_MODEL
         if asked:
             model = msgspec.json.decode(fields["model"])
-        if not isinstance(model, str) or _MODEL.fullmatch(model) is None:
+        if not isinstance(model, str) or GEMINI_MODEL.fullmatch(model) is None:
             message = f"`model`: expected a Gemini model such as gemini-2.5-flash, found {str(model)[:80]!r}"
             if not asked:
                 raise Unusable("misconfigured", f"target {self._target.name}: {message}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from urllib.parse import urlsplit
 
 import msgspec
@@ -13,9 +13,9 @@ from roadworthy.adapters.outbound import Outbound, OutboundFailed
 from roadworthy.adapters.providers.registry import wire_for
 from roadworthy.gateway.ports import ANY_MODEL, Fields, Unusable
 from roadworthy.operations.targets import Tried
+from roadworthy.workflow.files import DEFAULT_ENDPOINTS
 from roadworthy.workflow.model import Target
 
-DEFAULTS: Mapping[str, str] = {"openai": "https://api.openai.com/v1", "anthropic": "https://api.anthropic.com/v1"}
 ASKED = "Answer with the one word: ready"
 LONGEST_SHOWN = 120
 
@@ -43,7 +43,7 @@ class ProviderCaller:
         def failed(why: str) -> Tried:
             return Tried(target.name, False, self._timer() - began, why[:300])
 
-        url = self._url_of(target) or target.endpoint or DEFAULTS.get(target.provider)
+        url = self._url_of(target) or target.endpoint or DEFAULT_ENDPOINTS.get(target.provider)
         if url is None:
             return failed("its process is not up; see run/*.log in the data folder")
         secret = None if target.key is None else self._secret(target.key)

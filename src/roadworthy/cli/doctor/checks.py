@@ -11,6 +11,7 @@ from roadworthy.cli import words
 from roadworthy.cli.doctor.model import Finding, NotReached, World
 from roadworthy.kill_switch.files import FILE, workflow_of
 from roadworthy.kill_switch.model import EVERY, severity
+from roadworthy.workflow.checks_of_targets import gemini_auth
 from roadworthy.workflow.model import Target
 
 LEAST_FREE = 1_000_000_000
@@ -284,6 +285,9 @@ def _headers(target: Target, secret: str | None) -> dict[str, str]:
         return headers
     if target.provider == "anthropic":
         return {"anthropic-version": "2023-06-01", "x-api-key": secret, **headers}
+    if target.provider == "gemini":
+        header, prefix = gemini_auth(target.endpoint)
+        return {header: prefix + secret, **headers}
     return {"authorization": f"Bearer {secret}", **headers}
 
 

@@ -332,7 +332,9 @@ def priced_at(price: Price, release: Release) -> dict[str, Price]:
 
 def _spoken_to(target: Target) -> Target:
     """Misbehaving servers speak OpenAI's wire."""
-    return target if target.provider != "anthropic" else msgspec.structs.replace(target, provider="openai")
+    if target.provider in ("openai", "local", "simulated"):
+        return target
+    return msgspec.structs.replace(target, provider="openai")
 
 
 def isolated(handling: Handling) -> Handling:
