@@ -8,10 +8,26 @@ from roadworthy.formats.messages.inward import to_chat
 from roadworthy.formats.messages.outward import DEFAULT_MAX_TOKENS, from_chat, parameters_from_chat
 from roadworthy.formats.model import Fields, compact
 
-__all__ = ["DEFAULT_MAX_TOKENS", "OWN", "from_chat", "parameters_from_chat", "to_chat", "with_prompt", "with_turns"]
+__all__ = [
+    "DEFAULT_MAX_TOKENS",
+    "OWN",
+    "from_chat",
+    "parameters_from_chat",
+    "to_chat",
+    "with_parameters",
+    "with_prompt",
+    "with_turns",
+]
 
 OWN = frozenset(["model", "messages", "system", "metadata", "stream", "service_tier"])
 """Fields that are no parameter: what callers may always set."""
+
+
+def with_parameters(fields: Fields, parameters: Fields) -> Fields:
+    """A Messages request with these parameters and none of its own."""
+    made = {name: value for name, value in fields.items() if name in OWN}
+    made.update(parameters)
+    return made
 
 
 def with_prompt(fields: Fields, prompt: str) -> Fields:

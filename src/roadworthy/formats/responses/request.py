@@ -1,18 +1,15 @@
-"""Requests: Responses as chat completions and back.
-
-Absent means what it means here, not at OpenAI: ``store`` is off, for nothing is stored.  ``null`` asks for nothing.
-Source: OpenAI API reference, "Create a model response".
-"""
+"""Responses requests and chat.completions requests, each as the other, and edits of a Responses request as it is."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 import msgspec
 
-from roadworthy.formats.model import Fields, Translated, compact, refuse
-from roadworthy.formats.responses import items, parameters, turns
+from roadworthy.formats.model import Fields, compact
+from roadworthy.formats.responses.inward import to_chat
+from roadworthy.formats.responses.outward import from_chat, parameters_from_chat
+from roadworthy.formats.responses.words import within
+
+__all__ = ["OWN", "from_chat", "parameters_from_chat", "to_chat", "with_parameters", "with_prompt", "with_turns"]
 
 OWN = frozenset(
     {
@@ -23,64 +20,22 @@ OWN = frozenset(
 )  # fmt: skip
 """Fields that are no parameter: a caller may set them whatever a release fixes."""
 
-_AS_IS = frozenset(
-    {
-        "model", "stream", "temperature", "top_p", "metadata", "user", "safety_identifier", "service_tier",
-        "prompt_cache_key", "prompt_cache_retention", "prompt_cache_options", "parallel_tool_calls", "moderation",
-    }
-)  # fmt: skip
-"""Fields that both formats have, with the same meaning."""
 
-_CORE = ("model", "messages", "stream", "stream_options", "store")
-_NULL = msgspec.Raw(b"null")
+_SUMMARY = ("summary", "generate_summary")
 _decode = msgspec.json.Decoder().decode
 
 
-def to_chat(fields: Mapping[str, msgspec.Raw]) -> Translated:
-    """A Responses request in chat's words.  Raises ``Inexpressible`` for what is malformed and what is not served."""
-    made = parameters.Chat()
-    name = "input"
-    try:
-        for name, raw in fields.items():
-            if name in _AS_IS:
-                if raw != _NULL:
-                    made.fields[name] = raw
-            elif name != "input" and name != "instructions":
-                parameters.into_chat(name, raw, made)
-        if "input" not in fields:
-            refuse("input", "is missing; send a text or a list of items")
-        name = "input"
-        instructions = fields.get("instructions", _NULL)
-        told = None if instructions == _NULL else bytes(instructions)
-        messages, lost = items.messages(bytes(fields["input"]), told)
-    except (msgspec.DecodeError, RecursionError) as error:
-        refuse(name, f"cannot be read: {error}")
-    made.fields["messages"] = msgspec.Raw(messages)
-    return Translated(made.fields, lost or made.lost)
+def with_parameters(fields: Fields, parameters: Fields) -> Fields:
+    """A Responses request with these parameters and none of its own.
 
-
-def from_chat(fields: Mapping[str, msgspec.Raw], *, model: str, stream: bool) -> dict[str, Any]:
-    """A chat request as Responses, for a target that speaks nothing else.  Raises ``Inexpressible``."""
-    if _decode(fields.get("store", _NULL)):
-        refuse("store", parameters.REFUSED["store"])
-    asked = {name: raw for name, raw in fields.items() if name not in _CORE}
-    body: dict[str, Any] = {
-        "model": model,
-        "input": turns.items(_decode(fields.get("messages", _NULL))),
-        "store": False,
-        **parameters_from_chat(asked),
-    }
-    if stream:
-        body["stream"] = True
-    return body
-
-
-def parameters_from_chat(fields: Mapping[str, msgspec.Raw]) -> Fields:
-    """Chat's parameters under Responses' names; what Responses have under the same name stays as it is.
-
-    Raises ``Inexpressible``.
+    Whether thoughts are summed up for the caller is how it is told, not what the model does: that stays its own.
     """
-    return parameters.from_chat(fields)
+    made = {name: value for name, value in fields.items() if name in OWN}
+    made.update(parameters)
+    asked = _decode(fields["reasoning"]) if "reasoning" in fields else None
+    if isinstance(asked, dict) and (told := {name: asked[name] for name in _SUMMARY if asked.get(name)}):
+        made["reasoning"] = within(made.get("reasoning"), told)
+    return made
 
 
 def with_prompt(fields: Fields, prompt: str) -> Fields:
@@ -89,12 +44,12 @@ def with_prompt(fields: Fields, prompt: str) -> Fields:
 
 
 def with_turns(fields: Fields, said: str, asked: str) -> Fields:
-    """A Responses request that goes on: the model ``said`` this, and now it is ``asked`` that."""
-    more = b'{"role":"assistant","content":%b},{"role":"user","content":%b}' % (compact(said), compact(asked))
-    before = bytes(fields["input"]).strip()
-    if before.startswith(b'"'):
-        whole = b'[{"role":"user","content":%b},%b]' % (before, more)
-    else:
-        head = before[:-1].rstrip()
-        whole = b"%b%b%b]" % (head, b"" if head == b"[" else b",", more)
-    return {**fields, "input": msgspec.Raw(whole)}
+    """A Responses request that goes on: the model ``said`` this (nothing, when empty), and now it is ``asked`` that."""
+    turns = [{"role": "assistant", "content": said}] if said else []
+    turns.append({"role": "user", "content": asked})
+    whole = bytes(fields["input"])
+    if whole.startswith(b'"'):
+        whole = b'[{"role":"user","content":%b}]' % whole
+    begun = whole[: whole.rindex(b"]")]
+    comma = b"" if begun.rstrip().endswith(b"[") else b","
+    return {**fields, "input": msgspec.Raw(b"%b%b%b" % (begun, comma, compact(turns)[1:]))}

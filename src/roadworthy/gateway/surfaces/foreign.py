@@ -102,9 +102,7 @@ class ForeignSurface:
     def own_request(self, call: Call, *, stream: bool, repaired: bool) -> Fields:
         made: Fields = _without_ours(call.own)
         if call.serving is not None and call.serving.release is not None:
-            known = self._request.OWN
-            made = {name: value for name, value in made.items() if name in known}
-            made.update(self._fixed(call))
+            made = self._request.with_parameters(made, self._fixed(call))
             if call.prompt is not None:
                 made = self._request.with_prompt(made, call.prompt)
         if stream:

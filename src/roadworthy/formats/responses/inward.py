@@ -1,4 +1,6 @@
-"""Parameters of a request, between Responses and chat completions.
+"""A Responses request as chat completions.
+
+Absent means what it means here, not at OpenAI: ``store`` is off, for nothing is stored.  ``null`` asks for nothing.
 
 Source: OpenAI API reference, "Create a model response", "Create chat completion"; guide "Migrate to the Responses API".
 """
@@ -10,19 +12,33 @@ from typing import Any
 
 import msgspec
 
-from roadworthy.formats.model import Fields, Lost, compact, refuse
+from roadworthy.formats.model import Fields, Lost, Translated, compact, refuse
+from roadworthy.formats.responses import inward_turns
+from roadworthy.formats.responses.words import listed, mapped
 
-STATELESS = "is not served: nothing is stored here and every call is whole in itself"
+_AS_IS = frozenset(
+    {
+        "model", "stream", "temperature", "top_p", "user", "safety_identifier", "service_tier", "prompt_cache_key",
+        "prompt_cache_retention", "prompt_cache_options", "parallel_tool_calls", "moderation",
+    }
+)  # fmt: skip
+"""Fields that both formats have, with the same meaning."""
+
+_TOLD_BACK = ("input", "instructions", "metadata")
+"""Fields that are no parameter.  ``metadata`` is for whoever keeps answers: it is told back in the answer, and no model
+and no provider of chat completions is concerned."""
+
+_STATELESS = "is not served: nothing is stored here and every call is whole in itself"
 _FOREIGN = "is not expressed by chat completions; use a target that speaks Responses"
 _HOSTED = "is run by OpenAI, out of sight of every check and budget; expected a tool of type function or custom"
 
 REFUSED: dict[str, str] = {
-    "previous_response_id": f"{STATELESS}; send the items of the conversation as `input`",
-    "conversation": f"{STATELESS}; send the items of the conversation as `input`",
+    "previous_response_id": f"{_STATELESS}; send the items of the conversation as `input`",
+    "conversation": f"{_STATELESS}; send the items of the conversation as `input`",
     "background": "is not served; leave it out, or send false",
     "background_options": "is not served; leave it out",
     "prompt": "is not served: prompts are managed by the workflow; send `instructions`, or the workflow's `inputs`",
-    "store": f"{STATELESS}; leave `store` out, or send false",
+    "store": f"{_STATELESS}; leave `store` out, or send false",
 }
 """What no target is asked for, with what to do instead; ``false`` and ``null`` ask for nothing."""
 
@@ -40,28 +56,13 @@ _INCLUDED = ("reasoning.encrypted_content", "message.output_text.logprobs")
 
 _OWN_DEFAULTS = {"context": "auto", "mode": "standard"}
 
-_CHAT_ONLY: dict[str, tuple[Any, ...]] = {
-    "n": (1,),
-    "stop": ([],),
-    "seed": (),
-    "frequency_penalty": (0,),
-    "presence_penalty": (0,),
-    "logit_bias": ({},),
-    "modalities": (["text"],),
-    "audio": (),
-    "prediction": (),
-    "functions": ([],),
-    "function_call": ("none", "auto"),
-    "web_search_options": (),
-}
-"""Fields of chat that Responses have no counterpart for → values that ask for nothing."""
-
 _decode = msgspec.json.Decoder().decode
 _TRUE = msgspec.Raw(b"true")
-_NULL = b"null"
+_AUTO = msgspec.Raw(b'"auto"')
+_NULL = msgspec.Raw(b"null")
 
 
-class Chat:
+class _Chat:
     """Chat's parameters in the making; ``lost``: the first thing that they cannot say."""
 
     def __init__(self) -> None:
@@ -73,11 +74,36 @@ class Chat:
             self.lost = Lost(param, why)
 
 
-def into_chat(name: str, raw: msgspec.Raw, made: Chat) -> None:
+def to_chat(fields: Mapping[str, msgspec.Raw]) -> Translated:
+    """A Responses request in chat's words.  Raises ``Inexpressible`` for what is malformed and what is not served."""
+    made = _Chat()
+    name = "input"
+    try:
+        for name, raw in fields.items():
+            if name in _AS_IS:
+                if raw != _NULL:
+                    made.fields[name] = raw
+            elif name not in _TOLD_BACK:
+                _field(name, raw, made)
+        if "tools" not in made.fields:
+            _without_tools(made.fields)
+        if "input" not in fields:
+            refuse("input", "is missing; send a text or a list of items")
+        name = "input"
+        instructions = fields.get("instructions", _NULL)
+        told = None if instructions == _NULL else bytes(instructions)
+        messages, lost = inward_turns.messages(bytes(fields["input"]), told)
+    except (msgspec.DecodeError, RecursionError) as error:
+        refuse(name, f"cannot be read: {error}")
+    made.fields["messages"] = msgspec.Raw(messages)
+    return Translated(made.fields, lost or made.lost)
+
+
+def _field(name: str, raw: msgspec.Raw, made: _Chat) -> None:
     """One field of a Responses request.  Raises ``Inexpressible``."""
-    json = bytes(raw)
-    if json == _NULL:
+    if raw == _NULL:
         return
+    json = bytes(raw)
     if name in REFUSED:
         if json != b"false":
             refuse(name, REFUSED[name])
@@ -91,34 +117,41 @@ def into_chat(name: str, raw: msgspec.Raw, made: Chat) -> None:
         made.fields[name] = raw
 
 
-def _most_tokens(json: bytes, made: Chat) -> None:
+def _without_tools(fields: Fields) -> None:
+    """Clients say how tools are called where there are none, too, which providers of chat completions refuse."""
+    for name, usual in (("tool_choice", _AUTO), ("parallel_tool_calls", _TRUE)):
+        if fields.get(name) == usual:
+            del fields[name]
+
+
+def _most_tokens(json: bytes, made: _Chat) -> None:
     made.fields["max_completion_tokens"] = msgspec.Raw(json)
 
 
-def _top_logprobs(json: bytes, made: Chat) -> None:
+def _top_logprobs(json: bytes, made: _Chat) -> None:
     if json != b"0":
         made.fields["top_logprobs"] = msgspec.Raw(json)
         made.fields["logprobs"] = _TRUE  # chat takes the one with the other only
 
 
-def _include(json: bytes, made: Chat) -> None:
-    for index, wanted in enumerate(_listed(json, "include")):
+def _include(json: bytes, made: _Chat) -> None:
+    for index, wanted in enumerate(listed(json, "include")):
         if wanted not in _INCLUDED:
             refuse(f"include[{index}]", f"{wanted!r} is not served; expected {' or '.join(_INCLUDED)}")
         if wanted == "message.output_text.logprobs":
             made.fields["logprobs"] = _TRUE
 
 
-def _stream_options(json: bytes, made: Chat) -> None:
+def _stream_options(json: bytes, made: _Chat) -> None:
     """``include_obfuscation``: padding of the provider's own stream; a stream that is told here has none."""
-    for name in _object(json, "stream_options"):
+    for name in mapped(json, "stream_options"):
         if name != "include_obfuscation":
             refuse(f"stream_options.{name}", "is not served; expected `include_obfuscation`")
 
 
-def _reasoning(json: bytes, made: Chat) -> None:
+def _reasoning(json: bytes, made: _Chat) -> None:
     """``summary``: what the target thinks aloud is told as the summary where one is asked for."""
-    for name, value in _object(json, "reasoning").items():
+    for name, value in mapped(json, "reasoning").items():
         if name == "effort" and value is not None:
             made.fields["reasoning_effort"] = msgspec.Raw(compact(value))
         elif name in ("effort", "summary", "generate_summary") or value in (None, _OWN_DEFAULTS.get(name)):
@@ -128,8 +161,8 @@ def _reasoning(json: bytes, made: Chat) -> None:
             made.lose(f"reasoning.{name}")
 
 
-def _text(json: bytes, made: Chat) -> None:
-    for name, value in _object(json, "text").items():
+def _text(json: bytes, made: _Chat) -> None:
+    for name, value in mapped(json, "text").items():
         if value is None:
             continue
         if name == "verbosity":
@@ -153,15 +186,15 @@ def _format(asked: Any) -> dict[str, Any]:
     return {"type": "json_schema", "json_schema": described}
 
 
-def _tools(json: bytes, made: Chat) -> None:
-    tools = _listed(json, "tools")
+def _tools(json: bytes, made: _Chat) -> None:
+    tools = listed(json, "tools")
     if tools:
         made.fields["tools"] = msgspec.Raw(
             compact([_tool(tool, f"tools[{index}]", made) for index, tool in enumerate(tools)])
         )
 
 
-def _tool(tool: Any, where: str, made: Chat) -> dict[str, Any]:
+def _tool(tool: Any, where: str, made: _Chat) -> dict[str, Any]:
     if not isinstance(tool, dict):
         refuse(where, "expected an object")
     left = {name: value for name, value in tool.items() if value is not None}
@@ -211,7 +244,7 @@ def is_strict(schema: Any) -> bool:
     return "allOf" not in schema and "oneOf" not in schema and all(is_strict(value) for value in inner)
 
 
-def _tool_choice(json: bytes, made: Chat) -> None:
+def _tool_choice(json: bytes, made: _Chat) -> None:
     choice = _decode(json)
     if isinstance(choice, dict):
         kind = choice.get("type")
@@ -235,7 +268,7 @@ def _choice(tool: Any, where: str) -> dict[str, Any]:
     return {"type": kind, kind: {"name": tool.get("name")}}
 
 
-_TO_CHAT: dict[str, Callable[[bytes, Chat], None]] = {
+_TO_CHAT: dict[str, Callable[[bytes, _Chat], None]] = {
     "max_output_tokens": _most_tokens,
     "top_logprobs": _top_logprobs,
     "include": _include,
@@ -245,99 +278,3 @@ _TO_CHAT: dict[str, Callable[[bytes, Chat], None]] = {
     "tools": _tools,
     "tool_choice": _tool_choice,
 }
-
-
-def _object(json: bytes, where: str) -> dict[str, Any]:
-    found = _decode(json)
-    if not isinstance(found, dict):
-        refuse(where, "expected an object")
-    return found
-
-
-def _listed(json: bytes, where: str) -> list[Any]:
-    found = _decode(json)
-    if not isinstance(found, list):
-        refuse(where, "expected a list")
-    return found
-
-
-def from_chat(fields: Mapping[str, msgspec.Raw]) -> Fields:
-    """Parameters of chat under Responses' names; a name that Responses have too stays.  Raises ``Inexpressible``."""
-    made: Fields = {}
-    text: dict[str, Any] = {}
-    for name, raw in fields.items():
-        json = bytes(raw)
-        if json == _NULL:
-            continue
-        if name in ("max_completion_tokens", "max_tokens"):
-            made["max_output_tokens"] = _least(made.get("max_output_tokens"), raw)
-        elif name == "response_format":
-            text["format"] = _flat_format(_object(json, name))
-        elif name == "verbosity":
-            text["verbosity"] = _decode(json)
-        elif name == "reasoning_effort":
-            made["reasoning"] = msgspec.Raw(b'{"effort":%b}' % json)
-        elif name == "tools":
-            made["tools"] = msgspec.Raw(
-                compact([_flat_tool(tool, f"tools[{index}]") for index, tool in enumerate(_listed(json, name))])
-            )
-        elif name == "tool_choice":
-            made["tool_choice"] = msgspec.Raw(compact(_flat_choice(_decode(json))))
-        elif name == "logprobs":
-            if json == b"true":
-                made["include"] = msgspec.Raw(b'["message.output_text.logprobs"]')
-        elif name in _CHAT_ONLY:
-            if _decode(json) not in _CHAT_ONLY[name]:
-                refuse(name, "OpenAI's Responses API has no counterpart; leave it out or use another target")
-        else:
-            made[name] = raw
-    if text:
-        own = _object(bytes(made["text"]), "text") if "text" in made else {}
-        made["text"] = msgspec.Raw(compact({**own, **text}))
-    return made
-
-
-def _least(before: msgspec.Raw | None, raw: msgspec.Raw) -> msgspec.Raw:
-    if before is None:
-        return raw
-    counts = [_decode(before), _decode(raw)]
-    if any(not isinstance(count, int) for count in counts):
-        refuse("max_tokens", "expected an integer")
-    return msgspec.Raw(compact(min(counts)))
-
-
-def _flat_format(wanted: dict[str, Any]) -> dict[str, Any]:
-    kind = wanted.get("type")
-    if kind in ("text", "json_object"):
-        return {"type": kind}
-    described = wanted.get("json_schema")
-    if kind != "json_schema" or not isinstance(described, dict):
-        refuse("response_format", f"expected text, json_schema or json_object, found {kind!r}")
-    return {"type": kind, **described}
-
-
-def _flat_tool(tool: Any, where: str) -> dict[str, Any]:
-    kind = tool.get("type") if isinstance(tool, dict) else None
-    described = tool.get(kind) if kind in ("function", "custom") else None
-    if not isinstance(described, dict):
-        refuse(where, 'expected {"type": "function", "function": {"name": …}} or a custom tool')
-    made = {"type": kind, **described}
-    if kind == "function":
-        made["strict"] = bool(described.get("strict"))
-        made.setdefault("parameters", None)
-    elif isinstance(made.get("format"), dict) and isinstance(made["format"].get("grammar"), dict):
-        made["format"] = {"type": "grammar", **made["format"]["grammar"]}
-    return made
-
-
-def _flat_choice(choice: Any) -> Any:
-    if not isinstance(choice, dict):
-        return choice
-    kind = choice.get("type")
-    inner = choice.get(kind) if isinstance(kind, str) else None
-    if not isinstance(inner, dict):
-        refuse("tool_choice", "expected auto, none, required or one tool")
-    if kind == "allowed_tools":
-        tools = inner.get("tools")
-        return {**inner, "type": kind, "tools": [_flat_choice(tool) for tool in tools or ()]}
-    return {"type": kind, **inner}
