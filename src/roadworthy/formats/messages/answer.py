@@ -282,7 +282,7 @@ def from_chat(body: bytes, *, asked: Mapping[str, msgspec.Raw], ident: str, mode
     choice = found.choices[0] if found.choices else _Choice()
     said = choice.message
     content: list[Any] = list(said.thinking_blocks or ())
-    reason, details = stop_reason_of(choice.finish_reason), None
+    reason, details = stop_reason_of(choice.finish_reason, calls=bool(said.tool_calls)), None
     if said.refusal:
         reason, details = "refusal", refusal_details(said.refusal)
         if not wants_schema(asked):
@@ -319,30 +319,38 @@ def _mended(found: Any) -> dict[str, Any]:
     choices = found.get("choices")
     choice = choices[0] if isinstance(choices, list) and choices and isinstance(choices[0], dict) else {}
     message = choice.get("message")
-    said = _typed(message, content=str | list, refusal=str) if isinstance(message, dict) else {}
+    said = typed(message, content=str | list, refusal=str) if isinstance(message, dict) else {}
     calls = message.get("tool_calls") if isinstance(message, dict) else None
-    said["tool_calls"] = [_mended_call(call) for call in calls or () if isinstance(call, dict)]
+    said["tool_calls"] = [mended_call(call) for call in calls or () if isinstance(call, dict)]
     if isinstance(said.get("content"), list):
         said["content"] = [part for part in said["content"] if isinstance(part, dict)]
-    usage = found.get("usage")
-    counted = {name: int(count) for name, count in usage.items() if _is_count(count)} if isinstance(usage, dict) else {}
     return {
-        **_typed(found, id=str, model=str),
-        "choices": [{**_typed(choice, finish_reason=str), "message": said}],
-        "usage": counted,
+        **typed(found, id=str, model=str),
+        "choices": [{**typed(choice, finish_reason=str), "message": said}],
+        "usage": mended_usage(found.get("usage")),
     }
 
 
-def _mended_call(call: dict[str, Any]) -> dict[str, Any]:
+def mended_call(call: dict[str, Any]) -> dict[str, Any]:
     function = call.get("function")
     function = function if isinstance(function, dict) else {}
     arguments = function.get("arguments")
     if arguments is not None and not isinstance(arguments, str):
         arguments = encode(arguments).decode()
-    return {**_typed(call, id=str), "function": {**_typed(function, name=str), "arguments": arguments}}
+    return {**typed(call, id=str), "function": {**typed(function, name=str), "arguments": arguments}}
 
 
-def _typed(found: dict[str, Any], **types: Any) -> dict[str, Any]:
+def mended_usage(found: Any) -> dict[str, Any] | None:
+    if not isinstance(found, dict):
+        return None
+    made: dict[str, Any] = {name: int(count) for name, count in found.items() if _is_count(count)}
+    for name, inner in found.items():
+        if isinstance(inner, dict):
+            made[name] = mended_usage(inner)
+    return made
+
+
+def typed(found: dict[str, Any], **types: Any) -> dict[str, Any]:
     return {name: found[name] for name, wanted in types.items() if isinstance(found.get(name), wanted)}
 
 
@@ -355,7 +363,10 @@ def ident_of(found: str | None, ident: str) -> str:
     return found if found and found.startswith("msg_") else f"msg_{ident}"
 
 
-def stop_reason_of(finish: str | None) -> str | None:
+def stop_reason_of(finish: str | None, *, calls: bool) -> str | None:
+    """``calls``: it calls tools, which some say with ``stop`` (OpenAI where the tool was forced) and clients go by."""
+    if calls and finish == "stop":
+        return "tool_use"
     return None if finish is None else STOP_REASONS.get(finish, finish)
 
 

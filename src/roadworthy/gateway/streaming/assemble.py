@@ -48,6 +48,8 @@ def _merge_choice(choices: dict[int, dict[str, Any]], part: dict[str, Any]) -> N
         choice = choices[index] = {"index": index, "message": message, "finish_reason": None}
     if part.get("finish_reason") is not None:
         choice["finish_reason"] = part["finish_reason"]
+    if part.get("stop_reason") is not None:  # the text at which it stopped
+        choice["stop_reason"] = part["stop_reason"]
     if isinstance(part.get("logprobs"), dict):
         _merge(choice.setdefault("logprobs", {}), part["logprobs"])
     _merge(choice["message"], part.get("delta") or {})
