@@ -1,9 +1,12 @@
-# make setup | demo [CHECK=1] | test | test-browser [ARGS=…] | check | docs | statistics [DATA=PATH] | bench [ROUNDS=3] [ONLY=roadworthy,nginx | ONLY=surfaces] [QUICK=1]
+# make setup | demo [CHECK=1] | test | test-browser [ARGS=…] | test-clients [ARGS=…] | check | docs | statistics [DATA=PATH] | bench [ROUNDS=3] [ONLY=roadworthy,nginx | ONLY=surfaces] [QUICK=1]
 VENV := .venv
 BIN := $(VENV)/bin
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 INSTALLED := $(VENV)/.installed
 BROWSER := $(VENV)/.browser
+CLIENTS := .venv-clients
+NODE_CLIENTS := clients/node/node_modules/.package-lock.json
+NODE_AGENTS := clients/agents/node_modules/.package-lock.json
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 ROUNDS ?= 3
@@ -12,7 +15,7 @@ QUICK ?=
 CHECK ?=
 DATA ?=
 
-.PHONY: setup demo test test-browser check docs statistics bench
+.PHONY: setup demo test test-browser test-clients check docs statistics bench
 .DEFAULT_GOAL := test
 
 setup: $(INSTALLED)
@@ -39,6 +42,21 @@ test-browser: $(BROWSER)
 
 $(BROWSER): $(INSTALLED) requirements/browser.txt
 	@$(PIP) install --require-hashes -r requirements/browser.txt
+	@touch $@
+
+# What people call us with: frameworks in a virtual environment of their own, and what npm installs, where there is npm.
+test-clients: $(INSTALLED) $(CLIENTS)/.installed $(if $(shell command -v npm),$(NODE_CLIENTS) $(NODE_AGENTS))
+	$(BIN)/pytest clients --timeout 300 $(ARGS)
+
+$(CLIENTS)/.installed: requirements/clients.txt
+	@echo "installing clients and frameworks into $(CLIENTS) (a minute, once)"
+	@$(PYTHON) -m venv $(CLIENTS)
+	@$(CLIENTS)/bin/python -m pip --disable-pip-version-check --quiet install --require-hashes -r requirements/clients.txt
+	@touch $@
+
+clients/%/node_modules/.package-lock.json: clients/%/package-lock.json
+	@echo "installing clients for Node into clients/$*"
+	@npm ci --prefix clients/$* --ignore-scripts --no-audit --no-fund --loglevel error
 	@touch $@
 
 check: setup
