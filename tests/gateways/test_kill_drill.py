@@ -107,6 +107,8 @@ def test_ctrl_c_restores(two: Two) -> None:
     command = [*ROADWORTHY, "drill", "kill", "--presses", "50", "--data", str(two.local.data)]
     piped = subprocess.PIPE
     with subprocess.Popen(command, env=clean_env(), stdout=piped, stderr=piped, text=True) as process:
+        assert process.stderr is not None
+        assert "Ctrl-C stops and restores" in process.stderr.readline()  # from here on it does
         until(lambda: "off" in two.states().values(), "press")
         process.send_signal(signal.SIGINT)
         _, said = process.communicate(timeout=90)
