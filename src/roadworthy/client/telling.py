@@ -16,9 +16,9 @@ from roadworthy.client.words import Failure, Outcome, Route
 
 INFERENCE = re.compile(r"inf_[0-9a-f]{32}")
 _IDS = ("x-roadworthy-inference", "x-request-id", "request-id")
-_INSIDE = ("body", "response", "_response", "http_response")
+_INSIDE = ("body", "chunk", "response", "_response", "http_response")
 """Attributes in which clients keep what they were sent: errors their body, events the response that they are about,
-streams and raw answers the HTTP response."""
+helpers of streams the chunk, streams and raw answers the HTTP response."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
