@@ -160,6 +160,8 @@ class Wire(Protocol):
 
     speaks: frozenset[Format]
     """Formats of requests that it takes as they are (operations ``responses``, ``messages``)."""
+    stream_type: bytes
+    """Media type in which its streams come, in lower case (``text/event-stream``)."""
 
     def encode(self, operation: Operation, fields: Fields, *, stream: bool, forwarded: Headers = ()) -> Outgoing:
         """``forwarded``: headers of the caller that its own format passes on (``anthropic-version``, ``-beta``).

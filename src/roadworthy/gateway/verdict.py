@@ -28,10 +28,11 @@ DeepSeek's, Zhipu's (API references)."""
 SPOILT: frozenset[str | None] = frozenset(
     {
         "malformed_function_call", "malformed_response", "unexpected_tool_call", "too_many_tool_calls",
-        "missing_thought_signature", "no_image", "image_other", "other",
+        "missing_thought_signature", "no_image", "image_other", "other", "malformed_model_output", "malformed_tool_use",
     }
 )  # fmt: skip
-"""Finish reasons of answers that their provider itself calls no good: Gemini's (API reference, "FinishReason")."""
+"""Finish reasons of answers that their provider itself calls no good: Gemini's (API reference, "FinishReason"),
+Bedrock's (API reference, "Converse")."""
 
 
 def says_nothing(text: str) -> bool:

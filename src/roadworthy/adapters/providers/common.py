@@ -15,7 +15,7 @@ from roadworthy.gateway.ports import Headers, Unusable
 from roadworthy.workflow.inference import Tokens
 from roadworthy.workflow.model import Target
 
-_REQUEST_IDS = (b"x-request-id", b"apim-request-id", b"request-id", b"cf-ray")
+_REQUEST_IDS = (b"x-request-id", b"apim-request-id", b"request-id", b"x-amzn-requestid", b"cf-ray")
 """Headers; the first of them that a provider sends counts."""
 
 _STATUSES = {"rate_limit": 429, "overloaded": 529, "invalid_request": 400, "authentication": 401, "permission": 403}
@@ -28,6 +28,7 @@ class BaseWire:
     """
 
     _auth: tuple[bytes, str] = (b"authorization", "Bearer ")
+    stream_type = b"text/event-stream"
 
     def __init__(
         self, target: Target, base: bytes, secret: str | None, *, now: Callable[[], float] = time.time
@@ -36,7 +37,7 @@ class BaseWire:
         self._base = base.rstrip(b"/")
         self._now = now
         self.speaks: frozenset[Format] = frozenset(target.capabilities.surfaces or ("chat",))
-        self._headers, self._broken = request_headers(target, self._auth, secret)
+        self._headers, self._broken = request_headers(target, self._auth, secret, self.stream_type)
 
     def _fixed_headers(self) -> tuple[tuple[bytes, bytes], ...]:
         """Raises ``Unusable`` (``misconfigured``) when key or headers cannot be sent."""
@@ -56,13 +57,13 @@ class BaseWire:
 
 
 def request_headers(
-    target: Target, auth: tuple[bytes, str], secret: str | None
+    target: Target, auth: tuple[bytes, str], secret: str | None, stream_type: bytes
 ) -> tuple[tuple[tuple[bytes, bytes], ...], str]:
     """Headers of every request (content type, the secret, the target's own), and what is wrong with them.
 
     A line end in a key or header would let it write headers of its own.
     """
-    values = {b"content-type": "application/json", b"accept": "application/json, text/event-stream"}
+    values = {b"content-type": "application/json", b"accept": f"application/json, {stream_type.decode()}"}
     if secret is not None and secret.strip():
         values[auth[0]] = auth[1] + secret.strip()
     values.update({name.lower().encode(): value for name, value in target.headers.items()})

@@ -124,7 +124,7 @@ class Streamer:
 
     async def _until_content(self, live: LiveStream, timer: asyncio.TimerHandle) -> None:
         content_type = next((value for name, value in live.reply.headers if name == b"content-type"), b"")
-        if not content_type.lower().startswith(b"text/event-stream"):
+        if not content_type.lower().startswith(live.target.wire.stream_type):
             shown = content_type[:60].decode("latin-1")
             raise Unusable("invalid", f"a stream was asked for, the answer is {shown or 'untyped'}")
         call, attempt = live.call, live.attempt
