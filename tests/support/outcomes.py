@@ -31,8 +31,9 @@ _HAS = {
     "canned": f"target: down\ncanned: {{text: {CANNED}}}\nladder: {{unavailable: [canned]}}\n",
     "escalated": f"target: down\nholding: {{text: {HOLDING}}}\nladder: {{unavailable: [escalate]}}\n",
     "blocked": (
-        f"target: main\nblocked: {{text: {BLOCKED}}}\nladder: {{unsafe: [drop]}}\n"
-        "checks: {forbidden: {phrases: [refunds guaranteed], failure: unsafe}}\nstream: buffered\n"
+        f"target: main\nblocked: {{text: {BLOCKED}}}\nladder: {{invalid: [drop]}}\n"
+        # not unsafe: of those a trigger of the kill switch bears few
+        "checks: {forbidden: {phrases: [refunds guaranteed], failure: invalid}}\nstream: buffered\n"
     ),
     "limited": "target: main\nladder: {overspent: []}\n",
     "bypassed": "target: main\n",
@@ -40,7 +41,6 @@ _HAS = {
 }
 _POLICY = {
     "limited": "policy: {projected_peak: 10, budgets: {workflow: {day: 0.0000001}}}\n",
-    "blocked": "policy: {projected_peak: 10, kill: {unsafe_share: 99%}}\n",  # else it is soon stopped
 }
 
 
