@@ -211,8 +211,11 @@ class _Turns:
                 self._thoughts += part["text"]
 
     def _content(self, content: bytes, where: str) -> bytes:
-        """Text as it is, or parts."""
-        return content if content.startswith(b'"') else compact(self._translated(content, where))
+        """Text as it is, or parts; a single text is told as one, which every provider of chat completions takes."""
+        if content.startswith(b'"'):
+            return content
+        parts = self._translated(content, where)
+        return compact(parts[0]["text"] if len(parts) == 1 and parts[0].keys() == {"type", "text"} else parts)
 
     def _translated(self, content: bytes, where: str) -> list[dict[str, Any]]:
         return [self._part(part, f"{where}[{index}]") for index, part in enumerate(_parts(content, where))]
