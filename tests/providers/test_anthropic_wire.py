@@ -13,8 +13,10 @@ import msgspec
 import pytest
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 
-from roadworthy.adapters.providers.anthropic import AnthropicEvents, AnthropicWire
-from roadworthy.adapters.providers.anthropic_request import DEFAULT_MAX_TOKENS, unenforceable
+from roadworthy.adapters.providers.anthropic import AnthropicWire
+from roadworthy.adapters.providers.anthropic_events import AnthropicEvents
+from roadworthy.formats.messages.request import DEFAULT_MAX_TOKENS
+from roadworthy.formats.messages.schemas import unenforceable
 from roadworthy.gateway.ports import Chunk, Unusable
 from roadworthy.workflow.inference import Tokens
 from roadworthy.workflow.model import Capabilities, Target
@@ -90,6 +92,13 @@ def test_system_and_developer_messages_become_the_system():
     body = encode(messages=messages)
     assert body["system"] == [{"type": "text", "text": "Be kind."}, {"type": "text", "text": "Be short."}]
     assert len(body["messages"]) == 1
+
+
+def test_a_later_system_message_stays_where_it_is():
+    """Models take it there since Claude Opus 4.8; the provider says so where one does not."""
+    sent = encode(messages=[USER, {"role": "developer", "content": "late"}])
+    assert sent["messages"][1] == {"role": "system", "content": [{"type": "text", "text": "late"}]}
+    assert "system" not in sent
 
 
 def test_sampling_limits_and_user_are_expressed():
@@ -227,7 +236,6 @@ def image(url: str, **more: str) -> list[dict[str, Any]]:
         ({"tools": [function()], "response_format": schema(LOOSE)}, "response_format"),
         ({"messages": []}, "messages"),
         ({"messages": [{"role": "system", "content": "only"}]}, "messages"),
-        ({"messages": [USER, {"role": "system", "content": "late"}]}, "messages[1].role"),
         ({"messages": [{"role": "function", "content": "x"}]}, "messages[0].role"),
         ({"messages": [{"role": "user", "content": "x", "name": "ada"}]}, "messages[0].name"),
         ({"messages": [{"role": "user", "content": ""}]}, "messages[0].content"),
@@ -411,8 +419,11 @@ def test_a_stream_with_tools_reads_as_openais():
 
 def test_thinking_is_no_text_and_counts_as_reasoning():
     reader, chunks = play((CASSETTES / "anthropic_thinking_stream.sse").read_bytes())
-    assert [chunk.text for chunk in chunks] == [False, False, True, False, False]
+    assert [chunk.text for chunk in chunks] == [False, False, False, True, False, False]
     assert json.loads(chunks[1].data)["choices"][0]["delta"] == {"reasoning_content": "27 * 453 is"}
+    signed = json.loads(chunks[2].data)["choices"][0]["delta"]["thinking_blocks"]
+    assert [block["thinking"] for block in signed] == ["27 * 453 is"]
+    assert signed[0]["signature"]
     assert chunks[-1].tokens == Tokens(input=20, output=60, reasoning=45)
     assert reader.done
 

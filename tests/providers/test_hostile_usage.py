@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from roadworthy.adapters.providers import openai_shape as shape
-from roadworthy.adapters.providers.anthropic import _Usage, tokens_of
+from roadworthy.adapters.providers.anthropic_events import tokens_of
+from roadworthy.formats.messages.answer import Usage
 
 
 @pytest.mark.parametrize("count", [2**63, 10**30])
@@ -21,4 +22,4 @@ def test_absurd_sums_that_agree_are_no_usage() -> None:
 
 @pytest.mark.parametrize("name", ["input_tokens", "output_tokens", "cache_read_input_tokens"])
 def test_absurd_anthropic_counts_are_no_usage(name: str) -> None:
-    assert tokens_of(_Usage(**{"input_tokens": 10, "output_tokens": 5, name: 2**63})) is None
+    assert tokens_of(Usage(**{"input_tokens": 10, "output_tokens": 5, name: 2**63})) is None

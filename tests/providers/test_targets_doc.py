@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from roadworthy.adapters.providers.anthropic_request import DEFAULT_MAX_TOKENS
+from roadworthy.formats.messages.request import DEFAULT_MAX_TOKENS
 from roadworthy.adapters.providers.local import CONTEXT, MODEL
 from roadworthy.workflow import simulation
 from roadworthy.workflow.files import read_configuration
