@@ -25,7 +25,7 @@ _CONTEXT = re.compile(
 )
 _FILTERED = re.compile(
     r"content_filter|content_policy_violation|ResponsibleAIPolicy|content management policy|PROHIBITED_CONTENT"
-    r"|safety system|moderation_blocked|flagged by",
+    r"|safety system|moderation_blocked|flagged by|content filtering policy",
     re.IGNORECASE,
 )
 _QUOTA = re.compile(

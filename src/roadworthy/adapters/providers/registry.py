@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from roadworthy.adapters.providers.anthropic import AnthropicWire
+from roadworthy.adapters.providers.bedrock import BedrockWire
 from roadworthy.adapters.providers.gemini import GeminiWire
 from roadworthy.adapters.providers.local_wire import LocalWire
 from roadworthy.adapters.providers.openai import OpenAIWire
+from roadworthy.adapters.providers.simulated_wire import SimulatedWire
 from roadworthy.gateway.ports import Wire, WireFactory
 from roadworthy.workflow.model import ProviderKind, Target
 
@@ -13,8 +15,9 @@ WIRES: dict[ProviderKind, WireFactory] = {
     "openai": OpenAIWire,
     "anthropic": AnthropicWire,
     "gemini": GeminiWire,
+    "bedrock": BedrockWire,
     "local": LocalWire,
-    "simulated": OpenAIWire,
+    "simulated": SimulatedWire,
 }
 
 

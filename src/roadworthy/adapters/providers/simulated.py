@@ -2,9 +2,10 @@
 
 ``python -m roadworthy.adapters.providers.simulated --profile FILE --port-file F [--ledger FILE]``
 
-Serves ``/v1/chat/completions``, ``/v1/embeddings``, ``/v1/models``, ``/health`` and ``/ledger`` (totals of what it
-sent) on loopback.  Everything it says is marked: model ``simulated:…``, ``system_fingerprint: simulated``,
-``simulated: true``, header ``x-simulated``.  The ledger file has one JSON line a call (``simulated_script.Sent``).
+Serves ``/v1/chat/completions``, ``/v1/responses``, ``/v1/messages`` (and its ``/count_tokens``), ``/v1/embeddings``,
+``/v1/models``, ``/health`` and ``/ledger`` (totals of what it sent) on loopback.  Everything it says is marked: model
+``simulated:…``, ``system_fingerprint: simulated``, ``simulated: true``, header ``x-simulated``.  The ledger file has
+one JSON line a call (``simulated_script.Sent``).
 """
 
 from __future__ import annotations
@@ -28,8 +29,10 @@ import msgspec
 import uvloop
 
 from roadworthy.adapters.providers import child
+from roadworthy.adapters.providers import simulated_surfaces as surfaces
 from roadworthy.adapters.providers.simulated_answer import Asked
 from roadworthy.adapters.providers.simulated_script import STREAM_FAULTS, Call, Script, Sent, compose, refused
+from roadworthy.formats.model import Inexpressible
 from roadworthy.workflow import simulation
 from roadworthy.workflow.simulation import Fault, FaultRule, Profile, ProfileError, Seeded
 
@@ -52,7 +55,9 @@ class Director:
         self._strikes: Counter[int] = Counter()
         self._seen: dict[bytes, int] = {}
 
-    def call(self, path: str, body: bytes, asked: Asked, order: str | None, now: float) -> Call:
+    def call(
+        self, path: str, body: bytes, asked: Asked, order: str | None, now: float, own: surfaces.Own | None = None
+    ) -> Call:
         """``order``: value of the ``x-simulate-fault`` header.  Raises ``InlineFault``."""
         self._calls += 1
         digest = hashlib.blake2b(body, digest_size=8).digest()
@@ -65,7 +70,7 @@ class Director:
         random = Seeded(int.from_bytes(digest, "big") ^ (self._profile.seed * 0x9E3779B97F4A7C15) ^ (salt << 1))
         # who goes on with a begun answer comes back after the fault that broke it
         fault = self._ordered(body, asked, order, repeated + bool(asked.begun)) or self._struck(asked, random)
-        return Call(self._calls, path, asked, random, fault, now)
+        return Call(self._calls, path, asked, random, fault, now, own)
 
     def _ordered(self, body: bytes, asked: Asked, order: str | None, repeated: int) -> Fault | None:
         if order is not None:
@@ -212,14 +217,15 @@ class Connection(asyncio.Protocol):
         if path == "/v1/models":
             return _plain_answer({"object": "list", "data": [{"id": "simulated", "object": "model"}]})
         unknown = Call(0, path, Asked(), Seeded(0), None, self._now())
-        if path not in ("/v1/chat/completions", "/v1/embeddings"):
+        foreign = path in surfaces.PATHS
+        if not foreign and path not in ("/v1/chat/completions", "/v1/embeddings"):
             return refused(unknown, 404, f"no such path {path!r} here")
         try:
-            asked = _asked.decode(body)
+            asked, own = surfaces.read(path, body) if foreign else (_asked.decode(body), None)
             if (excess := asked.too_much()) is not None:
                 return refused(unknown, 400, excess)
-            call = self._director.call(path, body, asked, order, self._now())
-        except (msgspec.DecodeError, UnicodeDecodeError, InlineFault) as error:
+            call = self._director.call(path, body, asked, order, self._now(), own)
+        except (msgspec.DecodeError, UnicodeDecodeError, Inexpressible, InlineFault) as error:
             return refused(unknown, 400, str(error))
         return compose(self._profile, call)
 

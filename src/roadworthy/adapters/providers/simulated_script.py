@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from roadworthy.adapters.providers import simulated_surfaces as surfaces
 from roadworthy.adapters.providers.simulated_answer import Asked, Spoken, count, speak, vectors
 from roadworthy.workflow.simulation import Distribution, Fault, Profile, Seeded
 
@@ -29,6 +30,7 @@ STREAM_FAULTS = frozenset(
 )
 """Faults that can only strike a stream."""
 
+_NEVER_STREAMED = ("/v1/embeddings", surfaces.COUNT)
 _HTML = b"<!DOCTYPE html><html><head><title>Bad gateway</title></head><body><h1>Bad gateway</h1></body></html>"
 _encode = msgspec.json.Encoder().encode
 _ERRORS = {
@@ -66,6 +68,8 @@ class Call(msgspec.Struct):
     fault: Fault | None
     now: float
     """Unix seconds."""
+    own: surfaces.Own | None = None
+    """The request as it came; ``None``: chat completions or embeddings."""
 
 
 class Sent(msgspec.Struct, omit_defaults=True):
@@ -109,19 +113,23 @@ def compose(profile: Profile, call: Call) -> Script:
         path=call.path,
         asked=call.asked.model,
         model=fault.options["name"] if fault is not None and fault.name == "model" else model,
-        stream=call.asked.stream,
+        stream=call.asked.stream and call.path not in _NEVER_STREAMED,
         fault=None if fault is None else " ".join([fault.name, *[str(value) for value in fault.options.values()]])[:80],
     )
     if fault is not None and fault.name == "status":
         return _status(profile, call, fault, sent)
     if call.path == "/v1/embeddings":
         return _embeddings(profile, call, sent)
+    if call.path == surfaces.COUNT:
+        return _counted(profile, call, sent)
     choices = [speak(profile, call.asked, call.random, fault) for _ in range(call.asked.n or 1)]
     _count(profile, call, choices, sent)
     timing = _Timing(profile, call)
     if call.asked.stream:
         return _transported(call, sent, timing, _head(sent, b"text/event-stream", None), _events(call, choices, sent))
     body = _body(call, choices, sent)
+    if call.own is not None:
+        body = surfaces.whole(call.own, body, ident=sent.id, model=sent.model, usage=sent.usage)
     if fault is not None and fault.name == "body":
         body = _broken_body(fault.options["as"], body)
         sent.usage = sent.usage and fault.options["as"] == "extra_fields"
@@ -136,7 +144,10 @@ def refused(call: Call, status: int, message: str) -> Script:
     sent = Sent(
         call=call.number, id=f"sim-{call.number}", ts=call.now, path=call.path, asked=call.asked.model, status=status
     )
-    body = _error(message, _TYPES.get(status, "invalid_request_error"), None)
+    if surfaces.PATHS.get(call.path) == "messages":
+        _, body = surfaces.error(status, message)
+    else:
+        body = _error(message, _TYPES.get(status, "invalid_request_error"), None)
     return Script([(0.0, _head(sent, b"application/json", len(body)) + body)], sent, whole=False)
 
 
@@ -240,11 +251,12 @@ def _broken_body(kind: str, body: bytes) -> bytes:
     if kind == "truncated_json":
         return body[: len(body) * 2 // 3]
     found = msgspec.json.decode(body)
+    choices = next((name for name in ("choices", "output", "content", "data") if name in found), None)
     if kind == "no_choices":
-        found["choices"] = []
-    else:
-        found.update(x_future_field={"a": [1, 2, {"b": None}]}, service_tier="quantum")
-        found["choices"][0]["x_score"] = 0.5
+        return b"{}" if choices in ("data", None) else _encode({**found, choices: []})
+    found.update(x_future_field={"a": [1, 2, {"b": None}]}, service_tier="quantum")
+    if choices is not None and found[choices]:
+        found[choices][0]["x_score"] = 0.5
     return _encode(found)
 
 
@@ -260,10 +272,21 @@ def _embeddings(profile: Profile, call: Call, sent: Sent) -> Script:
     }
     encoded = _encode(body)
     if call.fault is not None and call.fault.name == "body":
-        encoded = _broken_body(call.fault.options["as"], encoded) if call.fault.options["as"] != "no_choices" else b"{}"
+        encoded = _broken_body(call.fault.options["as"], encoded)
         sent.usage = False
     head = _head(sent, b"application/json", len(encoded))
     return _transported(call, sent, _Timing(profile, call), head, [(0, encoded)])
+
+
+def _counted(profile: Profile, call: Call, sent: Sent) -> Script:
+    """What a prompt amounts to; nothing is made."""
+    _count(profile, call, [], sent)
+    sent.usage = False
+    body = _encode({"input_tokens": sent.input + sent.cached, "simulated": True})
+    if call.fault is not None and call.fault.name == "body":
+        body = _broken_body(call.fault.options["as"], body)
+    head = _head(sent, b"application/json", len(body))
+    return _transported(call, sent, _Timing(profile, call), head, [(0, body)])
 
 
 def _status(profile: Profile, call: Call, fault: Fault, sent: Sent) -> Script:
@@ -271,9 +294,14 @@ def _status(profile: Profile, call: Call, fault: Fault, sent: Sent) -> Script:
     kind = _TYPES.get(code, "server_error")
     if "error" in fault.options:
         code, message, kind, name = _ERRORS[fault.options["error"]]
-    sent.status = code
     html = bool(fault.options.get("html"))
-    body = _HTML if html else _error(message, kind, name)
+    if html:
+        body = _HTML
+    elif surfaces.PATHS.get(call.path) == "messages":
+        code, body = surfaces.error(code, message, fault.options.get("error"))
+    else:
+        body = _error(message, kind, name)
+    sent.status = code
     extra = b""
     wait = fault.options.get("retry_after")
     if wait is not None:
@@ -293,10 +321,11 @@ def _error(message: str, kind: str, code: str | None) -> bytes:
 def _head(sent: Sent, kind: bytes, length: int | None, extra: bytes = b"") -> bytes:
     framing = b"transfer-encoding: chunked" if length is None else b"content-length: %d" % length
     reason = http.HTTPStatus(sent.status).phrase if sent.status in http.HTTPStatus._value2member_map_ else "Overloaded"
-    return b"HTTP/1.1 %d %b\r\ncontent-type: %b\r\nx-request-id: %b\r\nx-simulated: true\r\n%b%b\r\n\r\n" % (
+    return b"HTTP/1.1 %d %b\r\ncontent-type: %b\r\n%b: %b\r\nx-simulated: true\r\n%b%b\r\n\r\n" % (
         sent.status,
         reason.encode(),
         kind,
+        b"request-id" if surfaces.PATHS.get(sent.path) == "messages" else b"x-request-id",
         sent.id.encode(),
         extra,
         framing,
@@ -315,7 +344,11 @@ def _events(call: Call, choices: list[Spoken], sent: Sent) -> list[tuple[int, by
         shape = call.fault is not None and call.fault.name == "usage" and call.fault.options["as"] == "delta_chunk"
         usage_choices = [{"index": 0, "delta": {}, "finish_reason": None}] if shape else []
         events.append((0, _line({**marks, "choices": usage_choices, "usage": _usage(call, sent)})))
-    events.append((0, b"data: [DONE]\n\n"))
+    if call.own is None:
+        events.append((0, b"data: [DONE]\n\n"))
+    else:
+        created = int(call.now)
+        events = surfaces.stream(call.own, events, ident=sent.id, model=sent.model, created=created, usage=sent.usage)
     return _faulty_events(call, events, sent) if call.fault is not None else events
 
 
@@ -350,19 +383,18 @@ def _line(body: dict[str, Any]) -> bytes:
 def _faulty_events(call: Call, events: list[tuple[int, bytes]], sent: Sent) -> list[tuple[int, bytes]]:
     fault, middle = call.fault, max(1, len(events) // 2)
     assert fault is not None
+    odd = _odd(call, sent) if call.own is None else surfaces.ODD[call.own.format]
     if fault.name == "no_done":
-        return events[:-1]
+        return events[: len(events) - odd.markers]
     if fault.name in ("error_event", "malformed_chunk"):
         sent.usage = False
-        broken = b'data: {"id":"x","choices":[{"index":0,"delta":{"content":"cut he\n\n'
-        error = b"data: %b\n\n" % _error("The server had an error while processing.", "server_error", None)
-        return [*events[:middle], (0, error if fault.name == "error_event" else broken)]
+        return [*events[:middle], (0, odd.error if fault.name == "error_event" else odd.half)]
     if fault.name == "duplicate_chunk":
         return [*events[:middle], events[middle], *events[middle:]]
     if fault.name == "reordered_chunk":
         return [*events[: middle - 1], events[middle], events[middle - 1], *events[middle + 1 :]]
     if fault.name == "long_line":
-        long = {**_marks(call, sent, "chat.completion.chunk"), "choices": [], "padding": "x" * fault.options["bytes"]}
+        long = {**odd.padded, "padding": "x" * fault.options["bytes"]}
         return [*events[:middle], (0, _line(long)), *events[middle:]]
     if fault.name == "mixed_newlines":
         ends = (b"\r\n\r\n", b"\n\n", b"\r\n\n")
@@ -373,6 +405,16 @@ def _faulty_events(call: Call, events: list[tuple[int, bytes]], sent: Sent) -> l
     return events
 
 
+def _odd(call: Call, sent: Sent) -> surfaces.Oddities:
+    """Odd events of chat completions."""
+    return surfaces.Oddities(
+        half=b'data: {"id":"x","choices":[{"index":0,"delta":{"content":"cut he\n\n',
+        error=b"data: %b\n\n" % _error("The server had an error while processing.", "server_error", None),
+        padded={**_marks(call, sent, "chat.completion.chunk"), "choices": []},
+        markers=1,
+    )
+
+
 def _split(tokens: int, event: bytes) -> list[tuple[int, bytes]]:
     """Cut inside the first character of several bytes."""
     at = next((at for at, byte in enumerate(event) if byte >= 0xC0), None)
@@ -381,10 +423,9 @@ def _split(tokens: int, event: bytes) -> list[tuple[int, bytes]]:
 
 def _transported(call: Call, sent: Sent, timing: _Timing, head: bytes, parts: list[tuple[int, bytes]]) -> Script:
     """Frame head and parts (a whole body, or events as HTTP chunks), spread them over time, break the transport."""
-    stream = call.asked.stream and call.path != "/v1/embeddings"
-    frames = [b"%x\r\n%b\r\n" % (len(data), data) if stream else data for _, data in parts]
+    frames = [b"%x\r\n%b\r\n" % (len(data), data) if sent.stream else data for _, data in parts]
     waits = [timing.between(tokens) for tokens, _ in parts]
-    if stream:
+    if sent.stream:
         frames.append(b"0\r\n\r\n")
         waits.append(0.0)
     steps = [(timing.first, head), *zip(waits, frames, strict=True)]
