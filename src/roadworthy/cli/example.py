@@ -26,6 +26,11 @@ _TARGETS: Final = {
     provider: gemini               # Google's generateContent, spoken natively
     model: gemini-2.5-flash
     key: env:GEMINI_API_KEY        # the name of the secret, never the secret""",
+    "bedrock": """\
+    provider: bedrock              # Amazon's Converse; with an AWS key: pip install 'roadworthy[bedrock]'
+    model: eu.anthropic.claude-haiku-4-5-20251001-v1:0
+    endpoint: https://bedrock-runtime.eu-central-1.amazonaws.com   # of your region
+    key: env:AWS_BEARER_TOKEN_BEDROCK   # a Bedrock API key, or ACCESS_KEY_ID:SECRET_ACCESS_KEY""",
     "local": """\
     provider: local                # the small model of the extra `demo`, in a process of its own
     model: SmolLM2-135M-Instruct

@@ -54,7 +54,7 @@ class PriceList:
         all that begin so.  Empty for a provider that the list does not know."""
         from genai_prices import data_snapshot
 
-        if target.provider not in ("openai", "anthropic", "gemini"):
+        if target.provider not in ("openai", "anthropic", "gemini", "bedrock"):
             return {}
         provider_id, endpoint = self._provider(target)
         try:
@@ -124,6 +124,8 @@ class PriceList:
             return "anthropic", None
         if target.provider == "gemini":
             return "google", None
+        if target.provider == "bedrock":
+            return "aws", None
         if target.endpoint is None:
             return "openai", None
         host = urlsplit(target.endpoint).hostname or ""

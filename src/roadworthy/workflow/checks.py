@@ -12,6 +12,7 @@ from typing import Any, Final
 from roadworthy.workflow import checks_of_answers, checks_of_evals, checks_of_ladder, checks_of_policy
 from roadworthy.workflow.draft import Draft, named_targets
 from roadworthy.workflow.json_schema import schema_error, validation_error
+from roadworthy.workflow.model import FORCING
 from roadworthy.workflow.problems import Problem, did_you_mean, nearest
 from roadworthy.workflow.prompt import Template, TemplateError
 from roadworthy.workflow.workflow_table import WORKFLOW
@@ -171,7 +172,7 @@ def _targets(draft: Draft) -> Iterator[Problem]:
             continue  # it judges answers, it writes none
         if draft.keys.get("tools") and not target.capabilities.tools:
             yield draft.problem(path, f"target '{name}', which calls no tools", "one that does", "change the target")
-        obeys = target.capabilities.response_schema or target.provider == "anthropic"  # its wire forces a tool
+        obeys = target.capabilities.response_schema or target.provider in FORCING
         if draft.has("output") and not obeys:
             found = f"target '{name}', which obeys no JSON schema"
             yield draft.problem(path, found, "one that does", "change the target, or remove 'output'")

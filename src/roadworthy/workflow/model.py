@@ -17,6 +17,9 @@ from roadworthy.workflow.rotation import Rotation
 ProviderKind = Literal["openai", "anthropic", "gemini", "bedrock", "local", "simulated"]
 """``openai`` is any OpenAI-compatible endpoint; ``local`` the bundled model; ``simulated`` the rehearsal target."""
 
+FORCING: Final[frozenset[ProviderKind]] = frozenset({"anthropic", "bedrock"})
+"""Kinds whose wire sends a JSON schema as a forced tool to a model without structured outputs."""
+
 PromptMode = Literal["managed", "app"]
 Enforcement = Literal["enforce", "observe"]
 StreamMode = Literal["passthrough", "windowed", "buffered"]

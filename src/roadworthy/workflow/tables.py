@@ -80,9 +80,9 @@ TARGET: Final = Section(
     "a target",
     {
         "provider": Field(
-            Choice(("openai", "anthropic", "gemini", "local", "simulated")),
-            "openai is any OpenAI-compatible endpoint; gemini Google's native API; local the bundled model; "
-            "simulated the rehearsal target.",
+            Choice(("openai", "anthropic", "gemini", "bedrock", "local", "simulated")),
+            "openai is any OpenAI-compatible endpoint; gemini Google's native API; bedrock Amazon's Converse; "
+            "local the bundled model; simulated the rehearsal target.",
             required=True,
         ),
         "model": Field(
@@ -92,7 +92,7 @@ TARGET: Final = Section(
         ),
         "endpoint": Field(
             Url(),
-            "Base URL with its version path; not for local and simulated.",
+            "Base URL with its version path; not for local and simulated, always for bedrock.",
             default="the provider's own (https://api.openai.com/v1, https://api.anthropic.com/v1, "
             "https://generativelanguage.googleapis.com/v1beta)",
         ),

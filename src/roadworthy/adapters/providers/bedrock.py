@@ -8,7 +8,6 @@ Source: Amazon Bedrock API reference, "Converse", "ConverseStream"; user guide, 
 
 from __future__ import annotations
 
-import re
 import secrets
 import time
 from collections.abc import Callable
@@ -36,6 +35,7 @@ from roadworthy.gateway.ports import (
     Unusable,
 )
 from roadworthy.http1.origin import Origin
+from roadworthy.workflow.checks_of_targets import BEDROCK_MODEL
 from roadworthy.workflow.model import Target
 
 if TYPE_CHECKING:
@@ -43,7 +43,6 @@ if TYPE_CHECKING:
 
 STREAM_TYPE = b"application/vnd.amazon.eventstream"
 EXTRA = "pip install 'roadworthy[bedrock]'"
-_MODEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/-]{0,2047}")
 _encode = msgspec.json.Encoder().encode
 
 
@@ -95,7 +94,7 @@ class BedrockWire(BaseWire):
         try:
             from roadworthy.adapters.providers.bedrock_signing import Signer
         except ImportError:
-            raise ValueError(f"AWS keys are signed with by botocore, which is not installed; run: {EXTRA}") from None
+            raise ValueError(f"an AWS key signs by botocore, which is not installed here; run: {EXTRA}") from None
         origin = Origin.from_url(target.endpoint)
         authority = origin.authority.decode()
         self._signer = Signer(found, region, f"{origin.scheme}://{authority}", authority)
@@ -129,7 +128,7 @@ class BedrockWire(BaseWire):
         model, asked = self._target.model, self._target.model == ANY_MODEL
         if asked:
             model = msgspec.json.decode(fields["model"])
-        if not isinstance(model, str) or _MODEL.fullmatch(model) is None:
+        if not isinstance(model, str) or BEDROCK_MODEL.fullmatch(model) is None:
             message = f"`model`: expected a model id, an inference profile or an ARN, found {str(model)[:80]!r}"
             if not asked:
                 raise Unusable("misconfigured", f"target {self._target.name}: {message}")

@@ -39,6 +39,11 @@ class BaseWire:
         self.speaks: frozenset[Format] = frozenset(target.capabilities.surfaces or ("chat",))
         self._headers, self._broken = request_headers(target, self._auth, secret, self.stream_type)
 
+    @property
+    def problem(self) -> str:
+        """What keeps it from being called at all; empty: nothing."""
+        return self._broken
+
     def _fixed_headers(self) -> tuple[tuple[bytes, bytes], ...]:
         """Raises ``Unusable`` (``misconfigured``) when key or headers cannot be sent."""
         if self._broken:

@@ -70,4 +70,5 @@ def provider_name(kind: ProviderKind, endpoint: str | None) -> str:
     for suffix, name in _PROVIDERS:
         if host == suffix or host.endswith("." + suffix):
             return name
-    return {"anthropic": "anthropic", "gemini": "gcp.gemini", "openai": "openai_compatible"}.get(kind, OURS + kind)
+    named = {"anthropic": "anthropic", "bedrock": "aws.bedrock", "gemini": "gcp.gemini", "openai": "openai_compatible"}
+    return named.get(kind, OURS + kind)

@@ -125,7 +125,7 @@ def tell_problems(work: Work, problems: Sequence[Mapping[str, Any]]) -> None:
 @click.argument("folder", metavar="[DIR]", type=FOLDER, default=".")
 @click.option(
     "--provider",
-    type=click.Choice(("openai", "anthropic", "gemini", "local", "simulated")),
+    type=click.Choice(("openai", "anthropic", "gemini", "bedrock", "local", "simulated")),
     help="Where the model is.  [default: openai, anthropic or gemini when its key is set, else local, else simulated]",
 )
 @common

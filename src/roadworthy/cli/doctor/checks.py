@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from urllib.parse import urlsplit
 
 from roadworthy.adapters.kill_files import FileKillStore
+from roadworthy.adapters.providers.bedrock import BedrockWire
 from roadworthy.cli import words
 from roadworthy.cli.doctor.model import Finding, NotReached, World
 from roadworthy.kill_switch.files import FILE, workflow_of
@@ -255,6 +256,11 @@ def _provider(world: World, target: Target, name: str) -> Iterator[Finding]:
         except LookupError as error:
             yield Finding(f"{name}: key", "FAIL", str(error.args[0]), _mend_key(target.key))
         else:
+            if target.provider == "bedrock":
+                wrong, secret = BedrockWire(target, b"", secret).problem, None  # an AWS key signs; it is never sent
+                if wrong:
+                    yield Finding(f"{name}: key", "FAIL", wrong, f"mend {target.key} and restart `roadworthy up`")
+                    return
             yield Finding(f"{name}: key", "ok", f"{target.key} is set here")
     endpoint = world.snapshot.endpoints.get(target.name)
     url = endpoint.url if endpoint else target.endpoint

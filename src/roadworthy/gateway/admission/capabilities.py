@@ -10,7 +10,7 @@ import msgspec
 
 from roadworthy.gateway.admission.body import loosely
 from roadworthy.gateway.ports import Fields, Unusable
-from roadworthy.workflow.model import Target
+from roadworthy.workflow.model import FORCING, Target
 
 _NOTHING = (b"null", b"[]", b'"none"', b'"auto"')
 _TOOL_FIELDS = ("tools", "tool_choice", "functions", "function_call")
@@ -39,8 +39,7 @@ def lacking(target: Target, fields: Fields) -> str | None:
                 return name
     if not able.images and "messages" in fields and has_image(fields["messages"]):
         return "messages"
-    # without structured outputs, the Anthropic wire sends a schema as a forced tool
-    if not able.response_schema and target.provider != "anthropic" and "response_format" in fields:
+    if not able.response_schema and target.provider not in FORCING and "response_format" in fields:
         kind = loosely(fields["response_format"])
         if isinstance(kind, dict) and kind.get("type") == "json_schema":
             return "response_format"
