@@ -106,6 +106,10 @@ BREAKS: dict[Claim, list[Callable[[Told], Told]]] = {
         lambda t: replace(t, snippet=_wrong_key(t.snippet, t)),
         lambda t: replace(t, snippet=t.snippet.replace(t.insider, _outsider(t))),
     ],
+    served.every_format_served: [
+        lambda t: replace(t, token="rw-" + "0" * 40),
+        lambda t: replace(t, insider=_outsider(t)),
+    ],
     served.printed_commands_work: [_first_look(finds=["all is well"]), _first_look(code=0)],
     allowed.gate_recounted: [
         _within("proof", scores=lambda proof: [replace(each, right=each.right + 1) for each in proof.scores]),

@@ -39,6 +39,7 @@ CLAIMS: tuple[Claim, ...] = (
     people.call_found,
     people.login_of_the_demo_alone,
     served.calls_work,
+    served.every_format_served,
     served.printed_commands_work,
 )
 

@@ -20,6 +20,7 @@ from roadworthy.cli.drill_view import reads
 from roadworthy.workflow.inference import SERVED_BY_MODEL
 
 GOOD_SHARE = 0.95
+ASKED = "My card was charged twice for the same order, please give me the money back."
 
 
 def gateway_serves(told: Told, system: System) -> str:
@@ -107,6 +108,34 @@ def calls_work(told: Told, system: System) -> str:
     valid, topic = read_answer(printed)
     expect(valid, f"the snippet printed {printed[:200]!r}")
     return f"{outcome}; topic {topic!r}"
+
+
+def every_format_served(told: Told, system: System) -> str:
+    """the same workflow answers apps that speak Responses and Messages, and each call is logged as it was asked"""
+    asked = {
+        "responses": {"model": WORKFLOW, "input": ASKED, "safety_identifier": told.insider},
+        "messages": {
+            "model": WORKFLOW,
+            "max_tokens": 200,
+            "messages": [{"role": "user", "content": ASKED}],
+            "metadata": {"user_id": told.insider},
+        },
+    }
+    topics = []
+    for surface, body in asked.items():
+        headers = {"authorization": f"Bearer {told.token}", "anthropic-version": "2023-06-01"}
+        answer = httpx2.post(f"{told.url}/{surface}", json=body, headers=headers, timeout=120.0, trust_env=False).json()
+        inference = (answer.get("roadworthy") or {}).get("inference")
+        expect(bool(inference), f"{surface}: {json.dumps(answer)[:300]}")
+        parts = answer["content"] if surface == "messages" else answer["output"][-1]["content"]
+        valid, topic = read_answer(parts[0].get("text"))
+        expect(valid, f"{surface}: {json.dumps(answer)[:300]}")
+        system.admin.post("/v1/journal/flush")
+        record = system.admin.get(f"/v1/inferences/{inference}")["inference"]
+        found = (record.get("surface"), record["unit"], record["digest"])
+        expect(found == (surface, told.insider, told.second_release), f"{surface}: logged as {found}")
+        topics.append(str(topic))
+    return f"topics {', '.join(map(repr, topics))}"
 
 
 def printed_commands_work(told: Told, system: System) -> str:
