@@ -68,6 +68,8 @@ class GeminiWire(BaseWire):
         super().__init__(target, base, secret, now=now)
         self.speaks = frozenset(("chat",))
         self._mint = mint
+        self._named = "" if target.model == ANY_MODEL else target.model
+        """What an answer is told to come from that names no model."""
 
     def encode(self, operation: Operation, fields: Fields, *, stream: bool, forwarded: Headers = ()) -> Outgoing:
         model = self._model(fields)
@@ -104,7 +106,7 @@ class GeminiWire(BaseWire):
         request_id = self.request_id(headers)
         try:
             if operation == "embeddings":
-                return _embedded(shape.embeddings.decode(body), self._target.model, request_id)
+                return _embedded(shape.embeddings.decode(body), self._named, request_id)
             found = shape.response.decode(body)
             if found.error is not None:
                 raise reported(found.error, request_id)
@@ -135,7 +137,7 @@ class GeminiWire(BaseWire):
             "id": found.response_id or "",
             "object": "chat.completion",
             "created": int(self._now()),
-            "model": found.model_version,
+            "model": found.model_version or self._named,
             "choices": choices,
         }
         if tokens is not None:
@@ -154,7 +156,7 @@ class GeminiWire(BaseWire):
         return {**fields, "messages": with_messages(fields, {"role": "assistant", "content": said})}
 
     def events(self, operation: Operation = "chat") -> EventReader:
-        return GeminiEvents(int(self._now()), self._mint)
+        return GeminiEvents(int(self._now()), self._mint, self._named)
 
 
 def locked_out(request_id: str | None) -> Unusable:
@@ -191,13 +193,14 @@ def _embedded(found: shape.Embeddings, model: str, request_id: str | None) -> An
 class GeminiEvents:
     """Reads ``streamGenerateContent`` events into ``chat.completion.chunk`` (see ``gateway.ports.EventReader``)."""
 
-    def __init__(self, created: int, mint: Callable[[], str]) -> None:
+    def __init__(self, created: int, mint: Callable[[], str], named: str) -> None:
         self.done = False
         self.failed: Unusable | None = None
         self.request_id: str | None = None
         self._splitter = EventSplitter(bare=True)
         self._mint = mint
         self._created = created
+        self._named = named
         self._model: str | None = None
         self._calls: dict[int, int] = {}
         """Index of a choice that has begun → its calls so far."""
@@ -286,5 +289,5 @@ class GeminiEvents:
         )
 
     def _head(self) -> dict[str, Any]:
-        ident = self.request_id or ""
-        return {"id": ident, "object": "chat.completion.chunk", "created": self._created, "model": self._model}
+        ident, model = self.request_id or "", self._model or self._named
+        return {"id": ident, "object": "chat.completion.chunk", "created": self._created, "model": model}

@@ -194,11 +194,12 @@ def _image(told: dict[str, Any], at: str) -> Part:
 
 def _sound(told: dict[str, Any], at: str) -> Part:
     nothing_else(told, at, ("data", "format"))
-    if told.get("format") not in _SOUNDS:
+    sound = _SOUNDS.get(str(told.get("format")))
+    if sound is None:
         refuse(f"{at}.format", f"expected {' or '.join(_SOUNDS)}, found {told.get('format')!r}")
     if not isinstance(told.get("data"), str):
         refuse(f"{at}.data", "expected base64 text")
-    return {"inlineData": {"mimeType": _SOUNDS[told["format"]], "data": told["data"]}}
+    return {"inlineData": {"mimeType": sound, "data": told["data"]}}
 
 
 def _file(told: dict[str, Any], at: str) -> Part:

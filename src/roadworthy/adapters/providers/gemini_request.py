@@ -90,7 +90,7 @@ def translate(fields: Fields, *, model: str) -> dict[str, Any]:
     _format(asked, config)
     body.update({_BESIDE[name]: asked.pop(name) for name in _BESIDE if name in asked})
     if (tier := asked.pop("service_tier", None)) is not None:
-        if tier not in _TIERS:
+        if not isinstance(tier, str) or tier not in _TIERS:
             refuse("service_tier", f"Gemini takes auto, {', '.join(_TIERS)}, found {tier!r}")
         body["serviceTier"] = _TIERS[tier]
     for name in asked:
@@ -156,7 +156,7 @@ def _thinking(asked: dict[str, Any], config: dict[str, Any], old: bool) -> None:
         return
     if given and not given.keys() <= {"include_thoughts", "includeThoughts"}:
         refuse("reasoning_effort", "`thinking_config` says how much to think already; keep one of them")
-    if old and effort in _BUDGETS:
+    if old and isinstance(effort, str) and effort in _BUDGETS:
         made: dict[str, Any] = {"thinkingBudget": _BUDGETS[effort]}
     elif not old and effort in _LEVELS:
         made = {"thinkingLevel": effort.upper()}
