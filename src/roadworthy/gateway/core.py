@@ -25,6 +25,7 @@ from roadworthy.gateway.answers.escalations import PATH as ESCALATIONS
 from roadworthy.gateway.answers.escalations import Control, Escalations
 from roadworthy.gateway.checks.user_checks import UserChecks
 from roadworthy.gateway.counters import Counters, CountersReport, TargetCount
+from roadworthy.gateway.counting import TokenCounter
 from roadworthy.gateway.errors import Refused, error_body, error_headers
 from roadworthy.gateway.feedback import PATH as FEEDBACK
 from roadworthy.gateway.feedback import Raters
@@ -43,7 +44,7 @@ from roadworthy.gateway.stopping.model import PATH as KILL
 from roadworthy.gateway.stopping.model import KillNews
 from roadworthy.gateway.surfaces.chat import CHAT
 from roadworthy.gateway.surfaces.model import Surface
-from roadworthy.gateway.surfaces.table import SURFACES
+from roadworthy.gateway.surfaces.table import COUNT, SURFACES, surface_of
 from roadworthy.gateway.world import ServedKey, World
 from roadworthy.kill_switch.model import State
 
@@ -126,6 +127,7 @@ class Gateway:
             self.board,
             user_checks,
         )
+        self._counter = TokenCounter(self._server.caller, clock, ids)
         self._raters = Raters(journal, clock)
         self._repeats = Repeats(self.counters, clock, worker, workers, peers)
         self._permits = Permits(
@@ -133,6 +135,7 @@ class Gateway:
         )
         self._routes: dict[str, dict[str, Handler]] = {
             **{path: {"POST": partial(self._inference, surface)} for path, surface in SURFACES.items()},
+            COUNT: {"POST": self._count},
             "/v1/models": {"GET": self._models},
             FEEDBACK: {"POST": self._rate},
             FLAGS: {"POST": self._flags},
@@ -152,7 +155,7 @@ class Gateway:
                 raise _method_not_allowed(request, methods)
             return await handler(request)
         except Refused as refused:
-            return self._unrecorded(refused, SURFACES.get(request.path, CHAT))
+            return self._unrecorded(refused, surface_of(request.path))
         except PermitShown:
             return self.refuse(403, "permit_not_allowed", "A permit is good for inferences only.")
 
@@ -183,6 +186,10 @@ class Gateway:
             lambda: self._server.serve(request, headers, key, surface, world),
             lambda model, unit: self._standing(key, model, unit),
         )
+
+    async def _count(self, request: Request) -> Response:
+        headers, world, key = self._authenticated(request)
+        return await self._counter.count(request, headers, key, world)
 
     def _standing(self, key: ServedKey, model: str, unit: str | None) -> Standing:
         """Who would answer a call now."""

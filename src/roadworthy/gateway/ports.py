@@ -169,6 +169,10 @@ class Wire(Protocol):
         Raises ``Unusable`` (``bad_request``) where the provider cannot serve the request."""
         ...
 
+    def counting(self, fields: Fields, forwarded: Headers = ()) -> Outgoing | None:
+        """What asks for the input tokens of a Messages request; ``None``: this target counts none."""
+        ...
+
     def answer(self, operation: Operation, headers: Headers, body: bytes) -> Answer:
         """A 2xx answer.  Raises ``Unusable`` (``invalid``) for HTML, non-JSON, or JSON of another shape."""
         ...

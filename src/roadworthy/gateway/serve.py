@@ -77,6 +77,10 @@ class Server:
         self._ids = ids
 
     @property
+    def caller(self) -> Caller:
+        return self._caller
+
+    @property
     def hedger(self) -> Hedger:
         return self._climber.hedger
 

@@ -11,7 +11,7 @@ import msgspec
 from roadworthy.adapters.providers import refusals
 from roadworthy.adapters.providers.sse import EventSplitter, EventTooLarge
 from roadworthy.formats.model import Format
-from roadworthy.gateway.ports import Headers, Unusable
+from roadworthy.gateway.ports import Fields, Headers, Outgoing, Unusable
 from roadworthy.workflow.inference import Tokens
 from roadworthy.workflow.model import Target
 
@@ -49,6 +49,9 @@ class BaseWire:
         if self._broken:
             raise Unusable("misconfigured", self._broken)
         return self._headers
+
+    def counting(self, fields: Fields, forwarded: Headers = ()) -> Outgoing | None:
+        return None
 
     def refusal(self, status: int, headers: Headers, body: bytes) -> Unusable:
         return refusals.refusal(status, headers, body, now=self._now(), request_id=self.request_id(headers))

@@ -33,6 +33,9 @@ class SimulatedWire:
     def encode(self, operation: Operation, fields: Fields, *, stream: bool, forwarded: Headers = ()) -> Outgoing:
         return self._by(operation).encode(operation, fields, stream=stream, forwarded=forwarded)
 
+    def counting(self, fields: Fields, forwarded: Headers = ()) -> Outgoing | None:
+        return self._anthropic.counting(fields, forwarded) if "messages" in self.speaks else None
+
     def answer(self, operation: Operation, headers: Headers, body: bytes) -> Answer:
         return self._by(operation).answer(operation, headers, body)
 

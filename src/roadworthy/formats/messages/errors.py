@@ -34,12 +34,10 @@ def body(
     code: str,
     message: str,
     param: str | None,
-    type_: str,
     request_id: str,
     extension: bytes | None,
 ) -> bytes:
-    """``type_``: OpenAI's type, which says nothing here that the status does not.  ``request_id``: the inference, empty
-    where there is none."""
+    """``request_id``: the inference, empty where there is none."""
     error = {"type": type_of(status), "message": message, "code": code, "param": param}
     told: dict[str, Any] = {"type": "error", "error": error, "request_id": request_id or None}
     made = compact(told)

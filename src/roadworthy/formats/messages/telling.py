@@ -66,7 +66,7 @@ def framed(kind: bytes, data: bytes) -> bytes:
 
 def error_event(why: Broken, request: str, extension: bytes | None) -> bytes:
     """The official clients raise for an event of this name, whatever came before."""
-    body = errors.body(why.status, why.code, why.message, why.param, why.type, request, extension)
+    body = errors.body(why.status, why.code, why.message, why.param, request, extension)
     return framed(b"error", body)
 
 

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from roadworthy.formats.messages import answer as messages_answer
 from roadworthy.formats.messages import errors as messages_errors
 from roadworthy.formats.messages import events as messages_events
 from roadworthy.formats.messages import request as messages_request
+from roadworthy.formats.model import Fields, Lost
 from roadworthy.formats.responses import answer as responses_answer
 from roadworthy.formats.responses import events as responses_events
 from roadworthy.formats.responses import request as responses_request
-from roadworthy.gateway.errors import Refused, error_body, error_type
+from roadworthy.gateway.errors import Refused, error_body
 from roadworthy.gateway.surfaces.chat import CHAT, EMBEDDINGS
 from roadworthy.gateway.surfaces.foreign import ForeignSurface, Pair
 from roadworthy.gateway.surfaces.model import Surface
+
+_ONE = msgspec.Raw(b"1")
 
 
 def _openai_error(refused: Refused, extension: bytes | None, request: str) -> bytes:
@@ -20,9 +25,7 @@ def _openai_error(refused: Refused, extension: bytes | None, request: str) -> by
 
 
 def _anthropic_error(refused: Refused, extension: bytes | None, request: str) -> bytes:
-    return messages_errors.body(
-        refused.status, refused.code, refused.message, refused.param, error_type(refused.status), request, extension
-    )
+    return messages_errors.body(refused.status, refused.code, refused.message, refused.param, request, extension)
 
 
 RESPONSES = ForeignSurface(
@@ -39,20 +42,27 @@ RESPONSES = ForeignSurface(
         "max_completion_tokens": "max_output_tokens",
     },
 )
-MESSAGES = ForeignSurface(
-    "messages",
-    Pair(messages_request, messages_answer, messages_events),
-    _anthropic_error,
-    names={
-        "response_format": "output_config.format",
-        "reasoning_effort": "output_config.effort",
-        "stop": "stop_sequences",
-        "user": "metadata.user_id",
-        "max_completion_tokens": "max_tokens",
-    },
-    forced=frozenset({"max_tokens", "max_completion_tokens"}),
-    forwards=(b"anthropic-version", b"anthropic-beta"),
-)
+_MESSAGES = Pair(messages_request, messages_answer, messages_events)
+_NAMES = {
+    "response_format": "output_config.format",
+    "reasoning_effort": "output_config.effort",
+    "stop": "stop_sequences",
+    "user": "metadata.user_id",
+    "max_completion_tokens": "max_tokens",
+}
+_FORCED = frozenset({"max_tokens", "max_completion_tokens"})
+_FORWARDS = (b"anthropic-version", b"anthropic-beta")
+MESSAGES = ForeignSurface("messages", _MESSAGES, _anthropic_error, names=_NAMES, forced=_FORCED, forwards=_FORWARDS)
+
+
+class CountingSurface(ForeignSurface):
+    """Messages that are only counted: no limit of the answer need be given."""
+
+    def take(self, fields: Fields) -> tuple[Fields, Lost | None]:
+        return super().take({"max_tokens": _ONE, **fields})
+
+
+COUNTING = CountingSurface("messages", _MESSAGES, _anthropic_error, names=_NAMES, forced=_FORCED, forwards=_FORWARDS)
 
 SURFACES: dict[str, Surface] = {
     "/v1/chat/completions": CHAT,
@@ -60,3 +70,9 @@ SURFACES: dict[str, Surface] = {
     "/v1/responses": RESPONSES,
     "/v1/messages": MESSAGES,
 }
+COUNT = "/v1/messages/count_tokens"
+
+
+def surface_of(path: str) -> Surface:
+    """Whose errors a caller of this path reads."""
+    return MESSAGES if path == COUNT else SURFACES.get(path, CHAT)
