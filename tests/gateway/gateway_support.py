@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from roadworthy.adapters.providers.openai import OpenAIWire
+from roadworthy.adapters.providers.registry import wire_for
 from roadworthy.gateway.admission.proofs import Memory
 from roadworthy.gateway.admission.sessions import Sessions
 from roadworthy.gateway.core import Gateway
@@ -310,7 +310,7 @@ class Bench:
 
     def serve(self, snapshot: Snapshot, memory: Memory | None = None) -> None:
         self.gateway.world = World(
-            snapshot, wires=OpenAIWire, secret=lambda name: "sk-up", slots=self.gateway.slots,
+            snapshot, wires=wire_for, secret=lambda name: "sk-up", slots=self.gateway.slots,
             proofs=proven(snapshot, memory), salt=SALT, sessions=self.sessions,
         )  # fmt: skip
 
@@ -354,10 +354,14 @@ def on_loop(test: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., Non
         try:
             asyncio.run(test(*args, **given))
         finally:
-            while _made:
-                _made.pop().journal.close()
+            close_benches()
 
     return run
+
+
+def close_benches() -> None:
+    while _made:
+        _made.pop().journal.close()
 
 
 def chat(**more: Any) -> dict[str, Any]:

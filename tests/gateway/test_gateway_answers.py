@@ -13,7 +13,6 @@ from gateway_support import (
     PRICE,
     TESTER,
     Bench,
-    OpenAIWire,
     chat,
     completion,
     header,
@@ -24,6 +23,7 @@ from gateway_support import (
     target,
 )
 
+from roadworthy.adapters.providers.registry import wire_for
 from roadworthy.gateway.messages import Response
 from roadworthy.gateway.snapshot import Endpoint
 from roadworthy.gateway.world import World
@@ -235,7 +235,7 @@ async def test_a_target_without_endpoint_or_secret_says_so(tmp_path: Path) -> No
 
     changed = msgspec.structs.replace(snapshot, targets=keyed)
     bench.gateway.world = World(
-        changed, wires=OpenAIWire, secret=lambda _: None, slots=bench.gateway.slots, proofs=proven(changed)
+        changed, wires=wire_for, secret=lambda _: None, slots=bench.gateway.slots, proofs=proven(changed)
     )
     answer = await bench.post()
     assert said(answer)["error"]["code"] == "misconfigured"

@@ -13,42 +13,29 @@ import msgspec
 import openai
 import pytest
 from gateway_live import Live
-from gateway_support import DONE, TOKEN, chunk, completion, key, release
+from gateway_support import TOKEN, chunk, completion, key, release
+from outcome_cases import (
+    CHAT,
+    OUTCOMES,
+    SCHEMA,
+    SHAPES,
+    TERMINAL,
+    TEXTS,
+    TOOL,
+    bare,
+    bypassing,
+    good,
+    served,
+    strict,
+)
 from pydantic import BaseModel
 
 from roadworthy.gateway.snapshot import ServedWorkflow
-from roadworthy.http1.errors import Disconnected, ReadTimeout
-from roadworthy.http1.errors import Refused as ConnectionRefused
+from roadworthy.http1.errors import Disconnected
 from roadworthy.workflow.inference import OUTCOMES as WORDS
 from roadworthy.workflow.inference import Inference
-from roadworthy.workflow.model import (
-    Budgets,
-    Bypass,
-    CacheSpec,
-    Canned,
-    CheckSpec,
-    Handling,
-    Policy,
-    Prompt,
-    Release,
-    Step,
-)
+from roadworthy.workflow.model import Budgets, Bypass, Policy
 
-SCHEMA = {
-    "type": "object",
-    "properties": {"topic": {"type": "string"}},
-    "required": ["topic"],
-    "additionalProperties": False,
-}
-TOOL: dict[str, Any] = {
-    "type": "function",
-    "function": {
-        "name": "look", "strict": True, "description": "",
-        "parameters": {"type": "object", "properties": {}, "required": [], "additionalProperties": False},
-    },
-}  # fmt: skip
-SHAPES = ["plain", "schema_with_json", "schema_with_text", "tools", "callers_schema", "callers_tools"]
-STRUCTURED = {shape for shape in SHAPES if shape != "plain"}
 WAYS = ["create", "stream", "parse", "helper"]
 HURRIED = "rw-" + "h" * 40
 
@@ -59,54 +46,6 @@ class Topic(BaseModel, extra="forbid"):
 
 class Mood(BaseModel):
     mood: str
-
-
-LADDER: dict[Any, list[Step]] = {
-    "unavailable": [Step("canned")],
-    "slow": [Step("escalate")],
-    "truncated": [Step("cache")],
-    "refused": [Step("drop")],
-    "invalid": [Step("repair")],
-    "overlimit": [Step("retry", backoff=0.0)],
-    "misconfigured": [Step("target", target="backup")],
-    "throttled": [],
-    "overspent": [],
-}
-TEXTS = {"canned": "We will write to you.", "escalated": "A colleague looks at it.", "blocked": "We cannot say."}
-
-
-def declared(outcome: str, shape: str) -> Canned:
-    return Canned(TEXTS[outcome], {"topic": outcome} if shape == "schema_with_json" else None)
-
-
-def served(shape: str, name: str = "", overrides: Any = ("response_format", "tools")) -> Release:
-    handling = Handling(
-        ladder=LADDER, canned=declared("canned", shape), holding=declared("escalated", shape),
-        blocked=declared("blocked", shape), cache=CacheSpec(),
-        stream="buffered" if "schema" in shape else "passthrough",
-    )  # fmt: skip
-    behaviour: dict[str, Any] = {"caller_overrides": overrides if isinstance(overrides, str) else list(overrides)}
-    if shape.startswith("schema"):
-        behaviour["schema"] = SCHEMA
-    if shape == "tools":
-        behaviour["tools"] = [TOOL]
-    return release(name or shape, behaviour=behaviour, handling=handling)
-
-
-def bare() -> Release:
-    nothing: dict[Any, list[Step]] = {failure: [] for failure in LADDER} | {"unsafe": []}
-    return release("bare", handling=Handling(ladder=nothing))
-
-
-def strict() -> Release:
-    """Unsafe answers, and no step after them."""
-    promise = CheckSpec(kind="forbidden", failure="unsafe", options={"patterns": ["(?i)we guarantee"]})
-    return release("strict", handling=Handling(ladder={"unsafe": []}, checks={"promises": promise}, stream="buffered"))
-
-
-def bypassing(name: str, bypass: Bypass) -> Release:
-    handling = Handling(bypass=bypass, holding=Canned(TEXTS["escalated"]))
-    return release(name, behaviour={"prompt": Prompt("app", "You help.")}, handling=handling)
 
 
 @pytest.fixture(scope="module")
@@ -136,31 +75,6 @@ def an_hour_later(live: Live) -> None:
 def client(live: Live) -> Iterator[openai.OpenAI]:
     with openai.OpenAI(base_url=f"http://127.0.0.1:{live.port}/v1", api_key=TOKEN, max_retries=2) as made:
         yield made
-
-
-def good(shape: str) -> dict[str, Any]:
-    text = '{"topic": "bill"}' if "schema" in shape else "Hello"
-    return {"whole": completion(text), "stream": [chunk(text), chunk(finish="stop"), DONE]}
-
-
-def bad(shape: str) -> dict[str, Any]:
-    """An answer that is ``invalid``."""
-    text = "The topic is: bill" if shape.startswith("schema") else ""
-    return {"whole": completion(text), "stream": [chunk(text), chunk(finish="stop"), DONE]}
-
-
-FILTERED = {"whole": completion("", "content_filter"), "stream": [chunk(finish="content_filter"), DONE]}
-OVERLIMIT = (429, [(b"retry-after", b"0")], b"{}")
-OUTCOMES: dict[str, Any] = {
-    "answered": lambda shape: [good(shape)],
-    "recovered by a retry": lambda shape: [OVERLIMIT, good(shape)],
-    "recovered by a repair": lambda shape: [bad(shape), good(shape)],
-    "recovered by another target": lambda shape: [(401, [], b"{}"), good(shape)],
-    "cached": lambda shape: [good(shape), Disconnected("cut", "in_body")],
-    "canned": lambda shape: [(500, [], b"{}")],
-    "escalated": lambda shape: [ReadTimeout("total", 1.0)],
-    "blocked": lambda shape: [FILTERED],
-}
 
 
 class Read(msgspec.Struct):
@@ -227,7 +141,7 @@ def newest(live: Live) -> Inference:
 def test_every_outcome_reads_as_declared(live: Live, client: openai.OpenAI, name: str, shape: str, way: str) -> None:
     outcome = name.split()[0]
     case = f"{name}, {shape}, {way}"
-    live.upstream.cases[case] = OUTCOMES[name](shape)
+    live.upstream.cases[case] = OUTCOMES[name](shape, CHAT)
     if outcome == "cached":
         ask(client, way, shape, case)
     before = len(live.records())
@@ -266,7 +180,7 @@ def test_a_caller_with_another_schema_than_the_releases_reads_what_fits_it(
 ) -> None:
     """The declared JSON satisfies the release's schema, which the caller's may or may not accept."""
     case = f"another schema: {outcome}, {overrides}"
-    live.upstream.cases[case] = OUTCOMES[outcome]("schema_with_json")
+    live.upstream.cases[case] = OUTCOMES[outcome]("schema_with_json", CHAT)
     model = "schema_with_json" if overrides == "listed" else "ignoring"
     messages: Any = [{"role": "user", "content": case}]
     answer = client.chat.completions.parse(model=model, messages=messages, response_format=Mood)
@@ -279,7 +193,7 @@ def test_a_caller_with_another_schema_than_the_releases_reads_what_fits_it(
 @pytest.mark.parametrize("outcome", TEXTS)
 def test_every_choice_that_was_asked_for_is_there(live: Live, client: openai.OpenAI, outcome: str, shape: str) -> None:
     case = f"two choices: {outcome}, {shape}"
-    live.upstream.cases[case] = OUTCOMES[outcome](shape)
+    live.upstream.cases[case] = OUTCOMES[outcome](shape, CHAT)
     messages: Any = [{"role": "user", "content": case}]
     answer = client.chat.completions.create(model=shape, messages=messages, n=2)
     assert [choice.index for choice in answer.choices] == [0, 1]
@@ -289,38 +203,13 @@ def test_every_choice_that_was_asked_for_is_there(live: Live, client: openai.Ope
     assert finished == {0: "stop", 1: "stop"}
 
 
-TERMINAL: list[tuple[str, Any, int, str]] = [
-    ("unavailable", (500, [], b"{}"), 503, "unavailable"),
-    ("unavailable", (529, [], b"{}"), 503, "unavailable"),
-    ("unavailable", ConnectionRefused("nobody listens"), 503, "unavailable"),
-    ("unavailable", Disconnected("reset", "before_first_byte"), 503, "unavailable"),
-    ("slow", ReadTimeout("total", 1.0), 503, "slow"),
-    ("truncated", Disconnected("cut", "in_body"), 503, "truncated"),
-    ("invalid", (200, [(b"content-type", b"text/html")], b"<html>"), 503, "invalid"),
-    ("refused", FILTERED, 503, "refused"),
-    ("overlimit", (429, [(b"retry-after", b"7")], b"{}"), 503, "overlimit"),
-    ("misconfigured", (401, [], b"{}"), 503, "misconfigured"),
-    ("misconfigured", (402, [], b"{}"), 503, "misconfigured"),
-    ("misconfigured", (403, [], b"{}"), 503, "misconfigured"),
-    ("misconfigured", (404, [], b"{}"), 503, "misconfigured"),
-    ("bad_request", (400, [], b'{"error":{"message":"no","code":"x"}}'), 400, "bad_request"),
-    ("bad_request", (422, [], b'{"error":{"message":"no","code":"x"}}'), 422, "bad_request"),
-    (
-        "context_length",
-        (400, [], b'{"error":{"message":"too long","code":"context_length_exceeded"}}'),
-        400,
-        "context_length_exceeded",
-    ),
-]
-
-
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize(("failure", "reply", "status", "code"), TERMINAL)
 def test_every_terminal_failure_is_one_status_error_sent_once(
     live: Live, client: openai.OpenAI, failure: str, reply: Any, status: int, code: str, way: str
 ) -> None:
     case = f"terminal: {failure}"
-    live.upstream.cases[case] = [reply]
+    live.upstream.cases[case] = [reply() if callable(reply) else reply]
     sent, before = len(live.upstream.sent), len(live.records())
     with pytest.raises(openai.APIStatusError) as caught:
         ask(client, way, "bare", case)
