@@ -10,6 +10,7 @@ import pytest
 from genai_prices import extract_usage
 
 from roadworthy.adapters.providers.anthropic import AnthropicWire
+from roadworthy.adapters.providers.gemini import GeminiWire
 from roadworthy.adapters.providers.openai import OpenAIWire
 from roadworthy.cost.rules import cost_of
 from roadworthy.cost.service import PriceList
@@ -46,6 +47,17 @@ ANTHROPIC = {
     "thinking": {"input_tokens": 50, "output_tokens": 900, "output_tokens_details": {"thinking_tokens": 700}},
 }  # fmt: skip
 
+GEMINI = {
+    "plain": {"promptTokenCount": 1117, "candidatesTokenCount": 46, "totalTokenCount": 1163},
+    "cached and thinking": {
+        "promptTokenCount": 2006, "cachedContentTokenCount": 1920, "candidatesTokenCount": 300,
+        "thoughtsTokenCount": 512, "totalTokenCount": 2818,
+    },
+    "tools of Google's": {
+        "promptTokenCount": 81, "toolUsePromptTokenCount": 400, "candidatesTokenCount": 35, "totalTokenCount": 516,
+    },
+}  # fmt: skip
+
 
 def listed(body: dict[str, Any], provider: str, flavor: str) -> float:
     found = extract_usage(body, provider_id=provider, api_flavor=flavor)
@@ -77,6 +89,21 @@ def test_anthropics_accounting_costs_what_the_list_says(model: str, usage: dict[
     target = Target("t", "anthropic", model)
     answer = AnthropicWire(target, b"/v1", None).answer("chat", [], msgspec.json.encode(body))
     assert ours(target, answer.tokens) == pytest.approx(listed(body, "anthropic", "default"), rel=1e-9)
+
+
+@pytest.mark.parametrize("usage", GEMINI.values(), ids=GEMINI)
+@pytest.mark.parametrize("model", ["gemini-2.5-flash", "gemini-2.5-flash-lite"])
+@pytest.mark.parametrize("stream", [False, True])
+def test_geminis_accounting_costs_what_the_list_says(model: str, usage: dict[str, Any], stream: bool) -> None:
+    candidate = {"content": {"parts": [{"text": "Hello"}]}, "finishReason": "STOP"}
+    body = {"candidates": [candidate], "modelVersion": model, "usageMetadata": usage}
+    target = Target("t", "gemini", model, "https://generativelanguage.googleapis.com/v1beta")
+    wire, data = GeminiWire(target, b"/v1beta", None), msgspec.json.encode(body)
+    if stream:
+        tokens = wire.events().feed(b"data: %b\r\n\r\n" % data)[-1].tokens
+    else:
+        tokens = wire.answer("chat", [], data).tokens
+    assert ours(target, tokens) == pytest.approx(listed(body, "google", "default"), rel=1e-9)
 
 
 @pytest.mark.parametrize("usage", ANTHROPIC.values(), ids=ANTHROPIC)

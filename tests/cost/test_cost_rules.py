@@ -82,6 +82,8 @@ def test_the_users_table_is_before_the_public_list():
         ("openai", "gemini-2.5-flash", "https://generativelanguage.googleapis.com/v1beta/openai"),
         ("openai", "llama-3.3-70b-versatile", "https://api.groq.com/openai/v1"),
         ("anthropic", "claude-sonnet-4-5", None),
+        ("gemini", "gemini-2.5-flash", "https://generativelanguage.googleapis.com/v1beta"),
+        ("gemini", "gemini-2.5-pro", "https://eu-aiplatform.googleapis.com/v1/projects/p/locations/eu/publishers/google"),
     ],
 )
 def test_the_public_list_prices_what_it_knows_and_says_so(provider, model, endpoint):

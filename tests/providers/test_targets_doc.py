@@ -8,10 +8,12 @@ from pathlib import Path
 import pytest
 import yaml
 
-from roadworthy.formats.messages.request import DEFAULT_MAX_TOKENS
+from roadworthy.adapters.providers.gemini_request import BESIDE as GEMINI_FIELDS
+from roadworthy.adapters.providers.gemini_request import SKIPPED_SIGNATURE
 from roadworthy.adapters.providers.local import CONTEXT, MODEL
+from roadworthy.formats.messages.request import DEFAULT_MAX_TOKENS
 from roadworthy.workflow import simulation
-from roadworthy.workflow.files import read_configuration
+from roadworthy.workflow.files import DEFAULT_ENDPOINTS, read_configuration
 
 DOC = (Path(__file__).parents[2] / "docs" / "targets.md").read_text()
 ROWS = [line for line in DOC.splitlines() if line.startswith("| `")]
@@ -39,6 +41,13 @@ def test_numbers_are_those_of_the_code():
     assert f"`max_tokens` is {DEFAULT_MAX_TOKENS}" in DOC
     assert f"{CONTEXT} tokens for prompt and answer" in DOC
     assert f"model: {MODEL}" in DOC
+
+
+def test_every_field_of_geminis_own_is_named():
+    for name in [*GEMINI_FIELDS, "top_k", "media_resolution", "thinking_config", "reasoning_effort"]:
+        assert f"`{name}`" in DOC
+    assert SKIPPED_SIGNATURE in DOC
+    assert DEFAULT_ENDPOINTS["gemini"] in DOC
 
 
 def test_check_refuses_a_profile_by_its_field():

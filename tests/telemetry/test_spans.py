@@ -113,6 +113,9 @@ def test_the_directory_names_providers_by_their_host() -> None:
         "c": Target("c", "openai", "m", "http://gpu-7:8000/v1"),
         "d": Target("d", "anthropic", "m", "https://proxy.example/anthropic"),
         "e": Target("e", "local", "m"),
+        "f": Target("f", "gemini", "m", "https://generativelanguage.googleapis.com/v1beta"),
+        "g": Target("g", "gemini", "m", "https://eu-aiplatform.googleapis.com/v1/publishers/google"),
+        "h": Target("h", "gemini", "m", "https://proxy.example/gemini"),
     }
     known = directory(Configuration(Settings(), targets, {}, {}))
     assert {name: served.provider for name, served in known.targets.items()} == {
@@ -121,6 +124,9 @@ def test_the_directory_names_providers_by_their_host() -> None:
         "c": "openai_compatible",
         "d": "anthropic",
         "e": "roadworthy.local",
+        "f": "gcp.gemini",
+        "g": "gcp.vertex_ai",
+        "h": "gcp.gemini",
     }
     assert (known.targets["c"].address, known.targets["c"].port) == ("gpu-7", 8000)
     assert known.targets["a"].port == 443

@@ -56,7 +56,7 @@ _GENERATION = {
 }
 """Chat's name, or Gemini's own in chat's spelling → the name in ``generationConfig``."""
 
-_BESIDE = {"safety_settings": "safetySettings", "cached_content": "cachedContent", "labels": "labels"}
+BESIDE = {"safety_settings": "safetySettings", "cached_content": "cachedContent", "labels": "labels"}
 """Gemini's own fields beside ``generationConfig``."""
 
 _GOOGLES = ("thinking_config", "cached_content", "safety_settings")
@@ -88,7 +88,7 @@ def translate(fields: Fields, *, model: str) -> dict[str, Any]:
     if old and "tools" in body and "response_format" in asked:
         refuse("response_format", f"beside `tools`, {model} takes none (Gemini 3 and later do)")
     _format(asked, config)
-    body.update({_BESIDE[name]: asked.pop(name) for name in _BESIDE if name in asked})
+    body.update({BESIDE[name]: asked.pop(name) for name in BESIDE if name in asked})
     if (tier := asked.pop("service_tier", None)) is not None:
         if not isinstance(tier, str) or tier not in _TIERS:
             refuse("service_tier", f"Gemini takes auto, {', '.join(_TIERS)}, found {tier!r}")

@@ -68,7 +68,7 @@ def provider_name(kind: ProviderKind, endpoint: str | None) -> str:
     """The conventions' name for who serves a target: by its host where it is a known one, else what it speaks."""
     host = (urlsplit(endpoint).hostname or "") if endpoint else ""
     for suffix, name in _PROVIDERS:
-        if host == suffix or host.endswith("." + suffix):
+        if host == suffix or host.endswith(("." + suffix, "-" + suffix)):  # eu-aiplatform.googleapis.com
             return name
     named = {"anthropic": "anthropic", "bedrock": "aws.bedrock", "gemini": "gcp.gemini", "openai": "openai_compatible"}
     return named.get(kind, OURS + kind)
