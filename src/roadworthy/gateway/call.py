@@ -346,11 +346,12 @@ def _header(text: str) -> bytes:
 def answer_headers(call: Call, outcome: Outcome | None) -> Headers:
     """Headers of any answer to an authenticated call; ``outcome`` where it is known."""
     ident = call.id.encode()
+    headers: Headers = [(b"x-request-id", ident)]
+    if call.surface.format == "messages":  # where Anthropic's clients look
+        headers.append((b"request-id", ident))
     if call.key.key.headers == "minimal":
-        return [(b"x-request-id", ident)]
-    headers: Headers = [
-        (b"x-request-id", ident), (b"x-roadworthy-inference", ident), (b"traceparent", call.trace.header),
-    ]  # fmt: skip
+        return headers
+    headers += [(b"x-roadworthy-inference", ident), (b"traceparent", call.trace.header)]
     if call.serving is not None:
         headers += call.serving.headers
         headers.append((b"x-roadworthy-route", call.route.encode()))
