@@ -22,7 +22,7 @@ from roadworthy.workflow.inference import Inference
 from roadworthy.workflow.model import CheckSpec, Handling, Policy
 
 HEAVY = (
-    "sqlalchemy", "apsw", "numpy", "scipy", "jinja2", "starlette", "pydantic", "rich", "click", "pyarrow",
+    "sqlalchemy", "apsw", "numpy", "scipy", "jinja2", "starlette", "pydantic", "rich", "click", "pyarrow", "botocore",
     "opentelemetry", "sqlite3", "yaml",
 )  # fmt: skip
 SOURCES = {

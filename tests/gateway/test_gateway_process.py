@@ -22,7 +22,7 @@ from roadworthy.wiring.folders.data_folder import create_folder
 from roadworthy.workflow.inference import Inference, Seal
 
 HEAVY = (
-    "sqlalchemy", "apsw", "numpy", "scipy", "jinja2", "starlette", "pydantic", "rich", "click", "pyarrow",
+    "sqlalchemy", "apsw", "numpy", "scipy", "jinja2", "starlette", "pydantic", "rich", "click", "pyarrow", "botocore",
     "opentelemetry", "sqlite3",
 )  # fmt: skip
 

@@ -105,7 +105,8 @@ def test_a_text_about_image_urls_is_no_image():
 
 def test_the_wires_load_nothing_heavy():
     heavy = (
-        "pydantic", "yaml", "genai_prices", "numpy", "sqlalchemy", "apsw", "httptools", "xllamacpp", "asyncio", "botocore",
+        "pydantic", "yaml", "genai_prices", "numpy", "sqlalchemy", "apsw", "httptools", "xllamacpp", "asyncio",
+        "botocore",
     )  # fmt: skip
     code = f"import sys, roadworthy.adapters.providers.registry; print([m for m in {heavy} if m in sys.modules])"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip() == "[]"

@@ -25,7 +25,7 @@ _HOST = re.compile(
     r"(?:^|\.)bedrock-runtime(?:-fips)?\.([a-z0-9-]+)\.(?:[a-z0-9-]+\.)*(?:amazonaws\.[a-z.]+|api\.[a-z.]+)$"
 )
 _ARN = re.compile(r"arn:aws[a-z-]*:[a-z]+:([a-z0-9-]+):")
-_KEY_ID = re.compile(r"\w{16,128}", re.ASCII)
+_KEY_ID = re.compile(r"\w{1,128}", re.ASCII)
 _NAMES = {"AccessKeyId": "access_key", "access_key_id": "access_key", "SecretAccessKey": "secret_key",
           "secret_access_key": "secret_key", "SessionToken": "token", "session_token": "token", "region": "region",
           "Expiration": "expires", "expiration": "expires"}  # fmt: skip
