@@ -170,8 +170,8 @@ def test_keys_as_they_are_written(secret, found):
 @pytest.mark.parametrize(
     "secret",
     [
-        "", "  ", "two words", "schlüssel", "AKID:", ":secret", "AKID:a:b:c", "AK-ID:secret", "AKID:hunter\n2", "{", "{}",
-        "[]x y", '{"access_key_id": 7, "secret_access_key": "hunter2"}', '{"access_key_id": "AKID"}',
+        "", "  ", "two words", "schlüssel", "AKID:", ":secret", "AKID:a:b:c", "AK-ID:secret", "AKID:hunter\n2", "{",
+        "{}", "[]x y", '{"access_key_id": 7, "secret_access_key": "hunter2"}', '{"access_key_id": "AKID"}',
         '{"Credentials": "hunter2"}',
         '{"access_key_id": "AKID", "secret_access_key": "hunter2", "expiration": "soon"}',
     ],
