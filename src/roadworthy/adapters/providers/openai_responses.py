@@ -93,21 +93,23 @@ def read(body: bytes, request_id: str | None) -> Answer:
     if not body.isascii():
         body.decode()  # what msgspec skips it does not look at, and it goes on to the caller and into the journal
     found = _response.decode(body)
-    if found.status == "failed" or found.output is None:
+    output, status = found.output, found.status
+    if status == "failed" or output is None:
         if found.error is not None:
             raise failed(found.error, request_id)
-        if found.status == "failed":
+        if status == "failed":
             raise Unusable("unavailable", "the provider reported an answer that failed", request_id=request_id)
         raise msgspec.ValidationError("no `output`")
-    carries, refused, called = told_by(found.output)
+    carries, refused, called = told_by(output)
+    finish = "stop" if status == "completed" and not called else finish_of(found, called=called)
     return Answer(
-        body=body,
-        tokens=tokens_of(found.usage),
-        model=found.model,
-        request_id=request_id,
-        finishes=(finish_of(found, called=called),),
-        empty=not (carries or refused or called),
-        refused=refused,
+        body,
+        tokens_of(found.usage),
+        found.model,
+        request_id,
+        (finish,),
+        not (carries or refused or called),
+        refused,
         format="responses",
     )
 
@@ -120,8 +122,8 @@ def told_by(output: list[Item]) -> tuple[bool, bool, bool]:
             for part in item.content or ():
                 if part.refusal:
                     refused = True
-                elif part.text and not carries:
-                    carries = not says_nothing(part.text)
+                elif not carries and part.text and not says_nothing(part.text):
+                    carries = True
         elif item.type in CALLS:
             called = True
     return carries, refused, called
@@ -149,6 +151,8 @@ def tokens_of(usage: Usage | None) -> Tokens | None:
     read = (cached.cached_tokens if cached is not None else None) or 0
     written = (cached.cache_write_tokens if cached is not None else None) or 0
     reasoning = (thought.reasoning_tokens if thought is not None else None) or 0
+    if not written and 0 <= read <= given and 0 <= reasoning <= made and 0 < given + made <= MOST_TOKENS:
+        return Tokens(given - read, read, 0, made, reasoning)  # nearly every answer
     if min(given, made, read, written, reasoning) < 0 or given + made == 0 or max(given, made) > MOST_TOKENS:
         return None
     read = min(read, given)
