@@ -157,6 +157,8 @@ def counts(usage: Usage | None) -> Counts | None:
         return None
     prompt, read, written = usage.input_tokens, usage.cache_read_input_tokens, usage.cache_creation_input_tokens
     read, written, output = read or 0, written or 0, usage.output_tokens or 0
+    if not (read or written) and usage.output_tokens_details is None and 0 < prompt <= MOST_TOKENS >= output > 0:
+        return Counts(prompt, 0, 0, output, 0, 0)  # nearly every answer
     thought = (usage.output_tokens_details or {}).get("thinking_tokens")
     reasoning = thought if isinstance(thought, int) else 0
     hour = (usage.cache_creation or {}).get("ephemeral_1h_input_tokens")
