@@ -71,7 +71,8 @@ def _messages(raw: msgspec.Raw, system: msgspec.Raw | None, losses: Losses) -> m
     try:
         turns = _turns.decode(raw)
     except msgspec.ValidationError:
-        inward_turns.refuse_turns(_any.decode(raw))
+        raw = inward_turns.known(_any.decode(raw), losses)
+        turns = _turns.decode(raw)
     if not turns:
         refuse("messages", "expected a list of at least one message, found an empty one")
     if turns[-1].role == "assistant":
@@ -207,9 +208,8 @@ def _tool(tool: Any, where: str, losses: Losses) -> dict[str, Any]:
             continue
         if name == "allowed_callers" and value == _DIRECT:
             continue
-        if name not in TOOL_EXTRAS:
-            refuse(f"{where}.{name}", "is no member of a tool")
-        made[name] = value
+        if name in TOOL_EXTRAS:
+            made[name] = value
         if name != "cache_control":
             losses.note(f"{where}.{name}", "chat completions have no counterpart; leave it out")
     return made

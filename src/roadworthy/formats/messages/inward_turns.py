@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, NoReturn
+from typing import Any
+
+import msgspec
 
 from roadworthy.formats.messages.losses import Losses
 from roadworthy.formats.messages.words import FAILED, IMAGES, PDF, UNNAMED
@@ -14,8 +16,9 @@ Part = dict[str, Any]
 _ROLES = ("user", "assistant", "system")
 
 
-def refuse_turns(found: Any) -> NoReturn:
-    """Say what is wrong with the ``messages`` that could not be read."""
+def known(found: Any, losses: Losses) -> msgspec.Raw:
+    """The ``messages`` that could not be read, without the members that are not ours to know: betas add some
+    (``output_config`` of a turn), and whoever speaks this format is sent them as they came."""
     if not isinstance(found, list):
         refuse("messages", f"expected a list of messages, found {type(found).__name__}")
     for index, turn in enumerate(found):
@@ -28,8 +31,8 @@ def refuse_turns(found: Any) -> NoReturn:
             refuse(f"{where}.content", "expected text or a list of blocks, found none")
         for name in turn:
             if name not in ("role", "content"):
-                refuse(f"{where}.{name}", "is no member of a message")
-    refuse("messages", "expected a list of messages")
+                losses.note(f"{where}.{name}", "chat completions have no counterpart; leave it out")
+    return msgspec.Raw(compact([{"role": turn["role"], "content": turn["content"]} for turn in found]))
 
 
 def system(content: Any, where: str, losses: Losses) -> str | list[Part]:
