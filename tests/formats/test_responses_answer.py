@@ -90,6 +90,26 @@ def test_usage_that_nobody_reported_is_not_made_up():
     assert responded(completion())["usage"] is None
 
 
+def test_a_call_of_a_tool_in_a_namespace_names_both_and_others_do_not():
+    space = {
+        "type": "namespace",
+        "name": "agents",
+        "description": "d",
+        "tools": [{"type": "function", "name": "close"}],
+    }
+    calls = [
+        {"id": ident, "type": "function", "function": {"name": name, "arguments": "{}"}}
+        for ident, name in (("c1", "agents__close"), ("c2", "agents__open"))
+    ]
+    made = responded(completion({"content": None, "tool_calls": calls}, "tool_calls"), tools=[space])
+    assert [(item.get("namespace"), item["name"]) for item in made["output"]] == [
+        ("agents", "close"),
+        (None, "agents__open"),
+    ]
+    again = json.loads(answer.to_chat(json.dumps(made).encode()))["choices"][0]["message"]["tool_calls"]
+    assert again == calls
+
+
 def test_logprobs_are_told_with_their_text():
     told = [{"token": "Hello", "bytes": [72], "logprob": -0.1, "top_logprobs": []}]
     body = json.loads(completion())

@@ -161,6 +161,18 @@ def test_a_call_waits_for_its_name():
     assert found[3]["delta"] == "{}"
 
 
+def test_a_call_of_a_tool_in_a_namespace_names_both():
+    space = {
+        "type": "namespace",
+        "name": "agents",
+        "description": "d",
+        "tools": [{"type": "function", "name": "close"}],
+    }
+    found = told(chunk({"tool_calls": [call(0, "agents__close", "{}")]}), finish="tool_calls", tools=[space])
+    for item in (found[2]["item"], found[-1]["response"]["output"][0]):
+        assert (item["namespace"], item["name"]) == ("agents", "close")
+
+
 def test_a_custom_tool_is_told_in_its_own_events():
     calls = [{"index": 0, "id": "call_a", "type": "custom", "custom": {"name": "py", "input": "print("}}]
     found = told(chunk({"tool_calls": calls}), chunk({"tool_calls": [{"index": 0, "custom": {"input": "1)"}}]}))

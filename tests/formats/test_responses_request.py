@@ -110,6 +110,8 @@ def test_what_no_call_is_served_is_named(asked, param):
         ({"instructions": ["x"]}, "instructions"),
         ({"tools": {}}, "tools"),
         ({"tools": [{"type": "function"}]}, "tools[0].name"),
+        ({"tools": [{"type": "namespace", "name": "a"}]}, "tools[0]"),
+        ({"tools": [{"type": "namespace", "name": "a", "tools": [{"type": "mcp"}]}]}, "tools[0].tools[0].type"),
         ({"tool_choice": "any"}, "tool_choice"),
         ({"text": {"format": {"type": "xml"}}}, "text.format.type"),
         ({"text": {"format": {"type": "json_schema", "name": "x"}}}, "text.format.schema"),
@@ -168,7 +170,7 @@ def test_what_chat_cannot_say_is_lost_by_name_and_kept_for_the_release(asked, pa
         {"tools": [], "tool_choice": "auto", "parallel_tool_calls": True},
         {"tools": None, "text": {"format": None, "verbosity": None}, "include": None, "metadata": None},
         {"stream_options": {"include_obfuscation": False}, "top_logprobs": 0},
-        {"metadata": {"told": "back"}},
+        {"metadata": {"told": "back"}, "client_metadata": {"turn_id": "7"}},
     ],
 )
 def test_what_asks_for_nothing_becomes_nothing(asked):

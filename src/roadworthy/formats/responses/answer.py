@@ -11,10 +11,12 @@ from typing import Any
 import msgspec
 
 from roadworthy.formats.model import compact
+from roadworthy.formats.responses.words import Names, full_name
 
 Text = str | msgspec.Raw
 """A text, or its JSON."""
 
+NAMELESS = Names(None)
 _NULL = msgspec.Raw(b"null")
 _ECHOED: dict[str, msgspec.Raw] = {
     name: msgspec.Raw(json)
@@ -114,6 +116,7 @@ class _Item(msgspec.Struct, gc=False):
     summary: list[_Part] | None = None
     call_id: str = ""
     name: str = ""
+    namespace: str | None = None
     arguments: str = ""
     input: str = ""
 
@@ -157,7 +160,8 @@ def from_chat(body: bytes, *, asked: Mapping[str, msgspec.Raw], ident: str, mode
     made["status"] = status
     if reason is not None:
         made["incomplete_details"] = {"reason": reason}
-    made["output"] = _items(choice, ident, status, summarized(asked))
+    names = Names(asked.get("tools")) if choice.message.tool_calls else NAMELESS
+    made["output"] = _items(choice, ident, status, summarized(asked), names)
     if found.service_tier is not None:
         made["service_tier"] = found.service_tier
     made["usage"] = usage_from_chat(found.usage)
@@ -220,22 +224,17 @@ def text_part(text: Text, logprobs: Any = None) -> dict[str, Any]:
     return {"type": "output_text", "text": text, "annotations": [], "logprobs": logprobs or []}
 
 
-def call_item(ident: str, call: str, name: str, arguments: Text, status: str) -> dict[str, Any]:
-    return {
-        "id": ident,
-        "type": "function_call",
-        "status": status,
-        "call_id": call,
-        "name": name,
-        "arguments": arguments,
-    }
+def call_item(ident: str, call: str, name: dict[str, str], arguments: Text, status: str) -> dict[str, Any]:
+    """``name``: as ``words.Names`` tells it."""
+    head = {"id": ident, "type": "function_call", "status": status, "call_id": call}
+    return {**head, **name, "arguments": arguments}
 
 
-def custom_item(ident: str, call: str, name: str, said: Text, status: str) -> dict[str, Any]:
-    return {"id": ident, "type": "custom_tool_call", "status": status, "call_id": call, "name": name, "input": said}
+def custom_item(ident: str, call: str, name: dict[str, str], said: Text, status: str) -> dict[str, Any]:
+    return {"id": ident, "type": "custom_tool_call", "status": status, "call_id": call, **name, "input": said}
 
 
-def _items(choice: _Choice, ident: str, status: str, summary: bool) -> list[dict[str, Any]]:
+def _items(choice: _Choice, ident: str, status: str, summary: bool, names: Names) -> list[dict[str, Any]]:
     message = choice.message
     items: list[dict[str, Any]] = []
     if thoughts := message.reasoning_content or message.reasoning:
@@ -248,11 +247,12 @@ def _items(choice: _Choice, ident: str, status: str, summary: bool) -> list[dict
         items.append(message_item(item_id("msg", ident, len(items)), parts, status))
     for call in calls:
         if (said := call.custom) is not None:
-            items.append(custom_item(item_id("ctc", ident, len(items)), call.id, said.name, said.input, status))
+            at = item_id("ctc", ident, len(items))
+            items.append(custom_item(at, call.id, names.of(said.name), said.input, status))
         else:
             function = call.function or _Function()
             at = item_id("fc", ident, len(items))
-            items.append(call_item(at, call.id, function.name, function.arguments, status))
+            items.append(call_item(at, call.id, names.of(function.name), function.arguments, status))
     return items
 
 
@@ -323,10 +323,11 @@ def to_chat(body: bytes) -> bytes:
         elif item.type == "reasoning":
             thoughts += "".join(part.text for part in (item.content or item.summary or ()))
         elif item.type == "function_call":
-            function = {"name": item.name, "arguments": item.arguments}
+            function = {"name": full_name(item.namespace, item.name), "arguments": item.arguments}
             calls.append({"id": item.call_id, "type": "function", "function": function})
         elif item.type == "custom_tool_call":
-            calls.append({"id": item.call_id, "type": "custom", "custom": {"name": item.name, "input": item.input}})
+            custom = {"name": full_name(item.namespace, item.name), "input": item.input}
+            calls.append({"id": item.call_id, "type": "custom", "custom": custom})
     message: dict[str, Any] = {"role": "assistant", "content": text or None, "refusal": refusal or None}
     if calls:
         message["tool_calls"] = calls

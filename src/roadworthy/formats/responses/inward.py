@@ -14,7 +14,7 @@ import msgspec
 
 from roadworthy.formats.model import Fields, Lost, Translated, compact, refuse
 from roadworthy.formats.responses import inward_turns
-from roadworthy.formats.responses.words import listed, mapped
+from roadworthy.formats.responses.words import full_name, listed, mapped
 
 _AS_IS = frozenset(
     {
@@ -24,13 +24,13 @@ _AS_IS = frozenset(
 )  # fmt: skip
 """Fields that both formats have, with the same meaning."""
 
-_TOLD_BACK = ("input", "instructions", "metadata")
-"""Fields that are no parameter.  ``metadata`` is for whoever keeps answers: it is told back in the answer, and no model
-and no provider of chat completions is concerned."""
+_NO_PARAMETER = ("input", "instructions", "metadata", "client_metadata")
+"""``metadata`` is for whoever keeps answers: it is told back in the answer; ``client_metadata`` is how OpenAI's own
+clients tell it who they are.  Neither concerns a model, or a provider of chat completions."""
 
 _STATELESS = "is not served: nothing is stored here and every call is whole in itself"
 _FOREIGN = "is not expressed by chat completions; use a target that speaks Responses"
-_HOSTED = "is run by OpenAI, out of sight of every check and budget; expected a tool of type function or custom"
+_HOSTED = "is a tool of OpenAI's own, out of sight of every check and budget; expected function, custom or namespace"
 
 REFUSED: dict[str, str] = {
     "previous_response_id": f"{_STATELESS}; send the items of the conversation as `input`",
@@ -83,7 +83,7 @@ def to_chat(fields: Mapping[str, msgspec.Raw]) -> Translated:
             if name in _AS_IS:
                 if raw != _NULL:
                     made.fields[name] = raw
-            elif name not in _TOLD_BACK:
+            elif name not in _NO_PARAMETER:
                 _field(name, raw, made)
         if "tools" not in made.fields:
             _without_tools(made.fields)
@@ -187,11 +187,35 @@ def _format(asked: Any) -> dict[str, Any]:
 
 
 def _tools(json: bytes, made: _Chat) -> None:
-    tools = listed(json, "tools")
+    tools: list[dict[str, Any]] = []
+    for index, tool in enumerate(listed(json, "tools")):
+        where = f"tools[{index}]"
+        if isinstance(tool, dict) and tool.get("type") == "namespace":
+            tools += _namespace(tool, where, made)
+        else:
+            tools.append(_tool(tool, where, made))
     if tools:
-        made.fields["tools"] = msgspec.Raw(
-            compact([_tool(tool, f"tools[{index}]", made) for index, tool in enumerate(tools)])
-        )
+        made.fields["tools"] = msgspec.Raw(compact(tools))
+
+
+def _namespace(space: dict[str, Any], where: str, made: _Chat) -> list[dict[str, Any]]:
+    """Its tools, each under its full name and with what is said of all of them."""
+    inner, named = space.get("tools"), space.get("name")
+    if not isinstance(inner, list) or not isinstance(named, str):
+        refuse(where, "expected a namespace with its `name` and its `tools`")
+    for name, value in space.items():
+        if name not in ("type", "name", "description", "tools") and value is not None:
+            made.lose(f"{where}.{name}")
+    tools = []
+    for index, tool in enumerate(inner):
+        flat = _tool(tool, f"{where}.tools[{index}]", made)
+        described = flat[flat["type"]]
+        described["name"] = full_name(named, described["name"])
+        told = [text for text in (space.get("description"), described.get("description")) if text]
+        if told:
+            described["description"] = "\n".join(map(str, told))
+        tools.append(flat)
+    return tools
 
 
 def _tool(tool: Any, where: str, made: _Chat) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 
 from roadworthy.formats.model import Lost, compact, refuse
+from roadworthy.formats.responses.words import full_name
 
 _NONE = msgspec.Raw(b"null")
 
@@ -29,6 +30,7 @@ class _Item(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     phase: str | None = None
     call_id: str | None = None
     name: str | None = None
+    namespace: str | None = None
     arguments: msgspec.Raw = _NONE
     input: msgspec.Raw = _NONE
     output: msgspec.Raw = _NONE
@@ -283,7 +285,7 @@ def _string(raw: msgspec.Raw, where: str) -> bytes:
 
 
 def _named(item: _Item, where: str) -> bytes:
-    return _present(item.name, f"{where}.name")
+    return _present(full_name(item.namespace, item.name) if item.name else None, f"{where}.name")
 
 
 def _call_id(item: _Item, where: str) -> bytes:

@@ -13,9 +13,9 @@ __all__ = ["OWN", "from_chat", "parameters_from_chat", "to_chat", "with_paramete
 
 OWN = frozenset(
     {
-        "model", "input", "instructions", "stream", "stream_options", "metadata", "user", "safety_identifier", "store",
-        "include", "top_logprobs", "prompt_cache_key", "prompt_cache_retention", "service_tier",
-        "background", "conversation", "previous_response_id", "prompt",
+        "model", "input", "instructions", "stream", "stream_options", "metadata", "client_metadata", "user",
+        "safety_identifier", "store", "include", "top_logprobs", "prompt_cache_key", "prompt_cache_retention",
+        "service_tier", "background", "conversation", "previous_response_id", "prompt",
     }
 )  # fmt: skip
 """Fields that are no parameter: a caller may set them whatever a release fixes."""

@@ -16,6 +16,7 @@ import msgspec
 from roadworthy.formats.model import Broken, compact, spliced
 from roadworthy.formats.responses import answer
 from roadworthy.formats.responses.chunks import NONE, CallDelta, ChatChunk, Logprobs, piece_of, read
+from roadworthy.formats.responses.words import Names
 
 _DELTA = (
     b'event: response.output_text.delta\ndata: {"type":"response.output_text.delta","sequence_number":%d,'
@@ -73,16 +74,17 @@ class _Message(_Item):
 class _Call(_Item):
     """``added``: its first event has left, which waits for the name."""
 
-    def __init__(self, ident: str, place: int, call: str, custom: bool) -> None:
+    def __init__(self, ident: str, place: int, call: str, custom: bool, names: Names) -> None:
         super().__init__(ident, place)
         self.call = call
         self.custom = custom
+        self.names = names
         self.name = ""
         self.added = False
 
     def whole(self, status: str) -> dict[str, Any]:
         make = answer.custom_item if self.custom else answer.call_item
-        return make(self.ident, self.call, self.name, self.text(), status)
+        return make(self.ident, self.call, self.names.of(self.name), self.text(), status)
 
 
 class Translating:
@@ -101,6 +103,7 @@ class Translating:
         self._message_id = b""
         self._reasoning: _Reasoning | None = None
         self._calls: dict[int, _Call] = {}
+        self._names: Names | None = None
         self._finish: str | None = None
         self._usage: answer.ChatUsage | None = None
         self._tier: str | None = None
@@ -286,7 +289,9 @@ class Translating:
         if call is None:
             custom = delta.custom is not None
             ident, place = self._place("ctc" if custom else "fc")
-            call = _Call(ident, place, delta.id or f"call_{ident}", custom)
+            if self._names is None:
+                self._names = Names(self._asked.get("tools"))
+            call = _Call(ident, place, delta.id or f"call_{ident}", custom, self._names)
             self._calls[index] = call
             self._items.append(call)
         if said is None:
@@ -318,7 +323,7 @@ class Translating:
                 made.append(self._of(call, "response.custom_tool_call_input.done", input=call.text()))
             else:
                 done = "response.function_call_arguments.done"
-                made.append(self._of(call, done, name=call.name, arguments=call.text()))
+                made.append(self._of(call, done, name=call.names.of(call.name)["name"], arguments=call.text()))
             made.append(self._done(call, status))
         return made
 
