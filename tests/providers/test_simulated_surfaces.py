@@ -238,3 +238,7 @@ def test_a_target_is_asked_by_the_wire_of_what_it_speaks() -> None:
     assert wire("messages").encode("chat", fields, stream=False).path == b"/v1/messages"
     own = {name: msgspec.Raw(json.dumps(value).encode()) for name, value in body("messages", "Hi").items()}
     assert wire("chat", "messages").encode("messages", own, stream=False).path == b"/v1/messages"
+    counted = wire("chat", "messages").counting(own)
+    assert counted is not None
+    assert counted.path == surfaces.COUNT.encode()
+    assert wire("chat").counting(own) is None

@@ -116,7 +116,7 @@ class Caller:
             unusable = judge(call.operation, answer, call.n)
             errors: list[str] | None = None
             checking = call.serving.checking if call.serving is not None else None
-            if unusable is None and checking is not None:
+            if unusable is None and checking is not None and (answer.format == "chat" or checking.looks_at(call)):
                 read = as_chat(call, answer)
                 verdict = await checking.verdict(call, target, read, self)
                 unusable, errors = verdict.unusable, verdict.errors

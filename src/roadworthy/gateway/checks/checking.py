@@ -178,6 +178,10 @@ class Checking:
             if declared.text is not None and not declared.spec.record_only and span_of(declared.spec) is not None
         ]
 
+    def looks_at(self, call: Call) -> bool:
+        """Is there anything to judge of an answer?  What is not looked at need not be brought into chat's shape."""
+        return self.schema is not None or bool(self._declared) or self._tools_of(call) is not None
+
     async def record(self, call: Call, target: ServedTarget, answer: Answer, asker: Asker) -> None:
         """Judge an answer that its reader has already (a stream): what is found is recorded and changes nothing."""
         await self._judge(call, target, answer, asker, delivered=True)

@@ -335,11 +335,12 @@ class Relay:
         self._stop(unusable)
         if unusable is not None and not (clean and call.left_as_is):
             return self._broken(unusable)
-        answer = live.whole()
+        chat = call.surface.format == "chat"
         checking = call.serving.checking if call.serving is not None else None
+        answer = live.whole() if chat or (checking is not None and checking.looks_at(call)) else None
         if answer is not None and checking is not None:
             await checking.record(call, live.target, live.answer(answer), self._streamer.caller)
-        told = answer if call.surface.format == "chat" else live.told()
+        told = answer if chat else live.told()
         outcome, failure = served_outcome(call)
         record = self._finisher.record(call, outcome, failure=failure, response=told)
         extension = self._extension(roadworthy_object(record, call.serving))

@@ -115,18 +115,33 @@ class ForeignSurface:
         """Parameters as the release fixes them, and as it lets the caller set them, in this format."""
         serving = call.serving
         assert serving is not None
-        if not call.overrides and not self.forced:
-            kept = serving.own_released.get(self.format)
-            if kept is not None:
-                return kept
+        kept = serving.own_released.get(self.format) if not call.overrides else None
+        if kept is not None and not self.forced:
+            return kept
         parameters = {name: value for name, value in call.fields.items() if name not in FREE_FIELDS}
+        if call.overrides:
+            return self._own_parameters(parameters)
+        theirs = self._forced_on(call, parameters)
+        if kept is None:
+            kept = serving.own_released[self.format] = self._own_parameters(parameters)
+        return {**kept, **theirs} if theirs else kept
+
+    def _forced_on(self, call: Call, parameters: Fields) -> Fields:
+        """What the format makes its callers say and the release leaves to them, as they said it; taken out of
+        ``parameters``, which are the same for every call then."""
+        assert call.serving is not None
+        released = call.serving.released
+        theirs = [name for name in self.forced & parameters.keys() if parameters[name] is not released.get(name)]
+        for name in theirs:
+            del parameters[name]
+        return {name: call.own[name] for name in self.forced & call.own.keys()} if theirs else {}
+
+    def _own_parameters(self, parameters: Fields) -> Fields:
         try:
             made: Fields = self._request.parameters_from_chat(parameters)
         except Inexpressible as error:
             message = str(error)
             raise Unusable("bad_request", message, status=400, message=message, param=error.param) from None
-        if not call.overrides and not self.forced:
-            serving.own_released[self.format] = made
         return made
 
     def chat_request(self, body: bytes) -> bytes:
