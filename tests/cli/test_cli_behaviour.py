@@ -43,7 +43,7 @@ def test_help_loads_nothing_heavy() -> None:
     assert not loaded & heavy
 
 
-@pytest.mark.parametrize("provider", ["openai", "anthropic", "gemini", "local", "simulated"])
+@pytest.mark.parametrize("provider", ["openai", "anthropic", "gemini", "bedrock", "local", "simulated"])
 def test_the_example_of_init_validates(provider: str) -> None:
     assert check_files(example(provider)) == []
 

@@ -135,6 +135,40 @@ def test_what_is_wrong_fails_with_its_mend(well: World, change: dict[str, object
     assert mend in next(finding.mend for finding in found if finding.check == check)
 
 
+@pytest.mark.parametrize(
+    ("key", "detail"),
+    [
+        ("AKID:hunter2", None),
+        ("ABSKexample", None),
+        ("AKID:", "holds no secret access key"),
+        ('{"access_key_id": "AKID"}', "holds no secret access key"),
+    ],
+)
+def test_a_key_of_bedrock_is_looked_at_and_never_sent(well: World, key: str, detail: str | None) -> None:
+    sent: list[Mapping[str, str]] = []
+
+    def reach(url: str, proxy: str | None, headers: Mapping[str, str], private: bool) -> Reached:
+        sent.append(headers)
+        return Reached(403, NOW)
+
+    url = "https://bedrock-runtime.eu-central-1.amazonaws.com"
+    world = dataclasses.replace(
+        well,
+        snapshot=snapshot(
+            targets={"main": Target("main", "bedrock", "amazon.nova-lite-v1:0", url, "env:KEY")},
+            endpoints={"main": Endpoint(url)},
+        ),
+        reach=reach,
+        secret=lambda name: key,
+    )
+    found = wrong(world)
+    if detail is None:
+        assert (found, sent) == ([], [{}])
+    else:
+        assert [finding.check for finding in found] == ["target main: key"]
+        assert detail in found[0].found
+
+
 def test_a_folder_that_others_can_read_fails(well: World) -> None:
     well.data.chmod(0o755)
     (well.data / "hmac.key").chmod(0o644)

@@ -82,8 +82,22 @@ def test_the_users_table_is_before_the_public_list():
         ("openai", "gemini-2.5-flash", "https://generativelanguage.googleapis.com/v1beta/openai"),
         ("openai", "llama-3.3-70b-versatile", "https://api.groq.com/openai/v1"),
         ("anthropic", "claude-sonnet-4-5", None),
+        (
+            "bedrock",
+            "eu.anthropic.claude-haiku-4-5-20251001-v1:0",
+            "https://bedrock-runtime.eu-central-1.amazonaws.com",
+        ),
+        (
+            "bedrock",
+            "arn:aws:bedrock:us-east-1:123456789012:inference-profile/us.amazon.nova-lite-v1:0",
+            "https://proxy.example/bedrock",
+        ),
         ("gemini", "gemini-2.5-flash", "https://generativelanguage.googleapis.com/v1beta"),
-        ("gemini", "gemini-2.5-pro", "https://eu-aiplatform.googleapis.com/v1/projects/p/locations/eu/publishers/google"),
+        (
+            "gemini",
+            "gemini-2.5-pro",
+            "https://eu-aiplatform.googleapis.com/v1/projects/p/locations/eu/publishers/google",
+        ),
     ],
 )
 def test_the_public_list_prices_what_it_knows_and_says_so(provider, model, endpoint):

@@ -116,6 +116,8 @@ def test_the_directory_names_providers_by_their_host() -> None:
         "f": Target("f", "gemini", "m", "https://generativelanguage.googleapis.com/v1beta"),
         "g": Target("g", "gemini", "m", "https://eu-aiplatform.googleapis.com/v1/publishers/google"),
         "h": Target("h", "gemini", "m", "https://proxy.example/gemini"),
+        "i": Target("i", "bedrock", "m", "https://bedrock-runtime.eu-central-1.amazonaws.com"),
+        "j": Target("j", "bedrock", "m", "https://proxy.example/bedrock"),
     }
     known = directory(Configuration(Settings(), targets, {}, {}))
     assert {name: served.provider for name, served in known.targets.items()} == {
@@ -127,6 +129,8 @@ def test_the_directory_names_providers_by_their_host() -> None:
         "f": "gcp.gemini",
         "g": "gcp.vertex_ai",
         "h": "gcp.gemini",
+        "i": "aws.bedrock",
+        "j": "aws.bedrock",
     }
     assert (known.targets["c"].address, known.targets["c"].port) == ("gpu-7", 8000)
     assert known.targets["a"].port == 443
