@@ -396,8 +396,8 @@ NAMES = st.sampled_from(
         "prediction", "prompt_cache_key", "extra_body", "something_new", "parallel_tool_calls",
     ]
 )  # fmt: skip
-UNSAID = {"user", "tool_choice", "parallel_tool_calls"}
-"""Who asks, and what means nothing without tools."""
+UNSAID = {"user", "tool_choice", "parallel_tool_calls", "prompt_cache_key"}
+"""Who asks, what means nothing without tools, and a hint of how to save."""
 
 
 def tried(asked: dict[str, Any]) -> dict[str, Any] | Unusable:

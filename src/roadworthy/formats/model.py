@@ -13,6 +13,11 @@ Fields = dict[str, msgspec.Raw]
 """Top-level fields of a request body → their JSON bytes."""
 
 
+HINTS = frozenset({"prompt_cache_key", "prompt_cache_retention"})
+"""Where a provider may find again what it has read before: no part of what is asked, so one that knows no such hints is
+not told them."""
+
+
 class Lost(msgspec.Struct, frozen=True):
     """Something that a request says and another format cannot."""
 

@@ -18,7 +18,7 @@ import msgspec
 from roadworthy.adapters.providers.bedrock_turns import Block, cache_point, conversation, nothing_else, uses_tools
 from roadworthy.formats.messages.schemas import unenforceable
 from roadworthy.formats.messages.words import ANSWER_TOOL, EFFORTS
-from roadworthy.formats.model import Fields, refuse
+from roadworthy.formats.model import HINTS, Fields, refuse
 
 _NOT_ASKED: dict[str, tuple[Any, ...]] = {
     "n": (1,),
@@ -79,7 +79,7 @@ def _asked(fields: Fields) -> dict[str, Any]:
     """The fields that ask for something, decoded."""
     asked: dict[str, Any] = {}
     for name, raw in fields.items():
-        if name in _CORES:
+        if name in _CORES or name in HINTS:
             continue
         value = msgspec.json.decode(raw)
         if value is not None and not any(value == nothing for nothing in _NOT_ASKED.get(name, ())):

@@ -16,7 +16,7 @@ from typing import Any
 import msgspec
 
 from roadworthy.adapters.providers.gemini_parts import conversation
-from roadworthy.formats.model import Fields, refuse
+from roadworthy.formats.model import HINTS, Fields, refuse
 
 SKIPPED_SIGNATURE = "skip_thought_signature_validator"
 """What Google documents for a function call of the current turn whose thought signature nobody has: another model
@@ -104,6 +104,8 @@ def _asked(fields: Fields) -> dict[str, Any]:
     """The fields that ask for something, decoded."""
     asked: dict[str, Any] = {}
     for name, raw in fields.items():
+        if name in HINTS:
+            continue
         value = msgspec.json.decode(raw)
         if value is not None and not any(value == nothing for nothing in _NOT_ASKED.get(name, ())):
             asked[name] = value

@@ -16,7 +16,7 @@ import msgspec
 from roadworthy.formats.messages.outward_turns import conversation
 from roadworthy.formats.messages.schemas import unenforceable
 from roadworthy.formats.messages.words import ANSWER_TOOL, EFFORTS, TOOL_EXTRAS, VERSIONED
-from roadworthy.formats.model import Fields, compact, refuse
+from roadworthy.formats.model import HINTS, Fields, compact, refuse
 
 DEFAULT_MAX_TOKENS = 4096
 """Anthropic requires ``max_tokens``; this goes out when neither caller nor release sets one."""
@@ -93,7 +93,7 @@ def parameters_from_chat(fields: Mapping[str, msgspec.Raw]) -> Fields:
 def _asked(fields: Mapping[str, msgspec.Raw]) -> dict[str, Any]:
     asked: dict[str, Any] = {}
     for name, raw in fields.items():
-        if name in _CORES:
+        if name in _CORES or name in HINTS:
             continue
         value = msgspec.json.decode(raw)
         if value is not None and not any(value == nothing for nothing in _NOT_ASKED.get(name, ())):
