@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from roadworthy.workflow.files import read_configuration
 from roadworthy.workflow.model import Step
-from roadworthy.workflow.problems import Problem
+from roadworthy.workflow.problems import Problem, looks_secret
 
 Files = dict[str, str]
 MAIN, PEOPLE, FLOW = "roadworthy.yaml", "people.yaml", "workflows/triage/workflow.yaml"
@@ -368,3 +368,11 @@ def test_no_text_whatever_breaks_the_reader(files: Files, data: st.DataObject) -
     mutated = text[:start] + data.draw(st.sampled_from(SCRAPS) | st.text(max_size=20)) + text[end:]
     checked = read_configuration(files | {file: mutated})
     assert (checked.configuration is None) == any(problem.severity == "error" for problem in checked.problems)
+
+
+@pytest.mark.parametrize(
+    "name", ["desk-claude-sonnet-4-5-20250929", "task_with_a_rather_long_name", "ask-the-librarian-anything"]
+)
+def test_a_name_that_only_ends_like_the_beginning_of_a_key_is_no_key(name: str) -> None:
+    assert not looks_secret(f"target: {name}")
+    assert looks_secret(f"key: {KEYS[0]}")

@@ -12,7 +12,7 @@ import msgspec
 Severity = Literal["error", "warning"]
 
 _SECRETS: Final = re.compile(
-    r"(?:sk|rk|pk|xai|gsk|rw|rwt|pplx|tgp|fw|csk|nvapi|hf|r8|ghp|gho|glpat|xox[abp])[-_][A-Za-z0-9_\-]{16,}"
+    r"(?<![A-Za-z0-9])(?:sk|rk|pk|xai|gsk|rw|rwt|pplx|tgp|fw|csk|nvapi|hf|r8|ghp|gho|glpat|xox[abp])[-_][A-Za-z0-9_\-]{16,}"
     r"|AIza[A-Za-z0-9_\-]{30,}|AKIA[A-Z0-9]{16}|eyJ[A-Za-z0-9_\-]{10,}\.[A-Za-z0-9_\-]{10,}\.[A-Za-z0-9_\-]{5,}"
     r"|[Bb]earer\s+[A-Za-z0-9_\-.]{20,}"
 )
