@@ -82,6 +82,13 @@ def test_thoughts_are_summed_up_for_those_who_asked_for_it():
     assert responded(body)["output"][0]["content"] == [{"type": "reasoning_text", "text": "hm"}]
 
 
+@pytest.mark.parametrize("finish", [None, "error", "abort"])
+def test_an_answer_that_nobody_finished_is_not_told_as_whole(finish):
+    made = responded(completion(finish=finish))
+    assert (made["status"], made["incomplete_details"]) == ("incomplete", None)
+    assert json.loads(answer.to_chat(json.dumps(made).encode()))["choices"][0]["finish_reason"] is None
+
+
 def test_an_answer_without_words_has_a_message_all_the_same():
     assert responded(completion({"content": None}))["output"][0]["content"] == []
 

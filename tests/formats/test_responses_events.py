@@ -120,11 +120,19 @@ def test_a_stream_amounts_to_what_the_whole_answer_says(summary):
     assert gathered["status"] == "incomplete"
 
 
-@pytest.mark.parametrize(("finish", "reason"), [("length", "max_output_tokens"), ("content_filter", "content_filter")])
-def test_an_answer_that_was_cut_short_ends_incomplete(finish, reason):
+@pytest.mark.parametrize(
+    ("finish", "details"),
+    [
+        ("length", {"reason": "max_output_tokens"}),
+        ("content_filter", {"reason": "content_filter"}),
+        ("error", None),
+        (None, None),
+    ],
+)
+def test_an_answer_that_is_not_whole_ends_incomplete(finish, details):
     last = told(chunk({"content": "He"}), finish=finish)[-1]
     assert last["type"] == "response.incomplete"
-    assert last["response"]["incomplete_details"] == {"reason": reason}
+    assert last["response"]["incomplete_details"] == details
     assert last["response"]["output"][0]["status"] == "incomplete"
 
 

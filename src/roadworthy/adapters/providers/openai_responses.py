@@ -130,13 +130,12 @@ def told_by(output: list[Item]) -> tuple[bool, bool, bool]:
 
 
 def finish_of(found: Response, *, called: bool) -> str | None:
-    """Chat's finish reason; ``None``: not finished (cancelled, queued, under way)."""
+    """Chat's finish reason; ``None``: not finished (cancelled, queued, under way, broken off)."""
     if found.status == "completed":
         return "tool_calls" if called else "stop"
-    if found.status != "incomplete":
-        return None
-    why = found.incomplete_details
-    return "content_filter" if why is not None and why.reason == "content_filter" else "length"
+    details = found.incomplete_details
+    reason = details.reason if found.status == "incomplete" and details is not None else None
+    return "length" if reason == "max_output_tokens" else reason
 
 
 def tokens_of(usage: Usage | None) -> Tokens | None:

@@ -45,11 +45,17 @@ _ECHOED: dict[str, msgspec.Raw] = {
 }
 """What an answer says of its request → what it says where the request did not."""
 
-FINISHES: dict[str, tuple[str, str | None]] = {
-    "length": ("incomplete", "max_output_tokens"),
-    "content_filter": ("incomplete", "content_filter"),
+_CUT: dict[str | None, str | None] = {
+    "length": "max_output_tokens",
+    "content_filter": "content_filter",
+    None: None,
+    "error": None,
+    "abort": None,
+    "network_error": None,
+    "insufficient_system_resource": None,
 }
-"""Chat's finish reason → ``status`` and ``incomplete_details.reason``; all others are ``completed``."""
+"""Chat's finish reasons of what is not whole (the last four: of providers that broke off) → the reason that Responses
+have a word for."""
 
 
 class _Function(msgspec.Struct, gc=False):
@@ -155,17 +161,24 @@ def from_chat(body: bytes, *, asked: Mapping[str, msgspec.Raw], ident: str, mode
     """
     found = _completion.decode(body)
     choice = found.choices[0] if found.choices else _Choice()
-    status, reason = FINISHES.get(choice.finish_reason or "", ("completed", None))
+    status, details = ending(choice.finish_reason)
     made = outline(asked, ident=ident, model=found.model or model, created=found.created)
     made["status"] = status
-    if reason is not None:
-        made["incomplete_details"] = {"reason": reason}
+    made["incomplete_details"] = details
     names = Names(asked.get("tools")) if choice.message.tool_calls else NAMELESS
     made["output"] = _items(choice, ident, status, summarized(asked), names)
     if found.service_tier is not None:
         made["service_tier"] = found.service_tier
     made["usage"] = usage_from_chat(found.usage)
     return compact(made)
+
+
+def ending(finish: str | None) -> tuple[str, dict[str, str] | None]:
+    """``status`` and ``incomplete_details`` for chat's finish reason (``None``: it never came)."""
+    if finish not in _CUT:
+        return "completed", None
+    reason = _CUT[finish]
+    return "incomplete", None if reason is None else {"reason": reason}
 
 
 def outline(asked: Mapping[str, msgspec.Raw], *, ident: str, model: str, created: int) -> dict[str, Any]:
@@ -354,10 +367,8 @@ def to_chat(body: bytes) -> bytes:
 
 
 def finish_of(status: str | None, details: _Details | None, *, called: bool) -> str | None:
-    """Chat's finish reason; ``None``: the answer is not finished (failed, cancelled, under way)."""
+    """Chat's finish reason; ``None``: the answer is not finished (failed, cancelled, under way, broken off)."""
     if status == "completed":
         return "tool_calls" if called else "stop"
-    if status != "incomplete":
-        return None
-    reason = details.reason if details is not None else None
-    return "content_filter" if reason == "content_filter" else "length"
+    reason = details.reason if status == "incomplete" and details is not None else None
+    return "length" if reason == "max_output_tokens" else reason

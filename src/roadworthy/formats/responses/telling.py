@@ -137,11 +137,10 @@ class Translating:
             made += self._take(read(data))
         if self._whole is None:
             made += self._begin(ChatChunk())
-        status, reason = answer.FINISHES.get(self._finish or "", ("completed", None))
+        status, details = answer.ending(self._finish)
         made += self._close_message(status) + self._close_reasoning() + self._close_calls(status)
         whole = self._as_far_as_it_came(status)
-        if reason is not None:
-            whole["incomplete_details"] = {"reason": reason}
+        whole["incomplete_details"] = details
         made.append(self._last(f"response.{status}", whole, extension))
         return b"".join(made)
 
