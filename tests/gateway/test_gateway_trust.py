@@ -17,7 +17,7 @@ from roadworthy.adapters.signatures import Ed25519Signer
 from roadworthy.evidence.receipt.tokens import RECEIPT
 from roadworthy.gateway.admission.proofs import Memory, Notary
 from roadworthy.gateway.admission.sessions import IDLE, Sessions, tag_of
-from roadworthy.gateway.snapshot import Ramp, ServedWorkflow, Snapshot, SnapshotRefused, encode
+from roadworthy.gateway.snapshot import Endpoint, Ramp, ServedWorkflow, Snapshot, SnapshotRefused, encode
 from roadworthy.gateway.stopping.board import Board
 from roadworthy.gateway.world import World
 from roadworthy.wiring import gateway as wired
@@ -25,7 +25,7 @@ from roadworthy.wiring.fleet.ledgers import prepare
 from roadworthy.wiring.folders.data_folder import DataFolder, create_folder
 from roadworthy.wiring.worker.place import Place
 from roadworthy.wiring.worker.trust import Trust, recall
-from roadworthy.workflow.model import Policy, RedactionRule
+from roadworthy.workflow.model import Policy, RedactionRule, Target
 from roadworthy.workflow.shares import RESOLUTION, Pin, Places, salt_of
 from support.earning import DAY, SIGNER, earned, proven, receipt
 
@@ -87,6 +87,28 @@ def test_a_snapshot_below_the_newest_ever_seen_is_refused_also_after_a_restart(f
     assert Worker(folder).load() == (2, 5)
     write(folder, snapshot(epoch=3, seq=1))
     assert Worker(folder).load() == (3, 1)
+
+
+def test_a_key_that_is_renewed_in_its_file_is_read_anew(folder: DataFolder, tmp_path: Path) -> None:
+    key, url = tmp_path / "key", "https://models.example/v1"
+    made = snapshot(
+        targets={"main": Target("main", "openai", "m", url, f"file:{key}")}, endpoints={"main": Endpoint(url)}
+    )
+    write(folder, made)
+    worker = Worker(folder)
+    worker.load()
+    assert worker.gateway.world.workflows["support"].target.problem is not None
+    for written in ("sk-1", "sk-2", "sk-10"):
+        key.write_text(written)
+        worker.load()
+        asked = worker.gateway.world.workflows["support"].target.wire.encode("chat", {}, stream=False)
+        assert dict(asked.headers)[b"authorization"] == f"Bearer {written}".encode()
+    served = worker.gateway.world
+    worker.load()
+    assert worker.gateway.world is served
+    key.unlink()
+    worker.load()
+    assert worker.gateway.world is not served
 
 
 def test_what_one_worker_saw_another_refuses_to_go_below(folder: DataFolder) -> None:

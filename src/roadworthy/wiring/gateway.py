@@ -46,7 +46,7 @@ from roadworthy.wiring.fleet.ledgers import open_ledger
 from roadworthy.wiring.fleet.parts import PartsFile
 from roadworthy.wiring.folders.data_folder import DataFolder
 from roadworthy.wiring.processes.sockets import listen_unix
-from roadworthy.wiring.secrets import find_secret
+from roadworthy.wiring.secrets import Secrets
 from roadworthy.wiring.worker.lanes import permit_ports
 from roadworthy.wiring.worker.place import LOCAL, Place
 from roadworthy.wiring.worker.stopping import KEPT, KillWatch, keep, restore, states_of_environment
@@ -239,7 +239,8 @@ async def _drained(public: Server, private: Server, grace: float) -> int:
 
 
 class SnapshotFile:
-    """The snapshot on disk, looked at five times a second.  One that is refused leaves the last good one in force."""
+    """The snapshot on disk, looked at five times a second, and the files that its secrets are in.  A snapshot that is
+    refused leaves the last good one in force."""
 
     def __init__(self, path: Path, gateway: Gateway, upstream: ProxiedUpstream, trust: Trust) -> None:
         self._path = path
@@ -247,6 +248,8 @@ class SnapshotFile:
         self._upstream = upstream
         self._trust = trust
         self._seen: tuple[int, int, int] | None = None
+        self._secrets = Secrets()
+        """Of the snapshot in force."""
 
     async def watch(self) -> None:
         while True:
@@ -256,11 +259,11 @@ class SnapshotFile:
                 await asyncio.to_thread(self._trust.save)
 
     def load(self) -> None:
-        """Load the file if it is another one than last time."""
+        """Load the file if it, or a secret's, is another one than last time."""
         try:
             status = os.stat(self._path)
             mark = (status.st_mtime_ns, status.st_ino, status.st_size)
-            if mark == self._seen:
+            if mark == self._seen and not self._secrets.changed():
                 return
             data = self._path.read_bytes()
             self._seen = mark
@@ -275,8 +278,9 @@ class SnapshotFile:
         gateway = self._gateway
         trust = self._trust
         snapshot, proofs = vetted = trust.vet(snapshot)
+        self._secrets = Secrets()
         world = World(
-            snapshot, wires=wire_for, secret=find_secret, slots=gateway.slots, workers=gateway.workers,
+            snapshot, wires=wire_for, secret=self._secrets.find, slots=gateway.slots, workers=gateway.workers,
             proofs=proofs, salt=trust.salt, sessions=trust.sessions,
         )  # fmt: skip
         self._upstream.follow(snapshot.proxy, world)

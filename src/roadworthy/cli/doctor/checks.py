@@ -257,7 +257,8 @@ def _provider(world: World, target: Target, name: str) -> Iterator[Finding]:
             yield Finding(f"{name}: key", "FAIL", str(error.args[0]), _mend_key(target.key))
         else:
             if target.provider == "bedrock":
-                wrong, secret = BedrockWire(target, b"", secret).problem, None  # an AWS key signs; it is never sent
+                wrong = BedrockWire(target, b"", secret).problem.removeprefix(f"{name}: ")
+                secret = None  # an AWS key signs; it is never sent
                 if wrong:
                     yield Finding(f"{name}: key", "FAIL", wrong, f"mend {target.key} and restart `roadworthy up`")
                     return
