@@ -183,6 +183,17 @@ def test_what_a_release_fixes_is_said_in_this_format() -> None:
     }
 
 
+def test_tools_come_back_whole_for_a_target_that_speaks_this_format() -> None:
+    own = [
+        {**TOOL, "defer_loading": True, "input_examples": [{}], "of_next_year": 1},
+        {"type": "bash_20250124", "name": "bash"},
+        {"type": "mcp_toolset", "mcp_server_name": "s"},
+    ]
+    taken = inward(tools=own)
+    assert taken.lost is not None
+    assert plain(request.parameters_from_chat({"tools": taken.fields["tools"]})) == {"tools": own}
+
+
 @pytest.mark.parametrize("fixed", [{"seed": 1}, {"response_format": {"type": "json_object"}}, {"temperature": 2}])
 def test_what_a_release_fixes_and_this_format_lacks_is_refused(fixed: dict[str, Any]) -> None:
     with pytest.raises(Inexpressible) as refused:

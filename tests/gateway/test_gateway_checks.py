@@ -12,9 +12,20 @@ from checks_bench import SCHEMA, TOOLS, asked, bench, spec, tool_call
 from gateway_support import Bench, chat, completion, events, managed, on_loop, said, text_of
 
 from roadworthy.gateway.checks.checking import canary_of
+from roadworthy.gateway.checks.structure import ToolCheck
 from roadworthy.workflow.model import Step
 
 # --- structure
+
+
+def test_tools_of_a_providers_own_may_be_called() -> None:
+    ours = {"type": "function", "function": {"name": "f", "parameters": {"type": "object", "required": ["a"]}}}
+    check = ToolCheck([ours, {"type": "bash_20250124", "name": "bash"}])
+    assert not check.faults("bash", '{"command":"ls"}')
+    assert check.faults("bash", "ls")
+    assert check.faults("f", "{}")
+    assert check.faults("left_click", "{}")
+    assert not ToolCheck([{"type": "computer_toolset_20260801"}]).faults("left_click", "{}")
 
 
 @on_loop

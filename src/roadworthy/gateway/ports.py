@@ -160,6 +160,9 @@ class Wire(Protocol):
 
     speaks: frozenset[Format]
     """Formats of requests that it takes as they are (operations ``responses``, ``messages``)."""
+    reads_marks: bool
+    """Takes ``cache_control`` in chat completions, or leaves it out itself; to others a caller of Messages, whose
+    clients set it unasked, is translated without."""
     stream_type: bytes
     """Media type in which its streams come, in lower case (``text/event-stream``)."""
 

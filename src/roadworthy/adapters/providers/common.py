@@ -29,6 +29,7 @@ class BaseWire:
 
     _auth: tuple[bytes, str] = (b"authorization", "Bearer ")
     stream_type = b"text/event-stream"
+    reads_marks = True
 
     def __init__(
         self, target: Target, base: bytes, secret: str | None, *, now: Callable[[], float] = time.time

@@ -50,6 +50,10 @@ _PREFIXED = ("mistral.ai", "deepseek.com")
 """Hosts that go on with a last message of the assistant only where it says ``prefix: true`` (API references, "Prefix"
 and "Chat prefix completion"), and refuse fields that they do not know."""
 
+_MARKED = ("openrouter.ai", "aliyuncs.com")
+"""Hosts that read ``cache_control`` on parts (documentation of OpenRouter and Model Studio, "Context cache"); others
+cache by themselves, and OpenAI answers 400 to a field that it does not know."""
+
 _GO_ON = {"add_generation_prompt": msgspec.Raw(b"false"), "continue_final_message": msgspec.Raw(b"true")}
 """What vLLM, SGLang and llama.cpp go by; servers that go on by themselves (Ollama, OpenRouter) leave it unread."""
 _RESPONSES_TOO = ("openai.com", "openai.azure.com")
@@ -70,6 +74,7 @@ class OpenAIWire(BaseWire):
         self._replaced = {} if target.model == ANY_MODEL else {"model": msgspec.Raw(_encoder.encode(target.model))}
         host = urlsplit(target.endpoint or "").hostname or ""
         self._prefixed = _is_of(host, _PREFIXED)
+        self.reads_marks = _is_of(host, _MARKED)
         self.speaks = _spoken(target, host)
         self._chats = "chat" in self.speaks
         self._paths = {operation: self._base + path for operation, path in _PATHS.items()}

@@ -15,6 +15,7 @@ class SimulatedWire:
     """One target's wire (see ``gateway.ports.Wire``)."""
 
     stream_type = OpenAIWire.stream_type
+    reads_marks = True
 
     def __init__(
         self, target: Target, base: bytes, secret: str | None, *, now: Callable[[], float] = time.time

@@ -16,7 +16,7 @@ import msgspec
 
 from roadworthy.formats.messages import inward_turns
 from roadworthy.formats.messages.losses import Losses
-from roadworthy.formats.messages.words import EFFORTS, TOOL_EXTRAS, VERSIONED
+from roadworthy.formats.messages.words import ANTHROPICS, EFFORTS
 from roadworthy.formats.model import Fields, Translated, compact, refuse
 
 _NULL = msgspec.Raw(b"null")
@@ -187,7 +187,7 @@ def _tool(tool: Any, where: str, losses: Losses) -> dict[str, Any]:
     if not isinstance(tool, dict):
         refuse(where, "expected an object")
     kind = tool.get("type")
-    if isinstance(kind, str) and VERSIONED.fullmatch(kind):
+    if isinstance(kind, str) and ANTHROPICS.fullmatch(kind):
         losses.note(f"{where}.type", f"{kind} is a tool of Anthropic's, which no other target knows")
         return tool
     if kind not in (None, "custom"):
@@ -208,8 +208,7 @@ def _tool(tool: Any, where: str, losses: Losses) -> dict[str, Any]:
             continue
         if name == "allowed_callers" and value == _DIRECT:
             continue
-        if name in TOOL_EXTRAS:
-            made[name] = value
+        made[name] = value
         if name != "cache_control":
             losses.note(f"{where}.{name}", "chat completions have no counterpart; leave it out")
     return made

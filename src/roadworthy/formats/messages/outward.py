@@ -15,7 +15,7 @@ import msgspec
 
 from roadworthy.formats.messages.outward_turns import conversation
 from roadworthy.formats.messages.schemas import unenforceable
-from roadworthy.formats.messages.words import ANSWER_TOOL, EFFORTS, TOOL_EXTRAS, VERSIONED
+from roadworthy.formats.messages.words import ANSWER_TOOL, ANTHROPICS, EFFORTS
 from roadworthy.formats.model import HINTS, Fields, compact, refuse
 
 DEFAULT_MAX_TOKENS = 4096
@@ -181,7 +181,7 @@ def _tools(asked: dict[str, Any], body: dict[str, Any]) -> None:
 
 def _tool(tool: Any, where: str) -> dict[str, Any]:
     kind = tool.get("type") if isinstance(tool, dict) else None
-    if isinstance(kind, str) and VERSIONED.fullmatch(kind):
+    if isinstance(kind, str) and ANTHROPICS.fullmatch(kind):
         own: dict[str, Any] = tool
         return own
     function = tool.get("function") if isinstance(tool, dict) else None
@@ -197,7 +197,7 @@ def _tool(tool: Any, where: str) -> dict[str, Any]:
         if keyword := unenforceable(schema):
             refuse(f"{where}.function.strict", f"Anthropic's strict tools cannot enforce {keyword}")
         made["strict"] = True
-    made.update({name: tool[name] for name in TOOL_EXTRAS if tool.get(name) is not None})
+    made.update({name: value for name, value in tool.items() if name not in ("type", "function") and value is not None})
     return made
 
 

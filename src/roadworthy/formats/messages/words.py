@@ -16,10 +16,7 @@ UNNAMED = "document.pdf"
 IMAGES = ("image/jpeg", "image/png", "image/gif", "image/webp")
 PDF = "application/pdf"
 
-TOOL_EXTRAS = ("cache_control", "allowed_callers", "defer_loading", "eager_input_streaming", "input_examples")
-"""Members of a tool that chat completions have no word for; they stand beside ``function`` there."""
-
-VERSIONED = re.compile(r"[a-z][a-z0-9_]*_2[0-9]{7}")
+ANTHROPICS = re.compile(r"[a-z][a-z0-9_]*_2[0-9]{7}|mcp_toolset")
 """Types of tools that Anthropic defines (``web_search_20250305``)."""
 
 EFFORTS = ("low", "medium", "high", "xhigh", "max")

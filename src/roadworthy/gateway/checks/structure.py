@@ -133,15 +133,23 @@ class ToolCheck:
     def __init__(self, tools: Iterable[Mapping[str, Any]]) -> None:
         """Raises ``ValueError`` for parameters that are no JSON Schema."""
         self._validators: dict[str, Any] = {}
+        self._sets = False
+        """Is there a set of tools whose members its provider alone can name?"""
         for tool in tools:
             function = tool.get("function")
             if isinstance(function, Mapping) and isinstance(function.get("name"), str):
                 parameters = function.get("parameters")
                 self._validators[function["name"]] = _compiled({"type": "object"} if parameters is None else parameters)
+            elif isinstance(tool.get("name"), str):  # one of the provider's own: it knows what its arguments are
+                self._validators[tool["name"]] = _compiled({"type": "object"})
+            elif "toolset" in str(tool.get("type")):
+                self._sets = True
 
     def faults(self, name: str, arguments: str) -> list[Fault]:
         """What is wrong with one call; empty when it can be carried out."""
         validator = self._validators.get(name)
+        if validator is None and self._sets:
+            return []
         if validator is None:
             known = ", ".join(self._validators) or "none"
             return [
