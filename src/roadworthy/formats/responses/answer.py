@@ -11,51 +11,10 @@ from typing import Any
 import msgspec
 
 from roadworthy.formats.model import compact
+from roadworthy.formats.responses import shapes
 from roadworthy.formats.responses.words import Names, full_name
 
-Text = str | msgspec.Raw
-"""A text, or its JSON."""
-
 NAMELESS = Names(None)
-_NULL = msgspec.Raw(b"null")
-_ECHOED: dict[str, msgspec.Raw] = {
-    name: msgspec.Raw(json)
-    for name, json in {
-        "background": b"false",
-        "instructions": b"null",
-        "max_output_tokens": b"null",
-        "max_tool_calls": b"null",
-        "metadata": b"{}",
-        "parallel_tool_calls": b"true",
-        "previous_response_id": b"null",
-        "prompt_cache_key": b"null",
-        "reasoning": b'{"effort":null,"summary":null}',
-        "safety_identifier": b"null",
-        "service_tier": b"null",
-        "store": b"false",
-        "temperature": b"null",
-        "text": b'{"format":{"type":"text"}}',
-        "tool_choice": b'"auto"',
-        "tools": b"[]",
-        "top_logprobs": b"0",
-        "top_p": b"null",
-        "truncation": b'"disabled"',
-        "user": b"null",
-    }.items()
-}
-"""What an answer says of its request → what it says where the request did not."""
-
-_CUT: dict[str | None, str | None] = {
-    "length": "max_output_tokens",
-    "content_filter": "content_filter",
-    None: None,
-    "error": None,
-    "abort": None,
-    "network_error": None,
-    "insufficient_system_resource": None,
-}
-"""Chat's finish reasons of what is not whole (the last four: of providers that broke off) → the reason that Responses
-have a word for."""
 
 
 class _Function(msgspec.Struct, gc=False):
@@ -93,19 +52,11 @@ class _Choice(msgspec.Struct, gc=False):
     logprobs: _Logprobs | None = None
 
 
-class ChatUsage(msgspec.Struct, gc=False):
-    prompt_tokens: int = 0
-    completion_tokens: int = 0
-    total_tokens: int = 0
-    prompt_tokens_details: dict[str, Any] | None = None
-    completion_tokens_details: dict[str, Any] | None = None
-
-
 class _Completion(msgspec.Struct, gc=False):
     choices: list[_Choice] = []
     created: int = 0
     model: str | None = None
-    usage: ChatUsage | None = None
+    usage: shapes.ChatUsage | None = None
     service_tier: str | None = None
 
 
@@ -161,117 +112,38 @@ def from_chat(body: bytes, *, asked: Mapping[str, msgspec.Raw], ident: str, mode
     """
     found = _completion.decode(body)
     choice = found.choices[0] if found.choices else _Choice()
-    status, details = ending(choice.finish_reason)
-    made = outline(asked, ident=ident, model=found.model or model, created=found.created)
+    status, details = shapes.ending(choice.finish_reason)
+    made = shapes.outline(asked, ident=ident, model=found.model or model, created=found.created)
     made["status"] = status
     made["incomplete_details"] = details
     names = Names(asked.get("tools")) if choice.message.tool_calls else NAMELESS
-    made["output"] = _items(choice, ident, status, summarized(asked), names)
+    made["output"] = _items(choice, ident, status, shapes.summarized(asked), names)
     if found.service_tier is not None:
         made["service_tier"] = found.service_tier
-    made["usage"] = usage_from_chat(found.usage)
+    made["usage"] = shapes.usage_from_chat(found.usage)
     return compact(made)
-
-
-def ending(finish: str | None) -> tuple[str, dict[str, str] | None]:
-    """``status`` and ``incomplete_details`` for chat's finish reason (``None``: it never came)."""
-    if finish not in _CUT:
-        return "completed", None
-    reason = _CUT[finish]
-    return "incomplete", None if reason is None else {"reason": reason}
-
-
-def outline(asked: Mapping[str, msgspec.Raw], *, ident: str, model: str, created: int) -> dict[str, Any]:
-    """The ``response`` of a call that has just begun."""
-    made: dict[str, Any] = {
-        "id": f"resp_{ident}",
-        "object": "response",
-        "created_at": created,
-        "status": "in_progress",
-        "error": None,
-        "incomplete_details": None,
-        "model": model,
-        "output": [],
-        **_ECHOED,
-        "usage": None,
-    }
-    for name, said in asked.items():
-        if name in _ECHOED and said != _NULL:
-            made[name] = _on_one_line(said)
-    made["service_tier"] = None  # the provider's word, not the caller's
-    return made
-
-
-def _on_one_line(said: msgspec.Raw) -> msgspec.Raw:
-    """A caller may have written its JSON over several lines, which events cannot hold."""
-    json = bytes(said)
-    return msgspec.Raw(msgspec.json.format(json, indent=-1)) if b"\n" in json or b"\r" in json else said
-
-
-def summarized(asked: Mapping[str, msgspec.Raw]) -> bool:
-    """Does the caller want to read what the model thinks, as a summary?"""
-    raw = asked.get("reasoning")
-    if raw is None or raw == _NULL:
-        return False
-    wanted = msgspec.json.decode(raw)
-    return isinstance(wanted, dict) and bool(wanted.get("summary") or wanted.get("generate_summary"))
-
-
-def reasoning_item(ident: str, thoughts: Text, *, summary: bool) -> dict[str, Any]:
-    """``content`` is what goes back to the model; ``summary`` is what clients show."""
-    return {
-        "id": ident,
-        "type": "reasoning",
-        "summary": [{"type": "summary_text", "text": thoughts}] if summary else [],
-        "content": [{"type": "reasoning_text", "text": thoughts}],
-        "encrypted_content": None,
-        "status": "completed",
-    }
-
-
-def message_item(ident: str, parts: list[dict[str, Any]], status: str) -> dict[str, Any]:
-    return {"id": ident, "type": "message", "status": status, "role": "assistant", "content": parts}
-
-
-def text_part(text: Text, logprobs: Any = None) -> dict[str, Any]:
-    return {"type": "output_text", "text": text, "annotations": [], "logprobs": logprobs or []}
-
-
-def call_item(ident: str, call: str, name: dict[str, str], arguments: Text, status: str) -> dict[str, Any]:
-    """``name``: as ``words.Names`` tells it."""
-    head = {"id": ident, "type": "function_call", "status": status, "call_id": call}
-    return {**head, **name, "arguments": arguments}
-
-
-def custom_item(ident: str, call: str, name: dict[str, str], said: Text, status: str) -> dict[str, Any]:
-    return {"id": ident, "type": "custom_tool_call", "status": status, "call_id": call, **name, "input": said}
 
 
 def _items(choice: _Choice, ident: str, status: str, summary: bool, names: Names) -> list[dict[str, Any]]:
     message = choice.message
     items: list[dict[str, Any]] = []
     if thoughts := message.reasoning_content or message.reasoning:
-        items.append(reasoning_item(item_id("rs", ident, 0), thoughts, summary=summary))
+        items.append(shapes.reasoning_item(shapes.item_id("rs", ident, 0), thoughts, summary=summary))
     parts = _parts(message, choice.logprobs)
     calls = message.tool_calls or []
     if message.function_call is not None:
         calls = [*calls, _Call(f"call_{ident}", message.function_call)]
     if parts or not calls:
-        items.append(message_item(item_id("msg", ident, len(items)), parts, status))
+        items.append(shapes.message_item(shapes.item_id("msg", ident, len(items)), parts, status))
     for call in calls:
         if (said := call.custom) is not None:
-            at = item_id("ctc", ident, len(items))
-            items.append(custom_item(at, call.id, names.of(said.name), said.input, status))
+            at = shapes.item_id("ctc", ident, len(items))
+            items.append(shapes.custom_item(at, call.id, names.of(said.name), said.input, status))
         else:
             function = call.function or _Function()
-            at = item_id("fc", ident, len(items))
-            items.append(call_item(at, call.id, names.of(function.name), function.arguments, status))
+            at = shapes.item_id("fc", ident, len(items))
+            items.append(shapes.call_item(at, call.id, names.of(function.name), function.arguments, status))
     return items
-
-
-def item_id(kind: str, ident: str, place: int) -> str:
-    """``place``: of the item in the output."""
-    return f"{kind}_{ident}_{place}"
 
 
 def _parts(message: _Message, logprobs: _Logprobs | None) -> list[dict[str, Any]]:
@@ -280,7 +152,7 @@ def _parts(message: _Message, logprobs: _Logprobs | None) -> list[dict[str, Any]
         content = "".join(part["text"] for part in content if isinstance(part, dict) and _told(part))
     parts = []
     if content:
-        parts.append(text_part(content, logprobs.content if logprobs is not None else None))
+        parts.append(shapes.text_part(content, logprobs.content if logprobs is not None else None))
     if message.refusal:
         parts.append({"type": "refusal", "refusal": message.refusal})
     return parts
@@ -288,23 +160,6 @@ def _parts(message: _Message, logprobs: _Logprobs | None) -> list[dict[str, Any]
 
 def _told(part: dict[str, Any]) -> bool:
     return isinstance(part.get("text"), str)
-
-
-def usage_from_chat(usage: ChatUsage | None) -> dict[str, Any] | None:
-    """``None`` where the target reported none."""
-    if usage is None:
-        return None
-    read, thought = usage.prompt_tokens_details or {}, usage.completion_tokens_details or {}
-    return {
-        "input_tokens": usage.prompt_tokens,
-        "input_tokens_details": {
-            "cached_tokens": read.get("cached_tokens") or 0,
-            "cache_write_tokens": read.get("cache_write_tokens") or 0,
-        },
-        "output_tokens": usage.completion_tokens,
-        "output_tokens_details": {"reasoning_tokens": thought.get("reasoning_tokens") or 0},
-        "total_tokens": usage.total_tokens or usage.prompt_tokens + usage.completion_tokens,
-    }
 
 
 def usage_to_chat(usage: Usage) -> dict[str, Any]:

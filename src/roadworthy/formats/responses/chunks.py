@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from roadworthy.formats.model import compact
-from roadworthy.formats.responses import answer
+from roadworthy.formats.responses import shapes
 
 NONE = msgspec.Raw(b"null")
 
@@ -48,7 +48,7 @@ class _Choice(msgspec.Struct, gc=False):
 class ChatChunk(msgspec.Struct, gc=False):
     choices: list[_Choice] | None = None
     model: str | None = None
-    usage: answer.ChatUsage | None = None
+    usage: shapes.ChatUsage | None = None
     service_tier: str | None = None
 
 
@@ -83,7 +83,7 @@ def _tame(found: Any) -> dict[str, Any]:
     found = _mapping(found)
     kept: dict[str, Any] = {name: _text(found.get(name)) for name in ("model", "service_tier")}
     with contextlib.suppress(msgspec.ValidationError):
-        kept["usage"] = msgspec.to_builtins(msgspec.convert(found.get("usage"), answer.ChatUsage, strict=False))
+        kept["usage"] = msgspec.to_builtins(msgspec.convert(found.get("usage"), shapes.ChatUsage, strict=False))
     kept["choices"] = []
     for choice in _mappings(found.get("choices")):
         delta = _mapping(choice.get("delta"))

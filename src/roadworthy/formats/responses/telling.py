@@ -14,8 +14,9 @@ from typing import Any
 import msgspec
 
 from roadworthy.formats.model import Broken, compact, spliced
-from roadworthy.formats.responses import answer
+from roadworthy.formats.responses import shapes
 from roadworthy.formats.responses.chunks import NONE, CallDelta, ChatChunk, Logprobs, piece_of, read
+from roadworthy.formats.responses.items import Call, Item, Message, Reasoning
 from roadworthy.formats.responses.words import Names
 
 _DELTA = (
@@ -26,65 +27,6 @@ _DELTA = (
 
 def framed(kind: str, data: bytes) -> bytes:
     return b"event: %b\ndata: %b\n\n" % (kind.encode(), data)
-
-
-class _Item:
-    """An item of the output under way."""
-
-    def __init__(self, ident: str, place: int) -> None:
-        self.ident = ident
-        self.place = place
-        self.pieces: list[bytes] = []
-        """Insides of JSON strings."""
-
-    def text(self) -> msgspec.Raw:
-        return msgspec.Raw(b'"%b"' % b"".join(self.pieces))
-
-    def whole(self, status: str) -> dict[str, Any]:
-        raise NotImplementedError
-
-
-class _Reasoning(_Item):
-    summary = False
-
-    def whole(self, status: str) -> dict[str, Any]:
-        return answer.reasoning_item(self.ident, self.text(), summary=self.summary)
-
-
-class _Message(_Item):
-    """``pieces`` are of the part under way, ``parts`` those before it."""
-
-    def __init__(self, ident: str, place: int) -> None:
-        super().__init__(ident, place)
-        self.parts: list[dict[str, Any]] = []
-        self.kind = ""
-        """``output_text`` or ``refusal`` while a part is under way."""
-        self.logprobs: list[bytes] = []
-
-    def part(self) -> dict[str, Any]:
-        if self.kind == "refusal":
-            return {"type": "refusal", "refusal": self.text()}
-        return answer.text_part(self.text(), msgspec.Raw(b"[%b]" % b",".join(self.logprobs)))
-
-    def whole(self, status: str) -> dict[str, Any]:
-        parts = [*self.parts, self.part()] if self.kind else self.parts
-        return answer.message_item(self.ident, parts, status)
-
-
-class _Call(_Item):
-    """``added``: its first event has left, which waits for the name."""
-
-    def __init__(self, ident: str, place: int, call: str, custom: bool, names: Names) -> None:
-        super().__init__(ident, place)
-        self.call = call
-        self.custom = custom
-        self.names = names
-        self.name = ""
-        self.added = False
-
-    def whole(self, status: str) -> dict[str, Any]:
-        make = answer.custom_item if self.custom else answer.call_item
-        return make(self.ident, self.call, self.names.of(self.name), self.text(), status)
 
 
 class Translating:
@@ -98,14 +40,14 @@ class Translating:
         self._created = created
         self._whole: dict[str, Any] | None = None
         self._sequence = 0
-        self._items: list[_Item] = []
-        self._message: _Message | None = None
+        self._items: list[Item] = []
+        self._message: Message | None = None
         self._message_id = b""
-        self._reasoning: _Reasoning | None = None
-        self._calls: dict[int, _Call] = {}
+        self._reasoning: Reasoning | None = None
+        self._calls: dict[int, Call] = {}
         self._names: Names | None = None
         self._finish: str | None = None
-        self._usage: answer.ChatUsage | None = None
+        self._usage: shapes.ChatUsage | None = None
         self._tier: str | None = None
 
     def chunk(self, data: bytes) -> bytes:
@@ -137,7 +79,7 @@ class Translating:
             made += self._take(read(data))
         if self._whole is None:
             made += self._begin(ChatChunk())
-        status, details = answer.ending(self._finish)
+        status, details = shapes.ending(self._finish)
         made += self._close_message(status) + self._close_reasoning() + self._close_calls(status)
         whole = self._as_far_as_it_came(status)
         whole["incomplete_details"] = details
@@ -161,7 +103,7 @@ class Translating:
             "model": self._model,
             "output": [item.whole(inner) for item in self._items],
             "service_tier": self._tier,
-            "usage": answer.usage_from_chat(self._usage),
+            "usage": shapes.usage_from_chat(self._usage),
         }
 
     def _last(self, kind: str, whole: dict[str, Any], extension: bytes | None) -> bytes:
@@ -176,7 +118,7 @@ class Translating:
 
     def _begin(self, found: ChatChunk) -> list[bytes]:
         self._model = found.model or self._model
-        self._whole = answer.outline(self._asked, ident=self._ident, model=self._model, created=self._created)
+        self._whole = shapes.outline(self._asked, ident=self._ident, model=self._model, created=self._created)
         return [self._event(f"response.{word}", response=self._whole) for word in ("created", "in_progress")]
 
     def _take(self, found: ChatChunk) -> list[bytes]:
@@ -203,14 +145,14 @@ class Translating:
 
     def _place(self, kind: str) -> tuple[str, int]:
         place = len(self._items)
-        return answer.item_id(kind, self._ident, place), place
+        return shapes.item_id(kind, self._ident, place), place
 
     def _think(self, piece: bytes) -> list[bytes]:
         made = self._close_message("completed")
         item = self._reasoning
         if item is None:
-            item = self._reasoning = _Reasoning(*self._place("rs"))
-            item.summary = answer.summarized(self._asked)
+            item = self._reasoning = Reasoning(*self._place("rs"))
+            item.summary = shapes.summarized(self._asked)
             self._items.append(item)
             begun = {**item.whole(""), "summary": [], "content": [], "status": "in_progress"}
             made.append(self._event("response.output_item.added", output_index=item.place, item=begun))
@@ -244,7 +186,7 @@ class Translating:
         made = self._close_reasoning()
         message = self._message
         if message is None:
-            message = self._message = _Message(*self._place("msg"))
+            message = self._message = Message(*self._place("msg"))
             self._message_id = message.ident.encode()
             self._items.append(message)
             begun = message.whole("in_progress")
@@ -263,7 +205,7 @@ class Translating:
             message.logprobs.append(told[1:-1])
         return [*made, self._in(message, "response.output_text.delta", delta=delta, logprobs=msgspec.Raw(told))]
 
-    def _close_part(self, message: _Message) -> list[bytes]:
+    def _close_part(self, message: Message) -> list[bytes]:
         if not message.kind:
             return []
         part = message.part()
@@ -290,7 +232,7 @@ class Translating:
             ident, place = self._place("ctc" if custom else "fc")
             if self._names is None:
                 self._names = Names(self._asked.get("tools"))
-            call = _Call(ident, place, delta.id or f"call_{ident}", custom, self._names)
+            call = Call(ident, place, delta.id or f"call_{ident}", custom, self._names)
             self._calls[index] = call
             self._items.append(call)
         if said is None:
@@ -307,7 +249,7 @@ class Translating:
             made.append(self._of(call, f"response.{kind}.delta", delta=msgspec.Raw(b'"%b"' % piece)))
         return made
 
-    def _add(self, call: _Call) -> bytes:
+    def _add(self, call: Call) -> bytes:
         call.added = True
         begun = {**call.whole("in_progress"), ("input" if call.custom else "arguments"): ""}
         return self._event("response.output_item.added", output_index=call.place, item=begun)
@@ -326,13 +268,13 @@ class Translating:
             made.append(self._done(call, status))
         return made
 
-    def _of(self, item: _Item, kind: str, **fields: Any) -> bytes:
+    def _of(self, item: Item, kind: str, **fields: Any) -> bytes:
         return self._event(kind, item_id=item.ident, output_index=item.place, **fields)
 
-    def _in(self, message: _Message, kind: str, **fields: Any) -> bytes:
+    def _in(self, message: Message, kind: str, **fields: Any) -> bytes:
         return self._of(message, kind, content_index=len(message.parts), **fields)
 
-    def _done(self, item: _Item, status: str) -> bytes:
+    def _done(self, item: Item, status: str) -> bytes:
         return self._event("response.output_item.done", output_index=item.place, item=item.whole(status))
 
 
