@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from roadworthy.adapters.providers.bedrock_request import CLAUDES
+from roadworthy.adapters.providers.bedrock_request import OWN as BEDROCKS_OWN
 from roadworthy.adapters.providers.gemini_request import BESIDE as GEMINI_FIELDS
 from roadworthy.adapters.providers.gemini_request import SKIPPED_SIGNATURE
 from roadworthy.adapters.providers.local import CONTEXT, MODEL
@@ -48,6 +50,11 @@ def test_every_field_of_geminis_own_is_named():
         assert f"`{name}`" in DOC
     assert SKIPPED_SIGNATURE in DOC
     assert DEFAULT_ENDPOINTS["gemini"] in DOC
+
+
+@pytest.mark.parametrize("name", [*BEDROCKS_OWN, *CLAUDES])
+def test_every_field_of_bedrocks_own_is_described(name):
+    assert f"`{name}`" in DOC.partition("## Amazon Bedrock")[2].partition("\n## ")[0]
 
 
 def test_check_refuses_a_profile_by_its_field():

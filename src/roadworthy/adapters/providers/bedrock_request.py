@@ -38,9 +38,9 @@ _NOT_ASKED: dict[str, tuple[Any, ...]] = {
 """Fields → values that ask for nothing."""
 
 _CORES = ("model", "stream", "stream_options", "user", "safety_identifier")
-_OWN = ("additionalModelRequestFields", "guardrailConfig", "performanceConfig", "requestMetadata")
+OWN = ("additionalModelRequestFields", "guardrailConfig", "performanceConfig", "requestMetadata")
 """Converse's own fields, under their own names."""
-_CLAUDES = ("thinking", "top_k")
+CLAUDES = ("thinking", "top_k")
 """Anthropic's names of what a Claude model reads beside Converse's parameters."""
 _TIERS = ("default", "flex", "priority", "reserved")
 _LABEL = re.compile(r"[a-zA-Z0-9\s:_@$#=/+,.-]{0,256}")
@@ -61,7 +61,7 @@ def translate(fields: Fields, *, enforce_schema: bool) -> dict[str, Any]:
     body: dict[str, Any] = {"messages": turns}
     if system:
         body["system"] = system
-    for name in _OWN:
+    for name in OWN:
         if name in asked:
             if not isinstance(asked[name], dict):
                 refuse(name, "expected an object")
@@ -111,7 +111,7 @@ def _sampling(asked: dict[str, Any], body: dict[str, Any]) -> None:
 
 def _besides(asked: dict[str, Any], body: dict[str, Any]) -> None:
     """What has a place of its own beside the sampling parameters."""
-    for name in _CLAUDES:
+    for name in CLAUDES:
         if name in asked:
             extra = body.setdefault("additionalModelRequestFields", {})
             if name in extra:
