@@ -33,15 +33,25 @@ def test_marks_reach_those_who_read_them(tmp_path: Path, speaks: Format, kept: b
 
 
 @pytest.mark.parametrize(
-    ("endpoint", "reads"),
+    ("endpoint", "reads", "limit"),
     [
-        ("https://api.openai.com/v1", False),
-        ("https://api.mistral.ai/v1", False),
-        ("https://openrouter.ai/api/v1", True),
+        ("https://api.openai.com/v1", False, "max_completion_tokens"),
+        ("https://api.mistral.ai/v1", False, "max_tokens"),
+        ("https://openrouter.ai/api/v1", True, "max_tokens"),
     ],
 )
-def test_gateways_that_read_marks_are_known(endpoint: str, reads: bool) -> None:
-    assert WIRES["openai"](Target("t", "openai", "m", endpoint=endpoint), b"/v1", "k").reads_marks is reads
+def test_an_endpoint_is_asked_in_the_words_that_it_knows(endpoint: str, reads: bool, limit: str) -> None:
+    wire = WIRES["openai"](Target("t", "openai", "m", endpoint=endpoint), b"/v1", "k")
+    told = {
+        "messages": [{"role": "user", "content": [{"type": "text", "text": "Hi", **MARK}]}],
+        "max_completion_tokens": 9,
+    }
+    fields = {name: msgspec.Raw(msgspec.json.encode(value)) for name, value in told.items()}
+    adapted = wire.adapted(fields, "messages")
+    assert (b"cache_control" in bytes(adapted["messages"])) is reads
+    assert bytes(adapted[limit]) == b"9"
+    assert adapted.keys() == {"messages", limit}
+    assert b"cache_control" in bytes(wire.adapted(fields, "responses")["messages"])
 
 
 def test_only_marks_are_left_out() -> None:

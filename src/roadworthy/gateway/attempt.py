@@ -13,7 +13,6 @@ from typing import Literal, TypeVar
 
 import msgspec
 
-from roadworthy.formats.messages.marks import unmarked
 from roadworthy.gateway.admission.body import LONGEST_VALUE
 from roadworthy.gateway.admission.capabilities import refuse_what_it_lacks
 from roadworthy.gateway.answers.repair import MOST_ANSWER_CHARS, text_of
@@ -315,8 +314,8 @@ class Caller:
         fields = call.fields
         if attempt.step in ASKED_OTHERWISE and call.repaired is not None:
             fields = call.repaired
-        if not target.wire.reads_marks and call.surface.format == "messages":
-            fields = unmarked(fields)
+        if call.surface.format != "chat":
+            fields = target.wire.adapted(fields, call.surface.format)
         return target.wire.encode(operation, fields, stream=stream)
 
     def _refusal(self, target: ServedTarget, status: int, headers: Headers, body: bytes) -> Unusable:

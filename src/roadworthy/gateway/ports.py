@@ -160,9 +160,6 @@ class Wire(Protocol):
 
     speaks: frozenset[Format]
     """Formats of requests that it takes as they are (operations ``responses``, ``messages``)."""
-    reads_marks: bool
-    """Takes ``cache_control`` in chat completions, or leaves it out itself; to others a caller of Messages, whose
-    clients set it unasked, is translated without."""
     stream_type: bytes
     """Media type in which its streams come, in lower case (``text/event-stream``)."""
 
@@ -170,6 +167,11 @@ class Wire(Protocol):
         """``forwarded``: headers of the caller that its own format passes on (``anthropic-version``, ``-beta``).
 
         Raises ``Unusable`` (``bad_request``) where the provider cannot serve the request."""
+        ...
+
+    def adapted(self, fields: Fields, surface: Format) -> Fields:
+        """A chat request that was translated from ``surface``, in the words that this endpoint knows: who asked chose
+        none of them."""
         ...
 
     def counting(self, fields: Fields, forwarded: Headers = ()) -> Outgoing | None:

@@ -29,7 +29,6 @@ class BaseWire:
 
     _auth: tuple[bytes, str] = (b"authorization", "Bearer ")
     stream_type = b"text/event-stream"
-    reads_marks = True
 
     def __init__(
         self, target: Target, base: bytes, secret: str | None, *, now: Callable[[], float] = time.time
@@ -50,6 +49,9 @@ class BaseWire:
         if self._broken:
             raise Unusable("misconfigured", self._broken)
         return self._headers
+
+    def adapted(self, fields: Fields, surface: Format) -> Fields:
+        return fields
 
     def counting(self, fields: Fields, forwarded: Headers = ()) -> Outgoing | None:
         return None

@@ -20,6 +20,7 @@ from roadworthy.adapters.providers import refusals
 from roadworthy.adapters.providers.common import BaseWire, invalid, reported, split_events
 from roadworthy.adapters.providers.openai_responses_chat import ResponsesAsChat
 from roadworthy.adapters.providers.sse import EventSplitter
+from roadworthy.formats.messages.marks import unmarked
 from roadworthy.formats.model import Format, Inexpressible
 from roadworthy.formats.responses import answer as responses_answer
 from roadworthy.formats.responses import request as responses_request
@@ -57,7 +58,8 @@ cache by themselves, and OpenAI answers 400 to a field that it does not know."""
 _GO_ON = {"add_generation_prompt": msgspec.Raw(b"false"), "continue_final_message": msgspec.Raw(b"true")}
 """What vLLM, SGLang and llama.cpp go by; servers that go on by themselves (Ollama, OpenRouter) leave it unread."""
 _RESPONSES_TOO = ("openai.com", "openai.azure.com")
-"""Hosts that serve Responses beside chat completions."""
+"""Hosts that serve Responses beside chat completions, and limit an answer by ``max_completion_tokens``; all others know
+``max_tokens``, and many of them no other (Mistral refuses it, Ollama leaves it unread)."""
 
 _UNSTORED = {"store": msgspec.Raw(b"false")}
 """OpenAI keeps what it is not told to forget; a caller of ours, who is promised that nothing is kept, need not say."""
@@ -74,7 +76,8 @@ class OpenAIWire(BaseWire):
         self._replaced = {} if target.model == ANY_MODEL else {"model": msgspec.Raw(_encoder.encode(target.model))}
         host = urlsplit(target.endpoint or "").hostname or ""
         self._prefixed = _is_of(host, _PREFIXED)
-        self.reads_marks = _is_of(host, _MARKED)
+        self._reads_marks = _is_of(host, _MARKED)
+        self._limits_all = _is_of(host, _RESPONSES_TOO)
         self.speaks = _spoken(target, host)
         self._chats = "chat" in self.speaks
         self._paths = {operation: self._base + path for operation, path in _PATHS.items()}
@@ -86,6 +89,14 @@ class OpenAIWire(BaseWire):
             operation, fields = "responses", self._as_responses(fields, stream)
         body = _encoder.encode({**fields, **self._replaced})
         return Outgoing(self._paths[operation], self._fixed_headers(), body)
+
+    def adapted(self, fields: Fields, surface: Format) -> Fields:
+        if surface == "messages" and not self._reads_marks:  # its clients set them unasked
+            fields = unmarked(fields)
+        if self._chats and not self._limits_all and "max_completion_tokens" in fields and "max_tokens" not in fields:
+            fields = {**fields, "max_tokens": fields["max_completion_tokens"]}
+            del fields["max_completion_tokens"]
+        return fields
 
     def _as_responses(self, fields: Fields, stream: bool) -> Fields:
         model = msgspec.json.decode({**fields, **self._replaced}["model"])

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from roadworthy.adapters.providers.anthropic import AnthropicWire
 from roadworthy.adapters.providers.openai import OpenAIWire
+from roadworthy.formats.model import Format
 from roadworthy.gateway.ports import Answer, EventReader, Fields, Headers, Operation, Outgoing, Unusable, Wire
 from roadworthy.workflow.model import Target
 
@@ -15,7 +16,6 @@ class SimulatedWire:
     """One target's wire (see ``gateway.ports.Wire``)."""
 
     stream_type = OpenAIWire.stream_type
-    reads_marks = True
 
     def __init__(
         self, target: Target, base: bytes, secret: str | None, *, now: Callable[[], float] = time.time
@@ -33,6 +33,9 @@ class SimulatedWire:
 
     def encode(self, operation: Operation, fields: Fields, *, stream: bool, forwarded: Headers = ()) -> Outgoing:
         return self._by(operation).encode(operation, fields, stream=stream, forwarded=forwarded)
+
+    def adapted(self, fields: Fields, surface: Format) -> Fields:
+        return fields
 
     def counting(self, fields: Fields, forwarded: Headers = ()) -> Outgoing | None:
         return self._anthropic.counting(fields, forwarded) if "messages" in self.speaks else None
