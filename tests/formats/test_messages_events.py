@@ -62,15 +62,15 @@ def test_a_recorded_stream_amounts_to_its_message(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", RECORDED)
-def test_events_are_passed_as_they_came_with_our_object_in_the_last(name: str) -> None:
+def test_events_are_passed_as_they_came_with_our_object_in_the_two_that_end_them(name: str) -> None:
     recorded = [event for event in json.loads(RECORDED[name].read_text())["events"] if event["type"] != "ping"]
     data = [json.dumps(event).encode() for event in recorded]
     by = events.Passing()
     passed = b"".join(map(by.chunk, data[:-2]))
     assert all(event in passed for event in data[:-2])
     assert parsed(passed + by.end(data[-2:], OURS)) == [
-        *recorded[:-1],
-        {**recorded[-1], "roadworthy": json.loads(OURS)},
+        *recorded[:-2],
+        *[{**event, "roadworthy": json.loads(OURS)} for event in recorded[-2:]],
     ]
 
 
@@ -169,12 +169,12 @@ def test_an_empty_stream_is_a_whole_message_all_the_same() -> None:
     assert [event["type"] for event in told()] == ["message_start", "message_delta", "message_stop"]
 
 
-@pytest.mark.parametrize("by", [events.Passing(), teller()])
+@pytest.mark.parametrize("by", [events.Passing("inf_1"), teller()])
 def test_what_breaks_off_ends_with_an_error_that_holds_our_object(by: Any) -> None:
     error = parsed(by.broken(WHY, OURS))[-1]
     assert error["type"] == "error"
     assert error["error"]["code"] == "unavailable"
-    assert error["roadworthy"] == {"outcome": "answered"}
+    assert (error["request_id"], error["roadworthy"]) == ("inf_1", {"outcome": "answered"})
 
 
 def test_a_broken_stream_is_recorded_as_far_as_it_came() -> None:

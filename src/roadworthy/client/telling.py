@@ -1,6 +1,6 @@
 """What the gateway says about a call, read from whatever a client library hands to the app.
 
-Every answer of Roadworthy holds a ``roadworthy`` object: the body of an answer or an error, the last event of a stream.
+Every answer of Roadworthy holds a ``roadworthy`` object: the body of an answer or an error, the end of a stream.
 Client libraries keep it, each at another place; ``told`` knows the places.  It imports none of them.
 """
 
@@ -82,7 +82,7 @@ def told(answer: object) -> Told | None:
     """What Roadworthy says about ``answer``; ``None`` where it says nothing.
 
     ``answer`` may be an answer, a chunk or event of a stream, a stream or an ``APIStatusError`` of the OpenAI and
-    Anthropic clients, an HTTP response or its headers, or any of these as a dict.  In a stream only the last event
+    Anthropic clients, an HTTP response or its headers, or any of these as a dict.  In a stream only what ends it
     holds the object, hence ``said = told(event) or said``; an open stream itself tells by its headers what was known
     when it began.  Never raises.
     """

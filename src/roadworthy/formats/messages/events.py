@@ -11,13 +11,12 @@ from typing import Any
 import msgspec
 
 from roadworthy.formats.messages.answer import tool_input
-from roadworthy.formats.messages.telling import Translating, block_data, error_event, framed
-from roadworthy.formats.model import Broken, compact, spliced
+from roadworthy.formats.messages.telling import STOP, Translating, block_data, error_event, framed, with_object
+from roadworthy.formats.model import Broken, compact
 
 __all__ = ["Passing", "Translating", "assemble", "recited"]
 
 _TYPED = b'{"type":"'
-_STOP = b'{"type":"message_stop"}'
 _ENDING = ("stop_reason", "stop_sequence", "stop_details", "container")
 """What the end of a message tells."""
 
@@ -40,22 +39,26 @@ def type_of(data: bytes) -> bytes:
 class Passing:
     """A ``formats.model.Teller`` of events that came as they go."""
 
-    def __init__(self) -> None:
-        pass
+    def __init__(self, ident: str = "") -> None:
+        """``ident``: the inference, for the event of an error."""
+        self._ident = ident
 
     def chunk(self, data: bytes) -> bytes:
-        return b"event: %b\ndata: %b\n\n" % (type_of(data), data)
+        return framed(type_of(data), data)
 
     def end(self, held: list[bytes], extension: bytes | None) -> bytes:
         """A message that its provider ended without ``message_stop`` gets one: clients wait for it."""
-        told = [self.chunk(data) for data in held]
-        last = told.pop() if told and type_of(held[-1]) == b"message_stop" else None
-        data = _STOP if last is None else held[-1]
-        told.append(framed(b"message_stop", data if extension is None else spliced(data, extension)))
+        told = []
+        for data in held:
+            kind = type_of(data)
+            if kind != b"message_stop":
+                told.append(framed(kind, with_object(data, extension) if kind == b"message_delta" else data))
+        stop = held[-1] if held and type_of(held[-1]) == b"message_stop" else STOP
+        told.append(framed(b"message_stop", with_object(stop, extension)))
         return b"".join(told)
 
     def broken(self, why: Broken, extension: bytes | None) -> bytes:
-        return error_event(why, "", extension)
+        return error_event(why, self._ident, extension)
 
 
 def assemble(events: Iterable[bytes]) -> bytes:
@@ -123,4 +126,4 @@ def recited(body: bytes, asked: Mapping[str, msgspec.Raw]) -> list[bytes]:
     ending["usage"] = {"output_tokens": 0, **usage}
     if "context_management" in message:
         ending["context_management"] = message["context_management"]
-    return [*told, compact(ending), _STOP]
+    return [*told, compact(ending), STOP]

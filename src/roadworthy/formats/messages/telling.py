@@ -17,7 +17,7 @@ _EMPTY = msgspec.Raw(b'""')
 _NULL = msgspec.Raw(b"null")
 _BRACKET = ord("[")
 _TEXT = b'{"type":"text","text":""}'
-_STOP = b'{"type":"message_stop"}'
+STOP = b'{"type":"message_stop"}'
 
 
 class _Function(msgspec.Struct, gc=False):
@@ -62,6 +62,15 @@ _any = msgspec.json.Decoder()
 
 def framed(kind: bytes, data: bytes) -> bytes:
     return b"event: %b\ndata: %b\n\n" % (kind, data)
+
+
+def with_object(data: bytes, extension: bytes | None) -> bytes:
+    """The data of an event with our object in it.
+
+    Both events that end a message hold it: the helpers of Anthropic's clients make a ``message_stop`` of their own, in
+    which it is missing, and hand ``message_delta`` on as it came.
+    """
+    return data if extension is None else spliced(data, extension)
 
 
 def error_event(why: Broken, request: str, extension: bytes | None) -> bytes:
@@ -112,8 +121,8 @@ class Translating:
         if not self._begun:
             told.append(self._begin(_Chunk()))
         self._close(told)
-        told.append(framed(b"message_delta", compact(self._ending())))
-        told.append(framed(b"message_stop", _STOP if extension is None else spliced(_STOP, extension)))
+        told.append(framed(b"message_delta", with_object(compact(self._ending()), extension)))
+        told.append(framed(b"message_stop", with_object(STOP, extension)))
         return b"".join(told)
 
     def broken(self, why: Broken, extension: bytes | None) -> bytes:

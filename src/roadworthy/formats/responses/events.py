@@ -41,7 +41,9 @@ def type_of(data: bytes) -> str:
 class Passing:
     """A ``formats.model.Teller`` of events that came as they go."""
 
-    def __init__(self) -> None:
+    def __init__(self, ident: str = "") -> None:
+        """``ident``: the inference, for a stream that breaks before it told its own id."""
+        self._ident = ident
         self._response = b""
         """As the first event told it."""
         self._last = b""
@@ -64,7 +66,9 @@ class Passing:
     def broken(self, why: Broken, extension: bytes | None) -> bytes:
         """As ``Translating.broken``."""
         sequence = _event.decode(self._last).sequence_number + 1 if self._last else 0
-        whole: dict[str, Any] = _decode(self._response) if self._response else {"object": "response"}
+        whole: dict[str, Any] = (
+            _decode(self._response) if self._response else {"id": f"resp_{self._ident}", "object": "response"}
+        )
         whole = {**whole, "status": "failed", "error": {"code": why.code, "message": why.message}}
         failed = last_event("response.failed", sequence, compact(whole), extension)
         return framed("response.failed", failed) + error_event(sequence + 1, why, extension)

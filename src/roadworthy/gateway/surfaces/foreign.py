@@ -42,7 +42,8 @@ class ForeignRecited:
         self.body = body if extension is None else model.spliced(body, extension)
         events: list[bytes] = pair.events.recited(body, request)
         teller: Teller = pair.events.Passing()
-        self._events = iter([*map(teller.chunk, events[:-1]), teller.end(events[-1:], extension)])
+        # Messages end with two events, Responses with one; a teller knows which of those it is given hold our object
+        self._events = iter([*map(teller.chunk, events[:-2]), teller.end(events[-2:], extension)])
 
     def __aiter__(self) -> ForeignRecited:
         return self
@@ -174,7 +175,7 @@ class ForeignSurface:
     def teller(self, call: Call, format: Format) -> Teller:
         made: Teller
         if format == self.format:
-            made = self._events.Passing()
+            made = self._events.Passing(call.id)
         else:
             made = self._events.Translating(call.own, ident=call.id, model=call.model, created=int(call.ts))
         return made
