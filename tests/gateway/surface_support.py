@@ -56,7 +56,7 @@ class Surface(Protocol):
     format: Format
     path: str
 
-    def body(self, text: str = "Hi", **more: Any) -> dict[str, Any]: ...
+    def body(self, said: str = "Hi", /, **more: Any) -> dict[str, Any]: ...
     def system(self, text: str) -> dict[str, Any]:
         """Fields of a request whose app holds its prompt."""
         ...
@@ -92,8 +92,8 @@ class _Chat:
     format: Format = "chat"
     path = "/v1/chat/completions"
 
-    def body(self, text: str = "Hi", **more: Any) -> dict[str, Any]:
-        return {"model": "support", "messages": [{"role": "user", "content": text}], **more}
+    def body(self, said: str = "Hi", /, **more: Any) -> dict[str, Any]:
+        return {"model": "support", "messages": [{"role": "user", "content": said}], **more}
 
     def system(self, text: str) -> dict[str, Any]:
         return {"messages": [{"role": "system", "content": text}, {"role": "user", "content": "Hi"}]}
@@ -146,8 +146,8 @@ class _Responses:
     path = "/v1/responses"
     _names = {"messages": "input", "response_format": "text.format", "max_completion_tokens": "max_output_tokens"}
 
-    def body(self, text: str = "Hi", **more: Any) -> dict[str, Any]:
-        return {"model": "support", "input": text, **more}
+    def body(self, said: str = "Hi", /, **more: Any) -> dict[str, Any]:
+        return {"model": "support", "input": said, **more}
 
     def system(self, text: str) -> dict[str, Any]:
         return {"instructions": text}
@@ -210,8 +210,8 @@ class _Messages:
     path = "/v1/messages"
     _names = {"response_format": "output_config.format", "max_completion_tokens": "max_tokens"}
 
-    def body(self, text: str = "Hi", **more: Any) -> dict[str, Any]:
-        return {"model": "support", "max_tokens": 64, "messages": [{"role": "user", "content": text}], **more}
+    def body(self, said: str = "Hi", /, **more: Any) -> dict[str, Any]:
+        return {"model": "support", "max_tokens": 64, "messages": [{"role": "user", "content": said}], **more}
 
     def system(self, text: str) -> dict[str, Any]:
         return {"system": text}
@@ -318,11 +318,13 @@ class Served:
 
     def __init__(
         self, folder: Any, asked: Format, speaks: Format, *releases: Release,
-        main: dict[str, Any] | None = None, policies: dict[str, Policy] | None = None, **more: Any,
+        main: dict[str, Any] | None = None, others: dict[str, Target] | None = None,
+        policies: dict[str, Policy] | None = None, **more: Any,
     ) -> None:  # fmt: skip
         self.surface = SURFACES[asked]
         self.speaks = speaks
         targets = {"main": target_of("main", speaks, **(main or {})), "backup": target_of("backup", speaks)}
+        targets |= others or {}
         named = {name: TargetIdentity(one.provider, one.model, f"{name}.test") for name, one in targets.items()}
         first, *others = [_asking(made, named) for made in releases or (release(),)]
         workflows = {
@@ -346,8 +348,10 @@ class Served:
         """The newest."""
         return self.bench.records()[-1]
 
-    async def post(self, *, stream: bool = False, headers: Any = (), token: str = TOKEN, **more: Any) -> Any:
-        body = self.surface.body(**({"stream": True} if stream else {}), **more)
+    async def post(
+        self, *, said: str = "Hi", stream: bool = False, headers: Any = (), token: str = TOKEN, **more: Any
+    ) -> Any:
+        body = self.surface.body(said, **({"stream": True} if stream else {}), **more)
         given = [(b"x-roadworthy-user", b"u-1"), *headers]
         return await self.bench.post(body, self.surface.path, token=token, headers=given)
 

@@ -54,7 +54,7 @@ def test_every_outcome_reads_as_declared(
 
     async def at(made: Served) -> None:
         for shape in SHAPES:
-            case = {"stream": stream, "model": shape, "text": f"{name} {stream}"}
+            case = {"stream": stream, "model": shape, "said": f"{name} {stream}"}
             made.upstream.will(*OUTCOMES[name](shape, SPEECH[speaks]))
             if outcome == "cached":
                 await made.ask(**case)

@@ -47,7 +47,7 @@ def to_chat(fields: Mapping[str, msgspec.Raw]) -> Translated:
     losses = Losses()
     if "messages" not in fields:
         refuse("messages", "expected a list of at least one message, found none")
-    if "max_tokens" not in fields:
+    if fields.get("max_tokens", _NULL) == _NULL:
         refuse("max_tokens", "expected an integer: the largest number of tokens to answer with, found none")
     made: Fields = {}
     for name, raw in fields.items():
