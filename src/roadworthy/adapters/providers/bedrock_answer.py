@@ -9,7 +9,7 @@ import msgspec
 from roadworthy.adapters.providers import bedrock_shape as shape
 from roadworthy.adapters.providers import refusals
 from roadworthy.adapters.providers.bedrock_refusals import refused_inside
-from roadworthy.adapters.providers.common import expect_events, openai_usage
+from roadworthy.adapters.providers.common import chat_usage, expect_events
 from roadworthy.adapters.providers.event_stream import BadFrame, FrameSplitter
 from roadworthy.formats.messages.words import ANSWER_TOOL
 from roadworthy.gateway.ports import Answer, Chunk, Unusable
@@ -57,7 +57,7 @@ def whole(found: shape.Response, blocks: list[shape.Block], head: dict[str, Any]
     body = {**head, "object": "chat.completion", "model": model or head["model"],
             "choices": [{"index": 0, "message": message, "logprobs": None, "finish_reason": finish}]}  # fmt: skip
     if tokens is not None:
-        body["usage"] = openai_usage(tokens)
+        body["usage"] = chat_usage(tokens)
     return Answer(
         body=_encode(body),
         tokens=tokens,
@@ -191,7 +191,7 @@ class BedrockEvents:
         tokens = shape.tokens_of(event.usage)
         if tokens is None:
             return None
-        body = {**self._head, "model": model or self._head["model"], "choices": [], "usage": openai_usage(tokens)}
+        body = {**self._head, "model": model or self._head["model"], "choices": [], "usage": chat_usage(tokens)}
         return Chunk(_encode(body), tokens=tokens, model=model, usage=True, usage_only=True)
 
     def _made(

@@ -16,9 +16,10 @@ from typing import Any
 import msgspec
 
 from roadworthy.adapters.providers.bedrock_turns import Block, cache_point, conversation, nothing_else, uses_tools
+from roadworthy.formats.chat import CORES, asked_for, most_tokens
 from roadworthy.formats.messages.schemas import unenforceable
 from roadworthy.formats.messages.words import ANSWER_TOOL, EFFORTS
-from roadworthy.formats.model import HINTS, Fields, refuse
+from roadworthy.formats.model import Fields, refuse
 
 _NOT_ASKED: dict[str, tuple[Any, ...]] = {
     "n": (1,),
@@ -37,7 +38,7 @@ _NOT_ASKED: dict[str, tuple[Any, ...]] = {
 }
 """Fields → values that ask for nothing."""
 
-_CORES = ("model", "stream", "stream_options", "user", "safety_identifier")
+_CORES = CORES | {"user", "safety_identifier"}
 OWN = ("additionalModelRequestFields", "guardrailConfig", "performanceConfig", "requestMetadata")
 """Converse's own fields, under their own names."""
 CLAUDES = ("thinking", "top_k")
@@ -53,7 +54,7 @@ def translate(fields: Fields, *, enforce_schema: bool) -> dict[str, Any]:
     ``enforce_schema``: the model has structured outputs; without them (or for a schema that they cannot enforce)
     a JSON Schema goes out as the input schema of a forced tool.  Raises ``Inexpressible``.
     """
-    asked = _asked(fields)
+    asked = asked_for(fields, _NOT_ASKED, besides=_CORES)
     messages = asked.pop("messages", None)
     if not isinstance(messages, list) or not messages:
         refuse("messages", "expected a list of at least one message")
@@ -75,25 +76,10 @@ def translate(fields: Fields, *, enforce_schema: bool) -> dict[str, Any]:
     return body
 
 
-def _asked(fields: Fields) -> dict[str, Any]:
-    """The fields that ask for something, decoded."""
-    asked: dict[str, Any] = {}
-    for name, raw in fields.items():
-        if name in _CORES or name in HINTS:
-            continue
-        value = msgspec.json.decode(raw)
-        if value is not None and not any(value == nothing for nothing in _NOT_ASKED.get(name, ())):
-            asked[name] = value
-    return asked
-
-
 def _sampling(asked: dict[str, Any], body: dict[str, Any]) -> None:
     config: dict[str, Any] = {}
-    most = [asked.pop(name) for name in ("max_completion_tokens", "max_tokens") if name in asked]
-    if any(not isinstance(value, int) or isinstance(value, bool) or value < 1 for value in most):
-        refuse("max_tokens", "expected an integer of at least 1")
-    if most:
-        config["maxTokens"] = min(most)
+    if (most := most_tokens(asked)) is not None:
+        config["maxTokens"] = most
     for name, own in (("temperature", "temperature"), ("top_p", "topP")):
         if name in asked:
             value = asked.pop(name)

@@ -1,7 +1,7 @@
 """AWS Signature Version 4, by botocore's signer.  The only module that imports botocore: load it where one is needed.
 
-botocore signs with the clock of the machine; here the time is given, so its steps are taken one by one.  60 µs a call of
-1.7 KB, measured; translating it takes 12.
+botocore signs with the clock of the machine; here the time is given, so its steps are taken one by one.  60 µs a call
+of 1.7 KB, measured; translating it takes 12.
 
 Source: AWS IAM user guide, "Signature Version 4 signing process".
 """

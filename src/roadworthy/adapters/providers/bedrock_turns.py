@@ -6,15 +6,18 @@ Source: Amazon Bedrock API reference, "Message", "ContentBlock" and the blocks t
 from __future__ import annotations
 
 import re
+from functools import partial
 from typing import Any
 
-import msgspec
-
+from roadworthy.formats import chat
+from roadworthy.formats.chat import arguments_of, inline_data
 from roadworthy.formats.messages.words import FAILED
 from roadworthy.formats.model import refuse
 
 Block = dict[str, Any]
 """One content block; a cache point is a block of its own."""
+
+nothing_else = partial(chat.nothing_else, format="Bedrock's Converse")
 
 _IMAGES = {"image/png": "png", "image/jpeg": "jpeg", "image/gif": "gif", "image/webp": "webp"}
 _ENDINGS = {".png": "png", ".jpg": "jpeg", ".jpeg": "jpeg", ".gif": "gif", ".webp": "webp"}
@@ -88,12 +91,6 @@ def uses_tools(turns: list[dict[str, Any]]) -> bool:
     return any("toolUse" in block or "toolResult" in block for turn in turns for block in turn["content"])
 
 
-def nothing_else(said: dict[str, Any], where: str, known: tuple[str, ...]) -> None:
-    for key, value in said.items():
-        if key not in known and value:
-            refuse(f"{where}.{key}", "Bedrock's Converse has no counterpart; leave it out")
-
-
 def cache_point(said: dict[str, Any], where: str) -> list[Block]:
     """The cache point behind what was said with Anthropic's mark, ``cache_control``."""
     marked = said.get("cache_control")
@@ -152,12 +149,7 @@ def _call(call: Any, at: str) -> list[Block]:
     ident = _ident(call.get("id"), f"{at}.id")
     if not isinstance(function.get("name"), str):
         refuse(f"{at}.function.name", "expected text")
-    try:
-        arguments = msgspec.json.decode(function.get("arguments") or "{}")
-    except (msgspec.DecodeError, TypeError, RecursionError):
-        arguments = None
-    if not isinstance(arguments, dict):
-        refuse(f"{at}.function.arguments", "is not a JSON object; Converse takes no other")
+    arguments = arguments_of(function, at, "Converse")
     made = {"toolUse": {"toolUseId": ident, "name": function["name"], "input": arguments}}
     return [made, *cache_point(call, at)]
 
@@ -261,8 +253,7 @@ def _sound(told: dict[str, Any], at: str) -> Block:
 
 def _inline(url: str, at: str, takes: dict[str, str]) -> tuple[str, str]:
     """(Converse's word for its media type, its base64)."""
-    head, _, data = url[5:].partition(",")
-    media, *options = head.split(";")
-    if "base64" not in options or media not in takes or not data:
-        refuse(at, f"expected base64 of {', '.join(takes)}, found {head[:60]!r}")
+    media, data = inline_data(url)
+    if media not in takes or not data:
+        refuse(at, f"expected base64 of {', '.join(takes)}, found {url[5:].partition(',')[0][:60]!r}")
     return takes[media], data

@@ -10,6 +10,7 @@ import msgspec
 
 from roadworthy.adapters.providers import refusals
 from roadworthy.adapters.providers.sse import EventSplitter, EventTooLarge
+from roadworthy.formats import chat
 from roadworthy.formats.model import Format
 from roadworthy.gateway.ports import Fields, Headers, Outgoing, Unusable
 from roadworthy.workflow.inference import Tokens
@@ -98,16 +99,12 @@ def invalid(body: bytes, error: Exception, request_id: str | None) -> Unusable:
     return Unusable("invalid", f"the provider answered 200 with {what}", request_id=request_id)
 
 
-def openai_usage(tokens: Tokens) -> dict[str, Any]:
+def chat_usage(tokens: Tokens) -> dict[str, Any]:
     """``usage`` as a chat completion tells it."""
-    prompt = tokens.input + tokens.cache_read + tokens.cache_write
-    return {
-        "prompt_tokens": prompt,
-        "completion_tokens": tokens.output,
-        "total_tokens": prompt + tokens.output,
-        "prompt_tokens_details": {"cached_tokens": tokens.cache_read, "cache_write_tokens": tokens.cache_write},
-        "completion_tokens_details": {"reasoning_tokens": tokens.reasoning},
-    }
+    return chat.usage(
+        prompt=tokens.input + tokens.cache_read + tokens.cache_write, completion=tokens.output,
+        cached=tokens.cache_read, written=tokens.cache_write, reasoning=tokens.reasoning,
+    )  # fmt: skip
 
 
 def split_events(splitter: EventSplitter, data: bytes) -> list[bytes]:

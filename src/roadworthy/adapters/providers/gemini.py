@@ -19,7 +19,7 @@ import msgspec
 
 from roadworthy.adapters.providers import gemini_shape as shape
 from roadworthy.adapters.providers import refusals
-from roadworthy.adapters.providers.common import BaseWire, invalid, openai_usage, reported, split_events
+from roadworthy.adapters.providers.common import BaseWire, chat_usage, invalid, reported, split_events
 from roadworthy.adapters.providers.gemini_request import embedding, translate
 from roadworthy.adapters.providers.openai import went_on
 from roadworthy.adapters.providers.sse import EventSplitter
@@ -141,7 +141,7 @@ class GeminiWire(BaseWire):
             "choices": choices,
         }
         if tokens is not None:
-            body["usage"] = openai_usage(tokens)
+            body["usage"] = chat_usage(tokens)
         return Answer(
             body=_encode(body),
             tokens=tokens,
@@ -249,7 +249,7 @@ class GeminiEvents:
         candidates = shape.candidates_of(found)
         chunks = [self._chunk(candidates, tokens)] if candidates else []
         if self.failed is None and tokens is not None and self._finished and len(self._finished) == len(self._calls):
-            body = {**self._head(), "choices": [], "usage": openai_usage(tokens)}
+            body = {**self._head(), "choices": [], "usage": chat_usage(tokens)}
             chunks.append(Chunk(_encode(body), tokens=tokens, usage=True, usage_only=True))
         return chunks
 

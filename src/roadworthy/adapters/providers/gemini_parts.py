@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
-import msgspec
-
+from roadworthy.formats import chat
+from roadworthy.formats.chat import arguments_of, inline_data
 from roadworthy.formats.model import refuse
 
 _IMAGES = ("image/png", "image/jpeg", "image/webp", "image/heic", "image/heif")
@@ -102,12 +102,7 @@ def _call(call: Any, at: str, names: dict[str, str]) -> Part:
     name = function.get("name")
     if not isinstance(name, str):
         refuse(f"{at}.function.name", "expected text")
-    try:
-        arguments = msgspec.json.decode(function.get("arguments") or "{}")
-    except (msgspec.DecodeError, TypeError, RecursionError):
-        arguments = None
-    if not isinstance(arguments, dict):
-        refuse(f"{at}.function.arguments", "is not a JSON object; Gemini takes no other")
+    arguments = arguments_of(function, at, "Gemini")
     names[call["id"]] = name
     made: Part = {"functionCall": {"id": call["id"], "name": name, "args": arguments}}
     if signature := _signature(call, at):
@@ -142,9 +137,7 @@ def _result(message: dict[str, Any], where: str, names: dict[str, str]) -> Part:
 
 
 def nothing_else(message: dict[str, Any], where: str, known: tuple[str, ...]) -> None:
-    for key, value in message.items():
-        if key not in known and value and key != _CACHED:
-            refuse(f"{where}.{key}", "Gemini's generateContent has no counterpart; leave it out")
+    chat.nothing_else(message, where, (*known, _CACHED), "Gemini's generateContent")
 
 
 def _content(message: dict[str, Any], where: str, *, media: bool) -> list[Part]:
@@ -211,9 +204,8 @@ def _file(told: dict[str, Any], at: str) -> Part:
 
 
 def _inline(url: str, at: str, takes: tuple[str, ...] | None) -> Part:
-    head, _, data = url[5:].partition(",")
-    media, *options = head.split(";")
-    if "base64" not in options or not media or (takes is not None and media not in takes):
+    media, data = inline_data(url)
+    if not media or (takes is not None and media not in takes):
         kinds = ", ".join(takes) if takes is not None else "a named media type"
-        refuse(at, f"expected base64 of {kinds}, found {head[:60]!r}")
+        refuse(at, f"expected base64 of {kinds}, found {url[5:].partition(',')[0][:60]!r}")
     return {"inlineData": {"mimeType": media, "data": data}}

@@ -13,10 +13,9 @@ from __future__ import annotations
 import re
 from typing import Any
 
-import msgspec
-
-from roadworthy.adapters.providers.gemini_parts import conversation
-from roadworthy.formats.model import HINTS, Fields, refuse
+from roadworthy.adapters.providers.gemini_parts import conversation, nothing_else
+from roadworthy.formats.chat import CORES, asked_for, most_tokens
+from roadworthy.formats.model import Fields, refuse
 
 SKIPPED_SIGNATURE = "skip_thought_signature_validator"
 """What Google documents for a function call of the current turn whose thought signature nobody has: another model
@@ -30,6 +29,7 @@ _BUDGETS = {"none": 0, "minimal": 1024, "low": 1024, "medium": 8192, "high": 245
 _LEVELS = ("minimal", "low", "medium", "high", "xhigh")
 _TIERS = {"default": "standard", "flex": "flex", "priority": "priority"}
 
+_CORES = CORES | {"user", "safety_identifier"}
 _NOT_ASKED: dict[str, tuple[Any, ...]] = {
     "logit_bias": ({},),
     "logprobs": (False,),
@@ -65,11 +65,7 @@ _GOOGLES = ("thinking_config", "cached_content", "safety_settings")
 
 def translate(fields: Fields, *, model: str) -> dict[str, Any]:
     """The ``generateContent`` request for these fields.  Raises ``Inexpressible``."""
-    asked = _asked(fields)
-    for name in ("model", "stream", "stream_options"):  # the core's own; model and stream are in the path
-        asked.pop(name, None)
-    for name in ("user", "safety_identifier"):
-        asked.pop(name, None)
+    asked = asked_for(fields, _NOT_ASKED, besides=_CORES)
     messages = asked.pop("messages", None)
     if not isinstance(messages, list) or not messages:
         refuse("messages", "expected a list of at least one message")
@@ -100,18 +96,6 @@ def translate(fields: Fields, *, model: str) -> dict[str, Any]:
     return body
 
 
-def _asked(fields: Fields) -> dict[str, Any]:
-    """The fields that ask for something, decoded."""
-    asked: dict[str, Any] = {}
-    for name, raw in fields.items():
-        if name in HINTS:
-            continue
-        value = msgspec.json.decode(raw)
-        if value is not None and not any(value == nothing for nothing in _NOT_ASKED.get(name, ())):
-            asked[name] = value
-    return asked
-
-
 def _googles(asked: dict[str, Any]) -> None:
     """``extra_body.google`` as fields of our own."""
     if "extra_body" not in asked:
@@ -130,11 +114,8 @@ def _googles(asked: dict[str, Any]) -> None:
 
 def _sampling(asked: dict[str, Any], config: dict[str, Any]) -> None:
     config.update({_GENERATION[name]: asked.pop(name) for name in _GENERATION if name in asked})
-    found = [asked.pop(name) for name in ("max_completion_tokens", "max_tokens") if name in asked]
-    if any(not isinstance(value, int) or isinstance(value, bool) or value < 1 for value in found):
-        refuse("max_tokens", "expected an integer of at least 1")
-    if found:
-        config["maxOutputTokens"] = min(found)
+    if (most := most_tokens(asked)) is not None:
+        config["maxOutputTokens"] = most
     stop = asked.pop("stop", None)
     if stop:
         config["stopSequences"] = [stop] if isinstance(stop, str) else stop
@@ -196,8 +177,8 @@ def _declaration(tool: Any, where: str) -> tuple[dict[str, Any], bool]:
     function = tool.get("function") if isinstance(tool, dict) else None
     if not isinstance(function, dict) or tool.get("type") != "function" or not isinstance(function.get("name"), str):
         refuse(where, 'expected {"type": "function", "function": {"name": …}}; Gemini takes no other kind here')
-    _only(tool, where, ("type", "function", "cache_control"))
-    _only(function, f"{where}.function", ("name", "description", "parameters", "strict"))
+    nothing_else(tool, where, ("type", "function"))
+    nothing_else(function, f"{where}.function", ("name", "description", "parameters", "strict"))
     made: dict[str, Any] = {"name": function["name"]}
     if function.get("description"):
         made["description"] = function["description"]
@@ -278,12 +259,6 @@ def enforceable(schema: Any) -> Any:
     return made
 
 
-def _only(found: dict[str, Any], where: str, known: tuple[str, ...]) -> None:
-    for key, value in found.items():
-        if key not in known and value:
-            refuse(f"{where}.{key}", "Gemini's generateContent has no counterpart; leave it out")
-
-
 def _signed(contents: list[dict[str, Any]]) -> None:
     """Mark the first call of each step of the current turn that has no signature: Gemini 3 refuses it without."""
     for content in reversed(contents):
@@ -297,9 +272,7 @@ def _signed(contents: list[dict[str, Any]]) -> None:
 
 def embedding(fields: Fields, *, model: str) -> dict[str, Any]:
     """The ``batchEmbedContents`` request; ``model`` as in the path (``models/…``).  Raises ``Inexpressible``."""
-    asked = _asked(fields)
-    for name in ("model", "user", "encoding_format"):  # the core packs vectors as the caller wants them
-        asked.pop(name, None)
+    asked = asked_for(fields, _NOT_ASKED, besides=("model", "user", "encoding_format"))
     found = asked.pop("input", None)
     texts = [found] if isinstance(found, str) else found
     if not isinstance(texts, list) or not texts or not all(isinstance(text, str) for text in texts):

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from roadworthy.adapters.providers.common import openai_usage
+from roadworthy.adapters.providers.common import chat_usage
 from roadworthy.adapters.providers.openai_responses import (
     CALLS,
     Event,
@@ -111,7 +111,7 @@ class ResponsesAsChat(ResponsesEvents):
         if finish is not None:
             made += self._made({}, finish=finish, model=found.model)
         if tokens is not None:
-            body = {**self._head, "choices": [], "usage": openai_usage(tokens)}
+            body = {**self._head, "choices": [], "usage": chat_usage(tokens)}
             made.append(Chunk(_encode(body), tokens=tokens, usage=True, usage_only=True))
         return made
 

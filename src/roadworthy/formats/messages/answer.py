@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from roadworthy.formats import chat
 from roadworthy.formats.messages.words import ANSWER_TOOL
 
 REFUSED = "The model declined to answer."
@@ -169,14 +170,10 @@ def counts(usage: Usage | None) -> Counts | None:
 
 
 def chat_usage(found: Counts) -> dict[str, Any]:
-    prompt = found.input + found.cache_read + found.cache_write
-    return {
-        "prompt_tokens": prompt,
-        "completion_tokens": found.output,
-        "total_tokens": prompt + found.output,
-        "prompt_tokens_details": {"cached_tokens": found.cache_read, "cache_write_tokens": found.cache_write},
-        "completion_tokens_details": {"reasoning_tokens": found.reasoning},
-    }
+    return chat.usage(
+        prompt=found.input + found.cache_read + found.cache_write, completion=found.output,
+        cached=found.cache_read, written=found.cache_write, reasoning=found.reasoning,
+    )  # fmt: skip
 
 
 def own_usage(found: ChatUsage | None) -> dict[str, Any]:

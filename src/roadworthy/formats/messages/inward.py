@@ -14,8 +14,8 @@ from typing import Any, Literal
 
 import msgspec
 
+from roadworthy.formats.losses import Losses
 from roadworthy.formats.messages import inward_turns
-from roadworthy.formats.messages.losses import Losses
 from roadworthy.formats.messages.words import ANTHROPICS, EFFORTS
 from roadworthy.formats.model import Fields, Translated, compact, refuse
 

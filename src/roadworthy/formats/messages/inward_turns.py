@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from roadworthy.formats.messages.losses import Losses
+from roadworthy.formats.losses import Losses
 from roadworthy.formats.messages.words import FAILED, IMAGES, PDF, UNNAMED
 from roadworthy.formats.model import compact, refuse
 

@@ -13,10 +13,11 @@ from typing import Any
 
 import msgspec
 
+from roadworthy.formats.chat import asked_for, most_tokens
 from roadworthy.formats.messages.outward_turns import conversation
 from roadworthy.formats.messages.schemas import unenforceable
 from roadworthy.formats.messages.words import ANSWER_TOOL, ANTHROPICS, EFFORTS
-from roadworthy.formats.model import HINTS, Fields, compact, refuse
+from roadworthy.formats.model import Fields, compact, refuse
 
 DEFAULT_MAX_TOKENS = 4096
 """Anthropic requires ``max_tokens``; this goes out when neither caller nor release sets one."""
@@ -35,7 +36,6 @@ _AS_IS = (
     "user_profile_id",
 )
 """The format's own names."""
-_CORES = ("model", "stream", "stream_options")
 _NOT_ASKED: dict[str, tuple[Any, ...]] = {
     "n": (1,),
     "frequency_penalty": (0,),
@@ -58,12 +58,12 @@ def from_chat(
     ``enforce_schema``: the model has structured outputs; without them (or for a schema that they cannot enforce)
     a JSON Schema goes out as the input schema of a forced tool.  Raises ``Inexpressible``.
     """
-    asked = _asked(fields)
+    asked = asked_for(fields, _NOT_ASKED)
     messages = asked.pop("messages", None)
     if not isinstance(messages, list) or not messages:
         refuse("messages", "expected a list of at least one message")
     system, turns = conversation(messages)
-    body: dict[str, Any] = {"model": model, "max_tokens": _max_tokens(asked) or DEFAULT_MAX_TOKENS, "messages": turns}
+    body: dict[str, Any] = {"model": model, "max_tokens": most_tokens(asked) or DEFAULT_MAX_TOKENS, "messages": turns}
     if system:
         body["system"] = system
     if stream:
@@ -80,9 +80,9 @@ def parameters_from_chat(fields: Mapping[str, msgspec.Raw]) -> Fields:
     Raises ``Inexpressible``; a schema that structured outputs cannot enforce is so here, for an answer by a tool of
     ours is none that a caller of this format could read.
     """
-    asked = _asked(fields)
+    asked = asked_for(fields, _NOT_ASKED)
     body: dict[str, Any] = {}
-    if (most := _max_tokens(asked)) is not None:
+    if (most := most_tokens(asked)) is not None:
         body["max_tokens"] = most
     _parameters(asked, body)
     _format(asked, body, enforce_schema=True, by_tool=False)
@@ -90,27 +90,9 @@ def parameters_from_chat(fields: Mapping[str, msgspec.Raw]) -> Fields:
     return {name: msgspec.Raw(compact(value)) for name, value in body.items()}
 
 
-def _asked(fields: Mapping[str, msgspec.Raw]) -> dict[str, Any]:
-    asked: dict[str, Any] = {}
-    for name, raw in fields.items():
-        if name in _CORES or name in HINTS:
-            continue
-        value = msgspec.json.decode(raw)
-        if value is not None and not any(value == nothing for nothing in _NOT_ASKED.get(name, ())):
-            asked[name] = value
-    return asked
-
-
 def _nothing_else(asked: dict[str, Any]) -> None:
     for name in asked:
         refuse(name, "Anthropic's Messages API has no counterpart; leave it out or use another target")
-
-
-def _max_tokens(asked: dict[str, Any]) -> int | None:
-    found = [asked.pop(name) for name in ("max_completion_tokens", "max_tokens") if name in asked]
-    if any(not isinstance(value, int) or isinstance(value, bool) or value < 1 for value in found):
-        refuse("max_tokens", "expected an integer of at least 1")
-    return min(found) if found else None
 
 
 def _parameters(asked: dict[str, Any], body: dict[str, Any]) -> None:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
-import msgspec
-
+from roadworthy.formats import chat
+from roadworthy.formats.chat import arguments_of, inline_data
 from roadworthy.formats.messages.words import FAILED, IMAGES, PDF, UNNAMED
 from roadworthy.formats.model import refuse
 
 Block = dict[str, Any]
+
+_nothing_else = partial(chat.nothing_else, format="Anthropic's Messages API")
 
 
 def conversation(messages: list[Any]) -> tuple[list[Block], list[dict[str, Any]]]:
@@ -60,12 +63,7 @@ def _assistant(message: dict[str, Any], where: str) -> list[Block]:
         function = call.get("function") if isinstance(call, dict) else None
         if not isinstance(function, dict) or not isinstance(call.get("id"), str):
             refuse(at, "expected a function call with its id")
-        try:
-            arguments = msgspec.json.decode(function.get("arguments") or "{}")
-        except (msgspec.DecodeError, TypeError, RecursionError):
-            arguments = None
-        if not isinstance(arguments, dict):
-            refuse(f"{at}.function.arguments", "is not a JSON object; Anthropic takes no other")
+        arguments = arguments_of(function, at, "Anthropic")
         made = {"type": "tool_use", "id": call["id"], "name": function.get("name"), "input": arguments}
         blocks.append(_hinted(made, call))
     return blocks
@@ -95,12 +93,6 @@ def _tool_result(message: dict[str, Any], where: str) -> Block:
     if content := [block for block in content if block.get("text") != ""]:
         result["content"] = content
     return result
-
-
-def _nothing_else(message: dict[str, Any], where: str, known: tuple[str, ...]) -> None:
-    for key, value in message.items():
-        if key not in known and value:
-            refuse(f"{where}.{key}", "Anthropic's Messages API has no counterpart; leave it out")
 
 
 def _content(message: dict[str, Any], where: str, *, media: bool) -> list[Block]:
@@ -141,7 +133,7 @@ def _image(url: Any, where: str) -> dict[str, str]:
         return {"type": "url", "url": url}
     if not isinstance(url, str) or not url.startswith("data:"):
         refuse(f"{where}.image_url.url", "expected an http(s) URL or a data URL")
-    media, data = _data(url)
+    media, data = inline_data(url)
     if media not in IMAGES:
         refuse(
             f"{where}.image_url.url",
@@ -154,7 +146,7 @@ def _document(file: dict[str, Any], where: str) -> Block:
     if file.get("file_id"):
         refuse(f"{where}.file.file_id", "names a file that OpenAI keeps; send it as file_data")
     url = file.get("file_data")
-    media, data = _data(url) if isinstance(url, str) and url.startswith("data:") else ("", "")
+    media, data = inline_data(url) if isinstance(url, str) else ("", "")
     if media != PDF:
         refuse(f"{where}.file.file_data", f"expected a data URL with base64 of {PDF}")
     made: Block = {"type": "document", "source": {"type": "base64", "media_type": PDF, "data": data}}
@@ -162,10 +154,3 @@ def _document(file: dict[str, Any], where: str) -> Block:
     if isinstance(name, str) and name and name != UNNAMED:
         made["title"] = name
     return made
-
-
-def _data(url: str) -> tuple[str, str]:
-    """(media type, base64) of a data URL; empty where it is none in base64."""
-    head, _, data = url[5:].partition(",")
-    media, *options = head.split(";")
-    return (media, data) if "base64" in options else ("", "")

@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from roadworthy.formats import chat
 from roadworthy.formats.model import compact
 from roadworthy.formats.responses import shapes
 from roadworthy.formats.responses.words import Names, full_name
@@ -162,18 +163,13 @@ def _told(part: dict[str, Any]) -> bool:
     return isinstance(part.get("text"), str)
 
 
-def usage_to_chat(usage: Usage) -> dict[str, Any]:
+def chat_usage(usage: Usage) -> dict[str, Any]:
     read, thought = usage.input_tokens_details or {}, usage.output_tokens_details or {}
-    return {
-        "prompt_tokens": usage.input_tokens,
-        "completion_tokens": usage.output_tokens,
-        "total_tokens": usage.total_tokens or usage.input_tokens + usage.output_tokens,
-        "prompt_tokens_details": {
-            "cached_tokens": read.get("cached_tokens") or 0,
-            "cache_write_tokens": read.get("cache_write_tokens") or 0,
-        },
-        "completion_tokens_details": {"reasoning_tokens": thought.get("reasoning_tokens") or 0},
-    }
+    return chat.usage(
+        prompt=usage.input_tokens, completion=usage.output_tokens, total=usage.total_tokens,
+        cached=read.get("cached_tokens") or 0, written=read.get("cache_write_tokens") or 0,
+        reasoning=thought.get("reasoning_tokens") or 0,
+    )  # fmt: skip
 
 
 def to_chat(body: bytes) -> bytes:
@@ -217,7 +213,7 @@ def to_chat(body: bytes) -> bytes:
     if found.service_tier is not None:
         made["service_tier"] = found.service_tier
     if found.usage is not None:
-        made["usage"] = usage_to_chat(found.usage)
+        made["usage"] = chat_usage(found.usage)
     return compact(made)
 
 

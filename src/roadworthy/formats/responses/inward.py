@@ -12,9 +12,10 @@ from typing import Any
 
 import msgspec
 
-from roadworthy.formats.model import Fields, Lost, Translated, compact, refuse
+from roadworthy.formats.losses import Losses
+from roadworthy.formats.model import Fields, Translated, compact, refuse
 from roadworthy.formats.responses import inward_turns
-from roadworthy.formats.responses.words import full_name, listed, mapped
+from roadworthy.formats.responses.words import FOREIGN, full_name, listed, mapped
 
 _AS_IS = frozenset(
     {
@@ -29,7 +30,6 @@ _NO_PARAMETER = ("input", "instructions", "metadata", "client_metadata")
 clients tell it who they are.  Neither concerns a model, or a provider of chat completions."""
 
 _STATELESS = "is not served: nothing is stored here and every call is whole in itself"
-_FOREIGN = "is not expressed by chat completions; use a target that speaks Responses"
 _HOSTED = "is a tool of OpenAI's own, out of sight of every check and budget; expected function, custom or namespace"
 
 REFUSED: dict[str, str] = {
@@ -62,44 +62,33 @@ _AUTO = msgspec.Raw(b'"auto"')
 _NULL = msgspec.Raw(b"null")
 
 
-class _Chat:
-    """Chat's parameters in the making; ``lost``: the first thing that they cannot say."""
-
-    def __init__(self) -> None:
-        self.fields: Fields = {}
-        self.lost: Lost | None = None
-
-    def lose(self, param: str, why: str = _FOREIGN) -> None:
-        if self.lost is None:
-            self.lost = Lost(param, why)
-
-
 def to_chat(fields: Mapping[str, msgspec.Raw]) -> Translated:
     """A Responses request in chat's words.  Raises ``Inexpressible`` for what is malformed and what is not served."""
-    made = _Chat()
+    made: Fields = {}
+    losses = Losses()
     name = "input"
     try:
         for name, raw in fields.items():
             if name in _AS_IS:
                 if raw != _NULL:
-                    made.fields[name] = raw
+                    made[name] = raw
             elif name not in _NO_PARAMETER:
-                _field(name, raw, made)
-        if "tools" not in made.fields:
-            _without_tools(made.fields)
+                _field(name, raw, made, losses)
+        if "tools" not in made:
+            _without_tools(made)
         if "input" not in fields:
             refuse("input", "is missing; send a text or a list of items")
         name = "input"
         instructions = fields.get("instructions", _NULL)
         told = None if instructions == _NULL else bytes(instructions)
-        messages, lost = inward_turns.messages(bytes(fields["input"]), told)
+        messages = inward_turns.messages(bytes(fields["input"]), told, losses)
     except (msgspec.DecodeError, RecursionError) as error:
         refuse(name, f"cannot be read: {error}")
-    made.fields["messages"] = msgspec.Raw(messages)
-    return Translated(made.fields, lost or made.lost)
+    made["messages"] = msgspec.Raw(messages)
+    return Translated(made, losses.first)
 
 
-def _field(name: str, raw: msgspec.Raw, made: _Chat) -> None:
+def _field(name: str, raw: msgspec.Raw, made: Fields, losses: Losses) -> None:
     """One field of a Responses request.  Raises ``Inexpressible``."""
     if raw == _NULL:
         return
@@ -109,12 +98,12 @@ def _field(name: str, raw: msgspec.Raw, made: _Chat) -> None:
             refuse(name, REFUSED[name])
     elif name in _NATIVE_ONLY:
         if json not in _NATIVE_ONLY[name]:
-            made.fields[name] = raw
-            made.lose(name)
+            made[name] = raw
+            losses.note(name, FOREIGN)
     elif (translate := _TO_CHAT.get(name)) is not None:
-        translate(json, made)
+        translate(json, made, losses)
     else:
-        made.fields[name] = raw
+        made[name] = raw
 
 
 def _without_tools(fields: Fields) -> None:
@@ -124,54 +113,54 @@ def _without_tools(fields: Fields) -> None:
             del fields[name]
 
 
-def _most_tokens(json: bytes, made: _Chat) -> None:
-    made.fields["max_completion_tokens"] = msgspec.Raw(json)
+def _most_tokens(json: bytes, made: Fields, losses: Losses) -> None:
+    made["max_completion_tokens"] = msgspec.Raw(json)
 
 
-def _top_logprobs(json: bytes, made: _Chat) -> None:
+def _top_logprobs(json: bytes, made: Fields, losses: Losses) -> None:
     if json != b"0":
-        made.fields["top_logprobs"] = msgspec.Raw(json)
-        made.fields["logprobs"] = _TRUE  # chat takes the one with the other only
+        made["top_logprobs"] = msgspec.Raw(json)
+        made["logprobs"] = _TRUE  # chat takes the one with the other only
 
 
-def _include(json: bytes, made: _Chat) -> None:
+def _include(json: bytes, made: Fields, losses: Losses) -> None:
     for index, wanted in enumerate(listed(json, "include")):
         if wanted not in _INCLUDED:
             refuse(f"include[{index}]", f"{wanted!r} is not served; expected {' or '.join(_INCLUDED)}")
         if wanted == "message.output_text.logprobs":
-            made.fields["logprobs"] = _TRUE
+            made["logprobs"] = _TRUE
 
 
-def _stream_options(json: bytes, made: _Chat) -> None:
+def _stream_options(json: bytes, made: Fields, losses: Losses) -> None:
     """``include_obfuscation``: padding of the provider's own stream; a stream that is told here has none."""
     for name in mapped(json, "stream_options"):
         if name != "include_obfuscation":
             refuse(f"stream_options.{name}", "is not served; expected `include_obfuscation`")
 
 
-def _reasoning(json: bytes, made: _Chat) -> None:
+def _reasoning(json: bytes, made: Fields, losses: Losses) -> None:
     """``summary``: what the target thinks aloud is told as the summary where one is asked for."""
     for name, value in mapped(json, "reasoning").items():
         if name == "effort" and value is not None:
-            made.fields["reasoning_effort"] = msgspec.Raw(compact(value))
+            made["reasoning_effort"] = msgspec.Raw(compact(value))
         elif name in ("effort", "summary", "generate_summary") or value in (None, _OWN_DEFAULTS.get(name)):
             continue
         else:
-            made.fields["reasoning"] = msgspec.Raw(json)
-            made.lose(f"reasoning.{name}")
+            made["reasoning"] = msgspec.Raw(json)
+            losses.note(f"reasoning.{name}", FOREIGN)
 
 
-def _text(json: bytes, made: _Chat) -> None:
+def _text(json: bytes, made: Fields, losses: Losses) -> None:
     for name, value in mapped(json, "text").items():
         if value is None:
             continue
         if name == "verbosity":
-            made.fields["verbosity"] = msgspec.Raw(compact(value))
+            made["verbosity"] = msgspec.Raw(compact(value))
         elif name == "format":
-            made.fields["response_format"] = msgspec.Raw(compact(_format(value)))
+            made["response_format"] = msgspec.Raw(compact(_format(value)))
         else:
-            made.fields["text"] = msgspec.Raw(json)
-            made.lose(f"text.{name}")
+            made["text"] = msgspec.Raw(json)
+            losses.note(f"text.{name}", FOREIGN)
 
 
 def _format(asked: Any) -> dict[str, Any]:
@@ -186,29 +175,29 @@ def _format(asked: Any) -> dict[str, Any]:
     return {"type": "json_schema", "json_schema": described}
 
 
-def _tools(json: bytes, made: _Chat) -> None:
+def _tools(json: bytes, made: Fields, losses: Losses) -> None:
     tools: list[dict[str, Any]] = []
     for index, tool in enumerate(listed(json, "tools")):
         where = f"tools[{index}]"
         if isinstance(tool, dict) and tool.get("type") == "namespace":
-            tools += _namespace(tool, where, made)
+            tools += _namespace(tool, where, losses)
         else:
-            tools.append(_tool(tool, where, made))
+            tools.append(_tool(tool, where, losses))
     if tools:
-        made.fields["tools"] = msgspec.Raw(compact(tools))
+        made["tools"] = msgspec.Raw(compact(tools))
 
 
-def _namespace(space: dict[str, Any], where: str, made: _Chat) -> list[dict[str, Any]]:
+def _namespace(space: dict[str, Any], where: str, losses: Losses) -> list[dict[str, Any]]:
     """Its tools, each under its full name and with what is said of all of them."""
     inner, named = space.get("tools"), space.get("name")
     if not isinstance(inner, list) or not isinstance(named, str):
         refuse(where, "expected a namespace with its `name` and its `tools`")
     for name, value in space.items():
         if name not in ("type", "name", "description", "tools") and value is not None:
-            made.lose(f"{where}.{name}")
+            losses.note(f"{where}.{name}", FOREIGN)
     tools = []
     for index, tool in enumerate(inner):
-        flat = _tool(tool, f"{where}.tools[{index}]", made)
+        flat = _tool(tool, f"{where}.tools[{index}]", losses)
         described = flat[flat["type"]]
         described["name"] = full_name(named, described["name"])
         told = [text for text in (space.get("description"), described.get("description")) if text]
@@ -218,7 +207,7 @@ def _namespace(space: dict[str, Any], where: str, made: _Chat) -> list[dict[str,
     return tools
 
 
-def _tool(tool: Any, where: str, made: _Chat) -> dict[str, Any]:
+def _tool(tool: Any, where: str, losses: Losses) -> dict[str, Any]:
     if not isinstance(tool, dict):
         refuse(where, "expected an object")
     left = {name: value for name, value in tool.items() if value is not None}
@@ -239,7 +228,7 @@ def _tool(tool: Any, where: str, made: _Chat) -> dict[str, Any]:
         described["format"] = {"type": "grammar", "grammar": grammar}
     for name, value in left.items():
         if not (name == "defer_loading" and value is False) and not (name == "allowed_callers" and value == ["direct"]):
-            made.lose(f"{where}.{name}")
+            losses.note(f"{where}.{name}", FOREIGN)
     return {"type": kind, kind: described}
 
 
@@ -268,7 +257,7 @@ def is_strict(schema: Any) -> bool:
     return "allOf" not in schema and "oneOf" not in schema and all(is_strict(value) for value in inner)
 
 
-def _tool_choice(json: bytes, made: _Chat) -> None:
+def _tool_choice(json: bytes, made: Fields, losses: Losses) -> None:
     choice = _decode(json)
     if isinstance(choice, dict):
         kind = choice.get("type")
@@ -282,7 +271,7 @@ def _tool_choice(json: bytes, made: _Chat) -> None:
             choice = _choice(choice, "tool_choice")
     elif choice not in ("auto", "none", "required"):
         refuse("tool_choice", f"expected auto, none, required or one tool, found {choice!r}")
-    made.fields["tool_choice"] = msgspec.Raw(compact(choice))
+    made["tool_choice"] = msgspec.Raw(compact(choice))
 
 
 def _choice(tool: Any, where: str) -> dict[str, Any]:
@@ -292,7 +281,7 @@ def _choice(tool: Any, where: str) -> dict[str, Any]:
     return {"type": kind, kind: {"name": tool.get("name")}}
 
 
-_TO_CHAT: dict[str, Callable[[bytes, _Chat], None]] = {
+_TO_CHAT: dict[str, Callable[[bytes, Fields, Losses], None]] = {
     "max_output_tokens": _most_tokens,
     "top_logprobs": _top_logprobs,
     "include": _include,

@@ -13,8 +13,9 @@ from typing import Any
 
 import msgspec
 
-from roadworthy.formats.model import Lost, compact, refuse
-from roadworthy.formats.responses.words import full_name
+from roadworthy.formats.losses import Losses
+from roadworthy.formats.model import compact, refuse
+from roadworthy.formats.responses.words import FOREIGN, full_name
 
 _NONE = msgspec.Raw(b"null")
 
@@ -51,15 +52,14 @@ _KINDS = (
     "custom_tool_call_output",
 )
 _ROLES = ("user", "system", "developer")
-_FOREIGN = "is not expressed by chat completions; use a target that speaks Responses"
 
 
-def messages(asked: bytes, instructions: bytes | None) -> tuple[bytes, Lost | None]:
-    """JSON of ``input`` and of ``instructions`` → JSON of ``messages``, and the first thing that they cannot say.
+def messages(asked: bytes, instructions: bytes | None, losses: Losses) -> bytes:
+    """JSON of ``input`` and of ``instructions`` → JSON of ``messages``.
 
     Raises ``Inexpressible``.
     """
-    turns = _Turns()
+    turns = _Turns(losses)
     if instructions is not None:
         if not instructions.startswith(b'"'):
             refuse("instructions", "expected a string")
@@ -67,7 +67,7 @@ def messages(asked: bytes, instructions: bytes | None) -> tuple[bytes, Lost | No
     if asked.startswith(b'"'):
         turns.made.append(b'{"role":"user","content":%b}' % asked)
     elif asked.startswith(b"["):
-        for index, item in enumerate(_read(asked, turns)):
+        for index, item in enumerate(_read(asked, losses)):
             content = bytes(item.content)
             if item.role in _ROLES and content.startswith(b'"') and item.type in (None, "message"):
                 if turns.open:
@@ -80,17 +80,17 @@ def messages(asked: bytes, instructions: bytes | None) -> tuple[bytes, Lost | No
         refuse("input", "expected a text or a list of items")
     if not turns.made:
         refuse("input", "is empty; send at least one message")
-    return b"[%b]" % b",".join(turns.made), turns.lost
+    return b"[%b]" % b",".join(turns.made)
 
 
-def _read(asked: bytes, turns: _Turns) -> list[_Item]:
+def _read(asked: bytes, losses: Losses) -> list[_Item]:
     try:
         return _items.decode(asked)
     except msgspec.ValidationError:
-        return _items_of(_list.decode(asked), turns)
+        return _items_of(_list.decode(asked), losses)
 
 
-def _items_of(found: list[Any], turns: _Turns) -> list[_Item]:
+def _items_of(found: list[Any], losses: Losses) -> list[_Item]:
     """Items of which some say what we do not know: that is lost, the rest is read."""
     kept = []
     for index, item in enumerate(found):
@@ -100,7 +100,7 @@ def _items_of(found: list[Any], turns: _Turns) -> list[_Item]:
         _known_kind(item.get("type"), where)
         for name, value in item.items():
             if name not in _KNOWN and value is not None:
-                turns.lose(f"{where}.{name}", _FOREIGN)
+                losses.note(f"{where}.{name}", FOREIGN)
         kept.append({name: value for name, value in item.items() if name in _KNOWN})
     try:
         return _items.decode(compact(kept))
@@ -120,17 +120,13 @@ def _known_kind(kind: Any, where: str) -> None:
 class _Turns:
     """Chat messages in the making.  ``open``: the assistant's turn that the next item may still add to."""
 
-    def __init__(self) -> None:
+    def __init__(self, losses: Losses) -> None:
         self.made: list[bytes] = []
-        self.lost: Lost | None = None
+        self._losses = losses
         self.open = False
         self._parts: list[dict[str, Any]] = []
         self._calls: list[bytes] = []
         self._thoughts = ""
-
-    def lose(self, param: str, why: str) -> None:
-        if self.lost is None:
-            self.lost = Lost(param, why)
 
     def add(self, item: _Item, content: bytes, where: str) -> None:
         kind = item.type or "message"
@@ -179,7 +175,7 @@ class _Turns:
     def _message(self, item: _Item, content: bytes, where: str) -> None:
         if item.role == "assistant":
             if item.phase is not None:
-                self.lose(f"{where}.phase", _FOREIGN)
+                self._losses.note(f"{where}.phase", FOREIGN)
             if self._parts and not self._calls:
                 self.close()
             self.open = True
@@ -202,7 +198,7 @@ class _Turns:
     def _reasoning(self, item: _Item, content: bytes, where: str) -> None:
         """A summary is for people; only what the model itself thought (``content``) goes back to one."""
         if item.encrypted_content:
-            self.lose(f"{where}.encrypted_content", "can be read by the provider alone that wrote it")
+            self._losses.note(f"{where}.encrypted_content", "can be read by the provider alone that wrote it")
         if content != b"null":
             if self._parts or self._calls:
                 self.close()
@@ -243,7 +239,7 @@ class _Turns:
         if "prompt_cache_breakpoint" in left:
             made["prompt_cache_breakpoint"] = left.pop("prompt_cache_breakpoint")
         for name in left:
-            self.lose(f"{where}.{name}", _FOREIGN)
+            self._losses.note(f"{where}.{name}", FOREIGN)
         return made
 
     def _image(self, left: dict[str, Any], where: str) -> dict[str, Any]:
@@ -253,7 +249,7 @@ class _Turns:
         if not isinstance(image["url"], str):
             refuse(f"{where}.image_url", "expected a string: an http(s) URL or a data URL")
         if left.get("detail") == "original":
-            self.lose(f"{where}.detail", "is not expressed by chat completions, which take auto, low or high")
+            self._losses.note(f"{where}.detail", "is not expressed by chat completions, which take auto, low or high")
         if "detail" in left:
             image["detail"] = left.pop("detail")
         return {"type": "image_url", "image_url": image}

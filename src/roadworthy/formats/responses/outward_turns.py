@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
+from roadworthy.formats import chat
 from roadworthy.formats.model import refuse
 
-_NO_COUNTERPART = "OpenAI's Responses API has no counterpart; leave it out or use another target"
+_nothing_else = partial(chat.nothing_else, format="OpenAI's Responses API")
 _AS_TEXT = {"user": "input_text", "system": "input_text", "developer": "input_text", "assistant": "output_text"}
 
 
@@ -75,12 +77,6 @@ def _output(message: dict[str, Any], where: str, custom: set[str]) -> dict[str, 
     return {"type": kind, "call_id": call, "output": _content(message.get("content"), f"{where}.content", "user")}
 
 
-def _nothing_else(message: dict[str, Any], where: str, known: tuple[str, ...]) -> None:
-    for name, value in message.items():
-        if name not in known and value:
-            refuse(f"{where}.{name}", _NO_COUNTERPART)
-
-
 def _content(content: Any, where: str, role: str) -> str | list[dict[str, Any]]:
     if isinstance(content, str):
         return content
@@ -109,7 +105,5 @@ def _part(part: Any, where: str, role: str) -> dict[str, Any]:
         refuse(where, f"expected a part of type text, image_url, file or input_audio, found {kind!r}")
     if "prompt_cache_breakpoint" in left:
         made["prompt_cache_breakpoint"] = left.pop("prompt_cache_breakpoint")
-    for name, value in left.items():
-        if value:
-            refuse(f"{where}.{name}", _NO_COUNTERPART)
+    _nothing_else(left, where, ())
     return made

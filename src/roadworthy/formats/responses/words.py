@@ -8,6 +8,9 @@ import msgspec
 
 from roadworthy.formats.model import compact, refuse
 
+FOREIGN = "is not expressed by chat completions; use a target that speaks Responses"
+"""Why something is lost."""
+
 _decode = msgspec.json.Decoder().decode
 
 
