@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import re
-import shutil
 import time
 from pathlib import Path
 
 import pytest
 
 from support.outcomes import BLOCKED, CANNED, HOLDING, OUTCOMES
+from support.sightings import NODE_CLIENTS, node
 from support.snippets import ROOT, Snippet, printed, snippets
 from support.up import Up
 
 FOUND = {name: made for name, made in snippets().items() if made.language in ("python", "js")}
 PYTHON = ROOT / ".venv-clients" / "bin" / "python"
-NODE = shutil.which("node")
-MODULES = ROOT / "clients" / "node" / "node_modules"
 SAYS = {
     "answered": "answered: .+", "recovered": "recovered: .+", "cached": "cached: .+",
     "canned": f"canned: {CANNED}", "escalated": f"escalated: {HOLDING}", "blocked": f"blocked: {BLOCKED}",
@@ -29,12 +27,9 @@ def command(snippet: Snippet, folder: Path) -> list[str]:
         if not PYTHON.exists():
             pytest.skip("no .venv-clients here: make test-clients makes it")
         return [str(PYTHON)]
-    if NODE is None:
-        pytest.skip("no Node here: install it (Debian: apt-get install nodejs npm)")
-    if not MODULES.exists():
-        pytest.skip("no clients/node/node_modules here: make test-clients installs them")
-    (folder / "node_modules").symlink_to(MODULES)
-    return [NODE]
+    program = node()
+    (folder / "node_modules").symlink_to(NODE_CLIENTS / "node_modules")
+    return [program]
 
 
 @pytest.mark.parametrize("name", FOUND)

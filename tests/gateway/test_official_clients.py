@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -26,9 +27,10 @@ from roadworthy.workflow.model import (
     Target,
     TargetIdentity,
 )
-from support import official
+from support import drive, official
 from support.provider import Rehearsal
-from support.sightings import CALLS, by_node, check
+from support.sightings import CALLS, NODE_CLIENTS, by_node, check, node
+from support.snippets import printed, snippets
 
 LADDER: dict[Any, list[Step]] = {
     "overlimit": [Step("retry", times=1, backoff=0.0)],
@@ -129,3 +131,26 @@ def test_a_client_gets_through_the_gateway_what_it_gets_from_its_provider(gatewa
 def records(gateway: Workers) -> list[Inference]:
     gateway.until(lambda: gateway.counters()["in_flight"] == 0)
     return [line for line in gateway.lines() if isinstance(line, Inference)]
+
+
+OF_OFFICIAL = [name for name in snippets() if name.startswith(("openai-", "anthropic-"))]
+
+
+@pytest.mark.parametrize("name", OF_OFFICIAL)
+def test_the_snippet_of_an_official_client_runs_from_the_page(
+    gateway: Workers, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    snippet = snippets()[name]
+    told = {"ROADWORTHY_URL": f"http://127.0.0.1:{gateway.port}", "ROADWORTHY_KEY": TOKEN}
+    cases = [{**told, "ROADWORTHY_WORKFLOW": workflow} for workflow in ("translated", "own", "bypassed")]
+    if snippet.language == "js":
+        command = [node()]
+        (tmp_path / "node_modules").symlink_to(NODE_CLIENTS / "node_modules")
+        said = printed(snippet, cases, tmp_path, command=command)
+    else:
+        for variable in cases[0]:
+            monkeypatch.setenv(variable, "")  # put back afterwards
+        said = [drive.run(snippet.text, name, case) for case in cases]
+    assert said[0].startswith("answered: ")
+    assert said[1].startswith("answered: ")
+    assert said[2] == "old path: bypassed\n"

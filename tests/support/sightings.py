@@ -20,13 +20,18 @@ CALLS = 8
 """Of a task, besides two for each try and the parallel streams."""
 
 
-def by_node(tasks: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    node = shutil.which("node")
-    if node is None:
+def node() -> str:
+    """The program; skips where there is none, or nothing that it could run."""
+    found = shutil.which("node")
+    if found is None:
         pytest.skip("no Node here: install it (Debian: apt-get install nodejs npm), then run: make setup")
     if not (NODE_CLIENTS / "node_modules").exists():
         pytest.skip("no clients/node/node_modules here: make setup installs them where npm is")
-    return _seen([node, str(_HERE / "official.mjs")], tasks)
+    return found
+
+
+def by_node(tasks: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    return _seen([node(), str(_HERE / "official.mjs")], tasks)
 
 
 def by_python(tasks: Sequence[Mapping[str, Any]], python: str = sys.executable) -> list[dict[str, Any]]:
