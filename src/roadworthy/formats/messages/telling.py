@@ -15,7 +15,7 @@ from roadworthy.formats.model import Broken, compact, spliced
 
 _EMPTY = msgspec.Raw(b'""')
 _NULL = msgspec.Raw(b"null")
-_BRACKET = ord("[")
+_QUOTE = ord('"')
 _TEXT = b'{"type":"text","text":""}'
 STOP = b'{"type":"message_stop"}'
 
@@ -51,13 +51,14 @@ class _Chunk(msgspec.Struct, gc=False):
     usage: answer.ChatUsage | None = None
 
 
-class _Part(msgspec.Struct, gc=False):
-    text: str = ""
-
-
 _chunk = msgspec.json.Decoder(_Chunk)
-_parts = msgspec.json.Decoder(list[_Part])
 _any = msgspec.json.Decoder()
+
+
+def _joined(parts: Any) -> str:
+    """Text of a list of parts; of anything else there is none."""
+    found = [part.get("text") for part in parts if isinstance(part, dict)] if isinstance(parts, list) else []
+    return "".join([text for text in found if isinstance(text, str)])
 
 
 def framed(kind: bytes, data: bytes) -> bytes:
@@ -158,9 +159,8 @@ class Translating:
 
     def _text(self, text: msgspec.Raw, told: list[bytes]) -> None:
         """``text``: JSON of a text, or of a list of parts, as some write it."""
-        if bytes(text)[0] == _BRACKET:
-            joined = "".join([part.text for part in _parts.decode(text)])
-            if not joined:
+        if bytes(text)[0] != _QUOTE:
+            if not (joined := _joined(_any.decode(text))):
                 return
             text = msgspec.Raw(compact(joined))
         if self._open != "text":
@@ -251,7 +251,7 @@ def _is_text_alone(choice: _Choice | None, delta: _Delta) -> bool:
         and delta.thinking_blocks is None
         and content != _EMPTY
         and content != _NULL
-        and bytes(content)[0] != _BRACKET
+        and bytes(content)[0] == _QUOTE
     )
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from roadworthy.formats import chat
+from roadworthy.formats import chat, fitting
 from roadworthy.formats.model import compact
 from roadworthy.formats.responses import shapes
 from roadworthy.formats.responses.words import Names, full_name
@@ -111,7 +111,7 @@ def from_chat(body: bytes, *, asked: Mapping[str, msgspec.Raw], ident: str, mode
 
     ``model``: named where the answer names none.  Raises ``msgspec.DecodeError``.
     """
-    found = _completion.decode(body)
+    found = fitting.read(_completion, body)
     choice = found.choices[0] if found.choices else _Choice()
     status, details = shapes.ending(choice.finish_reason)
     made = shapes.outline(asked, ident=ident, model=found.model or model, created=found.created)
@@ -174,7 +174,7 @@ def chat_usage(usage: Usage) -> dict[str, Any]:
 
 def to_chat(body: bytes) -> bytes:
     """A ``response`` as a ``chat.completion``.  Raises ``msgspec.DecodeError``."""
-    found = _response.decode(body)
+    found = fitting.read(_response, body)
     text, refusal, thoughts = "", "", ""
     logprobs: list[Any] = []
     calls: list[dict[str, Any]] = []

@@ -1,0 +1,56 @@
+"""Bodies of dialects: read as far as they have the shape that their format promises.
+
+What providers call compatible differs, and a wire takes an answer whose text, ends and counts it can read; whoever
+tells that answer in another format must be able to read it too.
+"""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+import msgspec
+from msgspec import inspect
+
+T = TypeVar("T")
+_NOTHING = object()
+
+
+def read(decoder: msgspec.json.Decoder[T], body: bytes) -> T:
+    """What ``decoder`` makes of a body; where that is of another shape, without the members that are.
+
+    Raises ``msgspec.DecodeError`` for what is not JSON or lacks what the type cannot be without.
+    """
+    try:
+        return decoder.decode(body)
+    except msgspec.ValidationError:
+        found = _fitted(msgspec.json.decode(body), inspect.type_info(decoder.type))
+        made: T = msgspec.convert(None if found is _NOTHING else found, decoder.type)
+        return made
+
+
+def _fitted(found: Any, kind: inspect.Type) -> Any:
+    """``found`` without what does not fit, or ``_NOTHING``."""
+    if isinstance(kind, inspect.UnionType):
+        return next((made for one in kind.types if (made := _fitted(found, one)) is not _NOTHING), _NOTHING)
+    if isinstance(kind, inspect.StructType):
+        if not isinstance(found, dict):
+            return _NOTHING
+        inner = {
+            field.encode_name: _fitted(found.get(field.encode_name, _NOTHING), field.type) for field in kind.fields
+        }
+        return {name: value for name, value in inner.items() if value is not _NOTHING}
+    if isinstance(kind, inspect.ListType):
+        if not isinstance(found, list):
+            return _NOTHING
+        return [made for item in found if (made := _fitted(item, kind.item_type)) is not _NOTHING]
+    try:
+        return msgspec.convert(found, _plain(kind))
+    except msgspec.ValidationError:
+        return _NOTHING
+
+
+_PLAIN = {inspect.StrType: str, inspect.IntType: int, inspect.FloatType: float, inspect.NoneType: None}
+
+
+def _plain(kind: inspect.Type) -> Any:
+    return dict if isinstance(kind, inspect.DictType) else _PLAIN.get(type(kind), Any)
