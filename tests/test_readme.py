@@ -26,6 +26,7 @@ PROPERTIES = (
 
 
 def links(text: str) -> list[str]:
+    text = re.sub(r"^```.*?^```", "", text, flags=re.MULTILINE | re.DOTALL)  # in code `](` calls what is in a list
     return [found for found in re.findall(r"\]\(([^)#]+)\)", text) if "://" not in found]
 
 
