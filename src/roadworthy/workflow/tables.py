@@ -143,7 +143,8 @@ TARGET: Final = Section(
                     "surfaces": Field(
                         ListOf(Choice(("chat", "responses", "messages")), 3),
                         "Wire formats that its endpoint takes as they are; others are translated.",
-                        default="openai: chat, and responses at *.openai.com, *.openai.azure.com; anthropic: messages; others: chat",
+                        default="openai: chat, and responses at *.openai.com and *.openai.azure.com; "
+                        "anthropic: messages; others: chat",
                     ),
                 },
                 lambda read: Capabilities(**read),
