@@ -10,7 +10,6 @@ import msgspec
 import pytest
 
 from roadworthy.formats.messages import answer, counting, errors
-from roadworthy.formats.model import Inexpressible
 
 CASSETTES = Path(__file__).parent / "cassettes" / "messages"
 OWN = {path.stem.removeprefix("answer_"): path for path in sorted(CASSETTES.glob("answer_*.json"))}
@@ -88,13 +87,6 @@ def test_no_error_is_called_overloaded_for_agents_try_again_on_that_word() -> No
 def test_only_what_is_input_is_counted() -> None:
     body = fields(model="m", max_tokens=5, temperature=1, stream=True, system="s", messages=[], tools=[], thinking={})
     assert counting.counted(body).keys() == {"model", "system", "messages", "tools", "thinking"}
-
-
-def test_a_request_to_count_needs_no_limit() -> None:
-    taken = counting.take(fields(model="m", messages=[{"role": "user", "content": "Hi"}]))
-    assert taken.fields.keys() == {"model", "messages"}
-    with pytest.raises(Inexpressible):
-        counting.take(fields(model="m", messages=[]))
 
 
 def test_an_estimate_goes_by_what_the_model_reads() -> None:

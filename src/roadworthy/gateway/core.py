@@ -51,10 +51,9 @@ from roadworthy.kill_switch.model import State
 Answered = Response | StreamResponse
 Handler = Callable[[Request], Awaitable[Answered]]
 
-INFERENCE_ROUTES = tuple(SURFACES)
 _SERVED = (
-    "POST /v1/chat/completions, POST /v1/responses, POST /v1/messages, POST /v1/embeddings, "
-    "POST /v1/roadworthy/feedback, GET /v1/models, GET /v1/escalations/ID, GET /readyz"
+    "POST /v1/chat/completions, POST /v1/responses, POST /v1/messages, POST /v1/messages/count_tokens, "
+    "POST /v1/embeddings, POST /v1/roadworthy/feedback, GET /v1/models, GET /v1/escalations/ID, GET /readyz"
 )
 STATELESS = "Responses are not stored here: send the whole conversation in 'input' each time."
 _CACHE_ROUTES = ("/internal/cache/purge", "/internal/cache/count")

@@ -59,10 +59,10 @@ class Outgoing(msgspec.Struct, frozen=True, gc=False):
 
 
 class Answer(msgspec.Struct, frozen=True, gc=False):
-    """A whole answer of the provider, in OpenAI's shape.  Judged by the core, not by the wire."""
+    """A whole answer of the provider.  Judged by the core, not by the wire."""
 
     body: bytes
-    """``chat.completion`` or embeddings JSON, one object; the provider's own bytes where it speaks OpenAI."""
+    """One JSON object: embeddings, or an answer in ``format``; the provider's own bytes where it speaks that."""
     tokens: Tokens | None = None
     """``None``: no usage reported."""
     model: str | None = None
@@ -82,10 +82,10 @@ class Answer(msgspec.Struct, frozen=True, gc=False):
 
 
 class Chunk(msgspec.Struct, frozen=True, gc=False):
-    """One event of a stream, in OpenAI's shape."""
+    """One event of a stream."""
 
     data: bytes
-    """One ``chat.completion.chunk`` JSON on one line, without ``data: ``."""
+    """JSON on one line, without ``data: ``: a ``chat.completion.chunk``, or an event of the operation's format."""
     text: bool = False
     """Carries content, a tool call or a refusal (non-empty)."""
     refused: bool = False

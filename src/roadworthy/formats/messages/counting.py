@@ -10,8 +10,7 @@ from typing import Any
 
 import msgspec
 
-from roadworthy.formats.messages.inward import to_chat
-from roadworthy.formats.model import Fields, Translated, compact
+from roadworthy.formats.model import Fields, compact
 
 _NOT_COUNTED = frozenset(
     ["max_tokens", "stop_sequences", "stream", "temperature", "top_p", "top_k", "metadata", "service_tier", "container"]
@@ -24,7 +23,6 @@ _IMAGE_TOKENS = 1600
 """Of the largest image; a larger one is scaled down."""
 _PDF_BYTES_A_TOKEN = 25
 """Of base64: pages of some 50 KB with some 2,000 tokens of text and picture."""
-_ONE = msgspec.Raw(b"1")
 
 
 class _Counted(msgspec.Struct):
@@ -37,14 +35,6 @@ _counted = msgspec.json.Decoder(_Counted)
 def counted(fields: Mapping[str, msgspec.Raw]) -> Fields:
     """What of a Messages request is sent to be counted."""
     return {name: raw for name, raw in fields.items() if name not in _NOT_COUNTED}
-
-
-def take(fields: Mapping[str, msgspec.Raw]) -> Translated:
-    """A request to count, in chat's shape.  Raises ``Inexpressible`` for what is none."""
-    taken = to_chat({"max_tokens": _ONE, **fields})
-    if "max_tokens" not in fields:
-        del taken.fields["max_completion_tokens"]
-    return taken
 
 
 def read(body: bytes) -> int:
