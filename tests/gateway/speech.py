@@ -23,6 +23,10 @@ class Speech(Protocol):
 
     def stream(self, *words: str, finish: str = "stop") -> list[bytes]: ...
 
+    def calling(self, tool: str, arguments: str) -> dict[str, Any]:
+        """A call of a tool, by how it is asked for."""
+        ...
+
 
 class _Chat:
     def whole(self, text: str = "Hello", finish: str = "stop") -> bytes:
@@ -33,6 +37,14 @@ class _Chat:
 
     def stream(self, *words: str, finish: str = "stop") -> list[bytes]:
         return [*self.begun(*words), chunk(finish=finish), USAGE, DONE]
+
+    def calling(self, tool: str, arguments: str) -> dict[str, Any]:
+        call = {"id": "call_1", "type": "function", "function": {"name": tool, "arguments": arguments}}
+        whole = completion(None, "tool_calls", message={"tool_calls": [call]})
+        delta = {"index": 0, "delta": {"tool_calls": [{"index": 0, **call}]}, "finish_reason": None}
+        event = {"id": "chatcmpl-1", "object": "chat.completion.chunk", "created": 1, "model": MODEL}
+        told = b"data: %b\n\n" % msgspec.json.encode({**event, "choices": [delta]})
+        return {"whole": whole, "stream": [told, chunk(finish="tool_calls"), USAGE, DONE]}
 
 
 def _event(**data: Any) -> bytes:
@@ -58,6 +70,23 @@ class _Responses:
         response = self._response(text, finish)
         made.append({"type": f"response.{response['status']}", "response": response})
         return self._numbered(made)
+
+    def calling(self, tool: str, arguments: str) -> dict[str, Any]:
+        item = {
+            "id": "fc_1", "type": "function_call", "call_id": "call_1", "name": tool, "arguments": arguments,
+            "status": "completed",
+        }  # fmt: skip
+        response, at = {**self._response(""), "output": [item]}, {"output_index": 0, "item_id": "fc_1"}
+        begun = {**item, "arguments": "", "status": "in_progress"}
+        made = [
+            *self._opening(()),
+            {"type": "response.output_item.added", "output_index": 0, "item": begun},
+            {"type": "response.function_call_arguments.delta", **at, "delta": arguments},
+            {"type": "response.function_call_arguments.done", **at, "name": tool, "arguments": arguments},
+            {"type": "response.output_item.done", "output_index": 0, "item": item},
+            {"type": "response.completed", "response": response},
+        ]
+        return {"whole": msgspec.json.encode(response), "stream": self._numbered(made)}
 
     def _opening(self, words: tuple[str, ...]) -> list[dict[str, Any]]:
         begun = {**self._response(""), "status": "in_progress", "output": [], "usage": None}
@@ -97,7 +126,9 @@ class _Responses:
 
 
 class _Messages:
-    _reasons = {"stop": "end_turn", "length": "max_tokens", "content_filter": "refusal"}
+    _reasons = {
+        "stop": "end_turn", "length": "max_tokens", "content_filter": "refusal", "tool_calls": "tool_use",
+    }  # fmt: skip
 
     def whole(self, text: str = "Hello", finish: str = "stop") -> bytes:
         content = [{"type": "text", "text": text}] if text else []
@@ -111,11 +142,21 @@ class _Messages:
         return made + [_event(type="content_block_delta", index=0, delta=delta) for delta in said]
 
     def stream(self, *words: str, finish: str = "stop") -> list[bytes]:
+        return [*self.begun(*words), *([self._stop] if words else []), *self._end(finish)]
+
+    def calling(self, tool: str, arguments: str) -> dict[str, Any]:
+        block = {"type": "tool_use", "id": "toolu_1", "name": tool, "input": msgspec.json.decode(arguments)}
+        whole = msgspec.json.encode(self._message([block], "tool_use", 5))
+        start = _event(type="content_block_start", index=0, content_block={**block, "input": {}})
+        delta = {"type": "input_json_delta", "partial_json": arguments}
+        told = [start, _event(type="content_block_delta", index=0, delta=delta), self._stop]
+        return {"whole": whole, "stream": [*self.begun(), *told, *self._end("tool_calls")]}
+
+    _stop = _event(type="content_block_stop", index=0)
+
+    def _end(self, finish: str) -> list[bytes]:
         ended = {"stop_reason": self._reasons[finish], "stop_sequence": None}
-        return [
-            *self.begun(*words), *([_event(type="content_block_stop", index=0)] if words else []),
-            _event(type="message_delta", delta=ended, usage={"output_tokens": 5}), _event(type="message_stop"),
-        ]  # fmt: skip
+        return [_event(type="message_delta", delta=ended, usage={"output_tokens": 5}), _event(type="message_stop")]
 
     def _message(self, content: list[dict[str, Any]], reason: str | None, output: int) -> dict[str, Any]:
         return {

@@ -120,7 +120,7 @@ class _Chat:
         )  # fmt: skip
 
     def events(self, raw: bytes) -> Read:
-        read = Read(None, None, None, {})
+        read, calls = Read(None, None, None, {}), list[dict[str, Any]]()
         *blocks, last = raw.removesuffix(b"\n\n").split(b"\n\n")
         if last != b"data: [DONE]":
             raise self.error(last.removeprefix(b"data: "))
@@ -132,7 +132,11 @@ class _Chat:
                 for name in ("content", "refusal"):
                     if choice["delta"].get(name):
                         setattr(read, name, (getattr(read, name) or "") + choice["delta"][name])
+                calls += choice["delta"].get("tool_calls") or []
                 read.finish = choice["finish_reason"] or read.finish
+        names = [call["function"]["name"] for call in calls if call["function"].get("name")]
+        if names:
+            read.tools = [(names[0], msgspec.json.decode("".join(call["function"]["arguments"] for call in calls)))]
         return read
 
     def error(self, body: bytes) -> Told:
@@ -299,10 +303,12 @@ def target_of(name: str, speaks: Format, **more: Any) -> Target:
 
 
 class SpokenUpstream(FakeUpstream):
-    """A reply that is a mapping is read by how it was asked for."""
+    """A reply that is a mapping is read by how it was asked for; one that is an event waits for it for ever."""
 
     async def _next(self, origin: Any, head: bytes, body: bytes, clocks: Clocks) -> Any:
         reply = await super()._next(origin, head, body, clocks)
+        if isinstance(reply, asyncio.Event):
+            await reply.wait()
         if isinstance(reply, dict):
             reply = reply["stream" if self.sent[-1].body.get("stream") else "whole"]
         if isinstance(reply, BaseException):

@@ -54,7 +54,7 @@ class _Choice(msgspec.Struct, gc=False):
 
 
 class _Completion(msgspec.Struct, gc=False):
-    choices: list[_Choice] = []
+    choices: list[_Choice]
     created: int = 0
     model: str | None = None
     usage: shapes.ChatUsage | None = None

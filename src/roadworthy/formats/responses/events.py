@@ -23,8 +23,13 @@ _TYPED = b'{"type":"'
 
 class _Event(msgspec.Struct, gc=False):
     type: str = ""
-    sequence_number: int = 0
+    sequence_number: Any = 0
     response: msgspec.Raw = msgspec.Raw()
+
+    @property
+    def number(self) -> int:
+        """Its place in the stream; 0 where its provider counts otherwise."""
+        return self.sequence_number if type(self.sequence_number) is int else 0
 
 
 _event = msgspec.json.Decoder(_Event)
@@ -59,15 +64,17 @@ class Passing:
             return b""
         last = _event.decode(held[-1])
         data, response = held[-1], bytes(last.response)
-        if response and extension is not None:
-            data = last_event(last.type, last.sequence_number, response, extension)
+        if response.startswith(b"{") and extension is not None:
+            data = last_event(last.type, last.number, response, extension)
         return b"".join([self.chunk(before) for before in held[:-1]]) + framed(last.type, data)
 
     def broken(self, why: Broken, extension: bytes | None) -> bytes:
         """As ``Translating.broken``."""
-        sequence = _event.decode(self._last).sequence_number + 1 if self._last else 0
+        sequence = _event.decode(self._last).number + 1 if self._last else 0
         whole: dict[str, Any] = (
-            _decode(self._response) if self._response else {"id": f"resp_{self._ident}", "object": "response"}
+            _decode(self._response)
+            if self._response.startswith(b"{")
+            else {"id": f"resp_{self._ident}", "object": "response"}
         )
         whole = {**whole, "status": "failed", "error": {"code": why.code, "message": why.message}}
         failed = last_event("response.failed", sequence, compact(whole), extension)
