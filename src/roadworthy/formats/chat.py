@@ -9,6 +9,8 @@ import msgspec
 
 from roadworthy.formats.model import HINTS, refuse
 
+MOST_TOKENS = 10**12
+"""A count beyond this is no count: no model reads or writes so much, and no log could keep it."""
 CORES = frozenset({"model", "stream", "stream_options"})
 """Fields that every wire says in its own way: they are no parameters."""
 
@@ -46,6 +48,30 @@ def nothing_else(said: Mapping[str, Any], where: str, known: Collection[str], fo
     for name, value in said.items():
         if name not in known and value:
             refuse(f"{where}.{name}", f"{format} has no counterpart; leave it out")
+
+
+def function_of(tool: Any, where: str, taker: str) -> dict[str, Any]:
+    """The function, with its name, that a tool is.  Raises ``Inexpressible``."""
+    found = tool.get("function") if isinstance(tool, dict) and tool.get("type") == "function" else None
+    if not isinstance(found, dict) or not isinstance(found.get("name"), str):
+        refuse(where, f'expected {{"type": "function", "function": {{"name": …}}}}; {taker} takes no other kind here')
+    return found
+
+
+def schema_of(wanted: Any, taker: str) -> dict[str, Any] | None:
+    """``json_schema`` of a ``response_format``, with its ``schema``; ``None``: text is asked for.
+
+    Raises ``Inexpressible``.
+    """
+    kind = wanted.get("type") if isinstance(wanted, dict) else None
+    if wanted is None or kind == "text":
+        return None
+    if kind != "json_schema":
+        refuse("response_format", f"{taker} takes text or json_schema, found {kind!r}")
+    found = wanted.get("json_schema")
+    if not isinstance(found, dict) or not isinstance(found.get("schema"), dict):
+        refuse("response_format.json_schema.schema", "expected a JSON Schema object")
+    return found
 
 
 def arguments_of(function: Mapping[str, Any], where: str, taker: str) -> dict[str, Any]:

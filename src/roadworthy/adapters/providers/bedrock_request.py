@@ -16,8 +16,8 @@ from typing import Any
 import msgspec
 
 from roadworthy.adapters.providers.bedrock_turns import Block, cache_point, conversation, nothing_else, uses_tools
-from roadworthy.formats.chat import CORES, asked_for, most_tokens
-from roadworthy.formats.messages.schemas import unenforceable
+from roadworthy.formats.chat import CORES, asked_for, function_of, most_tokens, schema_of
+from roadworthy.formats.messages.schemas import by_tool, unenforceable
 from roadworthy.formats.messages.words import ANSWER_TOOL, EFFORTS
 from roadworthy.formats.model import Fields, refuse
 
@@ -161,9 +161,7 @@ def _tools(asked: dict[str, Any], body: dict[str, Any]) -> None:
 
 
 def _tool(tool: Any, where: str) -> list[Block]:
-    function = tool.get("function") if isinstance(tool, dict) else None
-    if not isinstance(function, dict) or tool.get("type") != "function" or not isinstance(function.get("name"), str):
-        refuse(where, 'expected {"type": "function", "function": {"name": …}}; Converse takes no other kind here')
+    function = function_of(tool, where, "Converse")
     nothing_else(tool, where, ("type", "function", "cache_control"))
     nothing_else(function, f"{where}.function", ("name", "description", "parameters", "strict"))
     if function["name"] == ANSWER_TOOL:
@@ -184,16 +182,10 @@ def _tool(tool: Any, where: str) -> list[Block]:
 
 
 def _format(asked: dict[str, Any], body: dict[str, Any], enforce_schema: bool) -> None:
-    wanted = asked.pop("response_format", None)
-    if wanted is None:
+    described = schema_of(asked.pop("response_format", None), "Converse")
+    if described is None:
         return
-    kind = wanted.get("type") if isinstance(wanted, dict) else None
-    if kind != "json_schema":
-        refuse("response_format", f"Converse takes text or json_schema, found {kind!r}")
-    described = wanted.get("json_schema")
-    schema = described.get("schema") if isinstance(described, dict) else None
-    if not isinstance(schema, dict):
-        refuse("response_format.json_schema.schema", "expected a JSON Schema object")
+    schema = described["schema"]
     told = {name: described[name] for name in ("name", "description") if isinstance(described.get(name), str)}
     keyword = unenforceable(schema)
     if enforce_schema and keyword is None:
@@ -201,14 +193,7 @@ def _format(asked: dict[str, Any], body: dict[str, Any], enforce_schema: bool) -
         text = {"type": "json_schema", "structure": {"jsonSchema": described}}
         body["outputConfig"] = {**body.get("outputConfig", {}), "textFormat": text}
         return
-    keyword = keyword or "a schema (target's capabilities: response_schema is false)"
-    if "toolConfig" in body:
-        refuse("response_format", f"beside `tools`, Bedrock cannot enforce {keyword}")
-    if schema.get("type") != "object":
-        refuse("response_format.json_schema.schema", "a schema that goes out as a tool must have type object")
     thinking = body.get("additionalModelRequestFields", {}).get("thinking")
-    if thinking is not None and thinking != {"type": "disabled"}:
-        refuse("thinking", "cannot be combined with a schema that goes out as a forced tool")
-    description = told.get("description") or "Give the answer in this shape."
+    description = by_tool(described, keyword, "Bedrock", tools="toolConfig" in body, thinking=thinking)
     spec = {"name": ANSWER_TOOL, "description": description, "inputSchema": {"json": schema}}
     body["toolConfig"] = {"tools": [{"toolSpec": spec}], "toolChoice": {"tool": {"name": ANSWER_TOOL}}}

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from roadworthy.adapters.providers.openai_shape import MOST_TOKENS
+from roadworthy.formats.chat import MOST_TOKENS
 from roadworthy.workflow.inference import Tokens
 
 FINISHES = {

@@ -14,7 +14,7 @@ import re
 from typing import Any
 
 from roadworthy.adapters.providers.gemini_parts import conversation, nothing_else
-from roadworthy.formats.chat import CORES, asked_for, most_tokens
+from roadworthy.formats.chat import CORES, asked_for, function_of, most_tokens
 from roadworthy.formats.model import Fields, refuse
 
 SKIPPED_SIGNATURE = "skip_thought_signature_validator"
@@ -174,9 +174,7 @@ def _tools(asked: dict[str, Any], body: dict[str, Any]) -> None:
 
 def _declaration(tool: Any, where: str) -> tuple[dict[str, Any], bool]:
     """(the function, is it to be called strictly by its schema?)"""
-    function = tool.get("function") if isinstance(tool, dict) else None
-    if not isinstance(function, dict) or tool.get("type") != "function" or not isinstance(function.get("name"), str):
-        refuse(where, 'expected {"type": "function", "function": {"name": …}}; Gemini takes no other kind here')
+    function = function_of(tool, where, "Gemini")
     nothing_else(tool, where, ("type", "function"))
     nothing_else(function, f"{where}.function", ("name", "description", "parameters", "strict"))
     made: dict[str, Any] = {"name": function["name"]}

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import msgspec
 
-from roadworthy.adapters.providers.openai_shape import MOST_TOKENS
+from roadworthy.formats.chat import MOST_TOKENS
 from roadworthy.workflow.inference import Tokens
 
 LOCKED_OUT: Final = "PUP_LIMITED_DISABLED"

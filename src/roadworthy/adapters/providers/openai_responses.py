@@ -11,8 +11,8 @@ import msgspec
 
 from roadworthy.adapters.providers import refusals
 from roadworthy.adapters.providers.common import reported, split_events
-from roadworthy.adapters.providers.openai_shape import MOST_TOKENS
 from roadworthy.adapters.providers.sse import EventSplitter
+from roadworthy.formats.chat import MOST_TOKENS
 from roadworthy.gateway.ports import Answer, Chunk, Unusable
 from roadworthy.gateway.verdict import says_nothing
 from roadworthy.workflow.inference import Tokens

@@ -11,10 +11,8 @@ from typing import Any
 
 import msgspec
 
+from roadworthy.formats.chat import MOST_TOKENS
 from roadworthy.workflow.inference import Tokens
-
-MOST_TOKENS = 10**12
-"""A count beyond this is no count: no model reads or writes so much, and no log could keep it."""
 
 
 class _Part(msgspec.Struct, gc=False):

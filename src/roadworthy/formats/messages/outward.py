@@ -13,9 +13,9 @@ from typing import Any
 
 import msgspec
 
-from roadworthy.formats.chat import asked_for, most_tokens
+from roadworthy.formats.chat import asked_for, function_of, most_tokens, schema_of
 from roadworthy.formats.messages.outward_turns import conversation
-from roadworthy.formats.messages.schemas import unenforceable
+from roadworthy.formats.messages.schemas import by_tool, unenforceable
 from roadworthy.formats.messages.words import ANSWER_TOOL, ANTHROPICS, EFFORTS
 from roadworthy.formats.model import Fields, compact, refuse
 
@@ -85,7 +85,7 @@ def parameters_from_chat(fields: Mapping[str, msgspec.Raw]) -> Fields:
     if (most := most_tokens(asked)) is not None:
         body["max_tokens"] = most
     _parameters(asked, body)
-    _format(asked, body, enforce_schema=True, by_tool=False)
+    _format(asked, body, enforce_schema=True, native=True)
     _nothing_else(asked)
     return {name: msgspec.Raw(compact(value)) for name, value in body.items()}
 
@@ -166,9 +166,7 @@ def _tool(tool: Any, where: str) -> dict[str, Any]:
     if isinstance(kind, str) and ANTHROPICS.fullmatch(kind):
         own: dict[str, Any] = tool
         return own
-    function = tool.get("function") if isinstance(tool, dict) else None
-    if not isinstance(function, dict) or kind != "function" or not isinstance(function.get("name"), str):
-        refuse(where, 'expected {"type": "function", "function": {"name": …}}; Anthropic takes no other kind here')
+    function = function_of(tool, where, "Anthropic")
     if function["name"] == ANSWER_TOOL:
         refuse(f"{where}.function.name", f"{ANSWER_TOOL} is a reserved name")
     schema = function.get("parameters") or {"type": "object", "properties": {}}
@@ -183,30 +181,18 @@ def _tool(tool: Any, where: str) -> dict[str, Any]:
     return made
 
 
-def _format(asked: dict[str, Any], body: dict[str, Any], enforce_schema: bool, by_tool: bool = True) -> None:
-    wanted = asked.pop("response_format", None)
-    kind = wanted.get("type") if isinstance(wanted, dict) else None
-    if wanted is None or kind == "text":
+def _format(asked: dict[str, Any], body: dict[str, Any], enforce_schema: bool, *, native: bool = False) -> None:
+    """``native``: callers of this format read the answer, who know nothing of a tool of ours."""
+    described = schema_of(asked.pop("response_format", None), "Anthropic")
+    if described is None:
         return
-    if kind != "json_schema":
-        refuse("response_format", f"Anthropic takes text or json_schema, found {kind!r}")
-    described = wanted.get("json_schema")
-    schema = described.get("schema") if isinstance(described, dict) else None
-    if not isinstance(schema, dict):
-        refuse("response_format.json_schema.schema", "expected a JSON Schema object")
+    schema = described["schema"]
     keyword = unenforceable(schema)
     if enforce_schema and keyword is None:
         body.setdefault("output_config", {})["format"] = {"type": "json_schema", "schema": schema}
         return
-    keyword = keyword or "a schema (target's capabilities: response_schema is false)"
-    if not by_tool:
+    if native:
         refuse("response_format", f"Anthropic's structured outputs cannot enforce {keyword}")
-    if "tools" in body:
-        refuse("response_format", f"beside `tools`, Anthropic cannot enforce {keyword}")
-    if schema.get("type") != "object":
-        refuse("response_format.json_schema.schema", "a schema that goes out as a tool must have type object")
-    if "thinking" in body and body["thinking"] != {"type": "disabled"}:
-        refuse("thinking", "cannot be combined with a schema that goes out as a forced tool")
-    description = described.get("description") or "Give the answer in this shape."
+    description = by_tool(described, keyword, "Anthropic", tools="tools" in body, thinking=body.get("thinking"))
     body["tools"] = [{"name": ANSWER_TOOL, "description": description, "input_schema": schema}]
     body["tool_choice"] = {"type": "tool", "name": ANSWER_TOOL, "disable_parallel_tool_use": True}

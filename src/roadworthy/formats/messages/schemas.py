@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from roadworthy.formats.model import refuse
+
 _UNENFORCED = frozenset(
     [
         "minimum",
@@ -59,6 +61,23 @@ def unenforceable(schema: Any) -> str | None:
     several = [schema.get("anyOf"), schema.get("allOf")]
     branches = [inner for found in several if isinstance(found, list) for inner in found] + [schema.get("items")]
     return next((found_inside for inner in branches if (found_inside := unenforceable(inner))), None)
+
+
+def by_tool(described: dict[str, Any], why: str | None, taker: str, *, tools: bool, thinking: Any) -> str:
+    """The description of the forced tool whose input schema this one becomes.
+
+    ``why``: what of it cannot be enforced; ``None``: the target has no structured outputs.  ``tools``: the caller has
+    some.  Raises ``Inexpressible`` where no tool can be forced, or none has such a schema.
+    """
+    why = why or "a schema (target's capabilities: response_schema is false)"
+    if tools:
+        refuse("response_format", f"beside `tools`, {taker} cannot enforce {why}")
+    if described["schema"].get("type") != "object":
+        refuse("response_format.json_schema.schema", "a schema that goes out as a tool must have type object")
+    if thinking is not None and thinking != {"type": "disabled"}:
+        refuse("thinking", "cannot be combined with a schema that goes out as a forced tool")
+    told = described.get("description")
+    return told if isinstance(told, str) and told else "Give the answer in this shape."
 
 
 def _mapping(found: Any) -> dict[str, Any]:
