@@ -309,8 +309,7 @@ class Caller:
             own = call.surface.own_request(call, stream=stream, repaired=attempt.step == "repair")
             return target.wire.encode(operation, own, stream=stream, forwarded=call.forwarded)
         if call.lost is not None:
-            message = f"`{call.lost.param}`: {call.lost.why}"
-            raise Unusable("bad_request", message, status=400, message=message, param=call.lost.param)
+            raise Unusable.bad_request(f"`{call.lost.param}`: {call.lost.why}", call.lost.param)
         fields = call.fields
         if attempt.step in ASKED_OTHERWISE and call.repaired is not None:
             fields = call.repaired

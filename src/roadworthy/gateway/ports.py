@@ -135,6 +135,11 @@ class Unusable(Exception):
         self.param = param
         self.request_id = request_id
 
+    @classmethod
+    def bad_request(cls, message: str, param: str | None = None) -> Unusable:
+        """The request cannot be said to this target.  ``message``: for its caller; ``param``: the field."""
+        return cls("bad_request", message, status=400, message=message, param=param)
+
 
 class EventReader(Protocol):
     """Reads one event stream; made anew for every attempt."""

@@ -60,8 +60,7 @@ class AnthropicWire(BaseWire):
         if operation == "messages":
             return self._native(self._path, {**fields, **self._replaced}, forwarded)
         if operation != "chat":
-            message = f"Anthropic has no {operation}; use another target"
-            raise Unusable("bad_request", message, status=400, message=message, param="model")
+            raise Unusable.bad_request(f"Anthropic has no {operation}; use another target", "model")
         return Outgoing(self._path, self._fixed_headers(), _encode(self._translated(fields, stream)))
 
     def counting(self, fields: Fields, forwarded: Headers = ()) -> Outgoing | None:
@@ -79,11 +78,9 @@ class AnthropicWire(BaseWire):
         try:
             return messages_request.from_chat(fields, model=model, stream=stream, enforce_schema=enforce)
         except Inexpressible as error:
-            message = str(error)
-            raise Unusable("bad_request", message, status=400, message=message, param=error.param) from None
+            raise Unusable.bad_request(str(error), error.param) from None
         except RecursionError:
-            message = "the request is nested too deeply to be translated for Anthropic"
-            raise Unusable("bad_request", message, status=400, message=message) from None
+            raise Unusable.bad_request("the request is nested too deeply to be translated for Anthropic") from None
 
     def answer(self, operation: Operation, headers: Headers, body: bytes) -> Answer:
         request_id = self.request_id(headers)
@@ -129,8 +126,10 @@ def _with_forwarded(fixed: Headers, forwarded: Headers) -> tuple[tuple[bytes, by
     for name, value in forwarded:
         told = value.decode("latin-1")
         if not (told.isascii() and told.isprintable()) or len(told) > LONGEST_FORWARDED:
-            message = f"the header {name.decode()} must be at most {LONGEST_FORWARDED} printable ASCII characters"
-            raise Unusable("bad_request", message, status=400, message=message, param=name.decode())
+            raise Unusable.bad_request(
+                f"the header {name.decode()} must be at most {LONGEST_FORWARDED} printable ASCII characters",
+                name.decode(),
+            )
         own = headers.get(name)
         headers[name] = b"%b,%b" % (own, value) if own and name == b"anthropic-beta" else value
     return tuple(headers.items())

@@ -109,11 +109,9 @@ class BedrockWire(BaseWire):
                 raise Inexpressible("model", f"Bedrock's Converse has no {operation}; use another target")
             body = _encode(translate(fields, enforce_schema=self._target.capabilities.response_schema))
         except Inexpressible as error:
-            message = str(error)
-            raise Unusable("bad_request", message, status=400, message=message, param=error.param) from None
+            raise Unusable.bad_request(str(error), error.param) from None
         except RecursionError:
-            message = "the request is nested too deeply to be translated for Bedrock"
-            raise Unusable("bad_request", message, status=400, message=message) from None
+            raise Unusable.bad_request("the request is nested too deeply to be translated for Bedrock") from None
         verb = b"converse-stream" if stream else b"converse"
         path = b"%b/model/%b/%b" % (self._base, quote(model, safe="-._~").encode(), verb)
         if self._signer is None:
@@ -132,7 +130,7 @@ class BedrockWire(BaseWire):
             message = f"`model`: expected a model id, an inference profile or an ARN, found {str(model)[:80]!r}"
             if not asked:
                 raise Unusable("misconfigured", f"target {self._target.name}: {message}")
-            raise Unusable("bad_request", message, status=400, message=message, param="model")
+            raise Unusable.bad_request(message, "model")
         return model
 
     def answer(self, operation: Operation, headers: Headers, body: bytes) -> Answer:

@@ -83,11 +83,9 @@ class GeminiWire(BaseWire):
                 where = "Vertex AI's native API" if operation == "embeddings" else "Gemini"
                 raise Inexpressible("model", f"{where} has no {operation} here; use another target")
         except Inexpressible as error:
-            message = str(error)
-            raise Unusable("bad_request", message, status=400, message=message, param=error.param) from None
+            raise Unusable.bad_request(str(error), error.param) from None
         except RecursionError:
-            message = "the request is nested too deeply to be translated for Gemini"
-            raise Unusable("bad_request", message, status=400, message=message) from None
+            raise Unusable.bad_request("the request is nested too deeply to be translated for Gemini") from None
         return Outgoing(b"%b/%b%b" % (self._base, model.encode(), verb), self._fixed_headers(), _encode(body))
 
     def _model(self, fields: Fields) -> str:
@@ -99,7 +97,7 @@ class GeminiWire(BaseWire):
             message = f"`model`: expected a Gemini model such as gemini-2.5-flash, found {str(model)[:80]!r}"
             if not asked:
                 raise Unusable("misconfigured", f"target {self._target.name}: {message}")
-            raise Unusable("bad_request", message, status=400, message=message, param="model")
+            raise Unusable.bad_request(message, "model")
         return model if "/" in model else f"models/{model}"
 
     def answer(self, operation: Operation, headers: Headers, body: bytes) -> Answer:

@@ -27,5 +27,4 @@ class LocalWire(OpenAIWire):
 
 
 def _refuse(field: str, why: str) -> None:
-    message = f"`{field}`: the bundled local model {why}; use another target"
-    raise Unusable("bad_request", message, status=400, message=message, param=field)
+    raise Unusable.bad_request(f"`{field}`: the bundled local model {why}; use another target", field)

@@ -103,11 +103,11 @@ class OpenAIWire(BaseWire):
         try:
             return responses_request.from_chat(fields, model=model, stream=stream)
         except Inexpressible as error:
-            message = str(error)
-            raise Unusable("bad_request", message, status=400, message=message, param=error.param) from None
+            raise Unusable.bad_request(str(error), error.param) from None
         except refusals.UNREADABLE:
-            message = "the request cannot be translated for the Responses API: it is nested too deeply"
-            raise Unusable("bad_request", message, status=400, message=message) from None
+            raise Unusable.bad_request(
+                "the request cannot be translated for the Responses API: it is nested too deeply"
+            ) from None
 
     def answer(self, operation: Operation, headers: Headers, body: bytes) -> Answer:
         request_id = self.request_id(headers)

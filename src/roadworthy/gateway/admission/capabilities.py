@@ -26,8 +26,7 @@ def refuse_what_it_lacks(target: Target, fields: Fields) -> None:
     """Raises ``Unusable`` (``bad_request``) naming the field that ``target`` cannot serve."""
     field = lacking(target, fields)
     if field is not None:
-        message = f"`{field}`: target {target.name} {_WHY[field]}; use another target"
-        raise Unusable("bad_request", message, status=400, message=message, param=field)
+        raise Unusable.bad_request(f"`{field}`: target {target.name} {_WHY[field]}; use another target", field)
 
 
 def lacking(target: Target, fields: Fields) -> str | None:

@@ -141,8 +141,7 @@ class ForeignSurface:
         try:
             made: Fields = self._request.parameters_from_chat(parameters)
         except Inexpressible as error:
-            message = str(error)
-            raise Unusable("bad_request", message, status=400, message=message, param=error.param) from None
+            raise Unusable.bad_request(str(error), error.param) from None
         return made
 
     def chat_request(self, body: bytes) -> bytes:
