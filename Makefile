@@ -16,6 +16,9 @@ QUICK ?=
 CHECK ?=
 DATA ?=
 
+# The suite starts some hundreds of processes: each would compile the package anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: setup demo test test-browser test-clients check docs statistics bench
 .DEFAULT_GOAL := test
 
@@ -35,7 +38,7 @@ demo: setup
 	@$(BIN)/roadworthy demo $(if $(CHECK),--check)
 
 test: setup
-	$(BIN)/pytest -n 3 --dist loadfile $(ARGS)
+	$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 # Journeys in headless Chromium (Debian: apt-get install chromium), skipped with a reason where there is none.
 test-browser: $(BROWSER)

@@ -6,18 +6,19 @@ from collections.abc import Iterator
 
 import openai
 import pytest
-from client_service import RELEASED, SIMULATED, Service, files
 
 from support.provider import Exchange, Recorder, Sent, completion
 from support.up import Up
 from support.waiting import until, write_files
+
+from .client_service import RELEASED, SIMULATED, Service, files
 
 
 def good(sent: Sent, exchange: Exchange) -> None:
     exchange.whole(completion())
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")  # not of the session: idle until its end it would take a core for half a minute
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     root = tmp_path_factory.mktemp("c")  # short: the path of a Unix socket has at most 107 bytes
     with (
@@ -41,7 +42,7 @@ def service(running: Service) -> Iterator[Service]:
     until(running.up.idle, "end of every call and slot")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def one_client(running: Service) -> Iterator[openai.OpenAI]:
     with running.client() as made:
         yield made

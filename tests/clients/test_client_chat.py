@@ -10,9 +10,10 @@ import httpx2
 import msgspec
 import openai
 import pytest
-from client_service import Service, ask, text_of, told
 
 from support.provider import Exchange, Sent, completion
+
+from .client_service import Service, ask, text_of, told
 
 TOOL: Any = {
     "type": "function",

@@ -10,10 +10,11 @@ from typing import Any
 
 import openai
 import pytest
-from client_service import Service, ask, told
 
 from support.provider import Exchange, Sent
 from support.waiting import until
+
+from .client_service import Service, ask, told
 
 Case = tuple[dict[str, Any], type[openai.APIStatusError], str]
 ERRORS: list[Case] = [

@@ -9,9 +9,10 @@ from typing import Any
 import httpx2
 import openai
 import pytest
-from client_service import Service, ask, text_of, told
 
 from support.provider import completion
+
+from .client_service import Service, ask, text_of, told
 
 
 def system(text: str, role: str = "system") -> list[Any]:

@@ -7,8 +7,9 @@ from typing import Any
 
 import openai
 import pytest
-from client_service import CANNED, Service, Topic, ask, told
 from pydantic import BaseModel
+
+from .client_service import CANNED, Service, Topic, ask, told
 
 
 class LookUp(BaseModel):
