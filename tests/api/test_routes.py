@@ -184,7 +184,11 @@ def test_the_audit_is_verified_on_every_read(applied: Install) -> None:
 
 def test_adopting_gives_a_key_and_files_and_passes_through(install: Install) -> None:
     asked = {"name": "chat", "endpoint": "https://api.example.com/v1", "key": "env:EXAMPLE_KEY"}
+    planned = install.good("POST", "/v1/adopt", {**asked, "dry_run": True})
+    assert "token" not in planned
+    assert not install.good("GET", "/v1/keys")["items"]
     begun = install.good("POST", "/v1/adopt", asked)
+    assert begun["files"] == planned["files"]
     assert begun["token"].startswith("rw-")
     assert begun["key"]["workflows"] == ["chat"]
     assert "workflows/chat/workflow.yaml" in begun["files"]

@@ -263,6 +263,17 @@ def test_adopt_keeps_a_draft_that_a_person_must_finish_and_says_how(cli: Cli) ->
     assert "/v1/apply" not in [path for _, path, _, _ in cli.admin.asked]
 
 
+def test_adopt_changes_nothing_while_the_folder_holds_edits_that_were_not_applied(cli: Cli) -> None:
+    folder = cli.home / "app"
+    folder.mkdir()
+    (folder / "roadworthy.yaml").write_text("edited\n")
+    cli.admin.answers["POST", "/v1/adopt"] = (200, {"files": {"roadworthy.yaml": "version: 1\n"}})
+    result = cli("adopt", "shop", "--dir", str(folder))
+    assert result.exit_code == 2
+    assert "nothing was written" in result.output
+    assert [body["dry_run"] for _, path, _, body in cli.admin.asked if path == "/v1/adopt"] == [True]
+
+
 def test_control_may_not_write_outside_of_the_folder(cli: Cli) -> None:
     cli.admin.answers["POST", "/v1/adopt"] = (200, {"files": {"../evil": "x"}, "token": "t", "base_url": "u"})
     assert cli("adopt", "shop", "--dir", str(cli.home / "app")).exit_code == 2

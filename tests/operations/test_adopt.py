@@ -13,7 +13,7 @@ from roadworthy.operations.adoption.adopt import Adoption, ObservedCall, derive
 from roadworthy.operations.adoption.adopt_files import AdoptRefused, with_target
 from roadworthy.workflow.files import read_configuration
 from roadworthy.workflow.inference import Inference
-from roadworthy.workflow.model import Target
+from roadworthy.workflow.model import Capabilities, Target
 from roadworthy.workflow.prompt import Template, system_text
 from roadworthy.workflow.service import Actor, Unknown, Workflows
 
@@ -141,6 +141,14 @@ def test_a_target_is_added_without_touching_what_is_there() -> None:
         with_target({"roadworthy.yaml": "version: 1\ntargets: {a: {provider: local, model: m}}\n"}, APP, "")
 
 
+def test_the_exact_target_speaks_what_the_one_that_was_passed_through_speaks() -> None:
+    own = Target(**{**msgspec.structs.asdict(APP), "capabilities": Capabilities(surfaces=["chat", "responses"])})
+    _draft, exact = derive("support", [call(number) for number in range(3)], own, OWNERS)
+    written = with_target({}, exact, "")["roadworthy.yaml"]
+    assert "    capabilities: {surfaces: [chat, responses]}\n" in written
+    assert "capabilities" not in with_target({}, APP, "")["roadworthy.yaml"]
+
+
 class FakeLog:
     def __init__(self, calls: list[ObservedCall]) -> None:
         self.entries = {}
@@ -193,6 +201,13 @@ def test_beginning_with_a_real_key_applies_nothing_and_never_repeats_it() -> Non
     assert not begun.applied.applied
     assert key not in str(begun.applied.problems)
     assert workflows.configuration() is None
+
+
+def test_a_dry_run_tells_the_files_and_changes_nothing() -> None:
+    adopt, workflows = adoption([])
+    told = adopt.begin("support", "openai", ME, key="env:K", dry_run=True)
+    assert workflows.configuration() is None
+    assert adopt.begin("support", "openai", ME, key="env:K").files == told.files
 
 
 def test_a_name_that_is_taken_wrong_or_not_adopted_is_refused() -> None:

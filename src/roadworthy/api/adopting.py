@@ -1,7 +1,8 @@
 """Adopting an app that only changed its base URL and key.
 
-POST /v1/adopt                {name, provider, endpoint?, key?, model?, owner?, allow_private?}
-                              → {name, files, plan, warnings, key, token, base_url}; 422 with errors
+POST /v1/adopt                {name, provider, endpoint?, key?, model?, owner?, allow_private?, dry_run?}
+                              → {name, files, plan, warnings, key, token, base_url}; 422 with errors;
+                              of a dry run {name, files, plan, warnings}
 POST /v1/adopt/{name}/draft   → {name, files, notes, calls, errors, warnings}; nothing is applied
 
 ``key`` of a request names a secret (``env:NAME`` or ``file:/path``); ``files`` are those that are new or changed.
@@ -32,6 +33,7 @@ class Adopt(msgspec.Struct, forbid_unknown_fields=True):
     model: str = "*"
     owner: str | None = None
     allow_private: bool = False
+    dry_run: bool = False
 
 
 def begin(services: Services, call: Call) -> Any:
@@ -46,14 +48,18 @@ def begin(services: Services, call: Call) -> Any:
             model=asked.model,
             owner=asked.owner,
             allow_private=asked.allow_private,
+            dry_run=asked.dry_run,
         )
     except AdoptRefused as error:
         raise Invalid(str(error)) from error
     found = applied_in_words(begun.applied)
     if found["errors"]:
         return refused(found)
+    begins = {"name": asked.name, "files": begun.files, **found}
+    if asked.dry_run:
+        return begins
     made = services.keys.create(KeySpec(name=asked.name, workflows=[asked.name]), call.actor)
-    return {"name": asked.name, "files": begun.files, **found, **new_token(services, made)}
+    return {**begins, **new_token(services, made)}
 
 
 def draft(services: Services, call: Call) -> Any:

@@ -59,7 +59,10 @@ def adopt(
             "name": name, "provider": provider, "endpoint": endpoint, "key": secret, "model": model, "owner": owner,
             "allow_private": allow_private,
         }  # fmt: skip
-        answer = _asked(work, "/v1/adopt", {k: v for k, v in body.items() if v})
+        asked = {k: v for k, v in body.items() if v}
+        planned = _asked(work, "/v1/adopt", {**asked, "dry_run": True})
+        _refuse_unapplied(folder, planned.get("files") or {}, in_force)  # before control changes anything
+        answer = _asked(work, "/v1/adopt", asked)
         _write(work, folder, answer.get("files") or {}, in_force)
         _tell_app(work, name, provider, secret, answer)
         return
@@ -130,14 +133,14 @@ def _finish(work: Work, name: str, folder: Path, in_force: dict[str, str]) -> No
     work.say(f"  roadworthy stats --by route,outcome --workflow {name}")
 
 
-def _write(work: Work, folder: Path, files: Mapping[str, str], in_force: Mapping[str, str]) -> None:
-    """Bring the folder to the files in force plus ``files``.
+def _wanted(folder: Path, files: Mapping[str, str], in_force: Mapping[str, str]) -> dict[str, str]:
+    """What the folder is to hold: ``files``, and all that is in force where it holds no configuration yet."""
+    return dict(files) if (folder / "roadworthy.yaml").is_file() else {**in_force, **files}
 
-    A file is replaced only while it says what is in force: an edit that was not applied yet is never lost.  Raises
-    ``BadInput`` before anything is written.
-    """
-    wanted = dict(files) if (folder / "roadworthy.yaml").is_file() else {**in_force, **files}
-    for path, text in wanted.items():
+
+def _refuse_unapplied(folder: Path, files: Mapping[str, str], in_force: Mapping[str, str]) -> None:
+    """Raise ``BadInput`` where writing ``files`` would lose an edit that was not applied yet, or leave the folder."""
+    for path, text in _wanted(folder, files, in_force).items():
         if path.startswith("/") or ".." in Path(path).parts:
             raise BadInput(f"control wants to write {line(path)!r}, outside of the folder; nothing was written")
         place = folder / path
@@ -146,7 +149,15 @@ def _write(work: Work, folder: Path, files: Mapping[str, str], in_force: Mapping
                 f"{place}: differs from what is in force; nothing was written",
                 f"run `roadworthy apply {folder}` first, or give another folder with --dir",
             )
-    for path, text in wanted.items():
+
+
+def _write(work: Work, folder: Path, files: Mapping[str, str], in_force: Mapping[str, str]) -> None:
+    """Bring the folder to the files in force plus ``files``.
+
+    A file is replaced only while it says what is in force.  Raises ``BadInput`` before anything is written.
+    """
+    _refuse_unapplied(folder, files, in_force)
+    for path, text in _wanted(folder, files, in_force).items():
         place = folder / path
         if place.exists() and place.read_text("utf-8") == text:
             continue

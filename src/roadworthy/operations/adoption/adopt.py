@@ -296,8 +296,9 @@ class Adoption:
         model: str = "*",
         owner: str | None = None,
         allow_private: bool = False,
+        dry_run: bool = False,
     ) -> Begun:
-        """Add a target and a passed-through workflow to the configuration in force, and apply it.
+        """Add a target and a passed-through workflow to the configuration in force, and apply it unless ``dry_run``.
 
         Raises ``AdoptRefused`` when the name is taken or nobody can own it; other mistakes are in
         ``applied.problems`` and nothing is applied.
@@ -311,7 +312,7 @@ class Adoption:
         files = with_target(before, target, f"Where {name} is passed through to. '*': the model that the app asks for.")
         files, owner = _with_owner(files, name, owner)
         files[workflow_path(name)] = passthrough_workflow(name, target.name, owner)
-        done = self._workflows.apply(files, actor, reason=f"adopt {name}")
+        done = self._workflows.apply(files, actor, dry_run=dry_run, reason=f"adopt {name}")
         return Begun({path: text for path, text in files.items() if before.get(path) != text}, done)
 
     def draft(self, name: str) -> Draft:

@@ -9,14 +9,16 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
+import msgspec
 import yaml
 
 from roadworthy.workflow.fields import NAME
-from roadworthy.workflow.model import Person, Target
+from roadworthy.workflow.model import Capabilities, Person, Target
 from roadworthy.workflow.source import SourceError, parse_yaml
 
 INSTALL: Final = "roadworthy.yaml"
 PEOPLE: Final = "people.yaml"
+_USUAL: Final = msgspec.structs.asdict(Capabilities())
 
 
 class AdoptRefused(ValueError):
@@ -88,6 +90,9 @@ def _target_facts(target: Target) -> dict[str, Any]:
         value = getattr(target, key)
         if value:
             facts[key] = value
+    can = {key: value for key, value in msgspec.structs.asdict(target.capabilities).items() if value != _USUAL[key]}
+    if can:  # what its endpoint speaks, above all: without it the app's calls would be translated
+        facts["capabilities"] = msgspec.to_builtins(can)
     if target.allow_private:
         facts["allow_private"] = True
     return facts
