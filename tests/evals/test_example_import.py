@@ -94,6 +94,27 @@ def test_a_list_of_messages_is_asked_as_it_is() -> None:
     assert found.messages == messages
 
 
+def test_a_conversation_of_responses_or_messages_is_kept_as_chat_completions() -> None:
+    asked, call = {"role": "user", "content": "Rain?"}, {"type": "function_call", "call_id": "c", "name": "look_up"}
+    items = [{"role": "user", "content": [{"type": "input_text", "text": "Rain?"}]}, {**call, "arguments": "{}"},
+             {"type": "function_call_output", "call_id": "c", "output": "no"}]  # fmt: skip
+    use = {"type": "tool_use", "id": "c", "name": "look_up", "input": {}}
+    blocks = [asked, {"role": "assistant", "content": [use]},
+              {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "c", "content": "no"}]}]  # fmt: skip
+    for turns in (items, blocks):
+        [found] = read_rows(rows({"asked": turns}), Columns(input="asked")).examples.items
+        assert [each["role"] for each in found.messages] == ["user", "assistant", "tool"]
+        assert found.messages[1]["tool_calls"][0]["function"] == {"name": "look_up", "arguments": "{}"}
+        assert found.messages[2]["content"] == "no"
+    thought = [
+        asked,
+        {"role": "assistant", "content": [{"type": "thinking", "thinking": "…", "signature": "s"}]},
+        asked,
+    ]
+    [problem] = problems(rows({"asked": thought}), Columns(input="asked"))
+    assert problem.startswith("line 1: asked: messages[1].content[0].type: chat completions")
+
+
 def test_a_set_that_was_changed_where_it_is_kept_is_not_sound() -> None:
     kept = read_rows(rows(row("a"), row("b")), TOPIC).examples
     assert sound(kept)

@@ -10,6 +10,9 @@ import msgspec
 from roadworthy.evals.examples import identified, question_of, set_of
 from roadworthy.evals.formats import ANSWER, BadRow, Format, Row, has_history, history, kind, meant, rows_of
 from roadworthy.evals.model import Example, Examples
+from roadworthy.formats.messages import request as messages
+from roadworthy.formats.model import Inexpressible
+from roadworthy.formats.responses import request as responses
 from roadworthy.workflow.digest import canonical
 from roadworthy.workflow.problems import did_you_mean
 from roadworthy.workflow.prompt import SYSTEM_ROLES
@@ -23,6 +26,15 @@ TAKEN: Final = frozenset({"valid_json", "exact"})
 """Names of scores that a field may not have."""
 YES: Final = frozenset({"1", "true", "yes", "x", "critical"})
 """What a cell says of an example that is critical."""
+
+_ITEMS: Final = frozenset(
+    {"message", "input_text", "output_text", "input_image", "input_file", "reasoning", "function_call",
+     "function_call_output", "custom_tool_call", "custom_tool_call_output"}
+)  # fmt: skip
+"""Types that only a conversation of Responses has."""
+_BLOCKS: Final = frozenset({"tool_use", "tool_result", "image", "document", "thinking", "redacted_thinking"})
+"""Types that only a conversation of Messages has."""
+_ANY, _ONE = msgspec.Raw(b'"any"'), msgspec.Raw(b"1")
 
 
 class Columns(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -130,6 +142,7 @@ class _Reader:
         return identified(made)
 
     def _messages(self, found: Any, key: str) -> list[dict[str, Any]]:
+        found = _as_chat(found, key)
         if isinstance(found, str):
             if not found.strip():
                 raise BadRow(f"{key}: is empty; expected what a customer writes")
@@ -166,6 +179,30 @@ def read_rows(
     if problems:
         raise NotImported([_named(problem, name) for problem in problems])
     return Imported(set_of(kept), reader.repeated, reader.passed_over, reader.system_dropped, found.notes)
+
+
+def _as_chat(found: Any, key: str) -> Any:
+    """Turns as Responses or Messages have them → as chat completions has them; anything else as it is."""
+    if not isinstance(found, list):
+        return found
+    turns = [turn for turn in found if isinstance(turn, dict)]
+    parts = [part for turn in turns for part in turn.get("content") or () if isinstance(turn.get("content"), list)]
+    kinds = {each.get("type") for each in [*turns, *parts] if isinstance(each, dict)}
+    said = msgspec.Raw(msgspec.json.encode(found))
+    try:
+        if not _ITEMS.isdisjoint(kinds):
+            made = responses.to_chat({"model": _ANY, "input": said})
+        elif not _BLOCKS.isdisjoint(kinds):
+            made = messages.to_chat({"model": _ANY, "max_tokens": _ONE, "messages": said})
+        else:
+            return found
+    except Inexpressible as error:
+        raise BadRow(f"{key}: {error}") from error
+    if made.lost is not None:
+        raise BadRow(
+            f"{key}: {made.lost.param}: chat completions, as which examples are kept, cannot say this; leave it out"
+        )
+    return msgspec.json.decode(made.fields["messages"])
 
 
 def _said_by_somebody(message: Any) -> bool:
