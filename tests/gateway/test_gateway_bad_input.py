@@ -74,6 +74,8 @@ async def test_routes_that_are_not_served_say_what_is(tmp_path: Path) -> None:
     answer = await bench.get("/v1/responses/resp_1")
     assert (answer.status, said(answer)["error"]["code"]) == (404, "route_not_served")
     assert "not stored here" in said(answer)["error"]["message"]
+    answer = await bench.get("/v1/messages/batches")
+    assert (said(answer)["type"], said(answer)["error"]["type"]) == ("error", "not_found_error")
     answer = await bench.get("/v1/chat/completions")
     assert (answer.status, header(answer, b"allow")) == (405, b"POST")
     assert said(answer)["error"]["code"] == "method_not_allowed"

@@ -75,4 +75,4 @@ COUNT = "/v1/messages/count_tokens"
 
 def surface_of(path: str) -> Surface:
     """Whose errors a caller of this path reads."""
-    return MESSAGES if path == COUNT else SURFACES.get(path, CHAT)
+    return MESSAGES if path.startswith("/v1/messages/") else SURFACES.get(path, CHAT)
