@@ -1,8 +1,12 @@
 """A surface: one route that apps call, and all that differs between it and the others.
 
 The core decides by chat completions whatever a caller speaks.  A surface brings a request into that shape on its way
-in, tells an answer in the caller's own format on its way out, and says what a target that speaks this format is sent:
-the caller's own request, with what its release fixes put in.
+in (``take``, once, by ``admission.admit``), and tells an answer in the caller's own format on its way out.
+
+What a target is sent is decided for each attempt (``attempt.spoken_to``): one that speaks the caller's format gets the
+caller's own request with what its release fixes put in (``own_request``), and its answer goes back untouched; every
+other one gets chat completions (``Call.fields``), and its answer is translated back.  So is a stream that a window or
+a continuation works on, whoever sends it: both need its text.
 """
 
 from __future__ import annotations
