@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from roadworthy.formats import chat
+from roadworthy.formats import chat, fitting
 from roadworthy.formats.messages.words import ANSWER_TOOL
 
 REFUSED = "The model declined to answer."
@@ -160,13 +160,17 @@ def counts(usage: Usage | None) -> Counts | None:
     read, written, output = read or 0, written or 0, usage.output_tokens or 0
     if not (read or written) and usage.output_tokens_details is None and 0 < prompt <= MOST_TOKENS >= output > 0:
         return Counts(prompt, 0, 0, output, 0, 0)  # nearly every answer
-    thought = (usage.output_tokens_details or {}).get("thinking_tokens")
-    reasoning = thought if isinstance(thought, int) else 0
-    hour = (usage.cache_creation or {}).get("ephemeral_1h_input_tokens")
-    hour = hour if isinstance(hour, int) and hour > 0 else 0
+    reasoning = _told_count(usage.output_tokens_details, "thinking_tokens")
+    hour = max(0, _told_count(usage.cache_creation, "ephemeral_1h_input_tokens"))
     if min(prompt, read, written, output, reasoning) < 0 or not 0 < prompt + read + written + output <= MOST_TOKENS:
         return None
     return Counts(prompt, read, written, output, min(reasoning, output), min(hour, written))
+
+
+def _told_count(details: dict[str, Any] | None, name: str) -> int:
+    """A count that no struct has looked at; ``true`` is none, and a record with it could not be read again."""
+    told = (details or {}).get(name)
+    return told if type(told) is int else 0
 
 
 def chat_usage(found: Counts) -> dict[str, Any]:
@@ -268,8 +272,9 @@ def told(found: Message, usage: Counts | None, created: int) -> Told:
 
 
 def to_chat(body: bytes) -> bytes:
-    """Raises ``msgspec.DecodeError`` for what is no message."""
-    found = read(body)
+    """Raises ``msgspec.DecodeError`` for what is no message.  Of one that is, what has another type than it should is
+    left out: it has been judged by then, and may have been told."""
+    found = fitting.read(_message, body)
     if found.content is None:
         raise msgspec.ValidationError("no `content`")
     return told(found, counts(found.usage), 0).body
@@ -342,11 +347,18 @@ def mended_call(call: dict[str, Any]) -> dict[str, Any]:
 def mended_usage(found: Any) -> dict[str, Any] | None:
     if not isinstance(found, dict):
         return None
-    made: dict[str, Any] = {name: int(count) for name, count in found.items() if _is_count(count)}
-    for name, inner in found.items():
-        if isinstance(inner, dict):
-            made[name] = mended_usage(inner)
+    made: dict[str, Any] = {}
+    for name, told in found.items():
+        if not name.endswith(_DETAILED):
+            if _is_count(told):
+                made[name] = int(told)
+        elif isinstance(told, dict):
+            made[name] = {inner: int(count) for inner, count in told.items() if _is_count(count)}
     return made
+
+
+_DETAILED = ("_details", "cache_creation")
+"""Members of usage that hold counts of their own."""
 
 
 def typed(found: dict[str, Any], **types: Any) -> dict[str, Any]:
@@ -354,7 +366,7 @@ def typed(found: dict[str, Any], **types: Any) -> dict[str, Any]:
 
 
 def _is_count(found: Any) -> bool:
-    return isinstance(found, int | float) and not isinstance(found, bool) and float(found).is_integer()
+    return type(found) in (int, float) and abs(found) <= MOST_TOKENS and float(found).is_integer()
 
 
 def ident_of(found: str | None, ident: str) -> str:

@@ -65,7 +65,7 @@ def assemble(events: Iterable[bytes]) -> bytes:
     """Data of a stream's events → the message that they amount to, as far as they came."""
     message: dict[str, Any] = {"type": "message", "role": "assistant", "content": [], "stop_reason": None}
     blocks: dict[int, dict[str, Any]] = {}
-    inputs: dict[int, str] = {}
+    grown: dict[tuple[int, str], list[Any]] = {}
     for data in events:
         try:
             event = _decode(data)
@@ -77,26 +77,41 @@ def assemble(events: Iterable[bytes]) -> bytes:
         elif kind == "content_block_start" and isinstance(event.get("content_block"), dict):
             blocks[event.get("index", len(blocks))] = event["content_block"]
         elif kind == "content_block_delta" and isinstance(event.get("delta"), dict):
-            _grow(event.get("index", 0), event["delta"], blocks, inputs)
+            _grow(event.get("index", 0), event["delta"], blocks, grown)
         elif kind == "message_delta":
             _end(message, event)
-    for index, written in inputs.items():
-        blocks.setdefault(index, {"type": "tool_use", "id": "", "name": ""})["input"] = tool_input(written)
+    for (index, name), pieces in grown.items():
+        block, begun = blocks[index], blocks[index].get(name)
+        if name == "input":
+            block[name] = tool_input("".join(pieces))
+        elif name == "citations":
+            block[name] = [*(begun if isinstance(begun, list) else ()), *pieces]
+        else:
+            block[name] = "".join([begun if isinstance(begun, str) else "", *pieces])
     message["content"] = [blocks[index] for index in sorted(blocks)]
     return compact(message)
 
 
-def _grow(index: int, delta: dict[str, Any], blocks: dict[int, dict[str, Any]], inputs: dict[int, str]) -> None:
-    kind = delta.get("type")
-    if kind == "input_json_delta":
-        inputs[index] = inputs.get(index, "") + str(delta.get("partial_json", ""))
-    elif kind == "citations_delta":
-        block = blocks.setdefault(index, {"type": "text", "text": ""})
-        block["citations"] = [*(block.get("citations") or ()), delta.get("citation")]
-    elif kind in ("text_delta", "thinking_delta", "signature_delta"):
-        name = kind.removesuffix("_delta")
-        block = blocks.setdefault(index, {"type": "text" if name == "text" else "thinking"})
-        block[name] = f"{block.get(name) or ''}{delta.get(name) or ''}"
+_GROWS = {
+    "input_json_delta": ("partial_json", "input", "tool_use"),
+    "citations_delta": ("citation", "citations", "text"),
+    "text_delta": ("text", "text", "text"),
+    "thinking_delta": ("thinking", "thinking", "thinking"),
+    "signature_delta": ("signature", "signature", "thinking"),
+}
+"""Type of a delta → where it tells its piece, the member of a block that grows by it, the type of such a block."""
+
+
+def _grow(
+    index: int, delta: dict[str, Any], blocks: dict[int, dict[str, Any]], grown: dict[tuple[int, str], list[Any]]
+) -> None:
+    """Keep one piece; they are joined once, for an answer may have many."""
+    told, name, kind = _GROWS.get(str(delta.get("type")), ("", "", ""))
+    piece = delta.get(told)
+    if not name or not (name == "citations" or isinstance(piece, str)):
+        return
+    blocks.setdefault(index, {"type": kind, "id": "", "name": ""} if kind == "tool_use" else {"type": kind})
+    grown.setdefault((index, name), []).append(piece)
 
 
 def _end(message: dict[str, Any], event: dict[str, Any]) -> None:

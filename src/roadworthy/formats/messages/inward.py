@@ -221,7 +221,7 @@ def _choice(raw: msgspec.Raw, made: Fields, losses: Losses) -> None:
         if not isinstance(asked.get("name"), str):
             refuse("tool_choice.name", "expected the name of a tool")
         made["tool_choice"] = msgspec.Raw(compact({"type": "function", "function": {"name": asked["name"]}}))
-    elif kind in _CHOICES:
+    elif isinstance(kind, str) and kind in _CHOICES:
         made["tool_choice"] = _CHOICES[kind]
     else:
         refuse("tool_choice.type", f"expected auto, any, tool or none, found {kind!r}")

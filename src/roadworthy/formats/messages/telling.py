@@ -284,7 +284,9 @@ def _taken_apart(block: dict[str, Any]) -> tuple[dict[str, Any], list[dict[str, 
     """A block as it begins, and what it grows by; what comes in one piece (results of server tools) only begins."""
     kind = block.get("type")
     if kind == "text":
-        cited = [{"type": "citations_delta", "citation": citation} for citation in block.get("citations") or ()]
+        citations = block.get("citations")
+        told = citations if isinstance(citations, list) else ()
+        cited = [{"type": "citations_delta", "citation": citation} for citation in told]
         empty = {**block, "text": ""}
         if cited:
             empty["citations"] = []

@@ -134,12 +134,14 @@ def _gather(event: dict[str, Any], items: dict[int, dict[str, Any]]) -> None:
         parts = item.get(within)
         if not isinstance(parts, list):
             parts = item[within] = []
-        if not isinstance(at, int) or at > len(parts):
+        if not isinstance(at, int) or not 0 <= at <= len(parts):
             return
         if at == len(parts):
             part = {"reasoning_text": "reasoning_text", "reasoning_summary_text": "summary_text"}
             parts.append({"type": part.get(kind.split(".")[1], _KINDS.get(name, ""))})
         into = parts[at]
+        if not isinstance(into, dict):
+            return
     into[name] = f"{into.get(name) or ''}{delta}"
 
 
@@ -171,7 +173,7 @@ def _recited_item(item: dict[str, Any], place: int) -> Iterator[tuple[str, dict[
             begun[name] = ""
     yield "response.output_item.added", {"output_index": place, "item": begun}
     if kind == "message":
-        for index, part in enumerate(item.get("content") or ()):
+        for index, part in enumerate(_parts(item, "content")):
             yield from _recited_part(part, {**at, "content_index": index})
     elif kind == "reasoning":
         yield from _recited_thoughts(item, at)
@@ -194,21 +196,28 @@ def _recited_part(part: dict[str, Any], at: dict[str, Any]) -> Iterator[tuple[st
         logprobs = part.get("logprobs") or []
         yield "response.content_part.added", {**at, "part": {**part, "text": "", "annotations": [], "logprobs": []}}
         yield "response.output_text.delta", {**at, "delta": part.get("text"), "logprobs": logprobs}
-        for index, annotation in enumerate(part.get("annotations") or ()):
+        annotations = part.get("annotations")
+        for index, annotation in enumerate(annotations if isinstance(annotations, list) else ()):
             noted = {"annotation_index": index, "annotation": annotation}
             yield "response.output_text.annotation.added", {**at, **noted}
         yield "response.output_text.done", {**at, "text": part.get("text"), "logprobs": logprobs}
     yield "response.content_part.done", {**at, "part": part}
 
 
+def _parts(item: dict[str, Any], name: str) -> list[dict[str, Any]]:
+    found = item.get(name)
+    return [part for part in found if isinstance(part, dict)] if isinstance(found, list) else []
+
+
 def _recited_thoughts(item: dict[str, Any], at: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
     """A summary where there is one: its reader is not told the same twice."""
-    for index, part in enumerate(item.get("summary") or ()):
+    summary = _parts(item, "summary")
+    for index, part in enumerate(summary):
         of = {**at, "summary_index": index}
         yield "response.reasoning_summary_part.added", {**of, "part": {**part, "text": ""}}
         yield "response.reasoning_summary_text.delta", {**of, "delta": part.get("text")}
         yield "response.reasoning_summary_text.done", {**of, "text": part.get("text")}
         yield "response.reasoning_summary_part.done", {**of, "part": part}
-    for index, part in enumerate(() if item.get("summary") else item.get("content") or ()):
+    for index, part in enumerate(() if summary else _parts(item, "content")):
         yield "response.reasoning_text.delta", {**at, "content_index": index, "delta": part.get("text")}
         yield "response.reasoning_text.done", {**at, "content_index": index, "text": part.get("text")}

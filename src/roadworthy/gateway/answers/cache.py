@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from roadworthy.fallback.cache import cache_key, may_keep
+from roadworthy.gateway.ports import Unusable
 
 if TYPE_CHECKING:
     from roadworthy.gateway.call import Call
@@ -88,7 +89,11 @@ class AnswerCache:
         good = call.good
         if good is None or good.failure is not None:
             return
-        if not may_keep(outcome, good.finish, call.checks, call.surface.chat_answer(body, call.surface.format)):
+        try:
+            read = call.surface.chat_answer(body, call.surface.format)
+        except Unusable:  # it was served as it came; what we cannot read is not told again
+            return
+        if not may_keep(outcome, good.finish, call.checks, read):
             return
         key = _key_of(call)
         if key is None or (self._purged and call.began <= self._purged.get(call.unit or "", -1.0)):

@@ -1,0 +1,95 @@
+"""Claims about providers that answer in their callers' own format, but not quite: each call ends in one record that can
+be read again, in an answer or an error, and never in an exception."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from gateway_support import on_loop, release
+from surface_support import Served
+
+from roadworthy.formats.messages import events as messages_events
+from roadworthy.formats.messages import request as messages_request
+from roadworthy.formats.model import Format, Inexpressible
+from roadworthy.formats.reading import said
+from roadworthy.formats.responses import events as responses_events
+from roadworthy.workflow.model import CacheSpec, Handling
+
+USAGE = {"input_tokens": 10, "output_tokens": 5}
+BLOCK = {"type": "text", "text": "Hello"}
+PART = {"type": "output_text", "text": "Hello", "annotations": []}
+
+
+def message(*blocks: Any, **more: Any) -> dict[str, Any]:
+    made = {"id": "msg_1", "type": "message", "role": "assistant", "model": "m", "stop_reason": "end_turn"}
+    return {**made, "content": [BLOCK, *blocks], "usage": USAGE, **more}
+
+
+def response(*items: Any, part: Any = PART) -> dict[str, Any]:
+    said = {"type": "message", "id": "msg_1", "role": "assistant", "status": "completed", "content": [part]}
+    made = {"id": "resp_1", "object": "response", "created_at": 1, "status": "completed", "model": "m"}
+    return {**made, "output": [said, *items], "usage": USAGE}
+
+
+ODD: dict[str, tuple[Format, dict[str, Any]]] = {
+    "a count that is true": ("messages", message(usage={**USAGE, "output_tokens_details": {"thinking_tokens": True}})),
+    "citations that are none": ("messages", message({**BLOCK, "citations": 5})),
+    "an id that is a number": ("messages", message({"type": "tool_use", "id": 5, "name": None, "input": 5})),
+    "a summary that is text": ("responses", response({"type": "reasoning", "id": "rs_1", "summary": "hm"})),
+    "annotations that are none": ("responses", response(part={**PART, "annotations": 5})),
+    "a namespace that is a number": ("responses", response({"type": "function_call", "name": "f", "namespace": 5})),
+}
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
+@pytest.mark.parametrize("name", ODD)
+@on_loop
+async def test_an_odd_answer_is_told_recorded_and_read(tmp_path: Path, name: str, stream: bool) -> None:
+    format, body = ODD[name]
+    made = Served(tmp_path, format, format, release(handling=Handling(stream="buffered", cache=CacheSpec())))
+    made.upstream.will(msgspec.json.encode(body))
+    answer = await made.post(stream=stream)
+    raw = answer.body if hasattr(answer, "body") else b"".join([piece async for piece in answer.chunks])
+    assert (answer.status, b"Hello" in raw, made.bench.taken()) == (200, True, 0)
+    [record] = made.bench.records()
+    read = said(record.surface, record.response)
+    assert read is not None
+    assert msgspec.json.decode(read)["choices"][0]["message"]["content"].startswith("Hello")
+
+
+def events(*found: Any) -> list[bytes]:
+    return [msgspec.json.encode(event) for event in found]
+
+
+def test_what_events_tell_beside_their_format_is_left_out_of_the_answer() -> None:
+    told = messages_events.assemble(
+        events(
+            {"type": "content_block_start", "index": 0, "content_block": {**BLOCK, "citations": 5}},
+            {"type": "content_block_delta", "index": 0, "delta": {"type": "citations_delta", "citation": {"a": 1}}},
+            {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "!"}},
+            {"type": "content_block_delta", "index": 1, "delta": {"type": "input_json_delta", "partial_json": "{"}},
+        )
+    )
+    text, call = msgspec.json.decode(told)["content"]
+    assert text == {"type": "text", "text": "Hello!", "citations": [{"a": 1}]}
+    assert call["input"] == {"invalid_arguments": "{"}
+    item = {"type": "message", "id": "m", "content": [None, PART]}
+    delta = {"type": "response.output_text.delta", "output_index": 0, "delta": "!"}
+    said = responses_events.assemble(
+        events(
+            {"type": "response.output_item.added", "output_index": 0, "item": item},
+            *({**delta, "content_index": at} for at in (-1, 0, 1)),
+        )
+    )
+    assert msgspec.json.decode(said)["output"][0]["content"] == [None, {**PART, "text": "Hello!"}]
+
+
+@pytest.mark.parametrize("kind", [[], {}, 5, None])
+def test_a_choice_of_no_kind_is_refused_by_its_name(kind: Any) -> None:
+    fields = {"max_tokens": 5, "messages": [{"role": "user", "content": "Hi"}], "tool_choice": {"type": kind}}
+    with pytest.raises(Inexpressible) as refused:
+        messages_request.to_chat({name: msgspec.Raw(msgspec.json.encode(value)) for name, value in fields.items()})
+    assert refused.value.param == "tool_choice.type"
