@@ -60,6 +60,19 @@ async def test_an_odd_answer_is_told_recorded_and_read(tmp_path: Path, name: str
     assert msgspec.json.decode(read)["choices"][0]["message"]["content"].startswith("Hello")
 
 
+@pytest.mark.parametrize("speaks", ["own", "chat"])
+@pytest.mark.parametrize(("format", "field"), [("responses", "n"), ("messages", "n"), ("messages", "store")])
+@on_loop
+async def test_a_field_that_only_chat_completions_have_is_refused(
+    tmp_path: Path, format: Format, field: str, speaks: str
+) -> None:
+    """With ``n`` taken for theirs, one good answer would be called cut short, and be asked for again."""
+    made = Served(tmp_path, format, format if speaks == "own" else "chat", release())
+    answer = await made.post(**{field: 3})
+    told = made.surface.error(answer.body)
+    assert (answer.status, told.code, told.param, made.sent) == (400, "bad_request", field, [])
+
+
 def events(*found: Any) -> list[bytes]:
     return [msgspec.json.encode(event) for event in found]
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from roadworthy.gateway.call import Call
 
 _TRUE = msgspec.Raw(b"true")
+_NULL = msgspec.Raw(b"null")
 _UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 _OURS = ("roadworthy", "stream")
 
@@ -79,11 +80,18 @@ class ForeignSurface:
         self._names = names
         self._error = error
         self._request: Any = pair.request
+        self._chats_alone = FREE_FIELDS - pair.request.OWN - {*_OURS}
+        """What callers of chat completions may always set and this format does not have: taken for theirs, it would
+        change what is expected of an answer, or be dropped without a word where the target is asked natively."""
         self._answer: Any = pair.answer
         self._events: Any = pair.events
         self._pair = pair
 
     def take(self, fields: Fields) -> tuple[Fields, Lost | None]:
+        for name in self._chats_alone & fields.keys():
+            if fields[name] != _NULL:
+                message = f"`{name}`: is a field of chat completions, not of {self.format}; leave it out."
+                raise Refused(400, "bad_request", message, param=name, failure="bad_request")
         try:
             made: model.Translated = self._request.to_chat(_without_ours(fields))
         except Inexpressible as error:
