@@ -132,14 +132,14 @@ def visits(rounds: int, seconds: float, wanted: Sequence[Row]) -> Path:
     return path
 
 
-def times(run: Run, row: Row, measure: str, value: Callable[[Result], float]) -> list[float]:
-    """Of chat completions in the same round, round by round."""
+def times(run: Run, row: Row, measure: str, rate: Callable[[Result], float]) -> list[float]:
+    """Of chat completions in the same round, round by round.  ``rate``: more is better."""
     floor = {visit["round"]: visit["measures"][measure] for visit in run.visits if visit["row"] == ROWS[0].name}
     found = []
     for visit in run.visits:
         here, there = visit["measures"][measure], floor.get(visit["round"])
         if visit["row"] == row.name and there and "failed" not in here and "failed" not in there:
-            found.append(value(here) / value(there))
+            found.append(rate(here) / rate(there))
     return found
 
 
@@ -153,7 +153,12 @@ def whole_streams(result: Result) -> float:
     return float(result["streams_whole"])
 
 
-def _verdict(row: Row, found: Sequence[float]) -> str:
+def by_cpu(result: Result) -> float:
+    """Requests for a second of the gateway's CPU: its throughput where nothing else runs."""
+    return 1e6 / float(result["cpu_us"])
+
+
+def judged(row: Row, found: Sequence[float]) -> str:
     if row.promise is None:
         return "–"
     if not found:
@@ -161,54 +166,64 @@ def _verdict(row: Row, found: Sequence[float]) -> str:
     return f"{table.spread(found)} (≥ {row.promise:g}: {'met' if median(found) >= row.promise else '**missed**'})"
 
 
-def line(run: Run, row: Row) -> str:
-    """The row of the table."""
-    found = {m.name: [v["measures"][m.name] for v in run.visits if v["row"] == row.name] for m in TAKEN}
-    whole, streams = found["closed64"], found["streams256"]
-    lost = sum(result.get("streams_cut", 0) + result.get("unfinished", 0) for result in table.good(streams))
-    cells = [
-        table.cell(whole, "per_second"),
-        _verdict(row, times(run, row, "closed64", throughput)),
-        table.cpu_cell(whole),
-        table.cell(streams, "events_per_second"),
-        _verdict(row, times(run, row, "streams256", whole_streams)),
-        table.cpu_cell(streams),
-        table.cell(streams, "first_p50"),
-        f"{lost:,}",
+def compared(row: Row, found: Sequence[float]) -> str:
+    return "–" if row.promise is None else table.spread(found)
+
+
+def taken(run: Run, row: Row, measure: str) -> list[Result]:
+    return [visit["measures"][measure] for visit in run.visits if visit["row"] == row.name]
+
+
+def answers(run: Run, row: Row) -> list[tuple[str, str]]:
+    """(column, cell)."""
+    found = taken(run, row, "closed64")
+    return [
+        ("requests/s", table.cell(found, "per_second")),
+        ("× chat completions", compared(row, times(run, row, "closed64", throughput))),
+        ("CPU a request, µs", table.cpu_cell(found)),
+        ("× chat completions by CPU", judged(row, times(run, row, "closed64", by_cpu))),
     ]
-    return f"| {row.title} | " + " | ".join(cells) + " |"
 
 
-COLUMNS = (
-    "requests/s, 64 connections",
-    "× chat completions",
-    "CPU a request, µs",
-    "events/s, 256 streams",
-    "whole streams, × chat completions",
-    "CPU a stream, µs",
-    "first event p50, ms",
-    "cut or unfinished",
-)
+def streams(run: Run, row: Row) -> list[tuple[str, str]]:
+    """(column, cell)."""
+    found = taken(run, row, "streams256")
+    lost = sum(result.get("streams_cut", 0) + result.get("unfinished", 0) for result in table.good(found))
+    return [
+        ("streams/s", table.cell(found, "per_second")),
+        ("× chat completions", compared(row, times(run, row, "streams256", whole_streams))),
+        ("CPU a stream, µs", table.cpu_cell(found)),
+        ("× chat completions by CPU", judged(row, times(run, row, "streams256", by_cpu))),
+        ("first event p50, ms", table.cell(found, "first_p50")),
+        ("cut or unfinished", f"{lost:,}"),
+    ]
+
+
+def rows(run: Run, columns: Callable[[Run, Row], list[tuple[str, str]]]) -> str:
+    seen = {visit["row"] for visit in run.visits}
+    told = [(row.title, columns(run, row)) for row in ROWS if row.name in seen]
+    names = [name for name, _ in told[0][1]]
+    lines = ["| | " + " | ".join(names) + " |", "|---|" + "---:|" * len(names)]
+    return "\n".join(lines + [f"| {title} | " + " | ".join(cell for _, cell in cells) + " |" for title, cells in told])
 
 
 def render(run: Run, cost: str) -> str:
     head = run.head
     rounds = len({visit["round"] for visit in run.visits})
-    seen = {visit["row"] for visit in run.visits}
-    lines = ["| | " + " | ".join(COLUMNS) + " |", "|---|" + "---:|" * len(COLUMNS)]
-    lines += [line(run, row) for row in ROWS if row.name in seen]
-    foreign = [
-        result["foreign"] for visit in run.visits for result in visit["measures"].values() if "foreign" in result
-    ]
+    results = [result for visit in run.visits for result in visit["measures"].values()]
+    foreign = [result["foreign"] for result in results if "foreign" in result]
     return "\n\n".join(
         [
             f"Run of {head['date']}; {head['cpu']}, {head['cores']} cores, {head['memory_gib']} GiB, "
             f"Linux {head['kernel']}, Python {head['python']}; {rounds} interleaved rounds, {head['seconds']:g} s a "
             "measure. Median [least–most]; ratios are to chat completions in the same round.",
-            "\n".join(lines),
+            "**Whole answers**, 64 connections.",
+            rows(run, answers),
+            "**256 streams**, 10 ms between two events of the upstream.",
+            rows(run, streams),
             f"CPU used by anything else on the machine meanwhile: median {median(foreign):.2f}, most "
             f"{max(foreign):.2f} of a core.",
-            "What translating costs by itself, µs of CPU (`python -m bench.surfaces --translators`):",
+            "**Translating** by itself, µs of CPU (`python -m bench.surfaces --translators`).",
             cost,
         ]
     )
@@ -228,6 +243,7 @@ def arguments(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=3, help="measures of each row (default 3)")
     parser.add_argument("--only", default="", help=f"comma-separated out of: {', '.join(row.name for row in ROWS)}")
     parser.add_argument("--quick", action="store_true", help="short measures: a smoke test, not a result")
+    parser.add_argument("--table", type=Path, help="write docs/benchmarks.md from these results and stop")
     parser.add_argument("--translators", action="store_true", help="time the translators alone and stop")
     chosen = parser.parse_args(argv)
     names = {name for name in chosen.only.split(",") if name}
@@ -243,6 +259,10 @@ def main(argv: list[str] | None = None) -> int:
     chosen = arguments(argv)
     if chosen.translators:
         say(translators.render())
+        return 0
+    if chosen.table:
+        write(DOCS, render(table.read(chosen.table), translators.render()))
+        say(f"wrote {DOCS}")
         return 0
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:

@@ -69,7 +69,8 @@ class AnthropicWire(BaseWire):
 
     def _native(self, path: bytes, fields: Fields, forwarded: Headers) -> Outgoing:
         fixed = self._fixed_headers()
-        headers = _with_forwarded(fixed, forwarded) if forwarded else fixed
+        said = all(header in fixed for header in forwarded)  # as by the official clients
+        headers = fixed if said else _with_forwarded(fixed, forwarded)
         return Outgoing(path, headers, _encode(fields), signed=headers != fixed)
 
     def _translated(self, fields: Fields, stream: bool) -> dict[str, Any]:
