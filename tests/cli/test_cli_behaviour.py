@@ -43,6 +43,16 @@ def test_help_loads_nothing_heavy() -> None:
     assert not loaded & heavy
 
 
+def test_a_command_loads_its_own_module_and_none_of_the_others() -> None:
+    code = "import sys; from roadworthy.cli.main import root\n"
+    code += "try: root(['kill', '--help'])\nexcept SystemExit: pass\nprint('LOADED', *sorted(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    loaded = set(done.stdout.partition("LOADED ")[2].split())
+    commands = [name for name in loaded if name.startswith("roadworthy.cli.commands.")]
+    assert commands == ["roadworthy.cli.commands.kill"]
+    assert "asyncio" not in loaded
+
+
 @pytest.mark.parametrize("provider", ["openai", "anthropic", "gemini", "bedrock", "local", "simulated"])
 def test_the_example_of_init_validates(provider: str) -> None:
     assert check_files(example(provider)) == []

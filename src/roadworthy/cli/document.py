@@ -13,7 +13,7 @@ from pathlib import Path
 
 import click
 
-from roadworthy.cli.main import SECTIONS, root
+from roadworthy.cli.main import root
 from roadworthy.inference_log.when import EXAMPLES
 
 HEAD = """\
@@ -55,18 +55,11 @@ def document() -> str:
     examples = "\n".join(f"- `{example}`" for example in EXAMPLES)
     parts = [HEAD.replace("{examples}", examples)]
     context = click.Context(root, info_name="roadworthy")
-    for title, commands in sections(context):
+    for title, commands in root.sections(context):
         parts.append(f"## {title}\n")
         for command in commands:
             parts += described(command, context)
     return "\n".join(parts).rstrip() + "\n"
-
-
-def sections(context: click.Context) -> Iterator[tuple[str, list[click.Command]]]:
-    """The sections of ``--help`` with their commands, ``demo`` among them where it is installed."""
-    for title, commands in SECTIONS.items():
-        demo = root.get_command(context, "demo") if title == "Start" else None
-        yield title, [*([demo] if demo is not None else []), *commands]
 
 
 def described(command: click.Command, parent: click.Context) -> Iterator[str]:

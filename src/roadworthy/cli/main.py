@@ -1,4 +1,4 @@
-"""The root command.  Importing it loads click and our own light modules, so that ``--help`` is immediate."""
+"""The root command.  Importing it loads click and little else: a command loads what it needs when it is called."""
 
 from __future__ import annotations
 
@@ -6,133 +6,119 @@ import importlib
 import importlib.util
 import os
 import sys
+from collections.abc import Iterator, Mapping
 from types import TracebackType
 from typing import Any, NoReturn
 
 import click
 
-from roadworthy.cli.commands import (
-    accept,
-    adopt,
-    approve,
-    audit,
-    backup,
-    budgets,
-    configure,
-    cost,
-    doctor,
-    drill,
-    escalations,
-    evals,
-    evals_examples,
-    evals_judges,
-    evals_score,
-    evals_scorers,
-    evidence,
-    explain,
-    finance,
-    forecast,
-    forget,
-    gateway,
-    incidents,
-    keys,
-    kill,
-    kill_drill,
-    load,
-    log,
-    measure,
-    monitoring,
-    oncall,
-    people,
-    ready,
-    releases,
-    reviews,
-    rollout,
-    show,
-    status,
-    up,
-)
 from roadworthy.cli.context import Work, common
 from roadworthy.cli.errors import CliError, exit_code, report
 
-finance.into(cost.cost)
-
-SECTIONS: dict[str, tuple[click.Command, ...]] = {
-    "Start": (
-        up.up,
-        configure.init,
-        adopt.adopt,
-        status.status,
-        doctor.doctor,
-        gateway.gateway,
-        gateway.gateways,
-    ),
-    "Configure and release": (
-        configure.check,
-        configure.apply,
-        approve.approve,
-        releases.freeze,
-        releases.releases,
-        releases.diff,
-        explain.explain,
-        rollout.rollout,
-    ),
-    "Find out what happened": (
-        log.log,
-        show.show,
-        measure.stats,
-        budgets.budgets,
-        budgets.test_alert,
-        cost.cost,
-        measure.anomalies,
-        measure.export,
-    ),
-    "Prove it": (
-        ready.ready,
-        reviews.review,
-        drill.drill,
-        kill_drill.kill_drill,
-        drill.failures,
-        evals.evals,
-        load.load,
-        forecast.forecast,
-        ready.canary,
-        evidence.evidence,
-        accept.accept,
-        accept.waive,
-    ),
-    "Step in": (
-        kill.kill,
-        kill.restore,
-        kill.undo,
-        escalations.escalations,
-        incidents.incidents,
-        incidents.acknowledge,
-        incidents.resolve,
-        oncall.oncall,
-    ),
-    "People and keys": (
-        keys.keys,
-        people.login,
-        people.logout,
-        people.invite,
-        people.people,
-        audit.audit,
-        forget.forget,
-    ),
-    "Keep": (backup.backup, backup.restore_backup, monitoring.monitoring),
+COMMANDS = "roadworthy.cli.commands"
+SECTIONS: dict[str, dict[str, str]] = {
+    "Start": {
+        "up": "up.up",
+        "init": "configure.init",
+        "adopt": "adopt.adopt",
+        "status": "status.status",
+        "doctor": "doctor.doctor",
+        "gateway": "gateway.gateway",
+        "gateways": "gateway.gateways",
+    },
+    "Configure and release": {
+        "check": "configure.check",
+        "apply": "configure.apply",
+        "approve": "approve.approve",
+        "freeze": "releases.freeze",
+        "releases": "releases.releases",
+        "diff": "releases.diff",
+        "explain": "explain.explain",
+        "rollout": "rollout.rollout",
+    },
+    "Find out what happened": {
+        "log": "log.log",
+        "show": "show.show",
+        "stats": "measure.stats",
+        "budgets": "budgets.budgets",
+        "budgets test-alert": "budgets.test_alert",
+        "cost": "cost.cost",
+        "anomalies": "measure.anomalies",
+        "export": "measure.export",
+    },
+    "Prove it": {
+        "ready": "ready.ready",
+        "review": "reviews.review",
+        "drill": "drill.drill",
+        "drill kill": "kill_drill.kill_drill",
+        "failures": "drill.failures",
+        "evals": "evals.evals",
+        "load": "load.load",
+        "forecast": "forecast.forecast",
+        "canary": "ready.canary",
+        "evidence": "evidence.evidence",
+        "accept": "accept.accept",
+        "waive": "accept.waive",
+    },
+    "Step in": {
+        "kill": "kill.kill",
+        "restore": "kill.restore",
+        "undo": "kill.undo",
+        "escalations": "escalations.escalations",
+        "incidents": "incidents.incidents",
+        "acknowledge": "incidents.acknowledge",
+        "resolve": "incidents.resolve",
+        "oncall": "oncall.oncall",
+    },
+    "People and keys": {
+        "keys": "keys.keys",
+        "login": "people.login",
+        "logout": "people.logout",
+        "invite": "people.invite",
+        "people": "people.people",
+        "audit": "audit.audit",
+        "forget": "forget.forget",
+    },
+    "Keep": {
+        "backup": "backup.backup",
+        "restore-backup": "backup.restore_backup",
+        "monitoring": "monitoring.monitoring",
+    },
 }
-"""The commands in the order and under the headings in which help lists them."""
+"""The commands in the order and under the headings in which help lists them, and where each is: a command loads its own
+module and no other."""
 
-EXTENDING = (evals_examples, evals_judges, evals_score, evals_scorers)
-"""Modules that only add commands to a group of another."""
+PLACES = {name: place for commands in SECTIONS.values() for name, place in commands.items()}
+EXTENDING = {
+    "cost": ("finance",),
+    "evals": ("evals_examples", "evals_judges", "evals_score", "evals_scorers"),
+}
+"""Group → modules that add commands to it."""
 
 DEMO = "roadworthy.cli.demo.command"
 """Module of the ``demo`` command (a click command named ``demo``); offered only where it is installed."""
 
 
+class Commands(Mapping[str, click.Command]):
+    """Name → command, loaded as it is looked up."""
+
+    def __getitem__(self, name: str) -> click.Command:
+        module, _, attribute = PLACES[name].partition(".")
+        for extension in EXTENDING.get(name, ()):
+            importlib.import_module(f"{COMMANDS}.{extension}")
+        found = getattr(importlib.import_module(f"{COMMANDS}.{module}"), attribute)
+        assert isinstance(found, click.Command)
+        return found
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(PLACES)
+
+    def __len__(self) -> int:
+        return len(PLACES)
+
+
 class Root(click.Group):
-    """Lists commands by section, and ends every error in one place."""
+    """Lists them by section, and ends every error in one place."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return [*self.commands, *(["demo"] if _has_demo() else [])]
@@ -151,14 +137,16 @@ class Root(click.Group):
         return super().resolve_command(ctx, args) if found is None else (found.name, found, args[2:])
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        sections = {title: list(commands) for title, commands in SECTIONS.items()}
-        demo = self.get_command(ctx, "demo")
-        if demo is not None:
-            sections["Start"].insert(0, demo)
         width = max(len(name) for name in self.list_commands(ctx))
-        for title, commands in sections.items():
+        for title, commands in self.sections(ctx):
             with formatter.section(title):
                 formatter.write_dl([((c.name or "").ljust(width), c.get_short_help_str(limit=90)) for c in commands])
+
+    def sections(self, ctx: click.Context) -> Iterator[tuple[str, list[click.Command]]]:
+        """Every command under its heading, ``demo`` among them where it is installed."""
+        for title, names in SECTIONS.items():
+            found = (self.get_command(ctx, name) for name in (("demo", *names) if title == "Start" else names))
+            yield title, [command for command in found if command is not None]
 
     def main(self, args: Any = None, prog_name: str | None = None, **extra: Any) -> NoReturn:  # type: ignore[override]
         """Run, print what went wrong on stderr, exit with its code."""
@@ -184,7 +172,9 @@ def _has_demo() -> bool:
         return False
 
 
-@click.command(cls=Root, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.command(
+    cls=Root, commands=Commands(), context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110}
+)
 @click.version_option(package_name="roadworthy", message="%(prog)s %(version)s")
 @common
 def root() -> None:
@@ -193,11 +183,6 @@ def root() -> None:
     Point an OpenAI client at the gateway; every AI feature is a workflow with owners, releases, fallbacks and a
     log of every inference.  Exit codes: 0 done, 1 the answer is no, 2 wrong input, 3 control or gateway unreachable.
     """
-
-
-for _commands in SECTIONS.values():
-    for _command in _commands:
-        root.add_command(_command)
 
 
 def _defect(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:

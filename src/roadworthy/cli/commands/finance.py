@@ -10,6 +10,7 @@ import click
 
 from roadworthy.adapters.files import write_atomically
 from roadworthy.cli import words
+from roadworthy.cli.commands.cost import cost
 from roadworthy.cli.context import Work, common, json_option, pass_work
 from roadworthy.cli.errors import BadInput, Finding
 from roadworthy.cli.terminal import line
@@ -275,7 +276,5 @@ def _signed(usd: float) -> str:
     return f"{'−' if usd < 0 else '+'}{words.dollars(abs(usd))}"
 
 
-def into(group: click.Group) -> None:
-    """Make these commands of ``cost``."""
-    for command in (sheet, close, correct, compare, reconcile):
-        group.add_command(command)
+for _command in (sheet, close, correct, compare, reconcile):
+    cost.add_command(_command)
