@@ -22,6 +22,7 @@ from roadworthy.workflow.model import (
     Bypass,
     CacheSpec,
     Canned,
+    Capabilities,
     EscalationPolicy,
     Handling,
     InputSpec,
@@ -338,3 +339,52 @@ async def test_a_stopped_app_reads_ai_off(tmp_path: Path, asked: Format, speaks:
     answer = await made.post()
     assert (answer.status, made.surface.error(answer.body).code) == (503, "ai_off")
     assert (header(answer, b"x-should-retry"), made.sent) == (b"false", [])
+
+
+STRANGE: dict[Format, tuple[str, dict[str, Any]]] = {
+    "messages": ("messages[0].output_config", {"messages": [
+        {"role": "user", "content": "Hi", "output_config": {"effort": "max"}},
+    ]}),
+    "responses": ("input[0].temperature", {"input": [{"role": "user", "content": "Hi", "temperature": 2}]}),
+}  # fmt: skip
+"""Where a member stands that nobody here knows, and the request."""
+
+
+@OWN
+@on_loop
+async def test_what_nobody_knows_passes_no_release_inside_of_a_turn_either(tmp_path: Path, format: Format) -> None:
+    where, asked = STRANGE[format]
+    made = Served(tmp_path / "fixed", format, format)
+    with pytest.raises(Told) as refused:
+        await made.ask(**asked)
+    assert (refused.value.code, refused.value.param, made.sent) == ("override_refused", where, [])
+    name = where.rpartition(".")[2]
+    assert f"'{name}'" in refused.value.message
+    made = Served(tmp_path / "listed", format, format, release(behaviour={"caller_overrides": [name]}))
+    made.upstream.will(good("plain", SPEECH[format]))
+    await made.ask(**asked)
+    assert name in str(made.sent[0].body)
+    assert where in made.record.overrides
+
+
+@on_loop
+async def test_a_target_that_sees_nothing_is_shown_no_image_however_it_is_told(tmp_path: Path) -> None:
+    blind = {"capabilities": Capabilities(images=False, surfaces=["messages"])}
+    made = Served(tmp_path, "messages", "messages", main=blind)
+    for source in ({"type": "file", "file_id": "file_1"}, {"type": "url", "url": "https://x.test/y.png"}):
+        with pytest.raises(Told) as refused:
+            await made.ask(messages=[{"role": "user", "content": [{"type": "image", "source": source}]}])
+        assert (refused.value.code, made.sent) == ("bad_request", [])
+
+
+@OWN
+@on_loop
+async def test_a_chunk_that_cannot_be_told_ends_the_stream_as_broken(tmp_path: Path, format: Format) -> None:
+    made = Served(tmp_path, format, "chat")
+    odd = b'data: {"choices":[{"index":0,"delta":{"content":1e999}}]}\n\n'
+    said = b'data: {"choices":[{"index":0,"delta":{"content":"Hi"}}]}\n\n'
+    made.upstream.will([said, odd])
+    with pytest.raises(Told) as broken:
+        await made.ask(stream=True)
+    assert (broken.value.code, made.record.outcome, made.record.failure) == ("invalid", "error", "invalid")
+    assert made.bench.taken() == 0

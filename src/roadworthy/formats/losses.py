@@ -10,7 +10,11 @@ class Losses:
 
     def __init__(self) -> None:
         self.first: Lost | None = None
+        self.unknown: str | None = None
+        """The first member that nobody here knows."""
 
-    def note(self, param: str, why: str) -> None:
+    def note(self, param: str, why: str, *, unknown: bool = False) -> None:
         if self.first is None:
             self.first = Lost(param, why)
+        if unknown and self.unknown is None:
+            self.unknown = param

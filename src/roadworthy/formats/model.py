@@ -35,6 +35,9 @@ class Translated(msgspec.Struct, frozen=True):
     lost: Lost | None = None
     """The first thing that ``fields`` cannot say; a target that speaks the caller's own format can be asked all the
     same, no other."""
+    unknown: str | None = None
+    """Where a turn, an item or a part has a member that we do not know: it may set anything at a provider that knows
+    it, so no release lets it pass."""
 
 
 class Inexpressible(Exception):

@@ -64,7 +64,7 @@ def to_chat(fields: Mapping[str, msgspec.Raw]) -> Translated:
             losses.note(
                 name, "chat completions have no counterpart; leave it out, or use a target that speaks Messages"
             )
-    return Translated(made, losses.first)
+    return Translated(made, losses.first, losses.unknown)
 
 
 def _messages(raw: msgspec.Raw, system: msgspec.Raw | None, losses: Losses) -> msgspec.Raw:

@@ -31,7 +31,7 @@ def known(found: Any, losses: Losses) -> msgspec.Raw:
             refuse(f"{where}.content", "expected text or a list of blocks, found none")
         for name in turn:
             if name not in ("role", "content"):
-                losses.note(f"{where}.{name}", "chat completions have no counterpart; leave it out")
+                losses.note(f"{where}.{name}", "chat completions have no counterpart; leave it out", unknown=True)
     return msgspec.Raw(compact([{"role": turn["role"], "content": turn["content"]} for turn in found]))
 
 
@@ -131,7 +131,7 @@ def _image(block: dict[str, Any], where: str, losses: Losses) -> list[Part]:
         url = source["url"]
     else:
         losses.note(f"{where}.source.type", f"chat completions take images as base64 or by url, found {kind!r}")
-        return []
+        url = f"{kind}:"  # there is an image, for whoever asks what a target must be able to read
     return [_hinted({"type": "image_url", "image_url": {"url": url}}, block)]
 
 

@@ -85,7 +85,7 @@ def to_chat(fields: Mapping[str, msgspec.Raw]) -> Translated:
     except (msgspec.DecodeError, RecursionError) as error:
         refuse(name, f"cannot be read: {error}")
     made["messages"] = msgspec.Raw(messages)
-    return Translated(made, losses.first)
+    return Translated(made, losses.first, losses.unknown)
 
 
 def _field(name: str, raw: msgspec.Raw, made: Fields, losses: Losses) -> None:

@@ -100,7 +100,7 @@ def _items_of(found: list[Any], losses: Losses) -> list[_Item]:
         _known_kind(item.get("type"), where)
         for name, value in item.items():
             if name not in _KNOWN and value is not None:
-                losses.note(f"{where}.{name}", FOREIGN)
+                losses.note(f"{where}.{name}", FOREIGN, unknown=True)
         kept.append({name: value for name, value in item.items() if name in _KNOWN})
     try:
         return _items.decode(compact(kept))
@@ -239,7 +239,7 @@ class _Turns:
         if "prompt_cache_breakpoint" in left:
             made["prompt_cache_breakpoint"] = left.pop("prompt_cache_breakpoint")
         for name in left:
-            self._losses.note(f"{where}.{name}", FOREIGN)
+            self._losses.note(f"{where}.{name}", FOREIGN, unknown=True)
         return made
 
     def _image(self, left: dict[str, Any], where: str) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import msgspec
 
 from roadworthy.gateway.admission import body, resolve
-from roadworthy.gateway.admission.prompting import prepare
+from roadworthy.gateway.admission.prompting import prepare, vet_unknown
 from roadworthy.gateway.admission.routing import Router
 from roadworthy.gateway.admission.sides import Side, beside
 from roadworthy.gateway.answers.escalations import vet_wishes
@@ -44,11 +44,12 @@ def admit(call: Call, headers: dict[bytes, bytes], world: World, board: Board) -
         vet_wishes(extension, call.key)
     call.model = body.read_model(fields)
     call.serving = resolve.workflow_for(call.model, call.key, world)
-    surface = call.surface
+    surface, unknown = call.surface, None
     if surface.format != "chat":
         call.own = fields
         call.forwarded = forwarded(surface, headers)
-        fields, call.lost = surface.take(fields)
+        taken = surface.take(fields)
+        fields, call.lost, unknown = taken.fields, taken.lost, taken.unknown
     call.session = resolve.session_of(headers, extension)
     call.unit, call.unit_source = resolve.unit_of(headers, fields, call.session)
     call.tags = resolve.tags_of(headers, extension)
@@ -66,6 +67,9 @@ def admit(call: Call, headers: dict[bytes, bytes], world: World, board: Board) -
     call.prompt = prepared.prompt
     if prepared.overrides:
         call.overrides = [surface.name(name)[: body.LONGEST_NAME] for name in prepared.overrides[:MOST_OVERRIDES]]
+    if unknown is not None and serving.behaviour is not None:
+        vet_unknown(serving, unknown)
+        call.overrides = [*call.overrides, unknown[: body.LONGEST_NAME]]
     if serving.asked_otherwise(call.model):
         call.overrides = [*call.overrides, "model"]
     if prepared.notes:

@@ -231,6 +231,21 @@ def _apply_release(serving: Serving, prepared: Prepared, surface: Surface) -> No
             fields[name] = value
 
 
+def vet_unknown(serving: Serving, where: str) -> None:
+    """A member of a turn, an item or a part that nobody here knows (``messages[0].output_config``) is the caller's own
+    word beside the release, for it goes out as it came.  Raises ``Refused`` 400 ``override_refused``."""
+    assert serving.behaviour is not None
+    rule, name = serving.behaviour.caller_overrides, where.rpartition(".")[2]
+    if serving.enforced and not (isinstance(rule, list) and name in rule):
+        raise Refused(
+            400,
+            "override_refused",
+            f"'{where[:128]}' is not known here, and the release of '{serving.name}' fixes what goes out. Leave it "
+            f"out, or list '{name[:64]}' under 'caller_overrides' in workflow.yaml and freeze.",
+            param=where[:128],
+        )
+
+
 def _settle_forced(fields: Fields, released: Fields, surface: Surface, rule: object) -> None:
     """A limit that the format makes its callers send is a wish where the release has one of its own (and does not leave
     it to the caller), and else is what goes out."""

@@ -144,7 +144,7 @@ def _about(request: Request) -> tuple[str, str | None]:
     """(model, on whose behalf the call is made); nothing for a body that admission will refuse."""
     headers = dict(request.headers)
     try:
-        fields, _ = SURFACES[request.path].take(parse_fields(request.body))
+        fields = SURFACES[request.path].take(parse_fields(request.body)).fields
         return read_model(fields), unit_of(headers, fields, session_of(headers, read_extension(fields)))[0]
     except Refused:
         return "", None

@@ -29,6 +29,9 @@ CONTINUED = "continued"
 """Note of an answer whose stream broke and was continued."""
 
 
+UNTELLABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""What a chunk may do to those who decode more of it than its reader did: a number out of range, nesting."""
+
 CLOSING = 0.1
 """Seconds that a body may go on after the terminal marker: its end may come in a packet of its own, and a connection
 that is read to the end can be kept."""
@@ -106,8 +109,13 @@ class LiveStream:
         except Unusable as unreadable:
             self._garbled(unreadable)
             raise
-        for chunk in chunks:
-            self._take(chunk)
+        try:
+            for chunk in chunks:
+                self._take(chunk)
+        except UNTELLABLE as error:  # the reader took it for good, whoever tells or searches it cannot
+            untold = Unusable("invalid", f"the provider sent a stream event that cannot be told ({error})")
+            self._garbled(untold)
+            raise untold from error
         failed_inside = self.reader.failed
         if failed_inside is not None:
             self._garbled(failed_inside)
@@ -257,6 +265,13 @@ class LiveStream:
         data = self.window.left if left and self.window is not None else self.data
         surface = self.call.surface
         return surface.own_answer(self.call, surface.assembled(data, self.format), self.format)
+
+    def left(self) -> bytes | None:
+        """What has left of an answer that ends badly; ``None`` also where it cannot be put together."""
+        try:
+            return self.told(left=True)
+        except (Unusable, *UNTELLABLE):
+            return None
 
     def answer(self, body: bytes) -> Answer:
         """The whole answer as the checks of whole answers take it."""

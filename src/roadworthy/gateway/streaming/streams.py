@@ -28,7 +28,7 @@ from roadworthy.gateway.streaming.continuation import (
     is_native,
     said_before,
 )
-from roadworthy.gateway.streaming.live import CONTINUED, ContinuedStream, LiveStream
+from roadworthy.gateway.streaming.live import CONTINUED, UNTELLABLE, ContinuedStream, LiveStream
 from roadworthy.gateway.streaming.seam import Seam
 from roadworthy.gateway.streaming.sse import usage_chunk
 from roadworthy.gateway.streaming.window import FROM_START, Window
@@ -294,7 +294,7 @@ class Relay:
             return
         self._over = True
         self._cut(LEFT)
-        self._finisher.abandoned(live.call, live.told(left=True))
+        self._finisher.abandoned(live.call, live.left())
         self._tell(None, None)
 
     def _lost(self) -> None:
@@ -337,10 +337,14 @@ class Relay:
             return self._broken(unusable)
         chat = call.surface.format == "chat"
         checking = call.serving.checking if call.serving is not None else None
-        answer = live.whole() if chat or (checking is not None and checking.looks_at(call)) else None
+        try:
+            answer = live.whole() if chat or (checking is not None and checking.looks_at(call)) else None
+            told = answer if chat else live.told()
+        except (Unusable, *UNTELLABLE) as error:
+            detail = error.detail if isinstance(error, Unusable) else str(error)
+            return self._broken(Unusable("invalid", f"the answer cannot be put together: {detail}"))
         if answer is not None and checking is not None:
             await checking.record(call, live.target, live.answer(answer), self._streamer.caller)
-        told = answer if chat else live.told()
         outcome, failure = served_outcome(call)
         record = self._finisher.record(call, outcome, failure=failure, response=told)
         extension = self._extension(roadworthy_object(record, call.serving))
@@ -355,7 +359,7 @@ class Relay:
         )
         call = self._live.call
         record = self._finisher.record(
-            call, "error", status=200, failure=unusable.failure, code=refused.code, response=self._live.told(left=True)
+            call, "error", status=200, failure=unusable.failure, code=refused.code, response=self._live.left()
         )
         self._tell(None, None)
         extension = self._extension(roadworthy_object(record, call.serving))
@@ -369,7 +373,7 @@ class Relay:
         found = self._streamer.caller.board.halting(call)
         refused = ai_off(call, found)
         take_note(call, found, route="off")
-        record = self._finisher.record(call, "bypassed", status=200, code=refused.code, response=live.told(left=True))
+        record = self._finisher.record(call, "bypassed", status=200, code=refused.code, response=live.left())
         self._tell(None, None)
         return live.teller.broken(_why(refused), self._extension(roadworthy_object(record, call.serving)))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from roadworthy.formats.model import Broken, Fields, Format, Lost, Teller
+from roadworthy.formats.model import Broken, Fields, Format, Teller, Translated
 from roadworthy.gateway.errors import Refused, error_body
 from roadworthy.gateway.ports import Operation
 from roadworthy.gateway.streaming.assemble import assemble
@@ -43,8 +43,8 @@ class ChatSurface:
     def __init__(self, operation: Operation) -> None:
         self.operation = operation
 
-    def take(self, fields: Fields) -> tuple[Fields, Lost | None]:
-        return fields, None
+    def take(self, fields: Fields) -> Translated:
+        return Translated(fields)
 
     def name(self, param: str) -> str:
         return param

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import msgspec
 
 from roadworthy.formats import model
-from roadworthy.formats.model import Fields, Format, Inexpressible, Lost, Teller
+from roadworthy.formats.model import Fields, Format, Inexpressible, Teller, Translated
 from roadworthy.gateway.admission.body import parse_fields
 from roadworthy.gateway.admission.prompting import FREE_FIELDS
 from roadworthy.gateway.errors import Refused
@@ -87,13 +87,13 @@ class ForeignSurface:
         self._events: Any = pair.events
         self._pair = pair
 
-    def take(self, fields: Fields) -> tuple[Fields, Lost | None]:
+    def take(self, fields: Fields) -> Translated:
         for name in self._chats_alone & fields.keys():
             if fields[name] != _NULL:
                 message = f"`{name}`: is a field of chat completions, not of {self.format}; leave it out."
                 raise Refused(400, "bad_request", message, param=name, failure="bad_request")
         try:
-            made: model.Translated = self._request.to_chat(_without_ours(fields))
+            made: Translated = self._request.to_chat(_without_ours(fields))
         except Inexpressible as error:
             raise Refused(400, "bad_request", f"{error}.", param=error.param, failure="bad_request") from None
         except _UNREADABLE as error:
@@ -103,7 +103,7 @@ class ForeignSurface:
             taken["roadworthy"] = fields["roadworthy"]
         if "stream" in fields:
             taken["stream"] = fields["stream"]
-        return taken, made.lost
+        return made
 
     def name(self, param: str) -> str:
         return self._names.get(param, param)
@@ -153,7 +153,7 @@ class ForeignSurface:
         return made
 
     def chat_request(self, body: bytes) -> bytes:
-        return msgspec.json.encode(self.take(parse_fields(body))[0])
+        return msgspec.json.encode(self.take(parse_fields(body)).fields)
 
     def chat_answer(self, body: bytes, format: Format) -> bytes:
         if format == "chat":

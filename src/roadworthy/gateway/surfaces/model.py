@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol
 
-from roadworthy.formats.model import Fields, Format, Lost, Teller
+from roadworthy.formats.model import Fields, Format, Teller, Translated
 from roadworthy.gateway.errors import Refused
 from roadworthy.gateway.messages import Headers
 from roadworthy.gateway.ports import Operation
@@ -45,7 +45,7 @@ class Surface(Protocol):
     forwards: Sequence[bytes]
     """Headers of the caller that a target of the same format is sent."""
 
-    def take(self, fields: Fields) -> tuple[Fields, Lost | None]:
+    def take(self, fields: Fields) -> Translated:
         """A caller's body in chat's shape, and what that cannot say.  Raises ``Refused`` 400."""
         ...
 

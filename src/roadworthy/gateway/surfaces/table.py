@@ -8,7 +8,7 @@ from roadworthy.formats.messages import answer as messages_answer
 from roadworthy.formats.messages import errors as messages_errors
 from roadworthy.formats.messages import events as messages_events
 from roadworthy.formats.messages import request as messages_request
-from roadworthy.formats.model import Fields, Lost
+from roadworthy.formats.model import Fields, Translated
 from roadworthy.formats.responses import answer as responses_answer
 from roadworthy.formats.responses import events as responses_events
 from roadworthy.formats.responses import request as responses_request
@@ -58,7 +58,7 @@ MESSAGES = ForeignSurface("messages", _MESSAGES, _anthropic_error, names=_NAMES,
 class CountingSurface(ForeignSurface):
     """Messages that are only counted: no limit of the answer need be given."""
 
-    def take(self, fields: Fields) -> tuple[Fields, Lost | None]:
+    def take(self, fields: Fields) -> Translated:
         return super().take({"max_tokens": _ONE, **fields})
 
 
