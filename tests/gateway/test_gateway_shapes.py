@@ -8,8 +8,8 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from roadworthy.gateway.answers.canned import as_chunks
 from roadworthy.formats.model import spliced
+from roadworthy.gateway.answers.canned import as_chunks
 from roadworthy.gateway.call import Trace
 from roadworthy.gateway.streaming.assemble import assemble
 
