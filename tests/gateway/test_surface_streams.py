@@ -222,7 +222,7 @@ def _places(found: Any, at: tuple[Any, ...]) -> Any:
 
 
 @pytest.mark.parametrize(("asked", "speaks"), PAIRS[1:3] + PAIRS[4:])
-@settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(draw=st.data())
 def test_no_answer_however_odd_is_a_defect_of_ours(
     stands: Stands, asked: Format, speaks: Format, draw: st.DataObject
