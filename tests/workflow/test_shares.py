@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from math import sqrt
 
 from hypothesis import given
@@ -11,17 +12,21 @@ from roadworthy.workflow.shares import RESOLUTION, Pin, inside, position, side
 
 USERS = 200_000
 STAGES = (0.01, 0.1, 0.25, 0.5, 1.0)
-POSITIONS = [position("salt", "support-reply", f"user-{i}") for i in range(USERS)]
+
+
+@functools.cache
+def positions() -> list[int]:
+    return [position("salt", "support-reply", f"user-{i}") for i in range(USERS)]
 
 
 def test_one_percent_is_one_percent_of_the_users() -> None:
-    found = sum(inside(one, 0.01) for one in POSITIONS) / USERS
+    found = sum(inside(one, 0.01) for one in positions()) / USERS
     assert abs(found - 0.01) < 3 * sqrt(0.01 * 0.99 / USERS)
 
 
 def test_users_are_spread_evenly_over_all_positions() -> None:
     tenths = [0] * 10
-    for one in POSITIONS:
+    for one in positions():
         tenths[one * 10 // RESOLUTION] += 1
     chi_squared = sum((count - USERS / 10) ** 2 / (USERS / 10) for count in tenths)
     assert chi_squared < 27.9  # p = 0.001 at 9 degrees of freedom
@@ -29,7 +34,7 @@ def test_users_are_spread_evenly_over_all_positions() -> None:
 
 def test_two_workflows_do_not_let_the_same_users_in_first() -> None:
     others = [position("salt", "invoice-check", f"user-{i}") for i in range(USERS)]
-    both = sum(inside(a, 0.1) and inside(b, 0.1) for a, b in zip(POSITIONS, others, strict=True)) / USERS
+    both = sum(inside(a, 0.1) and inside(b, 0.1) for a, b in zip(positions(), others, strict=True)) / USERS
     assert abs(both - 0.01) < 4 * sqrt(0.01 * 0.99 / USERS)
 
 
@@ -44,7 +49,7 @@ def test_no_user_leaves_as_the_share_widens(unit: str, one: float, other: float)
 
 
 def test_the_position_of_a_user_never_changes() -> None:
-    assert position("salt", "support-reply", "user-1") == POSITIONS[1] == 376_889
+    assert position("salt", "support-reply", "user-1") == positions()[1] == 376_889
 
 
 @given(st.text(max_size=4), st.text(max_size=4), st.text(max_size=4))
