@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from roadworthy.gateway.answers.cache import MOST_BODY, AnswerCache
+from roadworthy.gateway.surfaces.chat import CHAT
 from roadworthy.workflow.inference import Attempt
 from roadworthy.workflow.model import CacheSpec, Handling
 
@@ -31,7 +32,7 @@ def call(
     return SimpleNamespace(
         id=ident, serving=serving, traffic="live", unit=unit, unit_source="header" if unit else "random",
         operation="chat", fields={"messages": msgspec.Raw(msgspec.json.encode(question))}, cache_key=None,
-        good=Attempt("main", finish="stop"), checks=[], began=began,
+        good=Attempt("main", finish="stop"), checks=[], began=began, surface=CHAT, lost=None,
     )  # fmt: skip
 
 
