@@ -69,9 +69,9 @@ TOKEN = "rw-" + "d" * 40
 OPEN = 1000.0
 """Seconds of a clock that was taken away."""
 AT_ONCE = 16
-STALL = 0.15
+STALL = 0.1
 """Seconds for which a busy machine may stop the loop; the clocks of the drills under way run on meanwhile."""
-TRIES = 4
+TRIES = 12
 PATIENCE = 0.5
 """Seconds after the deadline at which the customer of a hung call leaves."""
 

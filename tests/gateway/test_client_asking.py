@@ -40,6 +40,8 @@ from roadworthy.workflow.model import Canned, Handling, Step
 Kind = Literal["blocking", "asyncio"]
 KINDS: list[Kind] = ["blocking", "asyncio"]
 Answers = Callable[[httpx2.Request], httpx2.Response]
+PATIENT = 30.0
+"""Seconds: a busy machine may take longer than a client waits to connect, and then it polls once more."""
 REFUSES: Handling = Handling(ladder={"refused": [Step("escalate")]}, holding=Canned("Soon."))
 
 
@@ -67,7 +69,7 @@ class Asking:
             if self._client is None:
                 http = httpx2.Client(event_hooks={"response": [self._hear]}, **self.options)
                 self._client = Roadworthy(
-                    self.url, self.token, http_client=http, clock=lambda: self.now, sleep=self._sleep
+                    self.url, self.token, timeout=PATIENT, http_client=http, clock=lambda: self.now, sleep=self._sleep
                 )
             return getattr(self._client, name)(*given, **more)
 
@@ -82,7 +84,9 @@ class Asking:
 
         async with (
             httpx2.AsyncClient(event_hooks={"response": [hear]}, **self.options) as http,
-            AsyncRoadworthy(self.url, self.token, http_client=http, clock=lambda: self.now, sleep=sleep) as client,
+            AsyncRoadworthy(
+                self.url, self.token, timeout=PATIENT, http_client=http, clock=lambda: self.now, sleep=sleep
+            ) as client,
         ):
             return await getattr(client, name)(*given, **more)
 

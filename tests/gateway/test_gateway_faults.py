@@ -81,7 +81,7 @@ EXPECTED: dict[str, tuple[Failure | None, Failure | None]] = {
     "stall at=after_headers": ("slow", "slow"),
     "stall at=mid_body": ("slow", "slow"),
     "slow first_token=20s": ("slow", "slow"),
-    "slow inter_token=1s": ("slow", "slow"),
+    "slow inter_token=0.4s": ("slow", "slow"),
     "slow_close seconds=20s": ("slow", None),
     "cut": ("truncated", "truncated"),
     "no_done": (None, None),
