@@ -247,6 +247,27 @@ def test_a_restore_that_was_kept_counts_though_nobody_pushes_it(tmp_path: Path, 
     assert state(board) == "on"
 
 
+@pytest.mark.parametrize("told", ["push", "snapshot, then push"])
+def test_whoever_answers_that_it_heard_of_a_restore_has_let_go(
+    tmp_path: Path, watch: KillWatch, board: Board, told: str
+) -> None:
+    hear(board, support=Stopped("off", 4))
+    kept(FileKillStore(tmp_path), "off", 4)
+    watch.look()
+    kept(FileKillStore(tmp_path), "on", 5)
+    if told != "push":
+        board.learn({"support": Stopped("on", 5)}, 1)
+    assert hear(board, support=Stopped("on", 5)).states["support"].state == "on"
+    assert state(board) == "on"
+
+
+def test_a_stop_waits_for_no_disk(tmp_path: Path, watch: KillWatch, board: Board, monkeypatch: Any) -> None:
+    kept(FileKillStore(tmp_path), "guarded", 4)
+    watch.look()
+    monkeypatch.setattr(board, "look_again", lambda: pytest.fail("looked at the disk"))
+    assert hear(board, support=Stopped("off", 5)).states["support"].state == "off"
+
+
 @pytest.mark.parametrize("damage", [b"{garbage", b"", b"[]", None])
 def test_a_kill_json_that_cannot_be_read_is_off_until_it_can(
     tmp_path: Path, watch: KillWatch, board: Board, damage: bytes | None

@@ -107,6 +107,9 @@ class Board:
         self._relays: WeakSet[Relayed] = WeakSet()
         self.any = False
         """Something may be stopped."""
+        self.look_again: Callable[[], None] = lambda: None
+        """Looks at ``kill.json`` now.  Control keeps a way back there before it tells it, so that a worker that answers
+        is not held by what the file said a moment ago.  A stop waits for no disk."""
         if environment:
             self.look("environment", environment)
 
@@ -167,6 +170,8 @@ class Board:
         before = dict(self._words)
         for name, stopped in news.states.items():
             self._take(name, stopped, news.epoch)
+        if self._may_be_old():
+            self.look_again()
         self._settle()
         if self._words != before and self._keep is not None:
             self._keep(self.kept())
@@ -235,6 +240,14 @@ class Board:
         return 0 if word is None else word.stopped.seq
 
     # --- how they are joined
+
+    def _may_be_old(self) -> bool:
+        """Does ``kill.json``, as it was read last, hold what control has let go?"""
+        return any(
+            severity(said.state) > severity(word.stopped.state)
+            for name, said in self._said.get("kill.json", {}).items()
+            if (word := self._words.get(name)) is not None
+        )
 
     def _take(self, name: str, stopped: Stopped, epoch: int | None) -> None:
         known = self._words.get(name)

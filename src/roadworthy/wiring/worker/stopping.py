@@ -44,6 +44,7 @@ class KillWatch:
         self._store = FileKillStore(root)
         self._mark: object = ()
         self._files: dict[str, State] = {}
+        board.look_again = self.look_at_switches
 
     async def watch(self) -> None:
         while True:
