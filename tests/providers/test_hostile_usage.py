@@ -6,7 +6,7 @@ import pytest
 
 from roadworthy.adapters.providers import openai_shape as shape
 from roadworthy.adapters.providers.anthropic_events import tokens_of
-from roadworthy.formats.messages.answer import Usage
+from roadworthy.formats.messages.usage import Usage
 
 
 @pytest.mark.parametrize("count", [2**63, 10**30])

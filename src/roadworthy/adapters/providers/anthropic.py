@@ -18,6 +18,7 @@ from roadworthy.adapters.providers.common import BaseWire, invalid, reported
 from roadworthy.formats.messages import answer as messages_answer
 from roadworthy.formats.messages import counting
 from roadworthy.formats.messages import request as messages_request
+from roadworthy.formats.messages.usage import counts as counts_of
 from roadworthy.formats.model import Format, Inexpressible
 from roadworthy.gateway.admission.body import with_messages
 from roadworthy.gateway.ports import (
@@ -105,7 +106,7 @@ class AnthropicWire(BaseWire):
 
 
 def _told(found: messages_answer.Message, request_id: str | None, created: int) -> Answer:
-    counts = messages_answer.counts(found.usage)
+    counts = counts_of(found.usage)
     told = messages_answer.told(found, counts, created)
     return Answer(
         body=told.body,

@@ -12,9 +12,12 @@ import msgspec
 from roadworthy.adapters.providers import refusals
 from roadworthy.adapters.providers.common import reported, split_events
 from roadworthy.adapters.providers.sse import EventSplitter
-from roadworthy.formats.messages import answer
-from roadworthy.formats.messages.answer import Block, Usage, encode
+from roadworthy.formats.messages import endings
+from roadworthy.formats.messages.answer import THOUGHTS, Block, Message
+from roadworthy.formats.messages.usage import Usage, chat_usage
+from roadworthy.formats.messages.usage import counts as counts_of
 from roadworthy.formats.messages.words import ANSWER_TOOL
+from roadworthy.formats.model import compact
 from roadworthy.gateway.ports import Chunk, Unusable
 from roadworthy.workflow.inference import Tokens
 
@@ -27,12 +30,12 @@ class Delta(msgspec.Struct, gc=False):
     signature: str = ""
     stop_reason: str | None = None
     stop_sequence: str | None = None
-    stop_details: answer.StopDetails | None = None
+    stop_details: endings.StopDetails | None = None
 
 
 class Event(msgspec.Struct, gc=False):
     type: str
-    message: answer.Message | None = None
+    message: Message | None = None
     index: int = 0
     content_block: Block | None = None
     delta: Delta | None = None
@@ -44,7 +47,7 @@ _event = msgspec.json.Decoder(Event)
 
 
 def tokens_of(usage: Usage | None) -> Tokens | None:
-    counts = answer.counts(usage)
+    counts = counts_of(usage)
     return None if counts is None else Tokens(*counts)
 
 
@@ -124,9 +127,9 @@ class AnthropicEvents(Reading):
             return self._end(delta)
         if event.type == "message_stop":
             self.done = True
-            if (counts := answer.counts(self._usage)) is not None:
-                body = {**self._head(), "choices": [], "usage": answer.chat_usage(counts)}
-                return Chunk(encode(body), tokens=Tokens(*counts), usage=True, usage_only=True)
+            if (counts := counts_of(self._usage)) is not None:
+                body = {**self._head(), "choices": [], "usage": chat_usage(counts)}
+                return Chunk(compact(body), tokens=Tokens(*counts), usage=True, usage_only=True)
         return None
 
     def _content(self, index: int, delta: Delta) -> Chunk | None:
@@ -141,10 +144,10 @@ class AnthropicEvents(Reading):
             return self._made({"reasoning_content": delta.thinking}, reasons=True)
         return None
 
-    def _block(self, index: int, block: answer.Block) -> Chunk | None:
+    def _block(self, index: int, block: Block) -> Chunk | None:
         if block.type == "text" and block.text:
             return self._made({"content": block.text}, text=True)
-        if block.type in answer.THOUGHTS:
+        if block.type in THOUGHTS:
             self._thoughts[index] = block
         if block.type != "tool_use":
             return None
@@ -172,13 +175,13 @@ class AnthropicEvents(Reading):
         return self._made({"tool_calls": [{"index": self._calls[index], "function": {"arguments": json}}]}, text=True)
 
     def _end(self, delta: Delta) -> Chunk | None:
-        finish = answer.finish_of(delta.stop_reason)
+        finish = endings.finish_of(delta.stop_reason)
         if finish is None:
             return None
         if self._answer_block is not None:
-            finish = answer.plain(finish)
+            finish = endings.plain(finish)
         refused = delta.stop_reason == "refusal"
-        said = {"refusal": answer.refusal_of("", delta.stop_details)} if refused else {}
+        said = {"refusal": endings.refusal_of("", delta.stop_details)} if refused else {}
         return self._made(said, text=refused, refused=refused, finish=finish, stopped=delta.stop_sequence)
 
     def _head(self) -> dict[str, Any]:
@@ -199,7 +202,7 @@ class AnthropicEvents(Reading):
         if stopped is not None:
             choice["stop_reason"] = stopped
         return Chunk(
-            encode({**self._head(), "choices": [choice]}),
+            compact({**self._head(), "choices": [choice]}),
             text=text,
             refused=refused,
             finishes=((0, finish),) if finish else (),

@@ -12,8 +12,9 @@ import msgspec
 
 from roadworthy.adapters.providers.anthropic_events import Event, Reading, tokens_of
 from roadworthy.adapters.providers.common import reported
-from roadworthy.formats.messages import answer
-from roadworthy.formats.messages.answer import THOUGHTS, Usage
+from roadworthy.formats.messages import endings
+from roadworthy.formats.messages.answer import THOUGHTS
+from roadworthy.formats.messages.usage import Usage
 from roadworthy.gateway.ports import Answer, Chunk
 from roadworthy.gateway.verdict import says_nothing
 
@@ -61,7 +62,7 @@ def read(body: bytes, request_id: str | None) -> Answer:
 
 def finish_of(stop_reason: str | None) -> str | None:
     """Who speaks this format knows how to go on after ``pause_turn``: to them it is a whole answer."""
-    return "stop" if stop_reason == "pause_turn" else answer.finish_of(stop_reason)
+    return "stop" if stop_reason == "pause_turn" else endings.finish_of(stop_reason)
 
 
 def _carries(content: list[_Block]) -> bool:

@@ -4,7 +4,7 @@ Thoughts are told as they were signed (``thinking_blocks``).  Thoughts in words 
 models) are not told to a caller of Messages: a thinking block without a signature could be sent back to no model, and
 who asked for thinking is served by targets that sign it.
 
-Source: Anthropic API reference, "Create a Message", "Handling stop reasons".
+Source: Anthropic API reference, "Create a Message".
 """
 
 from __future__ import annotations
@@ -14,56 +14,21 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from roadworthy.formats import chat, fitting
+from roadworthy.formats import fitting
+from roadworthy.formats.chat import MOST_TOKENS
+from roadworthy.formats.messages.endings import (
+    StopDetails,
+    finish_of,
+    plain,
+    refusal_details,
+    refusal_of,
+    stop_reason_of,
+)
+from roadworthy.formats.messages.usage import ChatUsage, Counts, Usage, chat_usage, counts, own_usage
 from roadworthy.formats.messages.words import ANSWER_TOOL
+from roadworthy.formats.model import compact
 
-REFUSED = "The model declined to answer."
-MOST_TOKENS = 10**12
-"""A count beyond this is no count."""
-
-FINISHES: dict[str, str | None] = {
-    "end_turn": "stop",
-    "stop_sequence": "stop",
-    "max_tokens": "length",
-    "model_context_window_exceeded": "length",
-    "tool_use": "tool_calls",
-    "refusal": "content_filter",
-    "pause_turn": None,  # the turn is not finished
-}
-STOP_REASONS = {
-    "stop": "end_turn",
-    "length": "max_tokens",
-    "tool_calls": "tool_use",
-    "function_call": "tool_use",
-    "content_filter": "refusal",
-}
 THOUGHTS = frozenset(["thinking", "redacted_thinking"])
-
-encode = msgspec.json.Encoder().encode
-
-
-class Usage(msgspec.Struct, gc=False):
-    input_tokens: int | None = None
-    output_tokens: int | None = None
-    cache_creation_input_tokens: int | None = None
-    cache_read_input_tokens: int | None = None
-    cache_creation: dict[str, Any] | None = None
-    output_tokens_details: dict[str, Any] | None = None
-
-
-class Counts(NamedTuple):
-    """Tokens; ``cache_write_1h`` is part of ``cache_write``, ``reasoning`` of ``output``."""
-
-    input: int
-    cache_read: int
-    cache_write: int
-    output: int
-    reasoning: int
-    cache_write_1h: int
-
-
-class StopDetails(msgspec.Struct, gc=False):
-    explanation: str | None = None
 
 
 class Block(msgspec.Struct, gc=False):
@@ -116,22 +81,6 @@ class _Choice(msgspec.Struct, gc=False):
     stop_reason: Any = None
 
 
-class PromptDetails(msgspec.Struct, gc=False):
-    cached_tokens: int | None = None
-    cache_write_tokens: int | None = None
-
-
-class CompletionDetails(msgspec.Struct, gc=False):
-    reasoning_tokens: int | None = None
-
-
-class ChatUsage(msgspec.Struct, gc=False):
-    prompt_tokens: int | None = None
-    completion_tokens: int | None = None
-    prompt_tokens_details: PromptDetails | None = None
-    completion_tokens_details: CompletionDetails | None = None
-
-
 class _Completion(msgspec.Struct, gc=False):
     id: str | None = None
     model: str | None = None
@@ -147,70 +96,6 @@ _message = msgspec.json.Decoder(Message)
 _completion = msgspec.json.Decoder(_Completion)
 _config = msgspec.json.Decoder(_Config | None)
 _object = msgspec.json.Decoder(dict[str, msgspec.Raw])
-
-
-def counts(usage: Usage | None) -> Counts | None:
-    """Anthropic's ``input_tokens`` leaves out what was read from and written to the cache; output includes thinking.
-
-    ``None``: not reported, absurd, or nothing at all.
-    """
-    if usage is None or usage.input_tokens is None:
-        return None
-    prompt, read, written = usage.input_tokens, usage.cache_read_input_tokens, usage.cache_creation_input_tokens
-    read, written, output = read or 0, written or 0, usage.output_tokens or 0
-    if not (read or written) and usage.output_tokens_details is None and 0 < prompt <= MOST_TOKENS >= output > 0:
-        return Counts(prompt, 0, 0, output, 0, 0)  # nearly every answer
-    reasoning = _told_count(usage.output_tokens_details, "thinking_tokens")
-    hour = max(0, _told_count(usage.cache_creation, "ephemeral_1h_input_tokens"))
-    if min(prompt, read, written, output, reasoning) < 0 or not 0 < prompt + read + written + output <= MOST_TOKENS:
-        return None
-    return Counts(prompt, read, written, output, min(reasoning, output), min(hour, written))
-
-
-def _told_count(details: dict[str, Any] | None, name: str) -> int:
-    """A count that no struct has looked at; ``true`` is none, and a record with it could not be read again."""
-    told = (details or {}).get(name)
-    return told if type(told) is int else 0
-
-
-def chat_usage(found: Counts) -> dict[str, Any]:
-    return chat.usage(
-        prompt=found.input + found.cache_read + found.cache_write, completion=found.output,
-        cached=found.cache_read, written=found.cache_write, reasoning=found.reasoning,
-    )  # fmt: skip
-
-
-def own_usage(found: ChatUsage | None) -> dict[str, Any]:
-    """Anthropic's usage; zeros where nothing was reported, for its clients take no answer without."""
-    found = found or ChatUsage()
-    details = found.prompt_tokens_details or PromptDetails()
-    prompt = max(found.prompt_tokens or 0, 0)
-    read = min(max(details.cached_tokens or 0, 0), prompt)
-    written = min(max(details.cache_write_tokens or 0, 0), prompt - read)
-    made: dict[str, Any] = {
-        "input_tokens": prompt - read - written,
-        "cache_creation_input_tokens": written,
-        "cache_read_input_tokens": read,
-        "output_tokens": max(found.completion_tokens or 0, 0),
-    }
-    thought = found.completion_tokens_details
-    if thought is not None and thought.reasoning_tokens:
-        made["output_tokens_details"] = {"thinking_tokens": thought.reasoning_tokens}
-    return made
-
-
-def finish_of(stop_reason: str | None) -> str | None:
-    """OpenAI's word; a reason that Anthropic adds later is passed on as it is."""
-    return None if stop_reason is None else FINISHES.get(stop_reason, stop_reason)
-
-
-def plain(finish: str | None) -> str | None:
-    """The answer came as the input of our own tool: to the caller it is text."""
-    return "stop" if finish == "tool_calls" else finish
-
-
-def refusal_of(text: str, details: StopDetails | None) -> str:
-    return text or (details.explanation if details is not None else None) or REFUSED
 
 
 class Told(NamedTuple):
@@ -238,7 +123,7 @@ def told(found: Message, usage: Counts | None, created: int) -> Told:
         if block.type == "text":
             texts.append(block.text)
         elif block.type == "tool_use":
-            arguments = encode(block.input if block.input is not None else {}).decode()
+            arguments = compact(block.input if block.input is not None else {}).decode()
             if block.name == ANSWER_TOOL:
                 texts.append(arguments)
                 finish = plain(finish)
@@ -268,7 +153,7 @@ def told(found: Message, usage: Counts | None, created: int) -> Told:
     }
     if usage is not None:
         body["usage"] = chat_usage(usage)
-    return Told(encode(body), finish, text, bool(calls), refused)
+    return Told(compact(body), finish, text, bool(calls), refused)
 
 
 def to_chat(body: bytes) -> bytes:
@@ -307,7 +192,7 @@ def from_chat(body: bytes, *, asked: Mapping[str, msgspec.Raw], ident: str, mode
     }
     if details is not None:
         made["stop_details"] = details
-    return encode(made)
+    return compact(made)
 
 
 def _read_completion(body: bytes) -> _Completion:
@@ -340,7 +225,7 @@ def mended_call(call: dict[str, Any]) -> dict[str, Any]:
     function = function if isinstance(function, dict) else {}
     arguments = function.get("arguments")
     if arguments is not None and not isinstance(arguments, str):
-        arguments = encode(arguments).decode()
+        arguments = compact(arguments).decode()
     return {**typed(call, id=str), "function": {**typed(function, name=str), "arguments": arguments}}
 
 
@@ -372,17 +257,6 @@ def _is_count(found: Any) -> bool:
 def ident_of(found: str | None, ident: str) -> str:
     """The upstream's id where it is one of this format, else the inference's in its dress."""
     return found if found and found.startswith("msg_") else f"msg_{ident}"
-
-
-def stop_reason_of(finish: str | None, *, calls: bool) -> str | None:
-    """``calls``: it calls tools, which some say with ``stop`` (OpenAI where the tool was forced) and clients go by."""
-    if calls and finish == "stop":
-        return "tool_use"
-    return None if finish is None else STOP_REASONS.get(finish, finish)
-
-
-def refusal_details(why: str) -> dict[str, Any]:
-    return {"type": "refusal", "category": None, "explanation": why}
 
 
 def wants_schema(asked: Mapping[str, msgspec.Raw]) -> bool:

@@ -10,7 +10,8 @@ from typing import Any
 
 import msgspec
 
-from roadworthy.formats.messages import answer, errors
+from roadworthy.formats.messages import answer, endings, errors
+from roadworthy.formats.messages.usage import ChatUsage, own_usage
 from roadworthy.formats.model import Broken, compact, spliced
 
 _EMPTY = msgspec.Raw(b'""')
@@ -48,7 +49,7 @@ class _Chunk(msgspec.Struct, gc=False):
     id: str | None = None
     model: str | None = None
     choices: list[_Choice] | None = None
-    usage: answer.ChatUsage | None = None
+    usage: ChatUsage | None = None
 
 
 _chunk = msgspec.json.Decoder(_Chunk)
@@ -99,7 +100,7 @@ class Translating:
         self._reason: str | None = None
         self._stopped: str | None = None
         self._refusal = ""
-        self._usage: answer.ChatUsage | None = None
+        self._usage: ChatUsage | None = None
 
     def chunk(self, data: bytes) -> bytes:
         found = _read(data)
@@ -139,7 +140,7 @@ class Translating:
             "content": [],
             "stop_reason": None,
             "stop_sequence": None,
-            "usage": answer.own_usage(found.usage),
+            "usage": own_usage(found.usage),
         }
         return framed(b"message_start", compact({"type": "message_start", "message": message}))
 
@@ -198,7 +199,7 @@ class Translating:
             self._open = ""
 
     def _ending(self) -> dict[str, Any]:
-        reason = "refusal" if self._refusal else answer.stop_reason_of(self._reason, calls=bool(self._tools))
+        reason = "refusal" if self._refusal else endings.stop_reason_of(self._reason, calls=bool(self._tools))
         if reason == "end_turn" and self._stopped is not None:
             reason = "stop_sequence"
         delta: dict[str, Any] = {
@@ -206,8 +207,8 @@ class Translating:
             "stop_sequence": self._stopped if reason == "stop_sequence" else None,
         }
         if self._refusal:
-            delta["stop_details"] = answer.refusal_details(self._refusal)
-        return {"type": "message_delta", "delta": delta, "usage": answer.own_usage(self._usage)}
+            delta["stop_details"] = endings.refusal_details(self._refusal)
+        return {"type": "message_delta", "delta": delta, "usage": own_usage(self._usage)}
 
 
 def _read(data: bytes) -> _Chunk:
