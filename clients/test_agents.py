@@ -71,7 +71,7 @@ def agent(request: pytest.FixtureRequest, up: Up, tmp_path: Path) -> Agent:
         (folder / "config.toml").write_text(text.replace(WORKFLOW, workflow))
         program = binary("@openai/codex-linux-*/vendor/*/bin/codex")
         command = [program, "exec", "--skip-git-repo-check", "--dangerously-bypass-approvals-and-sandbox", question]
-        done = run(command, tmp_path, {"ROADWORTHY_KEY": key})
+        done = run(command, tmp_path, {"ROADWORTHY_API_KEY": key})
         return done.stdout + done.stderr
 
     chosen: Agent = {"claude": claude, "codex": codex}[request.param]

@@ -17,8 +17,7 @@ import logging, os
 logging.disable(logging.CRITICAL)
 os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"
 import openai, pydantic
-root, key, workflow = (os.environ["ROADWORTHY_" + name] for name in ("URL", "KEY", "WORKFLOW"))
-url = root + "/v1"
+url, key, workflow = (os.environ["ROADWORTHY_" + name] for name in ("BASE_URL", "API_KEY", "WORKFLOW"))
 question = "Where is my parcel?"
 class Topic(pydantic.BaseModel):
     topic: str
@@ -52,8 +51,8 @@ asked["messages"] = [{"role": "user", "content": question}]
 AI_SDK = """
 import { createOpenAICompatible } from "@ai-sdk/openai-compatible";
 import { generateText, streamText } from "ai";
-const { ROADWORTHY_URL, ROADWORTHY_KEY: apiKey, ROADWORTHY_WORKFLOW } = process.env;
-const make = createOpenAICompatible({ name: "roadworthy", baseURL: ROADWORTHY_URL + "/v1", apiKey });
+const { ROADWORTHY_BASE_URL: baseURL, ROADWORTHY_API_KEY: apiKey, ROADWORTHY_WORKFLOW } = process.env;
+const make = createOpenAICompatible({ name: "roadworthy", baseURL, apiKey });
 const model = make(ROADWORTHY_WORKFLOW);
 """
 CUT = "[[fault cut]]"
@@ -120,7 +119,7 @@ def run(up: Up, name: str, code: str, workflow: str, folder: Path) -> tuple[str,
     snippet = Snippet(re.sub(r"\W+", "-", name), language, code if language == "js" else BEGIN + code)
     before = {record["id"] for record in up.records(workflow=workflow)}
     environment = {
-        "ROADWORTHY_URL": up.base_url.removesuffix("/v1"), "ROADWORTHY_KEY": up.key(secrets.token_hex(4)),
+        "ROADWORTHY_BASE_URL": up.base_url, "ROADWORTHY_API_KEY": up.key(secrets.token_hex(4)),
         "ROADWORTHY_WORKFLOW": workflow,
     }  # fmt: skip
     [said] = printed(snippet, [environment], folder, command=command(snippet, folder))

@@ -10,7 +10,7 @@ import pytest
 
 from support.outcomes import BLOCKED, CANNED, HOLDING, OUTCOMES
 from support.sightings import NODE_CLIENTS, node
-from support.snippets import ROOT, Snippet, printed, snippets
+from support.snippets import ROOT, Snippet, environment, printed, snippets
 from support.up import Up
 
 FOUND = {name: made for name, made in snippets().items() if made.language in ("python", "js")}
@@ -36,7 +36,7 @@ def command(snippet: Snippet, folder: Path) -> list[str]:
 def test_a_snippet_prints_what_became_of_its_call_and_asks_once(up: Up, name: str, tmp_path: Path) -> None:
     asked = ["cached", *OUTCOMES]  # whoever is first fills the cache
     began = time.time()
-    told = {"ROADWORTHY_URL": up.base_url.removesuffix("/v1"), "ROADWORTHY_KEY": up.key(f"{name} {began}")}
+    told = environment(name, up.base_url.removesuffix("/v1"), up.key(f"{name} {began}"))
     cases = [{**told, "ROADWORTHY_WORKFLOW": workflow} for workflow in asked]
     _, *said = printed(FOUND[name], cases, tmp_path, command=command(FOUND[name], tmp_path))
     for workflow, text in zip(OUTCOMES, said, strict=True):

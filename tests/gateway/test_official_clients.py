@@ -30,7 +30,7 @@ from roadworthy.workflow.model import (
 from support import drive, official
 from support.provider import Rehearsal
 from support.sightings import CALLS, NODE_CLIENTS, by_node, check, node
-from support.snippets import printed, snippets
+from support.snippets import environment, printed, snippets
 
 LADDER: dict[Any, list[Step]] = {
     "overlimit": [Step("retry", times=1, backoff=0.0)],
@@ -141,7 +141,7 @@ def test_the_snippet_of_an_official_client_runs_from_the_page(
     gateway: Workers, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     snippet = snippets()[name]
-    told = {"ROADWORTHY_URL": f"http://127.0.0.1:{gateway.port}", "ROADWORTHY_KEY": TOKEN}
+    told = environment(name, f"http://127.0.0.1:{gateway.port}", TOKEN)
     cases = [{**told, "ROADWORTHY_WORKFLOW": workflow} for workflow in ("translated", "own", "bypassed")]
     if snippet.language == "js":
         command = [node()]

@@ -90,7 +90,7 @@ class World:
         path = root / "bridge.py"
         path.write_text(code.replace('"0.0.0.0"', '"127.0.0.1"'))
         env = {
-            **os.environ, "HELPDESK_SECRET": SECRET, "ROADWORTHY_URL": self.up.base_url.removesuffix("/v1"),
+            **os.environ, "HELPDESK_SECRET": SECRET, "ROADWORTHY_BASE_URL": self.up.base_url,
             "ZENDESK_URL": self.zendesk.url, "ZENDESK_LOGIN": "a@example.com/token:k", "TRIGGER_TOKEN": "t",
             "PORT": str(self.port), "NO_PROXY": "127.0.0.1",
         }  # fmt: skip

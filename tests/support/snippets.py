@@ -1,7 +1,7 @@
 """The code on a page of the docs, and what it prints when it runs: a page's snippets are what their tests execute.
 
 A block to run stands behind ``<!-- run: NAME -->``; it is told where the gateway is, who calls and which workflow by
-``ROADWORTHY_URL``, ``ROADWORTHY_KEY`` and ``ROADWORTHY_WORKFLOW``, and by nothing else.
+``ROADWORTHY_BASE_URL``, ``ROADWORTHY_API_KEY`` and ``ROADWORTHY_WORKFLOW``, and by nothing else.
 """
 
 from __future__ import annotations
@@ -32,6 +32,12 @@ class Snippet(NamedTuple):
 def snippets(page: Path = PAGE) -> dict[str, Snippet]:
     found = [Snippet(*match) for match in _BLOCK.findall(page.read_text(encoding="utf-8"))]
     return {snippet.name: snippet for snippet in found}
+
+
+def environment(name: str, root: str, key: str) -> dict[str, str]:
+    """The environment of one snippet, but for the workflow.  ``root``: the gateway's address, without a path."""
+    anthropic = name.startswith("anthropic-")  # which adds the /v1 itself
+    return {"ROADWORTHY_BASE_URL": root if anthropic else f"{root}/v1", "ROADWORTHY_API_KEY": key}
 
 
 def printed(

@@ -45,7 +45,7 @@ def write(
 ) -> str:
     """The text of a ``locustfile.py``.
 
-    ``host`` is scheme, name and port; ``headers`` never hold the key: the file reads it from ``ROADWORTHY_KEY``.
+    ``host`` is scheme, name and port; ``headers`` never hold the key: the file reads it from ``ROADWORTHY_API_KEY``.
     Raises ``pacing.Unplannable`` and ``TooLong``.
     """
     pacing.check(arrivals, len(bodies), trace)

@@ -290,7 +290,7 @@ def _export(work: Work, order: dict[str, Any], out: Path) -> None:
         f"wrote {out}: {made['calls']:,} calls in {view.span(order['seconds'])}; the key is a permit of class load for "
         f"at most {made['usd']:g} dollars, good for two hours"
     )
-    work.say(f"ROADWORTHY_KEY={made['token']} locust -f {out} --headless")
+    work.say(f"ROADWORTHY_API_KEY={made['token']} locust -f {out} --headless")
 
 
 def _conclude(run: dict[str, Any]) -> None:
