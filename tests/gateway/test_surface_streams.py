@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from gateway_support import Pause, header, on_loop, release
+from gateway_support import PRICE, Pause, chunk, header, on_loop, release
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from outcome_cases import SCHEMA, good, strict
@@ -17,9 +17,11 @@ from speech import SPEECH
 from stopping_support import stop
 from surface_support import PAIRS, Served, Stands, Told
 
+from roadworthy.cost.rules import cost_of
 from roadworthy.formats.model import Format
 from roadworthy.gateway.messages import StreamResponse
 from roadworthy.http1.errors import Disconnected
+from roadworthy.workflow.inference import Tokens
 from roadworthy.workflow.model import CacheSpec, Capabilities, Handling, Hedge, Step
 
 PAIRED = pytest.mark.parametrize(("asked", "speaks"), PAIRS, ids=[f"{one}-by-{other}" for one, other in PAIRS])
@@ -150,6 +152,46 @@ async def test_a_client_that_leaves_is_recorded_as_abandoned_with_what_it_read(
     record = made.record
     assert (record.outcome, record.status, record.surface) == ("abandoned", 499, asked)
     assert (record.attempts[0].tokens_estimated, made.bench.taken()) == (True, 0)
+
+
+def counted(word: str, output: int) -> bytes:
+    """A chunk of a provider that tells its usage as it goes."""
+    return chunk(word, usage={"prompt_tokens": 10, "completion_tokens": output, "total_tokens": 10 + output})
+
+
+STARTED = (
+    SPEECH["messages"]
+    .begun()[0]
+    .replace(b'"input_tokens":10,', b'"input_tokens":10,"cache_read_input_tokens":30,"cache_creation_input_tokens":7,')
+)
+TOLD_SO_FAR: dict[Format, tuple[list[bytes], Tokens]] = {
+    "chat": ([counted("Hel", 3), counted("lo", 5), chunk("!")], Tokens(10, 0, 0, 6)),
+    "messages": ([STARTED, *SPEECH["messages"].begun("Hel", "lo")[1:]], Tokens(10, 30, 7, 3)),
+}
+"""What a provider says before it is cut, and what is charged: what it told, and a token for each event that it did not
+count."""
+
+
+@pytest.mark.parametrize("end", ["torn", "left", "stopped"])
+@pytest.mark.parametrize(("asked", "speaks"), [pair for pair in PAIRS if pair[1] in TOLD_SO_FAR])
+@on_loop
+async def test_a_cut_stream_is_charged_by_what_its_provider_had_told(
+    tmp_path: Path, asked: Format, speaks: Format, end: str
+) -> None:
+    made = Served(tmp_path, asked, speaks)
+    pieces, tokens = TOLD_SO_FAR[speaks]
+    made.upstream.will([b"".join(pieces), BROKEN if end == "torn" else Pause()])
+    answer = await made.post(stream=True)
+    first = await anext(answer.chunks)
+    if end == "left":
+        await answer.chunks.aclose()
+    elif end == "stopped":
+        await stop(made.bench, streams="cut")
+    rest = b"".join([piece async for piece in answer.chunks])
+    assert b'"usage":{"prompt_tokens":10,' not in first + rest  # a caller of chat has not asked for it
+    [attempt] = made.record.attempts
+    assert (attempt.tokens, attempt.tokens_estimated) == (tokens, True)
+    assert made.record.cost_usd == pytest.approx(cost_of(tokens, PRICE))
 
 
 @PAIRED

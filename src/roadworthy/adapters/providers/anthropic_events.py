@@ -121,7 +121,7 @@ class AnthropicEvents(Reading):
         if event.type == "message_start" and event.message is not None:
             self._id, self._model = event.message.id, event.message.model
             self._count(event.message.usage)
-            return self._made({"role": "assistant", "content": ""}, model=self._model)
+            return self._made({"role": "assistant", "content": ""}, model=self._model, reports=True)
         if event.type == "message_delta" and delta is not None:
             self._count(event.usage)
             return self._end(delta)
@@ -197,6 +197,7 @@ class AnthropicEvents(Reading):
         stopped: str | None = None,
         model: str | None = None,
         reasons: bool = False,
+        reports: bool = False,
     ) -> Chunk:
         choice: dict[str, Any] = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish}
         if stopped is not None:
@@ -206,7 +207,7 @@ class AnthropicEvents(Reading):
             text=text,
             refused=refused,
             finishes=((0, finish),) if finish else (),
-            tokens=tokens_of(self._usage) if finish else None,
+            tokens=tokens_of(self._usage) if finish or reports else None,
             model=model,
             reasons=reasons,
         )

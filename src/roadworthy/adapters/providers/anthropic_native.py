@@ -95,7 +95,7 @@ class NativeEvents(Reading):
             return Chunk(data, text=says, reasons=block.type in THOUGHTS)
         if kind == "message_start" and event.message is not None:
             self._count(event.message.usage)
-            return Chunk(data, model=event.message.model)
+            return Chunk(data, model=event.message.model, tokens=tokens_of(self._usage))
         if kind == "message_delta" and delta is not None:
             self._count(event.usage)
             return self._end(data, delta.stop_reason)

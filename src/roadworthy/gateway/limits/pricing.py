@@ -110,9 +110,17 @@ def charge_nothing(attempt: Attempt) -> None:
     attempt.cost_usd = 0.0
 
 
-def charge_estimate(attempt: Attempt, body_bytes: int, output: int, price: Price | None) -> None:
-    """The attempt was cut before its usage came: the provider charges all the same, so it is estimated."""
-    charge(attempt, Tokens(input=max(1, body_bytes // BYTES_PER_TOKEN), output=output), price)
+def charge_estimate(
+    attempt: Attempt, body_bytes: int, output: int, price: Price | None, told: Tokens | None = None
+) -> None:
+    """The attempt was cut before its usage came: the provider charges all the same, so it is estimated.
+
+    ``told``: what it had reported by then; ``output`` is what it wrote beside.
+    """
+    if told is None or told.total == told.output:
+        output += 0 if told is None else told.output
+        told = Tokens(input=max(1, body_bytes // BYTES_PER_TOKEN))
+    charge(attempt, told + Tokens(output=output), price)
     attempt.tokens_estimated = True
 
 

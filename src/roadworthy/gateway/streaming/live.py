@@ -41,9 +41,9 @@ class LiveStream:
     """One attempt's stream.  ``window`` holds a windowed one back; ``None``: what comes leaves at once."""
 
     __slots__ = (
-        "_closing", "_now", "_quiet_at", "_quiet_since", "_verdict", "attempt", "broke", "call", "data", "empty",
-        "ended", "ends", "format", "garbled", "held", "iterator", "kept_bytes", "late", "reader", "ready", "reasons",
-        "refused", "released", "reply", "target", "teller", "texts", "tokens", "window",
+        "_closing", "_counted", "_now", "_quiet_at", "_quiet_since", "_verdict", "attempt", "broke", "call", "data",
+        "empty", "ended", "ends", "format", "garbled", "held", "iterator", "kept_bytes", "late", "reader", "ready",
+        "reasons", "refused", "released", "reply", "target", "teller", "texts", "tokens", "window",
     )  # fmt: skip
 
     def __init__(
@@ -82,6 +82,9 @@ class LiveStream:
         """It has begun to reason aloud."""
         self.refused = False
         self.tokens: Tokens | None = None
+        """Usage as reported so far."""
+        self._counted = 0
+        """Events with text that the reported output covers."""
         self.garbled = False
         """Its events cannot be read any further; of the answer only the rest is missing."""
         self.late = False
@@ -173,7 +176,7 @@ class LiveStream:
         if chunk.refused:
             self.refused = True
         if chunk.tokens is not None:
-            self.tokens = chunk.tokens
+            self._count(chunk, chunk.tokens)
         if chunk.model and chunk.model != self.attempt.model_answered:
             note_model(self.attempt, chunk.model)
         for index, reason in chunk.finishes:
@@ -192,6 +195,12 @@ class LiveStream:
             self.ready.append(self.teller.chunk(data))
         else:
             self._through(self.window, data)
+
+    def _count(self, chunk: Chunk, tokens: Tokens) -> None:
+        """Some report as they go: Anthropic the input with the first event, Gemini at first no output at all."""
+        self.tokens = tokens
+        if tokens.output or chunk.finishes or self.ends:
+            self._counted = self.texts
 
     def _through(self, window: Window, data: bytes) -> None:
         if self.kept_bytes > MAX_ANSWER:
@@ -237,7 +246,7 @@ class LiveStream:
         return self._verdict
 
     def settle(self) -> None:
-        """Charge what the provider reported, or an estimate of what it sent."""
+        """Charge what the provider reported, and an estimate of what it sent beside."""
         attempt = self.attempt
         if self.ends:
             reasons = self.ends.values()
@@ -245,10 +254,13 @@ class LiveStream:
         if attempt.provider_request_id is None:
             attempt.provider_request_id = self.reader.request_id
         written = self.texts * pricing.BYTES_PER_CHUNK
-        if self.tokens is not None and pricing.credible(self.call, attempt, self.tokens, written):
-            pricing.charge(attempt, self.tokens, self.target.price_of(attempt))
+        price, body_bytes, told = self.target.price_of(attempt), len(self.call.request.body), self.tokens
+        if told is None or not pricing.credible(self.call, attempt, told, written):
+            pricing.charge_estimate(attempt, body_bytes, self.texts, price)
+        elif self._counted == self.texts and (self.ends or self.reader.done):
+            pricing.charge(attempt, told, price)
         else:
-            pricing.charge_estimate(attempt, len(self.call.request.body), self.texts, self.target.price_of(attempt))
+            pricing.charge_estimate(attempt, body_bytes, self.texts - self._counted, price, told)
 
     def whole(self) -> bytes | None:
         """All of the answer that has come, in chat's shape, or ``None`` when it was too long to keep."""
@@ -347,7 +359,7 @@ class ContinuedStream(LiveStream):
         elif chunk.reasons:
             self.reasons = True
         if chunk.tokens is not None:
-            self.tokens = chunk.tokens
+            self._count(chunk, chunk.tokens)
 
     def _make(self, delta: dict[str, str], chunk: Chunk, *, text: bool = False, finish: str | None = None) -> None:
         choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish}
