@@ -52,6 +52,7 @@ class AnthropicWire(BaseWire):
     ) -> None:
         headers = {"anthropic-version": API_VERSION, **{name.lower(): value for name, value in target.headers.items()}}
         super().__init__(msgspec.structs.replace(target, headers=headers), base, secret, now=now)
+        self._said = frozenset(self._headers)
         told = target.capabilities.surfaces or _NATIVE
         self.speaks = frozenset(known for known in told if known != "responses")
         self._path = self._base + b"/messages"
@@ -70,8 +71,9 @@ class AnthropicWire(BaseWire):
 
     def _native(self, path: bytes, fields: Fields, forwarded: Headers) -> Outgoing:
         fixed = self._fixed_headers()
-        said = all(header in fixed for header in forwarded)  # as by the official clients
-        headers = fixed if said else _with_forwarded(fixed, forwarded)
+        if self._said.issuperset(forwarded):  # as by the official clients
+            return Outgoing(path, fixed, _encode(fields))
+        headers = _with_forwarded(fixed, forwarded)
         return Outgoing(path, headers, _encode(fields), signed=headers != fixed)
 
     def _translated(self, fields: Fields, stream: bool) -> dict[str, Any]:

@@ -74,6 +74,7 @@ class OpenAIWire(BaseWire):
     ) -> None:
         super().__init__(target, base, secret, now=now)
         self._replaced = {} if target.model == ANY_MODEL else {"model": msgspec.Raw(_encoder.encode(target.model))}
+        self._replaced_natively = {**_UNSTORED, **self._replaced}
         host = urlsplit(target.endpoint or "").hostname or ""
         self._prefixed = _is_of(host, _PREFIXED)
         self._reads_marks = _is_of(host, _MARKED)
@@ -83,12 +84,12 @@ class OpenAIWire(BaseWire):
         self._paths = {operation: self._base + path for operation, path in _PATHS.items()}
 
     def encode(self, operation: Operation, fields: Fields, *, stream: bool, forwarded: Headers = ()) -> Outgoing:
+        replaced = self._replaced
         if operation == "responses":
-            fields = {**fields, **_UNSTORED}
+            replaced = self._replaced_natively
         elif operation == "chat" and not self._chats:
             operation, fields = "responses", self._as_responses(fields, stream)
-        body = _encoder.encode({**fields, **self._replaced})
-        return Outgoing(self._paths[operation], self._fixed_headers(), body)
+        return Outgoing(self._paths[operation], self._fixed_headers(), _encoder.encode({**fields, **replaced}))
 
     def adapted(self, fields: Fields, surface: Format) -> Fields:
         if surface == "messages" and not self._reads_marks:  # its clients set them unasked

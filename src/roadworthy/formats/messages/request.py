@@ -21,11 +21,13 @@ __all__ = [
 
 OWN = frozenset(["model", "messages", "system", "metadata", "stream", "service_tier"])
 """Fields that are no parameter: what callers may always set."""
+_KEPT = OWN | {"max_tokens"}
 
 
 def with_parameters(fields: Fields, parameters: Fields) -> Fields:
-    """A Messages request with these parameters and none of its own."""
-    made = {name: value for name, value in fields.items() if name in OWN}
+    """A Messages request with these parameters and none of its own; but where they set no limit the caller's stays,
+    without which there is no request."""
+    made = {name: value for name, value in fields.items() if name in _KEPT}
     made.update(parameters)
     return made
 

@@ -9,7 +9,7 @@ Source: OpenAI API reference, "Create a model response" (``input``).
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -18,6 +18,7 @@ from roadworthy.formats.model import compact, refuse
 from roadworthy.formats.responses.words import FOREIGN, full_name
 
 _NONE = msgspec.Raw(b"null")
+_QUOTE = ord('"')
 
 
 class _Item(msgspec.Struct, forbid_unknown_fields=True, gc=False):
@@ -39,7 +40,15 @@ class _Item(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     encrypted_content: str | None = None
 
 
+class _Plain(msgspec.Struct, forbid_unknown_fields=True, gc=False):
+    """A turn that chat completions write the same way, where its content is a text."""
+
+    role: Literal["user", "assistant", "system", "developer"]
+    content: msgspec.Raw
+
+
 _items = msgspec.json.Decoder(list[_Item])
+_plain = msgspec.json.Decoder(list[_Plain])
 _list = msgspec.json.Decoder(list[Any])
 _text = msgspec.json.Decoder(str)
 _KNOWN = frozenset(_Item.__struct_fields__)
@@ -66,6 +75,8 @@ def messages(asked: bytes, instructions: bytes | None, losses: Losses) -> bytes:
         turns.made.append(b'{"role":"system","content":%b}' % instructions)
     if asked.startswith(b'"'):
         turns.made.append(b'{"role":"user","content":%b}' % asked)
+    elif asked.startswith(b"[") and _is_plain(asked):
+        turns.made.append(asked[1:-1])
     elif asked.startswith(b"["):
         for index, item in enumerate(_read(asked, losses)):
             content = bytes(item.content)
@@ -81,6 +92,14 @@ def messages(asked: bytes, instructions: bytes | None, losses: Losses) -> bytes:
     if not turns.made:
         refuse("input", "is empty; send at least one message")
     return b"[%b]" % b",".join(turns.made)
+
+
+def _is_plain(asked: bytes) -> bool:
+    try:
+        turns = _plain.decode(asked)
+    except msgspec.ValidationError:
+        return False
+    return bool(turns) and all([bytes(turn.content)[0] == _QUOTE for turn in turns])
 
 
 def _read(asked: bytes, losses: Losses) -> list[_Item]:

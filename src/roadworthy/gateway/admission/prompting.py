@@ -225,7 +225,7 @@ def _apply_release(serving: Serving, prepared: Prepared, surface: Surface) -> No
             )
         prepared.overrides = differing
     kept = () if rule == "ignore" else prepared.overrides
-    given = surface.forced & fields.keys()
+    given = surface.forced and not surface.forced.isdisjoint(fields)
     for name, value in released.items():
         if name not in kept and not (given and name in surface.forced):
             fields[name] = value

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 _TRUE = msgspec.Raw(b"true")
 _NULL = msgspec.Raw(b"null")
 _UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
-_OURS = ("roadworthy", "stream")
 
 ErrorBody = Callable[[Refused, bytes | None, str], bytes]
 
@@ -80,7 +79,7 @@ class ForeignSurface:
         self._names = names
         self._error = error
         self._request: Any = pair.request
-        self._chats_alone = FREE_FIELDS - pair.request.OWN - {*_OURS}
+        self._chats_alone = FREE_FIELDS - pair.request.OWN - {"roadworthy"}
         """What callers of chat completions may always set and this format does not have: taken for theirs, it would
         change what is expected of an answer, or be dropped without a word where the target is asked natively."""
         self._answer: Any = pair.answer
@@ -88,34 +87,40 @@ class ForeignSurface:
         self._pair = pair
 
     def take(self, fields: Fields) -> Translated:
-        for name in self._chats_alone & fields.keys():
-            if fields[name] != _NULL:
-                message = f"`{name}`: is a field of chat completions, not of {self.format}; leave it out."
-                raise Refused(400, "bad_request", message, param=name, failure="bad_request")
+        if not self._chats_alone.isdisjoint(fields):
+            self._refuse_chats_alone(fields)
+        ours = fields.get("roadworthy")
         try:
-            made: Translated = self._request.to_chat(_without_ours(fields))
+            made: Translated = self._request.to_chat(fields if ours is None else _without_ours(fields))
         except Inexpressible as error:
             raise Refused(400, "bad_request", f"{error}.", param=error.param, failure="bad_request") from None
         except _UNREADABLE as error:
             raise Refused(400, "invalid_type", f"The body is no request of {self.format}: {error}.") from None
-        taken = made.fields
-        if "roadworthy" in fields:
-            taken["roadworthy"] = fields["roadworthy"]
-        if "stream" in fields:
-            taken["stream"] = fields["stream"]
+        if ours is not None:
+            made.fields["roadworthy"] = ours
         return made
+
+    def _refuse_chats_alone(self, fields: Fields) -> None:
+        for name in self._chats_alone & fields.keys():
+            if fields[name] != _NULL:
+                message = f"`{name}`: is a field of chat completions, not of {self.format}; leave it out."
+                raise Refused(400, "bad_request", message, param=name, failure="bad_request")
 
     def name(self, param: str) -> str:
         return self._names.get(param, param)
 
     def own_request(self, call: Call, *, stream: bool, repaired: bool) -> Fields:
-        made: Fields = _without_ours(call.own)
+        made: Fields
         if call.serving is not None and call.serving.release is not None:
-            made = self._request.with_parameters(made, self._fixed(call))
+            made = self._request.with_parameters(call.own, self._fixed(call))
             if call.prompt is not None:
                 made = self._request.with_prompt(made, call.prompt)
+        else:
+            made = _without_ours(call.own)
         if stream:
             made["stream"] = _TRUE
+        else:
+            made.pop("stream", None)
         if repaired and call.turns is not None:
             made = self._request.with_turns(made, *call.turns)
         return made
@@ -124,26 +129,17 @@ class ForeignSurface:
         """Parameters as the release fixes them, and as it lets the caller set them, in this format."""
         serving = call.serving
         assert serving is not None
-        kept = serving.own_released.get(self.format) if not call.overrides else None
-        if kept is not None and not self.forced:
-            return kept
-        parameters = {name: value for name, value in call.fields.items() if name not in FREE_FIELDS}
         if call.overrides:
-            return self._own_parameters(parameters)
-        theirs = self._forced_on(call, parameters)
+            return self._own_parameters({name: raw for name, raw in call.fields.items() if name not in FREE_FIELDS})
+        kept = serving.own_released.get(self.format)
         if kept is None:
-            kept = serving.own_released[self.format] = self._own_parameters(parameters)
-        return {**kept, **theirs} if theirs else kept
-
-    def _forced_on(self, call: Call, parameters: Fields) -> Fields:
-        """What the format makes its callers say and the release leaves to them, as they said it; taken out of
-        ``parameters``, which are the same for every call then."""
-        assert call.serving is not None
-        released = call.serving.released
-        theirs = [name for name in self.forced & parameters.keys() if parameters[name] is not released.get(name)]
-        for name in theirs:
-            del parameters[name]
-        return {name: call.own[name] for name in self.forced & call.own.keys()} if theirs else {}
+            put_in = {  # all but what the format makes its callers say, where the release leaves that to them
+                name: raw
+                for name, raw in serving.released.items()
+                if call.fields.get(name) is raw and name not in FREE_FIELDS
+            }
+            kept = serving.own_released[self.format] = self._own_parameters(put_in)
+        return kept
 
     def _own_parameters(self, parameters: Fields) -> Fields:
         try:
@@ -193,6 +189,5 @@ class ForeignSurface:
 
 def _without_ours(fields: Fields) -> Fields:
     made = dict(fields)
-    for name in _OURS:
-        made.pop(name, None)
+    made.pop("roadworthy", None)
     return made
