@@ -150,3 +150,13 @@ def test_of_a_key_that_hides_the_rest_the_inference_is_known(ask: Ask, live: Liv
     stream = ask("good", api_key=HIDDEN, stream=True)
     assert [told(event) for event in stream][-1] is None
     assert told(stream) == Told(inference=live.records()[-1].id)
+
+
+def test_what_is_refused_before_it_is_a_call_has_an_id_that_the_clients_show(respond: Ask, message: Ask) -> None:
+    with pytest.raises(openai.AuthenticationError) as by_openai:
+        respond("good", api_key="rw-unknown")
+    with pytest.raises(anthropic.AuthenticationError) as by_anthropic:
+        message("good", api_key="rw-unknown")
+    for error in (by_openai.value, by_anthropic.value):
+        assert (error.request_id or "").startswith("req_")
+        assert told(error) is None  # it has no record

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,8 @@ import pytest
 from gateway_support import TOKEN, Bench, chat, header, on_loop, said
 
 from roadworthy.gateway.core import Gateway
-from roadworthy.gateway.messages import Request
+from roadworthy.gateway.messages import Request, Response
+from roadworthy.gateway.surfaces.table import COUNT, SURFACES
 
 
 @pytest.mark.parametrize(
@@ -114,6 +116,7 @@ async def test_what_a_transport_refuses_has_the_same_shape(tmp_path: Path) -> No
     gateway: Gateway = Bench(tmp_path).gateway
     answer = gateway.refuse(413, "body_too_large", "The body has more than 16 MB.")
     assert (answer.status, said(answer)["error"]["code"]) == (413, "body_too_large")
+    assert header(answer, b"x-request-id") == header(answer, b"request-id") != None  # noqa: E711 - no surface is known
 
 
 @on_loop
@@ -127,3 +130,47 @@ async def test_headers_of_any_bytes_do_no_harm(tmp_path: Path) -> None:
     assert (await bench.gateway.handle(Request("POST", "/v1/embeddings", "", headers, b"", ""))).status == 401
     assert (await bench.post(chat(user="u" * 5000))).status == 200
     assert len(bench.records()[-1].unit or "") == 256
+
+
+REFUSALS: list[tuple[str, dict[str, Any], int]] = [
+    ("POST", {"token": "rw-unknown"}, 401),
+    ("POST", {"body": b"{"}, 400),
+    ("POST", {"body": {"model": "nope"}}, 404),
+    ("DELETE", {}, 405),
+]
+
+
+@pytest.mark.parametrize("path", [*SURFACES, COUNT])
+@pytest.mark.parametrize(("method", "asked", "status"), REFUSALS)
+@on_loop
+async def test_whoever_is_refused_has_an_id_to_quote_where_its_client_looks(
+    tmp_path: Path, path: str, method: str, asked: dict[str, Any], status: int
+) -> None:
+    bench = Bench(tmp_path)
+    answer = await (bench.post(path=path, **asked) if method == "POST" else bench.get(path, method))
+    assert answer.status == status
+    ident = (header(answer, b"x-request-id") or b"").decode()
+    recorded = [record.id for record in bench.records()]
+    assert [ident] == recorded if ident.startswith("inf_") else re.fullmatch("req_[0-9a-f]{32}", ident)
+    if path.startswith("/v1/messages"):
+        assert header(answer, b"request-id") == ident.encode()
+        assert said(answer)["request_id"] == ident
+    else:
+        assert header(answer, b"request-id") is None
+
+
+@pytest.mark.parametrize("path", ["/v1/models", "/v1/models/support", "/v1/models/nope", "/v1/v1/messages", "/nothing"])
+@pytest.mark.parametrize("token", [TOKEN, "rw-unknown"])
+@on_loop
+async def test_every_other_answer_has_one_too(tmp_path: Path, path: str, token: str) -> None:
+    bench = Bench(tmp_path)
+    for headers, names in (([], [b"x-request-id"]), ([(b"anthropic-version", b"1")], [b"x-request-id", b"request-id"])):
+        sent = [(b"authorization", b"Bearer " + token.encode()), *headers]
+        answer = await bench.gateway.handle(Request("GET", path, "", sent, b"", "127.0.0.1"))
+        assert isinstance(answer, Response)
+        idents = [header(answer, name) for name in names]
+        assert len(set(idents)) == 1
+        assert re.fullmatch(rb"req_[0-9a-f]{32}", idents[0] or b"")
+        if answer.status >= 400 and headers:
+            assert said(answer)["request_id"].encode() == idents[0]
+    assert bench.records() == []

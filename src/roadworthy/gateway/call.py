@@ -12,7 +12,7 @@ from roadworthy.gateway.limits import pricing
 from roadworthy.gateway.limits.plans import Plan, Tab
 from roadworthy.gateway.messages import Headers, Request
 from roadworthy.gateway.ports import Fields, Operation
-from roadworthy.gateway.surfaces.model import Surface
+from roadworthy.gateway.surfaces.model import Surface, ids_of
 from roadworthy.gateway.world import ServedKey, ServedTarget, Serving
 from roadworthy.kill_switch.model import State
 from roadworthy.workflow.inference import (
@@ -346,9 +346,7 @@ def _header(text: str) -> bytes:
 def answer_headers(call: Call, outcome: Outcome | None) -> Headers:
     """Headers of any answer to an authenticated call; ``outcome`` where it is known."""
     ident = call.id.encode()
-    headers: Headers = [(b"x-request-id", ident)]
-    if call.surface.format == "messages":  # where Anthropic's clients look
-        headers.append((b"request-id", ident))
+    headers = ids_of(call.surface, ident)
     if call.key.key.headers == "minimal":
         return headers
     headers += [(b"x-roadworthy-inference", ident), (b"traceparent", call.trace.header)]

@@ -43,10 +43,11 @@ from roadworthy.gateway.stopping.board import Board
 from roadworthy.gateway.stopping.model import PATH as KILL
 from roadworthy.gateway.stopping.model import KillNews
 from roadworthy.gateway.surfaces.chat import CHAT
-from roadworthy.gateway.surfaces.model import Surface
-from roadworthy.gateway.surfaces.table import COUNT, SURFACES, surface_of
+from roadworthy.gateway.surfaces.model import Surface, ids_of
+from roadworthy.gateway.surfaces.table import COUNT, SURFACES, is_anthropic, surface_of
 from roadworthy.gateway.world import ServedKey, World
 from roadworthy.kill_switch.model import State
+from roadworthy.workflow.inference import new_request_id
 
 Answered = Response | StreamResponse
 Handler = Callable[[Request], Awaitable[Answered]]
@@ -148,15 +149,18 @@ class Gateway:
         methods = self._routes.get(request.path)
         try:
             if methods is None:
-                return await self._other(request)
+                return self._with_id(request, await self._other(request))
             handler = methods.get(request.method)
             if handler is None:
                 raise _method_not_allowed(request, methods)
-            return await handler(request)
+            if request.path in SURFACES:  # an inference, whose id its answer has
+                return await handler(request)
+            return self._with_id(request, await handler(request))
         except Refused as refused:
-            return self._unrecorded(refused, surface_of(request.path))
+            return self._unrecorded(refused, surface_of(request))
         except PermitShown:
-            return self.refuse(403, "permit_not_allowed", "A permit is good for inferences only.")
+            no_call = Refused(403, "permit_not_allowed", "A permit is good for inferences only.")
+            return self._unrecorded(no_call, surface_of(request))
 
     def cut(self) -> None:
         """We are stopping and their grace is over: calls that end without an answer from now on were cut by us."""
@@ -165,11 +169,23 @@ class Gateway:
 
     def refuse(self, status: int, code: str, message: str) -> Response:
         """The answer to bytes that never became a request."""
-        return self._unrecorded(Refused(status, code, message))
+        answer = self._unrecorded(Refused(status, code, message), CHAT)
+        answer.headers += [(b"request-id", value) for name, value in answer.headers if name == b"x-request-id"]
+        return answer  # under both names, for whose client it was is not known
 
-    def _unrecorded(self, refused: Refused, surface: Surface = CHAT) -> Response:
+    def _unrecorded(self, refused: Refused, surface: Surface) -> Response:
         self.counters.refused(refused.code)
-        return Response(refused.status, error_headers(refused), surface.error(refused, None, ""))
+        ident = self._request_id()
+        headers = error_headers(refused) + ids_of(surface, ident.encode())
+        return Response(refused.status, headers, surface.error(refused, None, ident))
+
+    def _with_id(self, request: Request, answer: Answered) -> Answered:
+        """An answer that is no inference's, with an id to quote all the same."""
+        answer.headers = answer.headers + ids_of(surface_of(request), self._request_id().encode())
+        return answer
+
+    def _request_id(self) -> str:
+        return new_request_id(self._clock.now(), self._ids.bits(80))
 
     def _inference(self, surface: Surface, request: Request) -> Awaitable[Answered]:
         try:
@@ -227,14 +243,14 @@ class Gateway:
 
     async def _models(self, request: Request) -> Response:
         _, world, key = self._authenticated(request)
-        return Response(200, JSON, models.listed(world, key.names, anthropic=_is_anthropic(request)))
+        return Response(200, JSON, models.listed(world, key.names, anthropic=is_anthropic(request)))
 
     async def _model(self, request: Request, name: str) -> Response:
         _, world, key = self._authenticated(request)
         if name not in key.names:
             names = ", ".join(key.names) or "none"
             raise Refused(404, "model_not_found", f"There is no workflow '{name[:100]}'. This key may call: {names}.")
-        return Response(200, JSON, models.one(world, name, anthropic=_is_anthropic(request)))
+        return Response(200, JSON, models.one(world, name, anthropic=is_anthropic(request)))
 
     async def _escalation(self, request: Request, rest: str) -> Response:
         ident, slash, last = rest.partition("/")
@@ -342,11 +358,6 @@ def _target_count(name: str, slots: Slots, now: float) -> TargetCount:
         name, breaker.state, breaker.opened, breaker.wait(now), slots.limit, slots.waiting, slots.shed,
         slots.retries.spent,
     )  # fmt: skip
-
-
-def _is_anthropic(request: Request) -> bool:
-    """Anthropic's clients read models in another shape, and always say which version of their API they speak."""
-    return request.header(b"anthropic-version") is not None
 
 
 def _method_not_allowed(request: Request, methods: dict[str, Handler]) -> Refused:

@@ -338,3 +338,8 @@ JournalLine = InferenceStart | Inference | Feedback | Escalation | Seal
 def new_inference_id(now: float, random80: int) -> str:
     """Time-ordered id: ``inf_`` + 12 hex digits of Unix milliseconds + 20 hex digits of ``random80``."""
     return f"inf_{int(now * 1000):012x}{random80:020x}"
+
+
+def new_request_id(now: float, random80: int) -> str:
+    """Of a request that is no inference and has no record: ``req_``, and the digits as those of an inference."""
+    return f"req_{int(now * 1000):012x}{random80:020x}"

@@ -88,6 +88,13 @@ class Surface(Protocol):
         ...
 
 
+def ids_of(surface: Surface, ident: bytes) -> Headers:
+    """An answer's id under each header name in which clients of this surface look for it."""
+    if surface.format == "messages":
+        return [(b"x-request-id", ident), (b"request-id", ident)]
+    return [(b"x-request-id", ident)]
+
+
 def forwarded(surface: Surface, headers: Mapping[bytes, bytes]) -> Headers:
     """Headers of a caller that go on to a target of the same format."""
     return [(name, headers[name]) for name in surface.forwards if name in headers]

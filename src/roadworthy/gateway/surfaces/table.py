@@ -13,6 +13,7 @@ from roadworthy.formats.responses import answer as responses_answer
 from roadworthy.formats.responses import events as responses_events
 from roadworthy.formats.responses import request as responses_request
 from roadworthy.gateway.errors import Refused, error_body
+from roadworthy.gateway.messages import Request
 from roadworthy.gateway.surfaces.chat import CHAT, EMBEDDINGS
 from roadworthy.gateway.surfaces.foreign import ForeignSurface, Pair
 from roadworthy.gateway.surfaces.model import Surface
@@ -73,6 +74,14 @@ SURFACES: dict[str, Surface] = {
 COUNT = "/v1/messages/count_tokens"
 
 
-def surface_of(path: str) -> Surface:
-    """Whose errors a caller of this path reads."""
-    return MESSAGES if path.startswith("/v1/messages/") else SURFACES.get(path, CHAT)
+def surface_of(request: Request) -> Surface:
+    """Whose errors the caller reads: those of its path; where that is shared or unknown, of the client that it is."""
+    found = SURFACES.get(request.path)
+    if found is not None:
+        return found
+    return MESSAGES if request.path.startswith("/v1/messages/") or is_anthropic(request) else CHAT
+
+
+def is_anthropic(request: Request) -> bool:
+    """Anthropic's clients always say which version of their API they speak."""
+    return request.header(b"anthropic-version") is not None
