@@ -15,7 +15,6 @@ from typing import Any, NamedTuple
 import msgspec
 
 from roadworthy.formats import fitting
-from roadworthy.formats.chat import MOST_TOKENS
 from roadworthy.formats.messages.endings import (
     StopDetails,
     finish_of,
@@ -62,7 +61,7 @@ class Message(msgspec.Struct, gc=False):
 class _Call(msgspec.Struct, gc=False):
     class Function(msgspec.Struct, gc=False):
         name: str = ""
-        arguments: str | None = None
+        arguments: Any = None
 
     id: str = ""
     function: Function | None = None
@@ -167,7 +166,7 @@ def to_chat(body: bytes) -> bytes:
 
 def from_chat(body: bytes, *, asked: Mapping[str, msgspec.Raw], ident: str, model: str) -> bytes:
     """``model``: told where the answer names none.  Raises ``msgspec.DecodeError`` for what is no completion."""
-    found = _read_completion(body)
+    found = fitting.read(_completion, body)
     choice = found.choices[0] if found.choices else _Choice()
     said = choice.message
     content: list[Any] = list(said.thinking_blocks or ())
@@ -193,65 +192,6 @@ def from_chat(body: bytes, *, asked: Mapping[str, msgspec.Raw], ident: str, mode
     if details is not None:
         made["stop_details"] = details
     return compact(made)
-
-
-def _read_completion(body: bytes) -> _Completion:
-    try:
-        return _completion.decode(body)
-    except msgspec.ValidationError:
-        return msgspec.convert(_mended(msgspec.json.decode(body)), _Completion, strict=False)
-
-
-def _mended(found: Any) -> dict[str, Any]:
-    """A completion as its dialect wrote it, without what has another type than it should."""
-    found = found if isinstance(found, dict) else {}
-    choices = found.get("choices")
-    choice = choices[0] if isinstance(choices, list) and choices and isinstance(choices[0], dict) else {}
-    message = choice.get("message")
-    said = typed(message, content=str | list, refusal=str) if isinstance(message, dict) else {}
-    calls = message.get("tool_calls") if isinstance(message, dict) else None
-    said["tool_calls"] = [mended_call(call) for call in calls or () if isinstance(call, dict)]
-    if isinstance(said.get("content"), list):
-        said["content"] = [part for part in said["content"] if isinstance(part, dict)]
-    return {
-        **typed(found, id=str, model=str),
-        "choices": [{**typed(choice, finish_reason=str), "message": said}],
-        "usage": mended_usage(found.get("usage")),
-    }
-
-
-def mended_call(call: dict[str, Any]) -> dict[str, Any]:
-    function = call.get("function")
-    function = function if isinstance(function, dict) else {}
-    arguments = function.get("arguments")
-    if arguments is not None and not isinstance(arguments, str):
-        arguments = compact(arguments).decode()
-    return {**typed(call, id=str), "function": {**typed(function, name=str), "arguments": arguments}}
-
-
-def mended_usage(found: Any) -> dict[str, Any] | None:
-    if not isinstance(found, dict):
-        return None
-    made: dict[str, Any] = {}
-    for name, told in found.items():
-        if not name.endswith(_DETAILED):
-            if _is_count(told):
-                made[name] = int(told)
-        elif isinstance(told, dict):
-            made[name] = {inner: int(count) for inner, count in told.items() if _is_count(count)}
-    return made
-
-
-_DETAILED = ("_details", "cache_creation")
-"""Members of usage that hold counts of their own."""
-
-
-def typed(found: dict[str, Any], **types: Any) -> dict[str, Any]:
-    return {name: found[name] for name, wanted in types.items() if isinstance(found.get(name), wanted)}
-
-
-def _is_count(found: Any) -> bool:
-    return type(found) in (int, float) and abs(found) <= MOST_TOKENS and float(found).is_integer()
 
 
 def ident_of(found: str | None, ident: str) -> str:
@@ -280,8 +220,13 @@ def _tool_use(call: _Call) -> dict[str, Any]:
     return {"type": "tool_use", "id": call.id, "name": function.name, "input": tool_input(function.arguments)}
 
 
-def tool_input(arguments: str | None) -> Any:
-    """Anthropic knows only objects: what is none stands in one, so that whoever checks it sees what the model wrote."""
+def tool_input(arguments: Any) -> Any:
+    """``arguments``: JSON, as a text; some write an object where its text belongs.
+
+    Anthropic knows only objects: what is none stands in one, so that whoever checks it sees what the model wrote.
+    """
+    if arguments is not None and not isinstance(arguments, str):
+        arguments = compact(arguments).decode()
     if not arguments or not arguments.strip():
         return {}
     try:

@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from roadworthy.formats import fitting
 from roadworthy.formats.messages import answer, endings, errors
 from roadworthy.formats.messages.usage import ChatUsage, own_usage
 from roadworthy.formats.model import Broken, compact, spliced
@@ -103,7 +104,7 @@ class Translating:
         self._usage: ChatUsage | None = None
 
     def chunk(self, data: bytes) -> bytes:
-        found = _read(data)
+        found = fitting.read(_chunk, data)
         choice = found.choices[0] if found.choices else None
         delta = None if choice is None else choice.delta
         if delta is not None and self._open == "text" and found.usage is None and _is_text_alone(choice, delta):
@@ -209,37 +210,6 @@ class Translating:
         if self._refusal:
             delta["stop_details"] = endings.refusal_details(self._refusal)
         return {"type": "message_delta", "delta": delta, "usage": own_usage(self._usage)}
-
-
-def _read(data: bytes) -> _Chunk:
-    try:
-        return _chunk.decode(data)
-    except msgspec.ValidationError:
-        return msgspec.convert(_mended(_any.decode(data)), _Chunk, strict=False)
-
-
-def _mended(found: Any) -> dict[str, Any]:
-    """A chunk as its dialect wrote it, without what has another type than it should."""
-    found = found if isinstance(found, dict) else {}
-    choices = found.get("choices")
-    choice = choices[0] if isinstance(choices, list) and choices and isinstance(choices[0], dict) else None
-    usage = answer.mended_usage(found.get("usage"))
-    made = {**answer.typed(found, id=str, model=str), "usage": usage}
-    if choice is not None:
-        delta = choice.get("delta")
-        said = answer.typed(delta, content=str | list, refusal=str) if isinstance(delta, dict) else {}
-        calls = delta.get("tool_calls") if isinstance(delta, dict) else None
-        told = [
-            {**answer.mended_call(call), **answer.typed(call, index=int)}
-            for call in calls or ()
-            if isinstance(call, dict)
-        ]
-        for call in told:
-            call["function"]["arguments"] = msgspec.Raw(compact(call["function"]["arguments"] or ""))
-        if "content" in said:
-            said["content"] = msgspec.Raw(compact(said["content"]))
-        made["choices"] = [{**answer.typed(choice, finish_reason=str), "delta": {**said, "tool_calls": told}}]
-    return made
 
 
 def _is_text_alone(choice: _Choice | None, delta: _Delta) -> bool:

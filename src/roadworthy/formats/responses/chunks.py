@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
-from typing import Any
-
 import msgspec
 
+from roadworthy.formats import fitting
 from roadworthy.formats.model import compact
 from roadworthy.formats.responses import shapes
 
@@ -68,48 +66,4 @@ def piece_of(raw: msgspec.Raw) -> bytes:
 
 def read(data: bytes) -> ChatChunk:
     """A chunk that ``adapters.providers`` has taken for one; what is typed otherwise in it is left out."""
-    try:
-        return _typed.decode(data)
-    except msgspec.ValidationError:
-        found = msgspec.json.decode(data)
-        return _typed.decode(compact(_tame(found)))
-
-
-_TEXTS = ("content", "refusal", "reasoning_content", "reasoning")
-
-
-def _tame(found: Any) -> dict[str, Any]:
-    """Of a chunk in a dialect of its own what is typed as OpenAI's."""
-    found = _mapping(found)
-    kept: dict[str, Any] = {name: _text(found.get(name)) for name in ("model", "service_tier")}
-    with contextlib.suppress(msgspec.ValidationError):
-        kept["usage"] = msgspec.to_builtins(msgspec.convert(found.get("usage"), shapes.ChatUsage, strict=False))
-    kept["choices"] = []
-    for choice in _mappings(found.get("choices")):
-        delta = _mapping(choice.get("delta"))
-        told: dict[str, Any] = {name: delta[name] for name in _TEXTS if name in delta}
-        if calls := [_tame_call(call) for call in _mappings(delta.get("tool_calls"))]:
-            told["tool_calls"] = calls
-        kept["choices"].append({"delta": told, "finish_reason": _text(choice.get("finish_reason"))})
-    return kept
-
-
-def _tame_call(call: dict[str, Any]) -> dict[str, Any]:
-    index = call.get("index")
-    kept: dict[str, Any] = {"index": index if type(index) is int else None, "id": _text(call.get("id"))}
-    for kind in ("function", "custom"):
-        if said := _mapping(call.get(kind)):
-            kept[kind] = {**said, "name": _text(said.get("name"))}
-    return kept
-
-
-def _text(found: Any) -> str | None:
-    return found if isinstance(found, str) else None
-
-
-def _mapping(found: Any) -> dict[str, Any]:
-    return found if isinstance(found, dict) else {}
-
-
-def _mappings(found: Any) -> list[dict[str, Any]]:
-    return [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []
+    return fitting.read(_typed, data)
