@@ -13,7 +13,7 @@ from gateway_support import PRICE, Pause, chunk, header, on_loop, release
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from outcome_cases import SCHEMA, good, strict
-from speech import SPEECH
+from speech import MODEL, SPEECH
 from stopping_support import stop
 from surface_support import PAIRS, Served, Stands, Told
 
@@ -77,6 +77,7 @@ async def test_a_broken_stream_is_continued_in_the_callers_words(tmp_path: Path,
     assert read.told["seams"] == [{"at": 30, "target": "main"}]
     record = made.record
     assert (record.outcome, record.notes, record.surface) == ("recovered", ["continued"], asked)
+    assert record.model_answered == MODEL
     assert made.surface.read(bytes(record.response or b"")).content == TEXT
     made.upstream.will([*said.begun(*words(TEXT[:30])), BROKEN], (500, [], b"{}"))
     with pytest.raises(Told) as told:

@@ -341,6 +341,8 @@ class ContinuedStream(LiveStream):
     def _take(self, chunk: Chunk) -> None:
         if chunk.refused:
             raise Unusable("refused", "the model refused to go on")
+        if chunk.model and chunk.model != self.attempt.model_answered:  # some tell it in a chunk that says nothing
+            note_model(self.attempt, chunk.model)
         self.texts += chunk.text or chunk.reasons
         try:
             new = "".join(text for (index, name), text in texts_of(chunk.data) if index == 0 and name == "content")
@@ -363,7 +365,7 @@ class ContinuedStream(LiveStream):
 
     def _make(self, delta: dict[str, str], chunk: Chunk, *, text: bool = False, finish: str | None = None) -> None:
         choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish}
-        made = {**self._begin, "model": chunk.model or self.attempt.model_asked, "choices": [choice]}
+        made = {**self._begin, "model": self.attempt.model_answered or self.attempt.model_asked, "choices": [choice]}
         if not self._told:
             self._told = True
             made["roadworthy"] = {"note": CONTINUED, "seam": self.seam_at}
