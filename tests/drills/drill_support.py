@@ -27,6 +27,7 @@ from roadworthy.fallback.drills.asking import good_answer, nonce_of, question
 from roadworthy.fallback.drills.catalogue import CATALOGUE, Row
 from roadworthy.fallback.drills.listener import FaultServer, targets_of
 from roadworthy.fallback.drills.model import Drill, Expected, Guard, Miss, Role, Seen, Told
+from roadworthy.formats.model import Format
 from roadworthy.gateway.admission.permits import priced_at
 from roadworthy.gateway.core import Gateway
 from roadworthy.gateway.journal import Journal
@@ -56,6 +57,7 @@ from roadworthy.workflow.model import (
     Policy,
     Price,
     Prompt,
+    ProviderKind,
     Release,
     Step,
     Target,
@@ -140,6 +142,8 @@ class Case(msgspec.Struct, frozen=True):
     policy: Policy = Policy(budgets=Budgets(inference=1.0))
     rows: frozenset[Row] = frozenset(CATALOGUE)
     """Whose drills it is for."""
+    wire: Format = "chat"
+    """What its targets speak."""
 
     def __repr__(self) -> str:
         return self.name
@@ -217,12 +221,13 @@ Key = tuple[str, str, bool]
 """Drill, case, streamed."""
 
 
-def applicable(drill: Drill) -> list[tuple[Case, bool]]:
-    """Every case in which the drill means something, whole and streamed."""
+def applicable(drill: Drill, wire: Format = "chat") -> list[tuple[Case, bool]]:
+    """Every case in which the drill means something for targets that speak ``wire``, whole and streamed."""
     return [
-        (case, stream)
+        (msgspec.structs.replace(case, wire=wire), stream)
         for case, stream in itertools.product(CASES.values(), (False, True))
-        if drill.row in case.rows and not rules.not_applicable(drill, case.release, case.policy, stream=stream)
+        if drill.row in case.rows
+        and not rules.not_applicable(drill, case.release, case.policy, stream=stream, wire=wire)
     ]
 
 
@@ -416,6 +421,8 @@ def _example(schema: Any) -> Any:
 
 def _snapshot(drill: Drill, case: Case, urls: dict[str, str]) -> Snapshot:
     made = case.release
+    provider: ProviderKind = "anthropic" if case.wire == "messages" else "openai"
+    able = Capabilities(prefill="native", surfaces=["responses"] if case.wire == "responses" else None)
     digest = hmac.digest(HMAC_KEY, TOKEN.encode(), "sha256").hex()
     budgets = drill.conditions.budgets
     policy = case.policy if budgets is None else msgspec.structs.replace(case.policy, budgets=budgets)
@@ -424,7 +431,7 @@ def _snapshot(drill: Drill, case: Case, urls: dict[str, str]) -> Snapshot:
         workflows={made.workflow: ServedWorkflow(made.workflow, "default", "enforce", policy, release=made.digest)},
         releases={made.digest: made},
         targets={
-            name: Target(name, "openai", f"{name}-model", capabilities=Capabilities(prefill="native")) for name in urls
+            name: Target(name, provider, f"{name}-model", capabilities=able) for name in urls
         },
         endpoints={name: Endpoint(url, trusted=True) for name, url in urls.items()},
         prices=_prices(drill, made, urls),

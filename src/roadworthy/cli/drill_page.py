@@ -11,6 +11,7 @@ from roadworthy.cli.drill_view import asked, left_out
 from roadworthy.cli.html_page import document
 from roadworthy.cli.html_page import text as _text
 from roadworthy.cli.words import plural
+from roadworthy.operations.drills.words import wires
 
 Result = Mapping[str, Any]
 
@@ -50,7 +51,8 @@ def page(run: Mapping[str, Any], now: float) -> str:
     body = (
         f'<p class="sum {verdict}">{passed} of {len(drilled)} passed</p>'
         f'<p class="dim">Run {_text(run["id"])} of release <code>{_text(run["digest"][:16])}</code>{_text(ended)}. '
-        f"Page made {made}. A line opens to what the customer said and read.</p>{rows}{_rest(run)}"
+        f"Page made {made}. A line opens to what the customer said and read. "
+        f"{_text(wires(run.get('wire')))}</p>{rows}{_rest(run)}"
     )
     return document(f"Drills of {run['workflow']}", body, _STYLE)
 

@@ -13,7 +13,7 @@ from roadworthy.cli.tables import Column, print_table
 from roadworthy.cli.terminal import line
 from roadworthy.operations.drills.failures import Visible, together
 from roadworthy.operations.drills.failures import markdown as page_of
-from roadworthy.operations.drills.words import asked, headline, left_out, reads
+from roadworthy.operations.drills.words import asked, headline, left_out, reads, wires
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -40,6 +40,8 @@ def table(console: Console, run: Mapping[str, Any]) -> None:
         calls = sum((result["seen"] or {}).get("attempts", 0) for result in drilled)
         told = f"\n{passed} of {len(drilled)} passed; {calls / len(drilled):.2f} attempts a call."
         console.print(told, soft_wrap=True)
+        if said := wires(run.get("wire")):
+            console.print(said, soft_wrap=True, highlight=False)
     skipped = left_out(run["results"])
     if skipped:
         console.print("Mean nothing for this workflow:")

@@ -15,6 +15,7 @@ from roadworthy.adapters.providers.simulated_answer import Asked
 from roadworthy.formats.messages import answer as messages_answer
 from roadworthy.formats.messages import events as messages_events
 from roadworthy.formats.messages import request as messages_request
+from roadworthy.formats.messages import upstream
 from roadworthy.formats.model import Fields, Format, Teller, Translated
 from roadworthy.formats.responses import answer as responses_answer
 from roadworthy.formats.responses import events as responses_events
@@ -27,27 +28,6 @@ PATHS: Mapping[str, Format] = {"/v1/responses": "responses", "/v1/messages": "me
 _encode = msgspec.json.Encoder().encode
 _asked = msgspec.json.Decoder(Asked)
 _fields = msgspec.json.Decoder(dict[str, msgspec.Raw])
-
-_TYPES: Mapping[int, str] = {
-    400: "invalid_request_error",
-    401: "authentication_error",
-    402: "billing_error",
-    403: "permission_error",
-    404: "not_found_error",
-    413: "request_too_large",
-    429: "rate_limit_error",
-    504: "timeout_error",
-    529: "overloaded_error",
-}
-"""Anthropic's words for a status (API reference, "Errors"); others are ``api_error``."""
-
-_WORDS: Mapping[str, tuple[int, str]] = {
-    "context_length": (400, "prompt is too long: 8192 tokens > 4096 maximum"),
-    "content_filter": (400, "Output blocked by content filtering policy"),
-    "insufficient_quota": (400, "Your credit balance is too low to access the Anthropic API."),
-}
-"""What Anthropic says, by name of the ``error`` that a fault orders."""
-
 
 class Own(msgspec.Struct, frozen=True):
     """A request of another surface than chat completions."""
@@ -169,6 +149,5 @@ def _unmetered(body: bytes) -> bytes:
 
 def error(status: int, message: str, wanted: str | None = None) -> tuple[int, bytes]:
     """(status, body) as Anthropic refuses; ``wanted``: which of its known refusals."""
-    status, message = _WORDS[wanted] if wanted is not None else (status, message)
-    said = {"type": _TYPES.get(status, "api_error"), "message": message}
-    return status, _encode({"type": "error", "error": said, "request_id": "simulated", "simulated": True})
+    status, message = (400, upstream.WORDS[wanted]) if wanted is not None else (status, message)
+    return status, _encode({**upstream.refusal(status, message), "request_id": "simulated", "simulated": True})

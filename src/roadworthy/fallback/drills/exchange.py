@@ -1,7 +1,7 @@
 """One call as a provider answers it, well or badly: what a drill's fault is written in.
 
-Speaks OpenAI's wire over a raw connection, so that a fault may break anything from TLS upwards.  A stream is sent
-chunked, so that a cut in it is seen as one.
+Over a raw connection, so that a fault may break anything from TLS upwards, and in the format in which it was asked
+(``wires.py``).  A stream is sent chunked, so that a cut in it is seen as one.
 """
 
 from __future__ import annotations
@@ -10,14 +10,18 @@ import asyncio
 import json
 import socket
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 
 from roadworthy.fallback.drills.model import Sent
+from roadworthy.fallback.drills.wires import Speech, event, speech_of
 from roadworthy.fallback.drills.wording import Frame
+from roadworthy.formats.messages.words import ANSWER_TOOL
 from roadworthy.workflow.model import CheckKind
+
+__all__ = ["USAGE", "ClientGone", "Exchange", "Good", "event"]
 
 USAGE = {"prompt_tokens": 20, "completion_tokens": 10, "total_tokens": 30}
 _REASONS = {200: "OK", 400: "Bad Request", 401: "Unauthorized", 429: "Too Many Requests", 500: "Internal Server Error"}
@@ -59,7 +63,7 @@ class Exchange:
         reader: asyncio.StreamReader,
         writer: asyncio.StreamWriter,
         path: str,
-        body: Mapping[str, Any],
+        body: bytes,
         good: Good,
         sent: Sent,
         *,
@@ -71,14 +75,16 @@ class Exchange:
         self._chunked = False
         self.sent = sent
         self.path = path
-        self.request = body
-        """The decoded body."""
+        self.speech: Speech = speech_of(path, body, sent.nonce, good.model)
+        self.request = self.speech.asked
+        """The body, as chat completions say it."""
+        sent.wire = self.speech.format
         self.number = sent.number
         """Of this call among those to this server, from 1."""
         self.nonce = sent.nonce
         self.kept = kept
         """The connection has carried an answer before."""
-        self.stream = body.get("stream") is True
+        self.stream = self.request.get("stream") is True
         self.text = good.said(sent.nonce)
         """What a good answer says."""
         self.beat = good.beat
@@ -109,19 +115,24 @@ class Exchange:
         if self.stream and "choices" not in fields:
             return await self._streamed(self._said(text), finish, fields)
         message = {"role": "assistant", "content": self._said(text), "refusal": None}
-        if self._good.tool:
-            message, finish = self._tool_call(self._said(text)), "tool_calls" if finish == "stop" else finish
+        if tool := self._tool(self._said(text)):
+            message, finish = self._tool_call(tool, self._said(text)), "tool_calls" if finish == "stop" else finish
         message.update(fields.pop("message", {}))
         choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": finish}
         whole = {**self._base("chat.completion"), "choices": [choice], "usage": USAGE}
-        await self.reply(200, _without_none({**whole, **fields}))
+        await self.reply(200, self.speech.whole(_without_none({**whole, **fields})))
 
     async def refuse(
-        self, status: int, message: str, *, code: str | None = None, headers: Mapping[str, str] | None = None
+        self,
+        status: int,
+        message: str,
+        *,
+        code: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        **error: Any,
     ) -> None:
-        """An error as OpenAI words it."""
-        error = {"message": message, "type": "api_error", "param": None, "code": code}
-        await self.reply(status, {"error": error}, headers=headers)
+        """An error as the provider words it; ``error``: members of its own that OpenAI's has."""
+        await self.reply(status, self.speech.refusal(status, message, code, error), headers=headers)
 
     async def reply(
         self,
@@ -143,24 +154,29 @@ class Exchange:
         await self.head(200, kind="text/event-stream")
 
     async def say(self, text: str, **fields: Any) -> None:
-        """One chunk of text."""
-        await self.write(self.chunk({"content": text}, **fields))
+        """One chunk of text; a sign of life, where no text is no chunk."""
+        await self.write(self.chunk({"content": text}, **fields) or b": keep-alive\n\n")
 
     async def end(
         self, finish: str = "stop", *, usage: Mapping[str, Any] | None = USAGE, done: bool = True, **fields: Any
     ) -> None:
-        """The chunk that finishes the answer, the usage chunk, ``[DONE]`` and the end of the body."""
-        await self.write(self.chunk({}, finish, **fields))
-        if usage is not None:
-            await self.write(event({**self._base("chat.completion.chunk"), "choices": [], "usage": usage, **fields}))
-        if done:
-            await self.write(b"data: [DONE]\n\n")
+        """What finishes the answer, with its usage, the marker of the end and the end of the body."""
+        ending = self.ending(finish, usage=usage, **fields)
+        for made in ending if done else ending[:-1]:
+            await self.write(made)
         await self.close_body()
 
-    def chunk(self, delta: Mapping[str, Any], finish: str | None = None, **fields: Any) -> bytes:
-        """One event of a stream, ready to ``write``."""
-        choice = {"index": 0, "delta": delta, "finish_reason": finish}
-        return event({**self._base("chat.completion.chunk"), "choices": [choice], **fields})
+    def ending(self, finish: str = "stop", *, usage: Mapping[str, Any] | None = USAGE, **fields: Any) -> list[bytes]:
+        """The events that end a stream, ready to ``write``; the first finishes the answer, the last marks the end."""
+        return self.speech.ending(self._chunk({}, finish, fields), usage)
+
+    def chunk(self, delta: Mapping[str, Any], **fields: Any) -> bytes:
+        """The event of one chunk, ready to ``write``."""
+        return self.speech.chunk(self._chunk(delta, None, fields))
+
+    def failure(self, message: str) -> bytes:
+        """The event of an error, ready to ``write``."""
+        return self.speech.failure(message)
 
     def pieces(self, count: int = 4) -> list[str]:
         """The good text cut into ``count`` pieces."""
@@ -187,7 +203,7 @@ class Exchange:
 
     async def write(self, data: bytes) -> None:
         """Bytes of the body, framed as the head said."""
-        if self._chunked:
+        if self._chunked and data:  # an empty chunk would end the body
             data = b"%x\r\n%b\r\n" % (len(data), data)
         if self._writer.is_closing() or self._reader.at_eof():
             self.sent.cut = True
@@ -235,9 +251,20 @@ class Exchange:
     def _base(self, kind: str) -> dict[str, Any]:
         return {"id": f"chatcmpl-{self.nonce}", "object": kind, "created": 1_700_000_000, "model": self._good.model}
 
-    def _tool_call(self, arguments: str) -> dict[str, Any]:
+    def _chunk(self, delta: Mapping[str, Any], finish: str | None, fields: Mapping[str, Any]) -> dict[str, Any]:
+        choice = {"index": 0, "delta": delta, "finish_reason": finish}
+        return {**self._base("chat.completion.chunk"), "choices": [choice], **fields}
+
+    def _tool(self, text: str) -> str:
+        """The tool that is called with ``text``: the workflow's, or ours where JSON was asked for by it.  Who answers
+        with anything but an object calls none of ours."""
+        choice = self.request.get("tool_choice")
+        forced = isinstance(choice, dict) and (choice.get("function") or {}).get("name") == ANSWER_TOOL
+        return ANSWER_TOOL if forced and text.startswith("{") else self._good.tool
+
+    def _tool_call(self, tool: str, arguments: str) -> dict[str, Any]:
         call = {"id": f"call_{self.nonce}", "type": "function"}
-        function = {"name": self._good.tool, "arguments": arguments}
+        function = {"name": tool, "arguments": arguments}
         return {"role": "assistant", "content": None, "tool_calls": [{**call, "function": function}]}
 
     def _embedding(self) -> dict[str, Any]:
@@ -263,23 +290,18 @@ class Exchange:
         message: Mapping[str, Any] = fields.get("message", {})
         await self.begin()
         await self.write(self.chunk({"role": "assistant", "content": ""}, **more))
-        if self._good.tool or message:
-            said = self._tool_call(text) if self._good.tool else {"content": text}
+        if (tool := self._tool(text)) or message:
+            said = self._tool_call(tool, text) if tool else {"content": text}
             delta = {**said, **message}
             for index, call in enumerate(delta.get("tool_calls") or ()):
                 call["index"] = index
             await self.write(self.chunk(_without_none(delta), **more))
-            finish = "tool_calls" if self._good.tool and finish == "stop" else finish
+            finish = "tool_calls" if tool and finish == "stop" else finish
         else:
             size = max(1, -(-len(text) // 4))
             for at in range(0, len(text), size):
                 await self.say(text[at : at + size], **more)
         await self.end(finish, usage=usage, **more)
-
-
-def event(data: Mapping[str, Any] | Sequence[Any] | str) -> bytes:
-    """One server-sent event."""
-    return b"data: %b\n\n" % (data if isinstance(data, str) else json.dumps(data)).encode()
 
 
 def _without_none(found: Mapping[str, Any]) -> dict[str, Any]:

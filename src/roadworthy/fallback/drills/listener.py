@@ -15,9 +15,6 @@ import time
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
-
-import msgspec
 
 from roadworthy.fallback.drills.exchange import ClientGone, Exchange, Good
 from roadworthy.fallback.drills.model import Drill, Sent
@@ -129,7 +126,7 @@ class FaultServer:
                 length = int(value)
         raw = await reader.readexactly(length)
         path = head.split(b" ", 2)[1].decode("latin-1").partition("?")[0]
-        exchange = Exchange(reader, writer, path, _decoded(raw), self._good, self._next(), kept=kept)
+        exchange = Exchange(reader, writer, path, raw, self._good, self._next(), kept=kept)
         await self._answer(exchange)
         return exchange.open
 
@@ -146,13 +143,6 @@ class FaultServer:
             await exchange.good()
         else:
             await fault(exchange)
-
-
-def _decoded(raw: bytes) -> dict[str, Any]:
-    try:
-        return msgspec.json.decode(raw, type=dict[str, Any])
-    except msgspec.MsgspecError:
-        return {}
 
 
 def untrusted_context() -> ssl.SSLContext:

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any, Literal
 import msgspec
 
 from roadworthy.fallback.drills.catalogue import Row
+from roadworthy.formats.model import Format
 from roadworthy.workflow.inference import Failure, Outcome
-from roadworthy.workflow.model import Budgets, Handling, Price
+from roadworthy.workflow.model import Budgets, Handling, Price, ProviderKind
 
 if TYPE_CHECKING:
     from roadworthy.fallback.drills.copy import Copy
@@ -36,6 +37,9 @@ Need = Literal[
 words (free text, or a string of their JSON), are JSON of a schema or tool calls; answers relayed while they come; a
 cache; a declared continuation; a ``repair`` step; a managed prompt; a known price; any prompt; a second target on the
 ladder of ``unavailable``."""
+
+WIRES: tuple[Format, ...] = ("chat", "responses", "messages")
+"""Formats that a misbehaving server speaks."""
 
 MENDED: frozenset[Outcome] = frozenset({"recovered", "cached", "canned", "escalated"})
 """Outcomes that are right when an attempt was not good enough."""
@@ -129,6 +133,8 @@ class Drill(msgspec.Struct, frozen=True, kw_only=True):
     """In a relayed stream: the customer has read the beginning when it happens."""
     asked: Asked = "any"
     """How the provider must have been asked for the fault to be possible.  ``any``: both ways are drilled."""
+    wires: tuple[Format, ...] = WIRES
+    """Formats of a target in which there is such a fault."""
     needs: tuple[Need, ...] = ("chat",)
     wait: Wait = DEADLINE
     attempts: int = 3
@@ -179,6 +185,8 @@ class Sent(msgspec.Struct):
     """What it said."""
     cut: bool = False
     """The client had gone when the server wrote."""
+    wire: Format = "chat"
+    """The format in which it was asked, and answered."""
     at: float = 0.0
     """When the call came; monotonic seconds of the server's process."""
 
@@ -261,6 +269,18 @@ class Result(msgspec.Struct, kw_only=True):
     seen: Seen | None = None
 
 
+class Wire(msgspec.Struct, frozen=True):
+    """By which of a target's wires its answers were read in a run."""
+
+    provider: ProviderKind
+    """Of the first target."""
+    format: Format
+    own: bool
+    """It is the provider's own; else the provider was played in OpenAI's, for nobody here speaks its own."""
+    callers: Format = "chat"
+    """The format in which customers asked."""
+
+
 RunState = Literal["running", "done", "interrupted", "failed"]
 
 
@@ -288,6 +308,8 @@ class DrillRun(msgspec.Struct, kw_only=True):
     results: list[Result] = []
     draft: bool = False
     """Of a release that nobody had frozen: it was tried before that."""
+    wire: Wire | None = None
+    """``None``: of a run from before this was kept."""
 
     @property
     def failed(self) -> int:

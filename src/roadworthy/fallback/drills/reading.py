@@ -10,7 +10,8 @@ import msgspec
 from roadworthy.fallback.drills.model import Seen
 from roadworthy.workflow.inference import OUTCOMES, Inference, Outcome
 
-_MARK = "chatcmpl-"
+_MARKS = ("chatcmpl-", "msg_", "resp_")
+"""Begin of the id of an answer, by the format in which the provider told it."""
 
 
 def whole(status: int, headers: Mapping[str, str], body: bytes, seconds: float) -> Seen:
@@ -84,8 +85,9 @@ def _seen(
 
 def _mark(found: Iterable[Mapping[str, Any]]) -> str:
     """Nonce in the ids of the answer; the last one's, for a continued stream carries two."""
-    marks = [str(event["id"]) for event in found if str(event.get("id", "")).startswith(_MARK)]
-    return marks[-1][len(_MARK) :] if marks else ""
+    ids = [str(event.get("id", "")) for event in found]
+    marks = [ident.removeprefix(begin) for ident in ids for begin in _MARKS if ident.startswith(begin)]
+    return marks[-1] if marks else ""
 
 
 def _said(message: Mapping[str, Any]) -> str:

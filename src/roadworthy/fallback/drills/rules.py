@@ -9,6 +9,7 @@ from roadworthy.fallback.drills.model import Drill, Expected, Miss, Need, Seen
 from roadworthy.fallback.drills.wording import ROOM, has_room
 from roadworthy.fallback.model import NO_COSTS, Remaining, Rung, Tried
 from roadworthy.fallback.rules import next_step
+from roadworthy.formats.model import Format
 from roadworthy.workflow.check_options import option
 from roadworthy.workflow.inference import SERVED_BY_MODEL, Failure, Outcome
 from roadworthy.workflow.model import Budget, CheckSpec, Handling, Policy, Release
@@ -21,6 +22,7 @@ LONGEST_CLIMB = 40
 MEGABYTE = 1_000_000
 """Characters of a very long answer."""
 _JITTER = 0.5
+FORMATS: dict[Format, str] = {"chat": "chat completions", "responses": "Responses", "messages": "Messages"}
 
 
 def relayed(release: Release, stream: bool) -> bool:
@@ -28,11 +30,19 @@ def relayed(release: Release, stream: bool) -> bool:
     return stream and release.behaviour.kind == "chat" and release.handling.stream != "buffered"
 
 
-def not_applicable(drill: Drill, release: Release, policy: Policy, *, stream: bool, priced: bool = True) -> str:
-    """Why the drill means nothing for this release asked in this way; empty: it does."""
+def not_applicable(
+    drill: Drill, release: Release, policy: Policy, *, stream: bool, priced: bool = True, wire: Format = "chat"
+) -> str:
+    """Why the drill means nothing for this release asked in this way; empty: it does.
+
+    ``wire``: the format in which the first target is asked.
+    """
     behaviour = release.behaviour
     if stream and behaviour.kind != "chat":
         return "embeddings are not streamed"
+    if wire not in drill.wires:
+        known = " and ".join(FORMATS[each] for each in drill.wires)
+        return f"it is a fault of {known}, and its target speaks {FORMATS[wire]}"
     live = relayed(release, stream)
     if drill.asked == "stream" and not live:
         return (

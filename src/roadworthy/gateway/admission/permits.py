@@ -23,6 +23,7 @@ from roadworthy.evidence.permit.model import LOCAL, Permit
 from roadworthy.evidence.permit.rules import vet, worker_of
 from roadworthy.evidence.permit.tokens import Forged, opened
 from roadworthy.evidence.ports import Verifier
+from roadworthy.fallback.drills.wires import spoken_to
 from roadworthy.gateway.admission.peers import PeerGone, Peers
 from roadworthy.gateway.answers.cache import AnswerCache
 from roadworthy.gateway.call import Call
@@ -40,7 +41,7 @@ from roadworthy.gateway.surfaces.model import Surface
 from roadworthy.gateway.world import SecretLookup, ServedKey, World
 from roadworthy.http1.origin import Origin
 from roadworthy.workflow.inference import Failure, Inference, Outcome
-from roadworthy.workflow.model import ApiKey, Budget, Bypass, Handling, Policy, Price, Release, Target
+from roadworthy.workflow.model import ApiKey, Budget, Bypass, Handling, Policy, Price, Release
 
 MOST_LANES = 1000
 KEPT_AFTER = 60.0
@@ -279,7 +280,7 @@ def view(snapshot: Snapshot, permit: Permit) -> Snapshot:
         raise Refused(403, "permit_not_allowed", f"Release {digest} is none of '{served.name}'.")
     targets, endpoints, prices, listed = snapshot.targets, snapshot.endpoints, snapshot.prices, snapshot.model_prices
     if permit.traffic == "drill":
-        targets = {name: _spoken_to(target) for name, target in snapshot.targets.items()}
+        targets = {name: spoken_to(target) for name, target in snapshot.targets.items()}
         endpoints = {name: Endpoint(url, trusted=True) for name, url in permit.substitutes.items() if name in targets}
         release = msgspec.structs.replace(release, handling=isolated(release.handling))
         if permit.unpriced:
@@ -328,13 +329,6 @@ def priced_at(price: Price, release: Release) -> dict[str, Price]:
     """Every target of the release costs ``price``; one that only checks ask costs nothing."""
     asked = {spec.target for spec in release.handling.checks.values()} - {release.behaviour.target}
     return {name: Price(0.0, 0.0) if name in asked else price for name in release.behaviour.targets}
-
-
-def _spoken_to(target: Target) -> Target:
-    """Misbehaving servers speak OpenAI's wire."""
-    if target.provider in ("openai", "local", "simulated"):
-        return target
-    return msgspec.structs.replace(target, provider="openai")
 
 
 def isolated(handling: Handling) -> Handling:

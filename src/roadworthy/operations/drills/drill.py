@@ -24,7 +24,7 @@ from roadworthy.fallback.drills.asking import Example, good_answer, guards, nonc
 from roadworthy.fallback.drills.copy import Copy, Missed
 from roadworthy.fallback.drills.host import Stand
 from roadworthy.fallback.drills.listener import targets_of
-from roadworthy.fallback.drills.model import Drill, Result, Role, Scene, Seen, Told
+from roadworthy.fallback.drills.model import Drill, Result, Role, Scene, Seen, Told, Wire
 from roadworthy.fallback.drills.ports import FaultProcesses, Faults
 from roadworthy.http1.client import Client
 from roadworthy.http1.errors import Http1Error
@@ -74,6 +74,7 @@ class Subject(msgspec.Struct, frozen=True):
     by: str
     draft: bool = False
     """Nobody froze it: it is tried before that."""
+    wire: Wire = Wire("openai", "chat", own=True)
 
 
 class Ports(msgspec.Struct, frozen=True):
@@ -107,7 +108,9 @@ def plan(wanted: Sequence[Drill], subject: Subject) -> tuple[list[Step], list[Re
     skipped: list[Result] = []
     for drill in wanted:
         for stream in (False, True):
-            why = rules.not_applicable(drill, subject.release, subject.policy, stream=stream, priced=subject.priced)
+            why = rules.not_applicable(
+                drill, subject.release, subject.policy, stream=stream, priced=subject.priced, wire=subject.wire.format
+            )
             if drill.scene is not None and stream:
                 continue  # a scene asks as it likes
             if why:

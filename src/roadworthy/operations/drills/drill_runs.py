@@ -117,6 +117,7 @@ class DrillRuns:
             estimate=estimate(steps, release),
             results=sorted(skipped, key=_order),
             draft=subject.draft,
+            wire=subject.wire,
         )
         going = _Run(run, self._monotonic() if leased else UNLEASED)
         with self._lock:

@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from roadworthy.fallback.drills.rules import FORMATS
 from roadworthy.workflow.inference import SERVED_BY_MODEL
 from roadworthy.workflow.words import plural
 
@@ -15,6 +16,16 @@ Facts = Mapping[str, Any]
 
 def asked(result: Facts) -> str:
     return "stream" if result["stream"] else "whole"
+
+
+def wires(wire: Facts | None) -> str:
+    """Which formats a run was about; empty: of a run from before this was kept."""
+    if wire is None:
+        return ""
+    said = f"The first target ({wire['provider']}) was asked in {FORMATS[wire['format']]}"
+    if not wire["own"]:
+        said += ", which is not its own wire: how that is read is proven by Roadworthy's tests, not here"
+    return f"{said}. Customers asked in {FORMATS[wire['callers']]}."
 
 
 def headline(result: Facts) -> str:

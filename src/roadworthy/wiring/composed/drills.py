@@ -18,7 +18,8 @@ from roadworthy.adapters.signatures import Ed25519Signer
 from roadworthy.adapters.sqlite.state import SqliteState
 from roadworthy.engine.ports import Launcher
 from roadworthy.fallback.drills.host import LONGEST_LINE, Order, Report, Stand
-from roadworthy.fallback.drills.model import Drill, Sent
+from roadworthy.fallback.drills.model import Drill, Sent, Wire
+from roadworthy.fallback.drills.wires import played
 from roadworthy.gateway.snapshot import Snapshot
 from roadworthy.inference_log.service import Log, Shipper
 from roadworthy.operations.drills.drill import Heard, Ports, Subject
@@ -194,7 +195,8 @@ class Drilling:
         continues = target is not None and target.capabilities.prefill != "none"
         with self._state.read() as tx:
             draft = tx.release(digest) is None
-        return Subject(release, served.policy, first in snapshot.prices, continues, by, draft)
+        wire = Wire("openai", "chat", own=True) if target is None else played(target)
+        return Subject(release, served.policy, first in snapshot.prices, continues, by, draft, wire)
 
 
 def _example(schema: object) -> object:

@@ -6,12 +6,14 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from roadworthy.fallback.drills.wires import played
 from roadworthy.gateway.admission.permits import isolated
 from roadworthy.workflow.digest import release as release_made_of
 from roadworthy.workflow.model import (
     Configuration,
     FrozenRelease,
     Price,
+    ProviderKind,
     Settings,
     Target,
     TargetIdentity,
@@ -35,7 +37,7 @@ def led_astray(original: Original, urls: dict[str, str]) -> tuple[Configuration,
     release = frozen.release
     targets = {
         name: Target(
-            name, "openai", known.model if known else release.behaviour.targets[name].model, endpoint=url,
+            name, _provider(known), known.model if known else release.behaviour.targets[name].model, endpoint=url,
             price=original.prices.get(name), limits=known.limits if known else Target(name, "openai", "").limits,
             capabilities=known.capabilities if known else Target(name, "openai", "").capabilities, allow_private=True,
         )
@@ -43,7 +45,7 @@ def led_astray(original: Original, urls: dict[str, str]) -> tuple[Configuration,
         for known in [configuration.targets.get(name.split("@")[0])]
     }  # fmt: skip
     identities = {
-        name: TargetIdentity("openai", targets[name].model, urlsplit(urls[name]).netloc)
+        name: TargetIdentity(targets[name].provider, targets[name].model, urlsplit(urls[name]).netloc)
         for name in release.behaviour.targets
     }
     handling = isolated(release.handling)
@@ -63,3 +65,8 @@ def led_astray(original: Original, urls: dict[str, str]) -> tuple[Configuration,
     settings = Settings(timezone=configuration.settings.timezone, disk_full=configuration.settings.disk_full)
     alone = Configuration(settings, targets, configuration.people, {workflow.name: workflow})
     return alone, msgspec.structs.replace(frozen, release=changed)
+
+
+def _provider(known: Target | None) -> ProviderKind:
+    """The one whose wire reads what stands for a target."""
+    return "anthropic" if known is not None and played(known).format == "messages" else "openai"

@@ -4,14 +4,9 @@ from roadworthy.fallback.drills.kit import Drill, Exchange, Wait, rule
 
 
 async def fault(call: Exchange) -> None:
-    error = {
-        "message": "The response was filtered due to the prompt triggering our content management policy.",
-        "type": None,
-        "param": "prompt",
-        "code": "content_filter",
-        "innererror": {"code": "ResponsibleAIPolicyViolation"},
-    }
-    await call.reply(400, {"error": error})
+    message = "The response was filtered due to the prompt triggering our content management policy."
+    inner = {"code": "ResponsibleAIPolicyViolation"}
+    await call.refuse(400, message, code="content_filter", type=None, param="prompt", innererror=inner)
 
 
 DRILL = Drill(

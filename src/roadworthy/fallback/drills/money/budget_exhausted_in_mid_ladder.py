@@ -4,7 +4,7 @@ from roadworthy.fallback.drills.kit import Budgets, Conditions, Drill, Exchange,
 
 
 async def fault(call: Exchange) -> None:
-    await call.answer(choices=[])
+    await call.answer(message={"content": None, "tool_calls": None})
 
 
 DRILL = Drill(

@@ -4,7 +4,7 @@ from roadworthy.fallback.drills.kit import Drill, Exchange, Wait, step
 
 
 async def fault(call: Exchange) -> None:
-    await call.reply(529, {"type": "error", "error": {"type": "overloaded_error", "message": "Overloaded"}})
+    await call.refuse(529, "Overloaded")
 
 
 DRILL = Drill(

@@ -14,6 +14,7 @@ DRILL = Drill(
     failure="invalid",
     guard=rule("gateway.verdict:judge"),
     asked="whole",
+    wires=("chat",),
     wait=Wait(2),
     attempts=2,
 )

@@ -13,6 +13,7 @@ DRILL = Drill(
     times=1,
     failure="invalid",
     guard=rule("gateway.checks.structure:ToolCheck.faults"),
+    wires=("chat", "responses"),  # Messages tells them as an object
     needs=("tools",),
     wait=Wait(2),
     attempts=3,

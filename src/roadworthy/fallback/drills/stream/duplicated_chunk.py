@@ -20,6 +20,7 @@ DRILL = Drill(
     right=CLEAN,
     guard=rule("adapters.providers.openai:told_twice"),
     asked="stream",
+    wires=("chat",),  # elsewhere nothing in an event tells that it is the same one again
     wait=Wait(1),
     attempts=1,
 )

@@ -1,13 +1,13 @@
 """An error where nobody looks for one any more: behind status 200 and half of the answer, before a good end."""
 
-from roadworthy.fallback.drills.kit import Drill, Exchange, Wait, event, rule
+from roadworthy.fallback.drills.kit import Drill, Exchange, Wait, rule
 
 
 async def fault(call: Exchange) -> None:
     await call.begin()
     for piece in call.pieces()[:2]:
         await call.say(piece)
-    await call.write(event({"error": {"type": "server_error", "message": "The engine disconnected unexpectedly."}}))
+    await call.write(call.failure("The engine disconnected unexpectedly."))
     await call.end()
 
 

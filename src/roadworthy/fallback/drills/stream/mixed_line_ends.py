@@ -1,12 +1,11 @@
 """Line ends of three kinds, comments and fields that nobody uses: all of them events by the standard."""
 
-from roadworthy.fallback.drills.kit import CLEAN, USAGE, Drill, Exchange, Wait, event, rule
+from roadworthy.fallback.drills.kit import CLEAN, Drill, Exchange, Wait, rule
 
 
 async def fault(call: Exchange) -> None:
     await call.begin()
-    events = [call.chunk({"content": piece}) for piece in call.pieces()] + [call.chunk({}, "stop")]
-    events += [event({"object": "chat.completion.chunk", "choices": [], "usage": USAGE}), event("[DONE]")]
+    events = [call.chunk({"content": piece}) for piece in call.pieces()] + call.ending()
     for at, made in enumerate(events):
         await call.write(
             b": comment\r\nid: 7\revent: message\n" + made.replace(b"\n\n", (b"\r\n\n", b"\r\n\r\n")[at % 2])

@@ -18,6 +18,7 @@ DRILL = Drill(
     right=CLEAN,
     guard=rule("gateway.streaming.live:LiveStream.end"),
     asked="stream",
+    wires=("chat", "messages"),  # in Responses the marker is the answer
     wait=Wait(1),
     attempts=1,
 )

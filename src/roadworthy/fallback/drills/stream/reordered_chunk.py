@@ -1,6 +1,6 @@
 """The chunk that ends an answer overtakes the last words.  (Words among themselves carry no order to compare.)"""
 
-from roadworthy.fallback.drills.kit import USAGE, Drill, Exchange, Wait, event, rule
+from roadworthy.fallback.drills.kit import Drill, Exchange, Wait, rule
 
 
 async def fault(call: Exchange) -> None:
@@ -8,10 +8,9 @@ async def fault(call: Exchange) -> None:
     *first, last = call.pieces()
     for piece in first:
         await call.say(piece)
-    await call.write(call.chunk({}, "stop"))
-    await call.say(last)
-    await call.write(event({"object": "chat.completion.chunk", "choices": [], "usage": USAGE}))
-    await call.write(event("[DONE]"))
+    late, ending = call.chunk({"content": last}), call.ending()
+    for made in (*ending[:-1], late, ending[-1]):
+        await call.write(made)
     await call.close_body()
 
 
@@ -22,6 +21,7 @@ DRILL = Drill(
     failure="invalid",
     guard=rule("adapters.providers.openai:went_on"),
     asked="stream",
+    wires=("chat",),
     committed=True,
     wait=Wait(2),
     attempts=2,

@@ -7,7 +7,7 @@ async def fault(call: Exchange) -> None:
     await call.begin()
     for piece in call.pieces():
         await call.say(piece)
-    await call.write(call.chunk({}, "stop"))
+    await call.write(call.ending()[0])
     await call.write(event({"object": "chat.completion.chunk", "choices": [{"delta": {}}], "usage": USAGE}))
     await call.write(event("[DONE]"))
     await call.close_body()
@@ -21,6 +21,7 @@ DRILL = Drill(
     right=CLEAN,
     guard=rule("adapters.providers.openai_shape:carries"),
     asked="stream",
+    wires=("chat",),
     wait=Wait(1),
     attempts=1,
 )

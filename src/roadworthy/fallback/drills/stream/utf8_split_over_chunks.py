@@ -1,7 +1,5 @@
 """Characters of several bytes that the network cuts in two."""
 
-import json
-
 from roadworthy.fallback.drills.kit import CLEAN, Drill, Exchange, Wait, rule
 
 WORDS = " Thank you for your patience \u2013 and for the caf\u00e9 \u2615 \U0001f642"
@@ -10,7 +8,7 @@ WORDS = " Thank you for your patience \u2013 and for the caf\u00e9 \u2615 \U0001
 async def fault(call: Exchange) -> None:
     await call.begin()
     said = call.text + WORDS
-    raw = call.chunk({"content": "@"}).replace(b"@", json.dumps(said, ensure_ascii=False)[1:-1].encode())
+    raw = call.chunk({"content": said})
     cuts = [at for at, byte in enumerate(raw) if 0x80 <= byte < 0xC0]  # before every byte that is not a first one
     for begin, end in zip([0, *cuts], [*cuts, len(raw)], strict=True):
         await call.write(raw[begin:end])

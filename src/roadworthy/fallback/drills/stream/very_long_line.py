@@ -9,7 +9,7 @@ async def fault(call: Exchange) -> None:
     await call.begin()
     first, *rest = call.pieces()
     await call.say(first)
-    await call.write(b'data: {"padding": "')
+    await call.write(b'data: {"type": "ping", "padding": "')
     for _ in range(MEGABYTES):
         await call.write(b" " * (1 << 20))
     await call.write(b'", "choices": []}\n\n')

@@ -1,15 +1,14 @@
 """A provider that has said everything and leaves the connection hanging."""
 
-from roadworthy.fallback.drills.kit import CLEAN, USAGE, Drill, Exchange, Wait, event, rule
+from roadworthy.fallback.drills.kit import CLEAN, Drill, Exchange, Wait, rule
 
 
 async def fault(call: Exchange) -> None:
     await call.begin()
     for piece in call.pieces():
         await call.say(piece)
-    await call.write(call.chunk({}, "stop"))
-    await call.write(event({"object": "chat.completion.chunk", "choices": [], "usage": USAGE}))
-    await call.write(event("[DONE]"))
+    for made in call.ending():
+        await call.write(made)
     call.sent.good, call.sent.text = True, call.text
     await call.silence(30)
 
