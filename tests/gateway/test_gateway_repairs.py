@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 from typing import Any
+from unittest.mock import ANY
 
 import msgspec
 import pytest
@@ -13,6 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from roadworthy.gateway.answers.repair import MOST_ERRORS, RepairPrompt, text_of
+from roadworthy.gateway.attempt import going_on
+from roadworthy.gateway.call import Turns
 from roadworthy.workflow.model import Canned, Handling, InputSpec, Policy, Prompt, Step
 
 SCHEMA = {
@@ -183,8 +186,8 @@ def test_a_repaired_request_is_the_request_and_two_messages(
 ) -> None:
     raw = space.encode() + msgspec.json.encode(messages)[:-1] + space.encode() + b"]" + space.encode()
     fields = {"model": msgspec.Raw(b'"m"'), "messages": msgspec.Raw(raw)}
-    prompt = RepairPrompt(None)
-    made = prompt.repaired(fields, answer, prompt.asked(errors))
+    turns = Turns(answer, RepairPrompt(None).asked(errors))
+    made = going_on(fields, turns, ANY)
     decoded = msgspec.json.decode(made["messages"])
     assert decoded[:-2] == messages
     assert decoded[-2] == {"role": "assistant", "content": answer}

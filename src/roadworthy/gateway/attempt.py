@@ -13,11 +13,11 @@ from typing import Literal, TypeVar
 
 import msgspec
 
-from roadworthy.gateway.admission.body import LONGEST_VALUE
+from roadworthy.gateway.admission.body import LONGEST_VALUE, with_messages
 from roadworthy.gateway.admission.capabilities import refuse_what_it_lacks
 from roadworthy.gateway.answers.repair import MOST_ANSWER_CHARS, text_of
 from roadworthy.gateway.answers.vectors import packed
-from roadworthy.gateway.call import Call
+from roadworthy.gateway.call import Call, Turns
 from roadworthy.gateway.checks.asked import Python
 from roadworthy.gateway.limits import pricing
 from roadworthy.gateway.limits.purses import Purses
@@ -26,6 +26,7 @@ from roadworthy.gateway.ports import (
     ANY_MODEL,
     Answer,
     Clock,
+    Fields,
     Headers,
     Operation,
     Outgoing,
@@ -49,7 +50,7 @@ MAX_ANSWER = 32 * 1024 * 1024
 MAX_REFUSAL = 1024 * 1024
 StepWord = Literal["first", "retry", "repair", "target", "hedge", "continuation"]
 ASKED_OTHERWISE = ("repair", "continuation")
-"""Steps that send ``Call.repaired``."""
+"""Steps that send ``Call.turns``."""
 LATE = 0.75
 """Part of the deadline after which a target that is not done in the rest is not called slow for it."""
 CLOCK_PRECISION = 0.025
@@ -305,14 +306,15 @@ class Caller:
             raise Unusable(*target.problem)
         if target.limited:
             refuse_what_it_lacks(target.target, call.fields)
-        if operation != call.operation:
-            own = call.surface.own_request(call, stream=stream, repaired=attempt.step == "repair")
+        native = call.surface.native
+        if native is not None and operation != call.operation:
+            own = native.own_request(call, stream=stream, repaired=attempt.step == "repair")
             return target.wire.encode(operation, own, stream=stream, forwarded=call.forwarded)
         if call.lost is not None:
             raise Unusable.bad_request(f"`{call.lost.param}`: {call.lost.why}", call.lost.param)
         fields = call.fields
-        if attempt.step in ASKED_OTHERWISE and call.repaired is not None:
-            fields = call.repaired
+        if attempt.step in ASKED_OTHERWISE and call.turns is not None:
+            fields = going_on(fields, call.turns, target)
         if call.surface.format != "chat":
             fields = target.wire.adapted(fields, call.surface.format)
         return target.wire.encode(operation, fields, stream=stream)
@@ -365,6 +367,14 @@ def spoken_to(call: Call, target: ServedTarget, *, stream: bool) -> Operation:
         if handling.stream == "windowed" or handling.continuation:
             return call.operation
     return own
+
+
+def going_on(fields: Fields, turns: Turns, target: ServedTarget) -> Fields:
+    """The request that was sent as ``fields``, with these turns behind it."""
+    if turns.asked is None:
+        return target.wire.prefilled(fields, turns.said)
+    said, asked = {"role": "assistant", "content": turns.said}, {"role": "user", "content": turns.asked}
+    return {**fields, "messages": with_messages(fields, said, asked)}
 
 
 def as_chat(call: Call, answer: Answer) -> Answer:

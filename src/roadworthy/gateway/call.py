@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import msgspec
 
@@ -73,6 +73,15 @@ def _parse_traceparent(given: bytes) -> tuple[str, str, str] | None:
     return parts[1].decode(), parts[2].decode(), parts[3].decode()
 
 
+class Turns(NamedTuple):
+    """How a conversation goes on after an answer that is no good."""
+
+    said: str
+    """By the model: the answer, or as much of it as came."""
+    asked: str | None
+    """Of it now; ``None``: it goes on by itself where ``said`` ends (``Wire.prefilled``)."""
+
+
 class Call:
     """State of one inference.  Clocks in it are seconds since ``began`` (monotonic)."""
 
@@ -111,7 +120,6 @@ class Call:
         "recorded",
         "relayed",
         "repair",
-        "repaired",
         "request",
         "route",
         "rungs",
@@ -186,8 +194,8 @@ class Call:
         asked."""
         self.forwarded: Headers = NO_HEADERS
         """Headers that such a target is sent as they came."""
-        self.turns: tuple[str, str] | None = None
-        """Of a repair: the answer that could not be used, and what is said about it."""
+        self.turns: Turns | None = None
+        """What a ``repair`` or ``continuation`` attempt puts behind ``fields``."""
         self.prompt: str | None = None
         self.overrides: list[str] = []
         self.notes: list[str] = []
@@ -213,8 +221,6 @@ class Call:
         """Text of the last answer where it can be sent back with what is wrong with it."""
         self.repair: list[str] = []
         """What is wrong with ``bad_answer``, one sentence each."""
-        self.repaired: Fields | None = None
-        """What a ``repair`` or ``continuation`` attempt sends instead of ``fields``."""
         self.cache_key: bytes | None = None
         """Set by the cache: what this call may share an answer by; empty: nothing."""
         self.cached_age: float | None = None

@@ -25,7 +25,7 @@ from roadworthy.fallback.rules import next_step
 from roadworthy.gateway.answers.cache import AnswerCache, Cached
 from roadworthy.gateway.answers.escalations import Escalations
 from roadworthy.gateway.attempt import Caller, StepWord
-from roadworthy.gateway.call import Call
+from roadworthy.gateway.call import Call, Turns
 from roadworthy.gateway.errors import failed, limited
 from roadworthy.gateway.hedging import Hedger
 from roadworthy.gateway.ports import Clock, Ids, Unusable
@@ -196,9 +196,7 @@ def _word(call: Call, serving: Serving, step: NextStep) -> StepWord:
         return "target"
     if step.kind == "retry" or call.bad_answer is None:
         return "retry"
-    asked = serving.repair_prompt.asked(call.repair)
-    call.turns = call.bad_answer, asked
-    call.repaired = serving.repair_prompt.repaired(call.fields, call.bad_answer, asked)
+    call.turns = Turns(call.bad_answer, serving.repair_prompt.asked(call.repair))
     return "repair"
 
 

@@ -12,7 +12,6 @@ from collections.abc import Sequence
 
 import msgspec
 
-from roadworthy.gateway.ports import Fields
 from roadworthy.workflow.prompt import Template
 
 MOST_ANSWER_CHARS = 32 * 1024
@@ -49,7 +48,6 @@ class _Completion(msgspec.Struct):
 
 
 _completion = msgspec.json.Decoder(_Completion)
-_encode = msgspec.json.encode
 
 
 class RepairPrompt:
@@ -68,15 +66,6 @@ class RepairPrompt:
         if len(errors) > MOST_ERRORS:
             shown.append(f"- and {len(errors) - MOST_ERRORS} more")
         return self._template.render({"errors": "\n".join(shown)})
-
-    def repaired(self, fields: Fields, answer: str, asked: str) -> Fields:
-        """The request that was sent as ``fields``, with its bad answer and what is said about it."""
-        before = bytes(fields["messages"]).rstrip()[:-1].rstrip()
-        comma = b"" if before.endswith(b"[") else b","
-        messages = b'%b%b{"role":"assistant","content":%b},{"role":"user","content":%b}]' % (
-            before, comma, _encode(answer), _encode(asked),
-        )  # fmt: skip
-        return {**fields, "messages": msgspec.Raw(messages)}
 
 
 def text_of(body: bytes) -> str | None:

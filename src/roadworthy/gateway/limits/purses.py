@@ -513,7 +513,7 @@ class Purses:
         given = tokens_in(body)
         if call.prompt is not None:
             given += tokens_in(call.prompt.encode())
-        if call.bad_answer is not None and call.repaired is not None:
+        if call.bad_answer is not None and call.turns is not None:
             given += tokens_in(call.bad_answer.encode())
         each = price.input
         if b"cache_control" in body:  # as dear as what it asks to be cached

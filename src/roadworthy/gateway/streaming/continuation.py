@@ -13,7 +13,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from roadworthy.fallback.rules import LEAST_USEFUL_SECONDS
-from roadworthy.gateway.admission.body import loosely, with_messages
+from roadworthy.gateway.admission.body import loosely
+from roadworthy.gateway.call import Turns
 from roadworthy.gateway.ports import Fields, Unusable
 from roadworthy.gateway.streaming.live import LiveStream
 from roadworthy.gateway.streaming.seam import MARKS, anchor_of
@@ -71,13 +72,12 @@ def candidates(
             yield target
 
 
-def asked_to_go_on(fields: Fields, said: str, target: ServedTarget) -> Fields:
-    """The request that asks ``target`` for the rest."""
+def asked_to_go_on(said: str, target: ServedTarget) -> Turns:
+    """What asks ``target`` for the rest."""
     if is_native(target):
         # an answer that ends in white space misleads tokenizers, and Anthropic refuses it
-        return target.wire.prefilled(fields, said.rstrip())
-    asked = {"role": "user", "content": GO_ON % anchor_of(said)}
-    return {**fields, "messages": with_messages(fields, {"role": "assistant", "content": said}, asked)}
+        return Turns(said.rstrip(), None)
+    return Turns(said, GO_ON % anchor_of(said))
 
 
 def is_native(target: ServedTarget) -> bool:

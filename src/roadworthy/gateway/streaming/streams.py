@@ -72,7 +72,7 @@ class Streamer:
             following: ContinuedStream | None = None
             try:
                 attempt = self.caller.begin(call, target, "continuation")
-                call.repaired = asked_to_go_on(call.fields, said, target)
+                call.turns = asked_to_go_on(said, target)
                 seam = Seam(said, asked=not is_native(target))
                 reply = await self.caller.head(call, target, attempt)
                 following = ContinuedStream(before, target, attempt, reply, seam, said, now)

@@ -37,6 +37,7 @@ class ChatSurface:
     """See ``model.Surface``."""
 
     format: Format = "chat"
+    native = None
     forced: frozenset[str] = frozenset()
     forwards: Sequence[bytes] = ()
 
@@ -48,9 +49,6 @@ class ChatSurface:
 
     def name(self, param: str) -> str:
         return param
-
-    def own_request(self, call: Call, *, stream: bool, repaired: bool) -> Fields:
-        return call.repaired if repaired and call.repaired is not None else call.fields
 
     def chat_request(self, body: bytes) -> bytes:
         return body

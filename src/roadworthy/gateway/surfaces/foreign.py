@@ -74,6 +74,7 @@ class ForeignSurface:
     ) -> None:
         """``names``: what callers call those fields of chat completions that are named otherwise here."""
         self.format: Format = format
+        self.native = self
         self.forced = forced
         self.forwards = forwards
         self._names = names
@@ -122,7 +123,7 @@ class ForeignSurface:
         else:
             made.pop("stream", None)
         if repaired and call.turns is not None:
-            made = self._request.with_turns(made, *call.turns)
+            made = self._request.with_turns(made, call.turns.said, call.turns.asked)
         return made
 
     def _fixed(self, call: Call) -> Fields:

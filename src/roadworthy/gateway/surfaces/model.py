@@ -34,12 +34,27 @@ class Recitation(Protocol):
     async def aclose(self) -> None: ...
 
 
+class Native(Protocol):
+    """Asks targets in a format that is not the core's."""
+
+    def own_request(self, call: Call, *, stream: bool, repaired: bool) -> Fields:
+        """What a target is sent that speaks this format.  Raises ``Unusable`` where the release's fields cannot be
+        said in it."""
+        ...
+
+
 class Surface(Protocol):
     """Stateless: one of each serves every call."""
 
     format: Format
     operation: Operation
     """What its calls are to the core: ``chat`` or ``embeddings``."""
+
+    @property
+    def native(self) -> Native | None:
+        """``None``: its format is the core's, and ``Call.fields`` is what its targets are sent."""
+        ...
+
     forced: frozenset[str]
     """Parameters (in chat's names) that the format makes every caller send: no release refuses them."""
     forwards: Sequence[bytes]
@@ -51,11 +66,6 @@ class Surface(Protocol):
 
     def name(self, param: str) -> str:
         """How callers of this surface know a field of chat completions."""
-        ...
-
-    def own_request(self, call: Call, *, stream: bool, repaired: bool) -> Fields:
-        """What a target is sent that speaks this format.  Raises ``Unusable`` where the release's fields cannot be
-        said in it."""
         ...
 
     def chat_request(self, body: bytes) -> bytes:
