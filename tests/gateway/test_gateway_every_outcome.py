@@ -1,7 +1,8 @@
 """Claims of the official OpenAI client: whatever happens, it reads the declared answer or one clean error.
 
 Every outcome, in every shape that an answer may have to fit, through every way in which the client reads one.  The
-client retries twice by default; a call that it sent twice would show in the journal.
+client retries twice by default; a call that it sent twice would show in the journal.  What every surface owes its
+callers, whatever their client: ``test_surface_outcomes``.
 """
 
 from __future__ import annotations
@@ -203,24 +204,33 @@ def test_every_choice_that_was_asked_for_is_there(live: Live, client: openai.Ope
     assert finished == {0: "stop", 1: "stop"}
 
 
+REFUSED: list[tuple[str, str, Any, int, str]] = [
+    *(("bare", *row) for row in TERMINAL),
+    ("strict", "unsafe", completion("We guarantee a refund."), 503, "unsafe"),
+    ("poor", "overspent", None, 429, "overspent"),
+]
+"""(model, failure, reply, status, code); without a reply nobody is asked."""
+
+
 @pytest.mark.parametrize("way", WAYS)
-@pytest.mark.parametrize(("failure", "reply", "status", "code"), TERMINAL)
-def test_every_terminal_failure_is_one_status_error_sent_once(
-    live: Live, client: openai.OpenAI, failure: str, reply: Any, status: int, code: str, way: str
+@pytest.mark.parametrize(("model", "failure", "reply", "status", "code"), REFUSED)
+def test_every_failure_without_a_step_is_one_status_error_sent_once(
+    live: Live, client: openai.OpenAI, model: str, failure: str, reply: Any, status: int, code: str, way: str
 ) -> None:
-    case = f"terminal: {failure}"
+    case = f"refused: {failure}"
     live.upstream.cases[case] = [reply() if callable(reply) else reply]
     sent, before = len(live.upstream.sent), len(live.records())
     with pytest.raises(openai.APIStatusError) as caught:
-        ask(client, way, "bare", case)
+        ask(client, way, model, case)
     assert (caught.value.status_code, caught.value.code) == (status, code)
     assert caught.value.response.headers["x-should-retry"] == "false"
     assert (caught.value.response.headers.get("retry-after") == "7") == (failure == "overlimit")
     assert isinstance(caught.value.body, dict)
+    assert "guarantee" not in caught.value.response.text
     record = newest(live)
-    assert (record.outcome, record.failure, record.code) == ("error", failure, code)
+    assert (record.outcome, record.failure, record.code) == ("error" if reply else "limited", failure, code)
     assert len(live.records()) == before + 1
-    assert len(live.upstream.sent) == sent + 1
+    assert len(live.upstream.sent) == sent + bool(reply)
     assert live.on_loop(live.bench.taken) == 0
 
 
@@ -240,30 +250,6 @@ def test_a_limited_call_is_one_rate_limit_error_that_says_when_to_come_again(liv
     assert caught.value.code == "throttled"
     assert int(caught.value.response.headers["retry-after"]) >= 1
     assert newest(live).outcome == "limited"
-    assert len(live.records()) == before + 1
-
-
-@pytest.mark.parametrize("way", WAYS)
-def test_a_call_that_its_budget_does_not_bear_is_one_rate_limit_error(
-    live: Live, client: openai.OpenAI, way: str
-) -> None:
-    sent = len(live.upstream.sent)
-    with pytest.raises(openai.RateLimitError) as caught:
-        ask(client, way, "poor", "never asked")
-    assert caught.value.code == "overspent"
-    assert (newest(live).outcome, newest(live).failure) == ("limited", "overspent")
-    assert len(live.upstream.sent) == sent
-
-
-@pytest.mark.parametrize("way", WAYS)
-def test_an_unsafe_answer_is_one_error_and_says_nothing_of_it(live: Live, client: openai.OpenAI, way: str) -> None:
-    case = "unsafe"
-    live.upstream.cases[case] = [completion("We guarantee a refund.")]
-    before = len(live.records())
-    with pytest.raises(openai.InternalServerError) as caught:
-        ask(client, way, "strict", case)
-    assert caught.value.code == "unsafe"
-    assert "guarantee" not in caught.value.response.text
     assert len(live.records()) == before + 1
 
 

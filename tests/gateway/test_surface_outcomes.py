@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 import pytest
 from gateway_support import header, key, release
-from outcome_cases import OUTCOMES, TERMINAL, TEXTS, bare, bypassing, good, served, strict
+from outcome_cases import OUTCOMES, TERMINAL, TEXTS, bare, both, bypassing, good, served, strict
 from speech import SPEECH
 from surface_support import PAIRS, Served, Stands, Told
 
@@ -103,6 +103,24 @@ def test_every_terminal_failure_is_one_error_that_no_client_retries(
                 assert error.type == ANTHROPIC_TYPES.get(status, "api_error")
                 assert msgspec.json.decode(answer.body)["request_id"] == record.id
             assert (len(made.sent), len(made.bench.records())) == (sent + 1, records + 1)
+
+    stands.run(asked, speaks, at)
+
+
+@PAIRED
+@WAYS
+def test_an_unsafe_answer_is_one_error_that_says_nothing_of_it(
+    stands: Stands, stream: bool, asked: Format, speaks: Format
+) -> None:
+    async def at(made: Served) -> None:
+        made.upstream.will(both(SPEECH[speaks], "We guarantee a refund."))
+        sent = len(made.sent)
+        answer = await made.post(stream=stream, model="strict")
+        error, record = made.surface.error(answer.body), made.record
+        assert (answer.status, error.code, header(answer, b"x-should-retry")) == (503, "unsafe", b"false")
+        assert (record.outcome, record.failure, record.surface) == ("error", "unsafe", asked)
+        assert b"guarantee" not in answer.body
+        assert len(made.sent) == sent + 1
 
     stands.run(asked, speaks, at)
 
