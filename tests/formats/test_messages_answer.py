@@ -108,3 +108,15 @@ def test_an_estimate_says_that_it_is_one() -> None:
 def test_a_count_that_is_none_is_noticed(body: bytes) -> None:
     with pytest.raises(msgspec.DecodeError):
         counting.read(body)
+
+
+def test_a_completion_of_another_dialect_is_told_as_far_as_it_can_be_read() -> None:
+    call = {"id": None, "function": {"name": "look", "arguments": {"x": 1}}}
+    said = {"content": "Hello", "refusal": 7, "tool_calls": [None, call]}
+    body = {"choices": [{"message": said, "finish_reason": "stop"}], "usage": {"prompt_tokens": 3.0}, "model": 5}
+    made = json.loads(answer.from_chat(json.dumps(body).encode(), asked={}, ident="inf_1", model="support"))
+    assert made["content"] == [
+        {"type": "text", "text": "Hello"},
+        {"type": "tool_use", "id": "", "name": "look", "input": {"x": 1}},
+    ]
+    assert (made["model"], made["stop_reason"], made["usage"]["input_tokens"]) == ("support", "tool_use", 3)

@@ -1,4 +1,4 @@
-"""Bodies of dialects: read as far as they have the shape that their format promises.
+"""Bodies and chunks of dialects: read as far as they have the shape that their format promises.
 
 What providers call compatible differs, and a wire takes an answer whose text, ends and counts it can read; whoever
 tells that answer in another format must be able to read it too.

@@ -1,4 +1,4 @@
-"""Answers: chat completions as Responses and back.
+"""Responses answers and chat.completion answers, each as the other.
 
 Source: OpenAI API reference, "The response object", "The chat completion object".
 """
