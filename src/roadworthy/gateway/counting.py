@@ -1,7 +1,8 @@
 """``POST /v1/messages/count_tokens``: how long a request would be, without asking a model anything.
 
 It is no inference: nothing is recorded and nothing is spent.  What may not reach a provider (the kill switch, the ramp,
-an unreleased prompt) does not reach it to be counted either.  Fails open: whatever keeps a target from counting, the
+an unreleased prompt) does not reach it to be counted either, and a target is asked no more at once than it may be asked
+for answers: counting takes a free slot and never waits for one.  Fails open: whatever keeps a target from counting, the
 caller reads an estimate that says that it is one.
 """
 
@@ -14,6 +15,7 @@ import msgspec
 from roadworthy.formats.messages import counting
 from roadworthy.formats.model import Fields
 from roadworthy.gateway.admission.admit import Bypassed, admit
+from roadworthy.gateway.admission.body import too_deep
 from roadworthy.gateway.admission.prompting import PromptUnreleased
 from roadworthy.gateway.attempt import MAX_REFUSAL, Caller
 from roadworthy.gateway.call import Call, Trace
@@ -40,6 +42,12 @@ class TokenCounter:
 
     async def count(self, request: Request, headers: dict[bytes, bytes], key: ServedKey, world: World) -> Response:
         """``{"input_tokens": N}``.  Raises ``Refused`` for what is no request, or none of this key's."""
+        try:
+            return await self._count(request, headers, key, world)
+        except RecursionError:
+            raise too_deep() from None
+
+    async def _count(self, request: Request, headers: dict[bytes, bytes], key: ServedKey, world: World) -> Response:
         trace = Trace(headers.get(b"traceparent"), self._ids.bits(192))
         call = Call("", self._clock.now(), self._clock.monotonic(), request, key, trace, COUNTING)
         try:
@@ -65,14 +73,19 @@ class TokenCounter:
         outgoing = target.wire.counting(own, call.forwarded)
         if outgoing is None:
             return None
-        reply = await self._caller.post(
-            target.origin,
-            target.head(outgoing, call.trace.header),
-            outgoing.body,
-            Clocks(PATIENCE, PATIENCE, PATIENCE, PATIENCE),
-            max_body=MAX_REFUSAL,
-            ready=partial(self._caller.board.vet, call),
-        )
+        if not target.slots.take_now():
+            return None
+        try:
+            reply = await self._caller.post(
+                target.origin,
+                target.head(outgoing, call.trace.header),
+                outgoing.body,
+                Clocks(PATIENCE, PATIENCE, PATIENCE, PATIENCE),
+                max_body=MAX_REFUSAL,
+                ready=partial(self._caller.board.vet, call),
+            )
+        finally:
+            target.slots.give_back()
         return counting.read(reply.body) if reply.status == 200 else None
 
 

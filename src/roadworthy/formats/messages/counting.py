@@ -59,14 +59,19 @@ def estimate(fields: Mapping[str, msgspec.Raw]) -> int:
 
 def _media(found: Any) -> list[tuple[str, str]]:
     """(base64, type of its block) of all images and documents in what was said."""
-    if isinstance(found, list):
-        return [pair for inner in found for pair in _media(inner)]
-    if not isinstance(found, dict):
-        return []
-    source = found.get("source")
-    if isinstance(source, dict) and source.get("type") == "base64" and isinstance(source.get("data"), str):
-        return [(source["data"], str(found.get("type")))]
-    return _media(found.get("content"))
+    media: list[tuple[str, str]] = []
+    left = [found]
+    while left:  # no recursion: a request may be nested as deeply as it can be parsed
+        block = left.pop()
+        if isinstance(block, list):
+            left += block
+        elif isinstance(block, dict):
+            source = block.get("source")
+            if isinstance(source, dict) and source.get("type") == "base64" and isinstance(source.get("data"), str):
+                media.append((source["data"], str(block.get("type"))))
+            else:
+                left.append(block.get("content"))
+    return media
 
 
 def body(tokens: int, *, estimated: bool) -> bytes:

@@ -62,13 +62,15 @@ def parse_fields(body: bytes) -> Fields:
             400, "invalid_json", f"The body is not UTF-8 (byte {error.start}). Send JSON encoded as UTF-8."
         ) from None
     except RecursionError:
-        raise Refused(
-            400, "invalid_json", f"The body is nested too deeply: it may have {MOST_NESTED} levels."
-        ) from None
+        raise too_deep() from None
     except msgspec.ValidationError:
         raise Refused(400, "invalid_type", 'The body must be a JSON object, such as {"model": …}.') from None
     except msgspec.DecodeError as error:
         raise Refused(400, "invalid_json", f"The body is not JSON: {error}.") from None
+
+
+def too_deep() -> Refused:
+    return Refused(400, "invalid_json", f"The body is nested too deeply: it may have {MOST_NESTED} levels.")
 
 
 def read(fields: Fields, name: str, decoder: msgspec.json.Decoder[T], expected: str) -> T | None:
