@@ -29,6 +29,7 @@ _encode = msgspec.json.Encoder().encode
 _asked = msgspec.json.Decoder(Asked)
 _fields = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
+
 class Own(msgspec.Struct, frozen=True):
     """A request of another surface than chat completions."""
 

@@ -103,6 +103,7 @@ def show(services: Services, visit: Visit) -> Answer:
     frozen = [each.frozen for each in services.workflows.releases(run.workflow)]
     number = next((each.number for each in frozen if each.release.digest == run.digest), None)
     return View("drill_run.html", {
+        "wires": words.wires(msgspec.to_builtins(run.wire)),
         "workflow": run.workflow, "run": run, "running": run.state == "running", "done": len(drilled),
         "passed": sum(each.verdict == "PASS" for each in drilled), "number": number, "rows": grouped,
         "skipped": words.left_out(msgspec.to_builtins(run.results)),
