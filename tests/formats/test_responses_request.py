@@ -178,9 +178,10 @@ def test_what_asks_for_nothing_becomes_nothing(asked):
     assert lost(**asked) is None
 
 
-def test_fields_that_we_do_not_know_pass():
+def test_fields_that_we_do_not_know_are_lost_and_stand_in_the_translation_for_who_decides_by_it():
     assert chat(top_k=4, chat_template_kwargs={"x": 1}).items() >= {"top_k": 4}.items()
-    assert lost(top_k=4) is None
+    assert lost(top_k=4) == "top_k"
+    assert lost(top_k=None) is None
 
 
 # keeping the meaning

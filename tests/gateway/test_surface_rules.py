@@ -367,6 +367,22 @@ async def test_what_nobody_knows_passes_no_release_inside_of_a_turn_either(tmp_p
     assert where in made.record.overrides
 
 
+@OWN
+@on_loop
+async def test_a_field_that_nobody_knows_is_refused_by_name_and_not_told_in_another_format(
+    tmp_path: Path, format: Format
+) -> None:
+    open_to_it = release(behaviour={"caller_overrides": ["top_secret"]})
+    for name, fixed, code in (("fixed", release(), "override_refused"), ("open", open_to_it, "bad_request")):
+        made = Served(tmp_path / name, format, "chat", fixed)
+        with pytest.raises(Told) as refused:
+            await made.ask(top_secret=1)
+        assert (refused.value.code, refused.value.param, made.sent) == (code, "top_secret", [])
+    made.upstream.will(good("plain", SPEECH["chat"]))
+    await made.ask(top_secret=None)  # asks for nothing
+    assert "top_secret" not in made.sent[0].body
+
+
 @on_loop
 async def test_a_target_that_sees_nothing_is_shown_no_image_however_it_is_told(tmp_path: Path) -> None:
     blind = {"capabilities": Capabilities(images=False, surfaces=["messages"])}

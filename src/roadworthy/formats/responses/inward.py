@@ -96,14 +96,11 @@ def _field(name: str, raw: msgspec.Raw, made: Fields, losses: Losses) -> None:
     if name in REFUSED:
         if json != b"false":
             refuse(name, REFUSED[name])
-    elif name in _NATIVE_ONLY:
-        if json not in _NATIVE_ONLY[name]:
-            made[name] = raw
-            losses.note(name, FOREIGN)
     elif (translate := _TO_CHAT.get(name)) is not None:
         translate(json, made, losses)
-    else:
+    elif json not in _NATIVE_ONLY.get(name, ()):  # one that nobody knows may be known to a target, too
         made[name] = raw
+        losses.note(name, FOREIGN)
 
 
 def _without_tools(fields: Fields) -> None:
