@@ -195,6 +195,28 @@ async def test_a_cut_stream_is_charged_by_what_its_provider_had_told(
     assert made.record.cost_usd == pytest.approx(cost_of(tokens, PRICE))
 
 
+AT_ONCE: dict[Format, bytes] = {
+    "chat": b'data: {"error":{"type":"overloaded_error","message":"full"}}\n\n',
+    "responses": b'event: error\ndata: {"type":"error","code":"server_is_overloaded","message":"full"}\n\n',
+    "messages": b'event: error\ndata: {"type":"error","error":{"type":"overloaded_error","message":"full"}}\n\n',
+}
+
+
+@PAIRED
+@WAYS
+@on_loop
+async def test_an_error_that_a_provider_tells_under_a_good_status_costs_nothing(
+    tmp_path: Path, stream: bool, asked: Format, speaks: Format
+) -> None:
+    made = Served(tmp_path, asked, speaks, release(handling=Handling(ladder={"unavailable": []})))
+    said = AT_ONCE[speaks].partition(b"data: ")[2].strip() if speaks != "responses" else b'{"error":{"code":"x"}}'
+    made.upstream.will({"whole": said, "stream": [AT_ONCE[speaks]]})
+    with pytest.raises(Told) as told:
+        await made.ask(stream=stream)
+    [attempt] = made.record.attempts
+    assert (told.value.code, attempt.tokens, made.record.cost_usd) == ("unavailable", None, 0.0)
+
+
 @PAIRED
 @on_loop
 async def test_a_stream_that_is_stopped_is_cut_with_an_explicit_error(

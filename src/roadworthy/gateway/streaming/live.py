@@ -255,12 +255,20 @@ class LiveStream:
             attempt.provider_request_id = self.reader.request_id
         written = self.texts * pricing.BYTES_PER_CHUNK
         price, body_bytes, told = self.target.price_of(attempt), len(self.call.request.body), self.tokens
-        if told is None or not pricing.credible(self.call, attempt, told, written):
+        if told is None and self._refused_at_once:
+            pricing.charge_nothing(attempt)
+        elif told is None or not pricing.credible(self.call, attempt, told, written):
             pricing.charge_estimate(attempt, body_bytes, self.texts, price)
         elif self._counted == self.texts and (self.ends or self.reader.done):
             pricing.charge(attempt, told, price)
         else:
             pricing.charge_estimate(attempt, body_bytes, self.texts - self._counted, price, told)
+
+    @property
+    def _refused_at_once(self) -> bool:
+        """Its provider reported an error and nothing else: what other calls are told by a status."""
+        failed = self.reader.failed
+        return failed is not None and failed.failure != "invalid" and self.texts == 0
 
     def whole(self) -> bytes | None:
         """All of the answer that has come, in chat's shape, or ``None`` when it was too long to keep."""
