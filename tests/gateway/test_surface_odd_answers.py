@@ -73,6 +73,25 @@ async def test_a_field_that_only_chat_completions_have_is_refused(
     assert (answer.status, told.code, told.param, made.sent) == (400, "bad_request", field, [])
 
 
+@pytest.mark.parametrize("asked", ["chat", "responses", "messages"])
+@on_loop
+async def test_a_number_that_no_double_holds_is_the_callers_to_mend(tmp_path: Path, asked: Format) -> None:
+    made = Served(tmp_path, asked, "messages", release(behaviour={"caller_overrides": ["temperature"]}))
+    body = msgspec.json.encode(made.surface.body(temperature=7)).replace(b":7", b":1e400")
+    answer = await made.bench.post(body, made.surface.path)
+    told = made.surface.error(answer.body)
+    assert (answer.status, told.code, made.sent, made.bench.taken()) == (400, "bad_request", [], 0)
+
+
+@pytest.mark.parametrize("first", ["created_at", "error", "id"])
+def test_an_answer_that_names_no_error_early_is_read_as_an_answer(first: str) -> None:
+    body = {"id": "resp_1", "created_at": 1, "error": None}
+    body = {first: body[first], **body, **response()}
+    read = said("responses", msgspec.Raw(msgspec.json.encode(body)))
+    assert read is not None
+    assert msgspec.json.decode(read)["choices"][0]["message"]["content"] == "Hello"
+
+
 def events(*found: Any) -> list[bytes]:
     return [msgspec.json.encode(event) for event in found]
 

@@ -7,6 +7,8 @@ import msgspec
 from roadworthy.formats.model import Format, Inexpressible
 
 _request = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_ERRORS = (b'{"error":{', b'{"type":"error"')
+"""How an error of ours begins; a whole answer may say ``"error":null``."""
 _UNREADABLE = (msgspec.DecodeError, Inexpressible, RecursionError)
 
 
@@ -34,7 +36,7 @@ def asked(surface: Format, body: msgspec.Raw | None) -> msgspec.Raw | None:
 
 def said(surface: Format, body: msgspec.Raw | None) -> msgspec.Raw | None:
     """An answer, or the error that took its place (told as it is)."""
-    if body is None or surface == "chat" or b'"error"' in bytes(body)[:64]:
+    if body is None or surface == "chat" or bytes(body).startswith(_ERRORS):
         return body
     try:
         if surface == "responses":

@@ -83,8 +83,8 @@ class AnthropicWire(BaseWire):
             return messages_request.from_chat(fields, model=model, stream=stream, enforce_schema=enforce)
         except Inexpressible as error:
             raise Unusable.bad_request(str(error), error.param) from None
-        except RecursionError:
-            raise Unusable.bad_request("the request is nested too deeply to be translated for Anthropic") from None
+        except refusals.UNREADABLE as error:
+            raise refusals.untranslatable("Anthropic", error) from None
 
     def answer(self, operation: Operation, headers: Headers, body: bytes) -> Answer:
         request_id = self.request_id(headers)

@@ -110,8 +110,8 @@ class BedrockWire(BaseWire):
             body = _encode(translate(fields, enforce_schema=self._target.capabilities.response_schema))
         except Inexpressible as error:
             raise Unusable.bad_request(str(error), error.param) from None
-        except RecursionError:
-            raise Unusable.bad_request("the request is nested too deeply to be translated for Bedrock") from None
+        except refusals.UNREADABLE as error:
+            raise refusals.untranslatable("Bedrock", error) from None
         verb = b"converse-stream" if stream else b"converse"
         path = b"%b/model/%b/%b" % (self._base, quote(model, safe="-._~").encode(), verb)
         if self._signer is None:

@@ -84,8 +84,8 @@ class GeminiWire(BaseWire):
                 raise Inexpressible("model", f"{where} has no {operation} here; use another target")
         except Inexpressible as error:
             raise Unusable.bad_request(str(error), error.param) from None
-        except RecursionError:
-            raise Unusable.bad_request("the request is nested too deeply to be translated for Gemini") from None
+        except refusals.UNREADABLE as error:
+            raise refusals.untranslatable("Gemini", error) from None
         return Outgoing(b"%b/%b%b" % (self._base, model.encode(), verb), self._fixed_headers(), _encode(body))
 
     def _model(self, fields: Fields) -> str:

@@ -105,10 +105,8 @@ class OpenAIWire(BaseWire):
             return responses_request.from_chat(fields, model=model, stream=stream)
         except Inexpressible as error:
             raise Unusable.bad_request(str(error), error.param) from None
-        except refusals.UNREADABLE:
-            raise Unusable.bad_request(
-                "the request cannot be translated for the Responses API: it is nested too deeply"
-            ) from None
+        except refusals.UNREADABLE as error:
+            raise refusals.untranslatable("the Responses API", error) from None
 
     def answer(self, operation: Operation, headers: Headers, body: bytes) -> Answer:
         request_id = self.request_id(headers)

@@ -51,6 +51,12 @@ UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 """What reading a hostile JSON body may raise (the last for 100,000 opening brackets)."""
 
 
+def untranslatable(whom: str, error: Exception) -> Unusable:
+    """A request that cannot be read as far as a translation must: nesting, or a number that no double can hold."""
+    why = "it is nested too deeply" if isinstance(error, RecursionError) else str(error)
+    return Unusable.bad_request(f"the request cannot be translated for {whom}: {why}")
+
+
 class Said(msgspec.Struct, frozen=True):
     """What a provider said in an error body; empty strings where it said nothing."""
 

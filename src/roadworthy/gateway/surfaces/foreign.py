@@ -147,6 +147,8 @@ class ForeignSurface:
             made: Fields = self._request.parameters_from_chat(parameters)
         except Inexpressible as error:
             raise Unusable.bad_request(str(error), error.param) from None
+        except _UNREADABLE as error:
+            raise Unusable.bad_request(f"the request is none of {self.format}: {error}") from None
         return made
 
     def chat_request(self, body: bytes) -> bytes:
