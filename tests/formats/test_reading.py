@@ -63,6 +63,12 @@ def test_an_app_of_any_format_can_be_adopted_from_its_records(surface: Format) -
     assert observed.body["messages"] == ASKED["chat"]["messages"]
 
 
+def test_a_call_that_holds_a_number_that_no_double_can_is_not_adopted() -> None:
+    made = record("chat", ASKED["chat"], SAID["chat"])
+    made.request = msgspec.Raw(b'{"messages":[],"temperature":1e400}')
+    assert observed_call(made) is None
+
+
 @pytest.mark.parametrize("surface", ["responses", "messages"])
 @pytest.mark.parametrize("body", [[], {}, {"messages": 7, "input": 7}, "text", None])
 def test_a_record_that_cannot_be_read_is_none(surface: Format, body: Any) -> None:

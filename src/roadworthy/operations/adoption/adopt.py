@@ -353,11 +353,14 @@ class Adoption:
 
 
 def observed_call(inference: Inference) -> ObservedCall | None:
-    """The call as the app made it, or ``None`` when its body was not kept."""
+    """The call as the app made it, or ``None`` when its body was not kept or cannot be read."""
     asked = inference.asked()
     if asked is None:
         return None
-    body = msgspec.json.decode(bytes(asked))
+    try:
+        body = msgspec.json.decode(asked)
+    except (msgspec.DecodeError, RecursionError):  # it holds a number that no double can
+        return None
     if not isinstance(body, dict):
         return None
     body.setdefault("model", inference.model_asked)
