@@ -14,10 +14,13 @@ from speech import SPEECH
 from stopping_support import stop
 from surface_support import PAIRS, SURFACES, Served, Told, target_of
 
+from roadworthy.client.protocol import Heard, read_escalation
 from roadworthy.formats.model import Format
 from roadworthy.gateway.answers.escalations import News
-from roadworthy.gateway.answers.escalations import Told as Answered
 from roadworthy.gateway.messages import Request
+from roadworthy.operations.escalating import shapes
+from roadworthy.people.escalation.model import opened
+from roadworthy.workflow.inference import Escalation
 from roadworthy.workflow.model import (
     Bypass,
     CacheSpec,
@@ -280,6 +283,7 @@ async def test_the_record_keeps_the_callers_bytes_and_is_read_as_a_conversation(
     assert SURFACES["chat"].read(bytes(answer)).content == "Hello"
 
 
+OBJECT: dict[Format, str] = {"chat": "chat.completion", "responses": "response", "messages": "message"}
 ESCALATING = Handling(ladder={"unavailable": [Step("escalate")]}, holding=Canned(HOLDING))
 
 
@@ -296,14 +300,20 @@ async def test_a_caller_that_waits_or_polls_reads_the_humans_answer(
         assert not task.done(), task
         await asyncio.sleep(0)
     ident = made.record.id
-    news = News([Answered(ident, "default", "support", "answered", 9e9, text="It arrives tomorrow.", answered_at=7.0)])
+    [line] = [line for line in made.bench.lines() if isinstance(line, Escalation)]
+    pending = shapes.told(opened(line, None))
+    assert (pending.id, pending.surface) == (ident, asked)
+    answered = msgspec.structs.replace(pending, status="answered", text="It arrives tomorrow.", answered_at=7.0)
+    news = News([answered])
     told = Request("POST", "/internal/escalations", "", [], msgspec.json.encode(news), "", internal=True)
     await made.bench.gateway.handle(told)
     read = await task
     assert (read.content, read.finish, read.told["outcome"]) == ("It arrives tomorrow.", "stop", "escalated")
     polled = await made.bench.get(read.told["escalation"]["poll_url"])
-    answer = msgspec.json.decode(polled.body)  # type: ignore[union-attr]
-    assert (answer["status"], answer["answer"]["object"]) == ("answered", "chat.completion")
+    found = read_escalation(Heard(200, {}, polled.body))  # type: ignore[union-attr]
+    assert (found.status, found.text) == ("answered", "It arrives tomorrow.")
+    assert found.answer is not None
+    assert found.answer.get("object", found.answer.get("type")) == OBJECT[asked]
 
 
 @PAIRED

@@ -18,6 +18,7 @@ from typing import Any
 import httpx2
 import pytest
 from openai import OpenAI
+from openai.types.responses import Response
 
 from roadworthy.people import webhooks
 from support.inbox import Inbox
@@ -171,6 +172,16 @@ def test_an_agents_comment_in_the_helpdesk_reaches_the_callers_poll(world: World
         "helpdesk:zendesk", "Maria", "sent",
     )  # fmt: skip
     assert world.up.record(handed["id"])["outcome"] == "escalated"
+
+
+def test_a_caller_of_responses_polls_a_response(world: World) -> None:
+    asked = world.client.responses.create(model="support", input=f"Where is my parcel? {REFUSE}")
+    handed = (asked.model_extra or {})["roadworthy"]["escalation"]
+    world.ticket(handed["id"])
+    assert world.agent_writes(handed["id"], "It arrives tomorrow.") == 200
+    told = until(lambda: world.poll(handed["id"]).json().get("answer"), "answer at the poll")
+    assert told["object"] == "response"
+    assert Response.model_validate(told).output_text == "It arrives tomorrow."
 
 
 def test_a_caller_that_waits_reads_the_agents_answer_in_its_own_call_and_its_callback_gets_it_too(world: World) -> None:

@@ -323,6 +323,8 @@ class Escalation(msgspec.Struct, tag_field="k", tag="escalation", omit_defaults=
     """A schema or tools apply to the answer that the caller expects."""
     own_schema: bool = False
     """It is a schema that the caller brought, not the release's."""
+    surface: Format = "chat"
+    """The format in which the caller asked, and reads the answer."""
 
 
 class Seal(msgspec.Struct, tag_field="k", tag="seal"):

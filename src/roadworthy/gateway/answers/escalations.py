@@ -16,6 +16,9 @@ from typing import Literal, Protocol
 
 import msgspec
 
+from roadworthy.formats.messages import answer as messages_answer
+from roadworthy.formats.model import Format
+from roadworthy.formats.responses import answer as responses_answer
 from roadworthy.gateway.admission.body import Extension, parse_fields, read_extension
 from roadworthy.gateway.admission.prompting import schema_of_caller
 from roadworthy.gateway.answers.canned import CannedAnswer
@@ -61,6 +64,7 @@ Status = Literal["pending", "answered", "expired", "cancelled"]
 
 _ID = re.compile(r"inf_[0-9a-f]{32}")
 _PASSED_ON = (b"webhook-id", b"webhook-timestamp", b"webhook-signature", b"content-type")
+_FROM_CHAT = {"responses": responses_answer.from_chat, "messages": messages_answer.from_chat}
 _encode = msgspec.json.encode
 
 
@@ -77,6 +81,7 @@ class Told(msgspec.Struct, frozen=True, omit_defaults=True):
     json: msgspec.Raw = msgspec.Raw(b"null")
     """The same as the JSON that satisfies the release's schema, where it does."""
     structured: bool = False
+    surface: Format = "chat"
     answered_at: float | None = None
 
 
@@ -151,6 +156,7 @@ class Escalations:
             traffic=call.traffic, detail=f"{detail}{cut}"[:500], messages=messages, draft=_draft(call, serving),
             holding=holding, callback=_wishes(call).callback, structured=call.structured, drill=call.key.drill,
             own_schema=call.structured and schema_of_caller(serving, call.asked()) is not None,
+            surface=call.surface.format,
         )  # fmt: skip
         left = call.deadline - self._clock.monotonic()
         if not await self._journal.escalation(line, min(max(left, SYNC_GRACE), SYNC_PATIENCE)):
@@ -158,7 +164,17 @@ class Escalations:
         self.opened += 1
         if call.traffic != "drill":
             self._unconfirmed.setdefault(serving.name, set()).add(call.id)
-        self._keep(Told(call.id, serving.team, serving.name, "pending", answer_by, structured=call.structured))
+        self._keep(
+            Told(
+                call.id,
+                serving.team,
+                serving.name,
+                "pending",
+                answer_by,
+                structured=call.structured,
+                surface=call.surface.format,
+            )
+        )
         return _encode({"id": call.id, "poll_url": PATH + call.id, "answer_by": answer_by})
 
     async def answer(self, call: Call) -> bytes | None:
@@ -238,7 +254,7 @@ class Escalations:
         if told.text is None:
             return _polled(shown, [POLL_AGAIN] if told.status == "pending" else [])
         shown["answered_at"] = told.answered_at
-        shown["answer"] = msgspec.Raw(completion(told, told.workflow, 1))
+        shown["answer"] = msgspec.Raw(answer_of(told))
         return _polled(shown, [])
 
     async def relay(self, request: Request, ident: str) -> Response:
@@ -292,6 +308,13 @@ def completion(told: Told, model: str, choices: int) -> bytes:
     return answer.body(
         inference=told.id, created=created, model=model, choices=min(choices, 128), structured=told.structured
     )
+
+
+def answer_of(told: Told) -> bytes:
+    """A human's answer as one choice in the format in which the call came."""
+    body = completion(told, told.workflow, 1)
+    translate = _FROM_CHAT.get(told.surface)
+    return body if translate is None else translate(body, asked={}, ident=told.id, model=told.workflow)
 
 
 def opened_at(ident: str) -> float:

@@ -6,8 +6,7 @@ from typing import Any
 
 import msgspec
 
-from roadworthy.gateway.answers.escalations import News, Status, Told
-from roadworthy.gateway.answers.escalations import completion as completion_of_told
+from roadworthy.gateway.answers.escalations import News, Status, Told, answer_of
 from roadworthy.people.escalation.model import Escalation, State
 from roadworthy.people.ports import PeopleState, PeopleTransaction
 
@@ -36,13 +35,14 @@ def told(escalation: Escalation) -> Told:
         text=None if answer is None else answer.text,
         json=msgspec.Raw(b"null") if answer is None else answer.json,
         structured=escalation.structured,
+        surface=escalation.surface,
         answered_at=None if answer is None else answer.at,
     )
 
 
 def completion(escalation: Escalation) -> bytes:
-    """An answered escalation as the ``chat.completion`` that its caller reads."""
-    return completion_of_told(told(escalation), escalation.workflow, 1)
+    """An answered escalation as its caller reads it, in the format in which it asked."""
+    return answer_of(told(escalation))
 
 
 def fits(tx: PeopleTransaction, escalation: Escalation, text: str) -> msgspec.Raw:

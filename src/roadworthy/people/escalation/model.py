@@ -6,6 +6,7 @@ from typing import Literal
 
 import msgspec
 
+from roadworthy.formats.model import Format
 from roadworthy.workflow import inference
 from roadworthy.workflow.inference import Failure, TrafficClass
 
@@ -69,6 +70,8 @@ class Escalation(msgspec.Struct, frozen=True, omit_defaults=True):
     callback: str | None = None
     structured: bool = False
     own_schema: bool = False
+    surface: Format = "chat"
+    """The format in which the caller asked, and reads the answer."""
     state: State = "queue"
     claimed_by: str | None = None
     claimed_until: float | None = None
@@ -101,7 +104,7 @@ def opened(line: inference.Escalation, helpdesk: str | None) -> Escalation:
         failure=line.failure, digest=line.digest, unit=line.unit, session=line.session, key=line.key,
         traffic=line.traffic, drill=line.drill, detail=line.detail, messages=line.messages or msgspec.Raw(b"null"),
         draft=line.draft, holding=line.holding, callback=line.callback, structured=line.structured,
-        own_schema=line.own_schema, helpdesk=helpdesk,
+        own_schema=line.own_schema, surface=line.surface, helpdesk=helpdesk,
     )  # fmt: skip
 
 
