@@ -61,21 +61,36 @@ async def test_an_odd_answer_is_told_recorded_and_read(tmp_path: Path, name: str
 
 
 @pytest.mark.parametrize("speaks", ["own", "chat"])
-@pytest.mark.parametrize(("format", "field"), [("responses", "n"), ("messages", "n"), ("messages", "store")])
+@pytest.mark.parametrize(
+    ("format", "field", "mend"),
+    [
+        ("responses", "n", "leave it out"),
+        ("responses", "max_tokens", "use `max_output_tokens`"),
+        ("responses", "reasoning_effort", "use `reasoning.effort`"),
+        ("messages", "n", "leave it out"),
+        ("messages", "store", "leave it out"),
+        ("messages", "max_completion_tokens", "use `max_tokens`"),
+        ("messages", "stop", "use `stop_sequences`"),
+    ],
+)
 @on_loop
 async def test_a_field_that_only_chat_completions_have_is_refused(
-    tmp_path: Path, format: Format, field: str, speaks: str
+    tmp_path: Path, format: Format, field: str, mend: str, speaks: str
 ) -> None:
     """With ``n`` taken for theirs, one good answer would be called cut short, and be asked for again."""
-    made = Served(tmp_path, format, format if speaks == "own" else "chat", release())
+    listed = release(behaviour={"caller_overrides": [field]})
+    made = Served(tmp_path, format, format if speaks == "own" else "chat", listed)
     answer = await made.post(**{field: 3})
     told = made.surface.error(answer.body)
     assert (answer.status, told.code, told.param, made.sent) == (400, "bad_request", field, [])
+    assert mend in told.message
 
 
-@pytest.mark.parametrize("asked", ["chat", "responses", "messages"])
+@pytest.mark.parametrize("asked", ["chat", "responses"])
 @on_loop
-async def test_a_number_that_no_double_holds_is_the_callers_to_mend(tmp_path: Path, asked: Format) -> None:
+async def test_a_number_that_no_double_holds_is_the_callers_to_mend_where_it_is_translated(
+    tmp_path: Path, asked: Format
+) -> None:
     made = Served(tmp_path, asked, "messages", release(behaviour={"caller_overrides": ["temperature"]}))
     body = msgspec.json.encode(made.surface.body(temperature=7)).replace(b":7", b":1e400")
     answer = await made.bench.post(body, made.surface.path)

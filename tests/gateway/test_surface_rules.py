@@ -393,6 +393,18 @@ async def test_a_field_that_nobody_knows_is_refused_by_name_and_not_told_in_anot
     assert "top_secret" not in made.sent[0].body
 
 
+@OWN
+@on_loop
+async def test_a_field_that_nobody_knows_reaches_a_target_of_the_format_where_the_release_lets_it(
+    tmp_path: Path, format: Format
+) -> None:
+    made = Served(tmp_path, format, format, release(behaviour={"caller_overrides": ["top_secret"]}))
+    made.upstream.will(good("plain", SPEECH[format]))
+    await made.ask(top_secret={"a": 1})
+    assert made.sent[0].body["top_secret"] == {"a": 1}
+    assert made.record.overrides == ["top_secret"]
+
+
 @on_loop
 async def test_a_target_that_sees_nothing_is_shown_no_image_however_it_is_told(tmp_path: Path) -> None:
     blind = {"capabilities": Capabilities(images=False, surfaces=["messages"])}

@@ -80,9 +80,10 @@ class ForeignSurface:
         self._names = names
         self._error = error
         self._request: Any = pair.request
-        self._chats_alone = FREE_FIELDS - pair.request.OWN - {"roadworthy"}
-        """What callers of chat completions may always set and this format does not have: taken for theirs, it would
-        change what is expected of an answer, or be dropped without a word where the target is asked natively."""
+        self._chats_alone = (FREE_FIELDS | names.keys()) - pair.request.OWN - {"roadworthy"}
+        """What callers of chat completions may set and this format does not have, or calls otherwise: taken for theirs,
+        it would change what is expected of an answer, or be dropped without a word where the target is asked
+        natively."""
         self._answer: Any = pair.answer
         self._events: Any = pair.events
         self._pair = pair
@@ -104,7 +105,8 @@ class ForeignSurface:
     def _refuse_chats_alone(self, fields: Fields) -> None:
         for name in self._chats_alone & fields.keys():
             if fields[name] != _NULL:
-                message = f"`{name}`: is a field of chat completions, not of {self.format}; leave it out."
+                instead = f"use `{self._names[name]}`" if name in self._names else "leave it out"
+                message = f"`{name}`: is a field of chat completions, not of {self.format}; {instead}."
                 raise Refused(400, "bad_request", message, param=name, failure="bad_request")
 
     def name(self, param: str) -> str:
@@ -131,7 +133,10 @@ class ForeignSurface:
         serving = call.serving
         assert serving is not None
         if call.overrides:
-            return self._own_parameters({name: raw for name, raw in call.fields.items() if name not in FREE_FIELDS})
+            asked = {name: raw for name, raw in call.fields.items() if name not in FREE_FIELDS}
+            # what both formats call and write alike, and what nobody here knows, is said as the caller said it
+            alike = {name: raw for name, raw in call.own.items() if asked.get(name) is raw}
+            return self._own_parameters({name: raw for name, raw in asked.items() if name not in alike}) | alike
         kept = serving.own_released.get(self.format)
         if kept is None:
             put_in = {  # all but what the format makes its callers say, where the release leaves that to them
