@@ -175,6 +175,7 @@ def test_a_gateway_that_is_killed_under_a_call_and_before_the_next_one(
             customer.start()
             assert asked.wait(20)
             gateway.processes[0].kill()  # SIGKILL
+            gateway.processes[0].wait(20)  # its call may be torn before its port is closed
             customer.join(20)
             replies.append(app.reply())
         finally:
