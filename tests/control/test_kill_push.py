@@ -253,6 +253,22 @@ def test_files_at_one_gateway_are_latched_for_all_and_stay_when_they_are_gone(
         stopping.stop()
 
 
+def test_the_line_ends_when_it_is_rung_at_the_same_moment(tmp_path: Path, loop: asyncio.AbstractEventLoop) -> None:
+    pusher = Line([Gateway(tmp_path, "local", loop)]).pusher
+    pusher.start()
+    until(lambda: pusher.seen().get("local"), "word from the gateway")
+
+    def both() -> None:
+        pusher._over.set()
+        pusher._ring()
+
+    assert pusher._loop is not None
+    assert pusher._thread is not None
+    pusher._loop.call_soon_threadsafe(both)
+    pusher._thread.join(10)
+    assert not pusher._thread.is_alive()
+
+
 def test_a_control_that_lost_a_change_holds_what_its_gateways_know(
     tmp_path: Path, loop: asyncio.AbstractEventLoop
 ) -> None:

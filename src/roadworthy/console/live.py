@@ -104,7 +104,8 @@ class Live:
             while asyncio.get_running_loop().time() < end:
                 topic: str | None = None
                 with suppress(TimeoutError):
-                    topic = await asyncio.wait_for(mine.get(), REST)
+                    async with asyncio.timeout(REST):
+                        topic = await mine.get()
                 if topic == "" or await run_in_threadpool(visitor, request) is None:
                     return
                 yield ": alive\n\n" if topic is None else f"event: {topic}\ndata: {topic}\n\n"

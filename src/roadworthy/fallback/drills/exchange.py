@@ -223,7 +223,8 @@ class Exchange:
     async def silence(self, seconds: float = _MOST_IDLE) -> None:
         """Say nothing for so long, or until the client leaves (``ClientGone``)."""
         try:
-            gone = await asyncio.wait_for(self._reader.read(1), seconds)
+            async with asyncio.timeout(seconds):
+                gone = await self._reader.read(1)
         except TimeoutError:
             return
         except ConnectionError:

@@ -130,7 +130,8 @@ class Repeats:
         if entry.answer.done():
             return entry.answer.result()
         try:
-            return await asyncio.wait_for(asyncio.shield(entry.answer), patience)
+            async with asyncio.timeout(patience):
+                return await asyncio.shield(entry.answer)
         except TimeoutError:
             raise Refused(
                 409,

@@ -100,7 +100,8 @@ async def leased(
         finally:
             writer.close()
             try:
-                await asyncio.wait_for(process.wait(), STOP_GRACE)
+                async with asyncio.timeout(STOP_GRACE):
+                    await process.wait()
             except TimeoutError:
                 process.kill()
                 await process.wait()

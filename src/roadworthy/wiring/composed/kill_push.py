@@ -241,7 +241,8 @@ class Pusher:
             if not good:
                 self._lost(gateway, number, sock)
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(bell.wait(), BEAT if good and not self._owes(gateway) else RETRY)
+                async with asyncio.timeout(BEAT if good and not self._owes(gateway) else RETRY):
+                    await bell.wait()
 
     def _take(self, gateway: str, number: int, answer: bytes) -> bool:
         try:
