@@ -33,6 +33,16 @@ def responded(body: bytes, **asked) -> dict:
     return json.loads(made)
 
 
+@pytest.mark.parametrize(
+    ("said", "text"),
+    [({"q": 'a "b" é'}, '{"q":"a \\"b\\" é"}'), ('{"q": 1}', '{"q": 1}'), (None, ""), ([1], "[1]"), (7, "7")],
+)
+def test_arguments_are_told_as_their_text_however_a_dialect_writes_them(said, text):
+    call = {"id": "call_1", "type": "function", "function": {"name": "find", "arguments": said}}
+    [item] = responded(completion({"content": None, "tool_calls": [call]}, "tool_calls"))["output"]
+    assert item["arguments"] == text
+
+
 @pytest.mark.parametrize("name", OWN)
 def test_a_recorded_response_reads_as_its_chat_completion(name):
     recorded = json.loads(OWN[name].read_text())

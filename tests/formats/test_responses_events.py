@@ -204,6 +204,14 @@ def test_dialects_of_chat_are_told_too(odd):
     assert found[-1]["response"]["output"][0]["content"][0]["text"] == "Hello"
 
 
+def test_arguments_that_a_dialect_writes_as_an_object_are_told_as_their_text():
+    made = {"index": 0, "id": "call_1", "function": {"name": "find", "arguments": {"q": 'a "b" é'}}}
+    found = told(chunk({"tool_calls": [made]}), finish="tool_calls")
+    [item] = found[-1]["response"]["output"]
+    assert json.loads(item["arguments"]) == {"q": 'a "b" é'}
+    assert "".join(each["delta"] for each in found if each["type"].endswith("arguments.delta")) == item["arguments"]
+
+
 # passed on
 
 

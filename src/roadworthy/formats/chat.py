@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from roadworthy.formats.model import HINTS, refuse
+from roadworthy.formats.model import HINTS, compact, refuse
 
 MOST_TOKENS = 10**12
 """A count beyond this is no count: no model reads or writes so much, and no log could keep it."""
@@ -86,6 +86,13 @@ def arguments_of(function: Mapping[str, Any], where: str, taker: str) -> dict[st
     if not isinstance(found, dict):
         refuse(f"{where}.function.arguments", f"is not a JSON object; {taker} takes no other")
     return found
+
+
+def arguments_text(said: Any) -> str:
+    """A model's arguments of a call as the JSON text that they are in chat; some dialects write the object itself."""
+    if said is None:
+        return ""
+    return said if isinstance(said, str) else compact(said).decode()
 
 
 def inline_data(url: str) -> tuple[str, str]:

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from roadworthy.formats import fitting
+from roadworthy.formats.chat import arguments_text
 from roadworthy.formats.messages.endings import (
     StopDetails,
     finish_of,
@@ -221,16 +222,15 @@ def _tool_use(call: _Call) -> dict[str, Any]:
 
 
 def tool_input(arguments: Any) -> Any:
-    """``arguments``: JSON, as a text; some write an object where its text belongs.
+    """``arguments``: see ``arguments_text``.
 
     Anthropic knows only objects: what is none stands in one, so that whoever checks it sees what the model wrote.
     """
-    if arguments is not None and not isinstance(arguments, str):
-        arguments = compact(arguments).decode()
-    if not arguments or not arguments.strip():
+    text = arguments_text(arguments)
+    if not text.strip():
         return {}
     try:
-        _object.decode(arguments)
+        _object.decode(text)
     except (msgspec.DecodeError, RecursionError):
-        return {"invalid_arguments": arguments}
-    return msgspec.Raw(arguments.encode())
+        return {"invalid_arguments": text}
+    return msgspec.Raw(text.encode())

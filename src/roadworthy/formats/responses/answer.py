@@ -20,7 +20,7 @@ NAMELESS = Names(None)
 
 class _Function(msgspec.Struct, gc=False):
     name: str = ""
-    arguments: str = ""
+    arguments: Any = None
 
 
 class _Custom(msgspec.Struct, gc=False):
@@ -143,7 +143,8 @@ def _items(choice: _Choice, ident: str, status: str, summary: bool, names: Names
         else:
             function = call.function or _Function()
             at = shapes.item_id("fc", ident, len(items))
-            items.append(shapes.call_item(at, call.id, names.of(function.name), function.arguments, status))
+            arguments = chat.arguments_text(function.arguments)
+            items.append(shapes.call_item(at, call.id, names.of(function.name), arguments, status))
     return items
 
 

@@ -64,6 +64,12 @@ def piece_of(raw: msgspec.Raw) -> bytes:
     return b""
 
 
+def arguments_of(raw: msgspec.Raw) -> bytes:
+    """``piece_of`` a call's arguments; some dialects write the object itself where its text belongs."""
+    json = bytes(raw)
+    return compact(json.decode())[1:-1] if json.startswith(b"{") else piece_of(raw)
+
+
 def read(data: bytes) -> ChatChunk:
     """A chunk that ``adapters.providers`` has taken for one; what is typed otherwise in it is left out."""
     return fitting.read(_typed, data)

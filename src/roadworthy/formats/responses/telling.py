@@ -15,7 +15,7 @@ import msgspec
 
 from roadworthy.formats.model import Broken, compact, spliced
 from roadworthy.formats.responses import shapes
-from roadworthy.formats.responses.chunks import NONE, CallDelta, ChatChunk, Logprobs, piece_of, read
+from roadworthy.formats.responses.chunks import NONE, CallDelta, ChatChunk, Logprobs, arguments_of, piece_of, read
 from roadworthy.formats.responses.items import Call, Item, Message, Reasoning
 from roadworthy.formats.responses.words import Names
 
@@ -238,7 +238,7 @@ class Translating:
         if said is None:
             return made
         call.name = call.name or said.name or ""
-        piece = piece_of(said.input if call.custom else said.arguments)
+        piece = piece_of(said.input) if call.custom else arguments_of(said.arguments)
         if piece:
             call.pieces.append(piece)
         if not call.added and call.name:
